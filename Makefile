@@ -1,0 +1,51 @@
+# Everything runs from a virtual environment in .venv, made on first use from hashed requirements.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench format lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+.venv/.ready: pyproject.toml deploy/requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})' \
+		|| { echo "Rapport needs Python 3.11, 3.12 or 3.13, found $$($(PYTHON) -V). Fix: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "Setting up .venv (about a minute the first time) ..."
+	@$(PYTHON) -m venv .venv || { echo "python3 -m venv failed. Fix: install the venv module (Debian: apt-get install python3-venv)."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@$(UV) pip sync --python $(BIN)/python --require-hashes deploy/requirements-dev.lock
+	@$(UV) pip install --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+setup: .venv/.ready ## Install everything into .venv
+
+demo: setup ## A year of a small firm on real Kafka and Valkey, start to end
+	@$(BIN)/rapport demo
+
+test: setup ## All tests, on real servers
+	@$(BIN)/python -m pytest
+
+check: setup ## Lint, types, architecture, generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/rapport contracts check
+
+bench: setup ## Measured ratios, side by side in one run
+	@$(BIN)/python -m pytest tests/bench --override-ini 'python_files=bench_*.py' -s
+
+format: setup ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: setup ## Resolve the requirements anew, with hashes
+	@$(UV) pip compile --python $(BIN)/python --universal --generate-hashes --no-emit-index-url --no-header --extra local -o deploy/requirements.lock pyproject.toml
+	@$(UV) pip compile --python $(BIN)/python --universal --generate-hashes --no-emit-index-url --no-header --extra local --group dev -o deploy/requirements-dev.lock pyproject.toml
+
+clean: ## Remove the virtual environment and caches of this checkout
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

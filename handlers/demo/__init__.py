@@ -1,0 +1,1 @@
+"""The sixty-second tours: simulate, and the demo on real servers."""

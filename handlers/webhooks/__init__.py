@@ -1,0 +1,1 @@
+"""The gateway that receives signed webhooks and answers only after Kafka has them."""

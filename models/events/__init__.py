@@ -1,0 +1,1 @@
+"""The contracts of everything that can happen to a client, one file per family."""

@@ -1,0 +1,109 @@
+"""What people and channel workers tell us: consent, profile, overrides, outcomes. Public topic: `signals`."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from models.events.envelope import ClientEvent, Identifier, Instant
+
+
+class Purpose(StrEnum):
+    """Why a client is contacted; each has its own lawful basis and its own allowed facts."""
+
+    SERVICING = "servicing"
+    RELATIONSHIP = "relationship"
+    PROMOTION = "promotion"
+
+
+class ClientProfiled(ClientEvent):
+    """How to reach and address the client; fields left out keep their value, the latest by `occurred_at` holds."""
+
+    kind: Literal["client.profiled"] = "client.profiled"
+    name: Annotated[str, Field(max_length=200)] | None = None
+    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    phone: Annotated[str, Field(max_length=40)] | None = None
+    timezone: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="IANA name, e.g. Europe/Berlin.")
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    locale: Annotated[str, Field(max_length=20)] | None = None
+
+
+class ConsentChanged(ClientEvent):
+    """The client allows or refuses contact for a purpose, on one channel or on all."""
+
+    kind: Literal["consent.changed"] = "consent.changed"
+    purpose: Purpose
+    channel: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="None: every channel.")
+    granted: bool
+
+
+class OverrideEffect(StrEnum):
+    """What a relationship manager may decide over the head of the policy."""
+
+    HOLD = "hold"
+    SEGMENT = "segment"
+    RELEASE = "release"
+
+
+class OverrideSet(ClientEvent):
+    """A relationship manager overrides the policy, with a reason and an expiry."""
+
+    kind: Literal["override.set"] = "override.set"
+    override_id: Identifier
+    effect: OverrideEffect
+    value: Annotated[str, Field(max_length=100)] | None = Field(default=None, description="The segment, for effect=segment.")
+    journey: Annotated[str, Field(max_length=60)] | None = Field(default=None, description="None: every journey.")
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    author: Identifier
+    expires_at: Instant
+
+
+class OverrideCleared(ClientEvent):
+    """An override ended before its expiry."""
+
+    kind: Literal["override.cleared"] = "override.cleared"
+    override_id: Identifier
+    author: Identifier
+
+
+class DeliveryOutcome(StrEnum):
+    """What became of a trigger; `retracted` acknowledges a retraction that came in time, `too_late` one that did not."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    BOUNCED_HARD = "bounced_hard"
+    BOUNCED_SOFT = "bounced_soft"
+    COMPLAINED = "complained"
+    REPLIED = "replied"
+    AMBIGUOUS = "ambiguous"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"
+    RETRACTED = "retracted"
+    TOO_LATE = "too_late"
+
+
+class DeliveryReported(ClientEvent):
+    """A channel worker reports the outcome of one trigger."""
+
+    kind: Literal["delivery.reported"] = "delivery.reported"
+    trigger_id: Identifier
+    channel: Annotated[str, Field(max_length=40)]
+    outcome: DeliveryOutcome
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class ContactLogged(ClientEvent):
+    """Staff contacted the client by hand; it counts for the gap between contacts."""
+
+    kind: Literal["contact.logged"] = "contact.logged"
+    channel: Annotated[str, Field(max_length=40)]
+    author: Identifier
+    note: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class ClientErased(ClientEvent):
+    """Everything known of the client is to be forgotten; what is pending is retracted."""
+
+    kind: Literal["client.erased"] = "client.erased"
+    requested_by: Identifier

@@ -1,0 +1,75 @@
+"""The one discriminated union of all events, and where each kind may enter."""
+
+from types import MappingProxyType
+from typing import Annotated, TypeAlias, get_args
+
+from pydantic import Field, TypeAdapter
+
+from models.events.control import ClockTicked
+from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, PromiseMade, PromiseWithdrawn
+from models.events.envelope import Envelope
+from models.events.invoices import (
+    ContractRecorded,
+    CreditNoteIssued,
+    CreditNoteVoided,
+    InvoiceAmended,
+    InvoiceIssued,
+    InvoiceVoided,
+    InvoiceWrittenOff,
+)
+from models.events.payments import (
+    ChargebackReversed,
+    PaymentChargedBack,
+    PaymentFailed,
+    PaymentPending,
+    PaymentReceived,
+    PaymentRefunded,
+)
+from models.events.signals import (
+    ClientErased,
+    ClientProfiled,
+    ConsentChanged,
+    ContactLogged,
+    DeliveryReported,
+    OverrideCleared,
+    OverrideSet,
+)
+
+PaymentEvent: TypeAlias = (
+    PaymentReceived | PaymentPending | PaymentFailed | PaymentRefunded | PaymentChargedBack | ChargebackReversed
+)
+InvoiceEvent: TypeAlias = (
+    InvoiceIssued | InvoiceAmended | InvoiceVoided | InvoiceWrittenOff | CreditNoteIssued | CreditNoteVoided | ContractRecorded
+)
+DelayEvent: TypeAlias = DelayReported | DisputeOpened | DisputeClosed | PromiseMade | PromiseWithdrawn
+SignalEvent: TypeAlias = (
+    ClientProfiled | ConsentChanged | OverrideSet | OverrideCleared | DeliveryReported | ContactLogged | ClientErased
+)
+AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent
+AnyEvent: TypeAlias = AnyClientEvent | ClockTicked
+
+EVENT_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="kind")])
+"""Reads and writes one event of the canonical log `client.events`."""
+
+
+def _kinds(union: object) -> dict[str, type[Envelope]]:
+    return {member.model_fields["kind"].default: member for member in get_args(union)}
+
+
+EVENT_KINDS = MappingProxyType(_kinds(AnyEvent))
+"""Every kind and its contract."""
+
+PUBLIC_TOPIC_KINDS = MappingProxyType(
+    {
+        "payments": frozenset(_kinds(PaymentEvent)),
+        "invoices": frozenset(_kinds(InvoiceEvent)),
+        "delays": frozenset(_kinds(DelayEvent)),
+        "signals": frozenset(_kinds(SignalEvent)),
+    }
+)
+"""The kinds that each public topic accepts."""
+
+
+def public_topic(event: AnyClientEvent) -> str:
+    """Return the public topic on which `event` may be sent to us."""
+    return next(topic for topic, kinds in PUBLIC_TOPIC_KINDS.items() if event.kind in kinds)

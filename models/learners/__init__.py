@@ -1,0 +1,1 @@
+"""What is estimated about a client, from the transparent baseline upwards."""

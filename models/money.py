@@ -1,0 +1,76 @@
+"""Money as integer minor units and an ISO 4217 code. Currencies never mix, floats never enter."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import Field
+
+# ISO 4217 minor-unit exponents that are not 2.
+_EXPONENTS = dict.fromkeys(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0
+) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+_DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:\.(?P<fraction>\d+))?")
+_CODE = re.compile(r"[A-Z]{3}")
+
+
+class CurrencyMismatchError(TypeError):
+    """Two amounts in different currencies were added, subtracted or compared."""
+
+
+def exponent(currency: str) -> int:
+    """Return how many decimal digits the minor unit of `currency` has."""
+    return _EXPONENTS.get(currency, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount: `minor` units of `currency` (`Money(1999, "EUR")` is €19.99, `Money(500, "JPY")` is ¥500)."""
+
+    minor: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    currency: str
+
+    def __post_init__(self) -> None:
+        """Refuse codes that are not three capital letters."""
+        if not _CODE.fullmatch(self.currency):
+            message = f"currency must be an ISO 4217 code such as EUR, got {self.currency!r}"
+            raise ValueError(message)
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Self:
+        """Read a plain decimal such as `"1234.5"`; more digits than the currency has is an error, never rounded."""
+        match = _DECIMAL.fullmatch(text.strip())
+        if match is None:
+            message = f"amount must be a plain decimal such as 1234.50, got {text!r}"
+            raise ValueError(message)
+        digits = exponent(currency)
+        fraction = (match["fraction"] or "").rstrip("0")
+        if len(fraction) > digits:
+            message = f"{text!r} has more decimals than {currency} has ({digits})"
+            raise ValueError(message)
+        minor = int(match["whole"] + fraction.ljust(digits, "0"))
+        return cls(-minor if match["sign"] == "-" else minor, currency)
+
+    def __add__(self, other: Self) -> Self:
+        """Add two amounts of one currency."""
+        self._same(other)
+        return type(self)(self.minor + other.minor, self.currency)
+
+    def __sub__(self, other: Self) -> Self:
+        """Subtract two amounts of one currency."""
+        self._same(other)
+        return type(self)(self.minor - other.minor, self.currency)
+
+    def __str__(self) -> str:
+        """Return the exact decimal and the code: `1234.50 EUR`."""
+        digits = exponent(self.currency)
+        sign, minor = ("-", -self.minor) if self.minor < 0 else ("", self.minor)
+        if digits == 0:
+            return f"{sign}{minor} {self.currency}"
+        whole, fraction = divmod(minor, 10**digits)
+        return f"{sign}{whole}.{fraction:0{digits}d} {self.currency}"
+
+    def _same(self, other: Self) -> None:
+        if self.currency != other.currency:
+            message = f"cannot combine {self.currency} with {other.currency}: convert only in reports, with a dated rate"
+            raise CurrencyMismatchError(message)

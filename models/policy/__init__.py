@@ -1,0 +1,1 @@
+"""When and why a client is contacted, and every reason not to."""

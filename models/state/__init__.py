@@ -1,0 +1,1 @@
+"""What is known of one client, and how one event changes it."""

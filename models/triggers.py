@@ -1,0 +1,129 @@
+"""What the core asks the channels to do: triggers, their retractions, and a decision record for every send and silence."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from models.events.envelope import Identifier, Instant
+from models.events.signals import Purpose
+from models.money import Money
+
+
+class Journey(StrEnum):
+    """The journeys a client may be on."""
+
+    ONBOARDING = "post_payment_onboarding"
+    RENEWAL = "pre_renewal"
+    DELAY_SUPPORT = "delayed_payment_support"
+
+
+class Tone(StrEnum):
+    """How a message speaks; a segment sets the ceiling."""
+
+    EDUCATIONAL = "educational"
+    GENTLE = "gentle"
+    STRUCTURED = "structured"
+    FIRM = "firm"
+
+
+class CancelWhen(StrEnum):
+    """A predicate on the client's state; when it holds, the trigger must not be delivered any more."""
+
+    INVOICES_SETTLED = "invoices_settled"
+    INVOICES_DISPUTED = "invoices_disputed"
+    INVOICES_PROMISED = "invoices_promised"
+    PAYMENT_REVERSED = "payment_reversed"
+    CONTRACT_ENDED = "contract_ended"
+    CONTRACT_RENEWED = "contract_renewed"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    ON_HOLD = "on_hold"
+    CLIENT_ERASED = "client_erased"
+
+
+class _Output(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    client_id: Identifier
+    decided_at: Instant
+
+
+class Trigger(_Output):
+    """Contact a client: one step of one journey on one channel.
+
+    `trigger_id` is derived from client, journey, anchor, step and run, so a replay gives the same id and a provider can use
+    it as idempotency key. Deliver not before `not_before`, never at or after `expires_at`, and only while no predicate of
+    `cancel_when` holds. Templates may use `facts` only; they were chosen by `purpose`.
+    """
+
+    kind: Literal["trigger"] = "trigger"
+    trigger_id: Identifier
+    journey: Journey
+    anchor: Identifier = Field(
+        description="What the run is about: an invoice, a payment, a contract with its period, or a client."
+    )
+    step: Identifier
+    channel: Identifier
+    purpose: Purpose
+    legal_basis: Literal["contract", "legitimate_interest", "consent"]
+    tone: Tone
+    not_before: Instant
+    expires_at: Instant
+    cancel_when: tuple[CancelWhen, ...]
+    invoice_ids: tuple[Identifier, ...] = ()
+    contract_id: Identifier | None = None
+    payment_id: Identifier | None = None
+    facts: dict[str, str | int | bool | Money] = Field(default_factory=dict)
+    reasons: Annotated[tuple[str, ...], Field(min_length=1)]
+    segment: str
+    score: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="P(late) when decided; none: too little history."
+    )
+    policy_version: str
+    learner_version: str
+
+
+class Retraction(_Output):
+    """A trigger must not be delivered any more. Workers acknowledge it with a delivery outcome."""
+
+    kind: Literal["retraction"] = "retraction"
+    trigger_id: Identifier
+    channel: Identifier
+    because: CancelWhen
+    reasons: tuple[str, ...] = ()
+
+
+class DecisionOutcome(StrEnum):
+    """What was decided about one step."""
+
+    TRIGGERED = "triggered"
+    SUPPRESSED = "suppressed"
+    HELD = "held"
+    RETRACTED = "retracted"
+    SEGMENT_CHANGED = "segment_changed"
+
+
+class Decision(_Output):
+    """Why something was sent, held or not sent: the record behind `rapport inspect`."""
+
+    kind: Literal["decision"] = "decision"
+    decision_id: Identifier
+    outcome: DecisionOutcome
+    journey: Journey | None = None
+    anchor: str | None = None
+    step: str | None = None
+    channel: str | None = None
+    trigger_id: str | None = None
+    reasons: Annotated[tuple[str, ...], Field(min_length=1)]
+    segment: str
+    score: Annotated[float, Field(ge=0, le=1)] | None = None
+    policy_version: str
+    learner_version: str
+
+
+ChannelRecord: TypeAlias = Trigger | Retraction
+Output: TypeAlias = Trigger | Retraction | Decision
+
+CHANNEL_RECORD_ADAPTER: TypeAdapter[ChannelRecord] = TypeAdapter(Annotated[ChannelRecord, Field(discriminator="kind")])
+"""Reads one record of a `triggers.<channel>` topic."""

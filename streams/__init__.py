@@ -1,0 +1,1 @@
+"""How events move: the imperative shell on Kafka and Redis."""

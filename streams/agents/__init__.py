@@ -1,0 +1,1 @@
+"""The Faust agents: load, think, save, emit. No rules inside."""

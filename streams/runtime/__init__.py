@@ -1,0 +1,1 @@
+"""What every process needs: settings, clock, errors, log, metrics, lifecycle."""

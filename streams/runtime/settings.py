@@ -1,0 +1,82 @@
+"""Every setting in one table, read from the environment; `rapport doctor` prints it."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of all processes. Environment names are `RAPPORT_` and the field in capitals, save the two well-known ones."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:9092",
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP", "RAPPORT_KAFKA_BOOTSTRAP", "kafka_bootstrap"),
+        description="Kafka bootstrap servers, comma-separated.",
+    )
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        validation_alias=AliasChoices("REDIS_URL", "RAPPORT_REDIS_URL", "redis_url"),
+        description="Redis or Valkey, with persistence on and maxmemory-policy noeviction.",
+    )
+    group: str = Field(default="rapport", description="Kafka consumer group of the workers and prefix of the channel groups.")
+    namespace: str = Field(default="evt", description="Prefix of all Redis keys, so that several firms can share a server.")
+    partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=8, description="Partitions of the client log and its companions; fixed for the life of a deployment."
+    )
+    clock_file: Path | None = Field(
+        default=None, description="Shared clock file for accelerated time; unset: the machine's clock."
+    )
+
+    webhook_host: str = Field(default="127.0.0.1", description="Address on which the webhook gateway listens.")
+    webhook_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="Its port; 0 takes a free one.")
+    webhook_max_bytes: Annotated[int, Field(ge=1024, le=1_000_000)] = Field(
+        default=262_144, description="Largest webhook body accepted, enforced while it streams in."
+    )
+    webhook_secrets: dict[str, list[SecretStr]] = Field(
+        default_factory=dict, description='JSON: source to active secrets, e.g. {"stripe": ["whsec_new", "whsec_old"]}.'
+    )
+
+    batch_records: Annotated[int, Field(ge=1, le=10_000)] = Field(default=500, description="Most records folded in one batch.")
+    lane_records: Annotated[int, Field(ge=1)] = Field(
+        default=4_000, description="Records waiting in a lane before its partition is paused."
+    )
+    lane_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=16_777_216, description="Bytes waiting in a lane before it is paused."
+    )
+    outbox_limit: Annotated[int, Field(ge=1)] = Field(
+        default=20_000, description="Unpublished outputs before a partition is paused."
+    )
+    drain_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="Time a lane gets to finish when it is revoked."
+    )
+    exit_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Time a stopping process gets before it exits hard."
+    )
+    stall_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=300.0, description="Lag without progress for this long makes the worker exit."
+    )
+
+    smtp_host: str = Field(default="127.0.0.1", description="SMTP server of the email channel.")
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1025, description="Its port.")
+    smtp_username: str | None = Field(default=None, description="User for SMTP AUTH; unset: none.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password for SMTP AUTH.")
+    smtp_starttls: bool = Field(default=False, description="Upgrade the SMTP connection with STARTTLS.")
+    mail_from: str = Field(default="Your firm <care@firm.example>", description="Sender of mails.")
+    firm_name: str = Field(default="Your firm", description="Name of the firm in messages.")
+    firm_timezone: str = Field(default="UTC", description="IANA zone used for clients whose own is unknown.")
+
+    metrics_host: str = Field(default="127.0.0.1", description="Address of the health and metrics endpoints.")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="Their port; 0 turns them off.")
+    log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written.")
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Read the settings from the environment once."""
+    return Settings()

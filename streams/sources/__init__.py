@@ -1,0 +1,1 @@
+"""One pure file per sender: a payload in, canonical events out."""

@@ -1,0 +1,1 @@
+"""The StateStore port and its two twins: Redis and memory."""

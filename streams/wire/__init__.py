@@ -1,0 +1,1 @@
+"""What crosses the wire: topics, codecs, headers, dead letters."""
