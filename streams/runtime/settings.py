@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     )
     group: str = Field(default="rapport", description="Kafka consumer group of the workers and prefix of the channel groups.")
     namespace: str = Field(default="evt", description="Prefix of all Redis keys, so that several firms can share a server.")
+    topic_prefix: str = Field(
+        default="", description="Prefix of all Kafka topic names, so that several deployments can share a broker."
+    )
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=8, description="Partitions of the client log and its companions; fixed for the life of a deployment."
     )
@@ -74,6 +77,10 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="Their port; 0 turns them off.")
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written.")
+
+    def topic(self, name: str) -> str:
+        """Return the name on the broker of the topic that the table in `streams.wire.topics` calls `name`."""
+        return self.topic_prefix + name
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,63 @@
+"""The headers of everything we publish: where it came from, so that a reader can tell a repetition from news."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from streams.runtime.errors import DeadLetterError
+
+SRC_TOPIC = "src_topic"
+SRC_PARTITION = "src_partition"
+SRC_OFFSET = "src_offset"
+IDX = "idx"
+KIND = "kind"
+
+
+class Position(NamedTuple):
+    """Order of outputs within one output partition: the record that caused it, then its place among that record's outputs."""
+
+    src_offset: int
+    idx: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an output came from. `src_topic` is the bare name of the topic table, without a deployment's prefix."""
+
+    src_topic: str
+    src_partition: int
+    src_offset: int
+    idx: int
+    kind: str
+
+    @property
+    def position(self) -> Position:
+        """The part that orders outputs of one source partition."""
+        return Position(self.src_offset, self.idx)
+
+    def to_headers(self) -> list[tuple[str, bytes]]:
+        """Return the Kafka headers; numbers are ASCII decimals."""
+        return [
+            (SRC_TOPIC, self.src_topic.encode()),
+            (SRC_PARTITION, b"%d" % self.src_partition),
+            (SRC_OFFSET, b"%d" % self.src_offset),
+            (IDX, b"%d" % self.idx),
+            (KIND, self.kind.encode()),
+        ]
+
+
+def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:
+    """Return the origin written by `Origin.to_headers`; raises DeadLetterError when the record was not published by us."""
+    found = dict(headers)
+    try:
+        return Origin(
+            src_topic=found[SRC_TOPIC].decode(),
+            src_partition=int(found[SRC_PARTITION]),
+            src_offset=int(found[SRC_OFFSET]),
+            idx=int(found[IDX]),
+            kind=found[KIND].decode(),
+        )
+    except (KeyError, ValueError) as error:
+        reason = "headers"
+        detail = f"not published by Rapport: header {error} is missing or unreadable"
+        raise DeadLetterError(reason, detail) from error
