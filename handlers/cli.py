@@ -1,0 +1,121 @@
+"""One command with subcommands. Each is imported only when it is called, so that `rapport --help` is quick."""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
+
+from streams.runtime.errors import RapportError, UsageError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
+EXIT_BROKEN_PIPE: Final = 141  # 128 + SIGPIPE, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: where it lives (`module:attribute`, a cyclopts `App` or a function) and what it is for, in one line."""
+
+    name: str
+    target: str
+    summary: str
+    group: str
+
+
+GROUPS: Final = ("Try it", "Run it", "Look inside", "Feed it")
+_TRY, _RUN, _LOOK, _FEED = GROUPS
+
+COMMANDS: Final = (
+    Command("simulate", "handlers.commands.simulate:simulate", "Tell a history as the program sees it, without servers.", _TRY),
+    Command("demo", "handlers.demo.commands:demo", "Live a year of a small firm on real Kafka and Valkey.", _TRY),
+    Command("doctor", "handlers.stack.commands:doctor", "Say what is missing on this machine, and the fix.", _TRY),
+    Command("stack", "handlers.stack.commands:stack", "Start, stop and show the local Kafka and Valkey.", _RUN),
+    Command("serve-webhooks", "handlers.webhooks.commands:serve_webhooks", "Receive signed webhooks and publish them raw.", _RUN),
+    Command("worker", "handlers.commands.worker:worker", "Fold events into client states and decide.", _RUN),
+    Command("run-channels", "handlers.channels.commands:run_channels", "Deliver triggers by mail and console.", _RUN),
+    Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
+    Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
+    Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
+    Command("contracts", "handlers.commands.contracts:contracts", "Show, write and check the published contracts.", _LOOK),
+    Command(
+        "import", "handlers.commands.import_book:import_book", "Adopt a receivables CSV without sending old messages.", _FEED
+    ),
+    Command("replay", "handlers.commands.replay:replay", "Send a recorded history into a running stack.", _FEED),
+)
+"""Every subcommand, in the order in which `rapport --help` and the README list them."""
+
+_ABOUT = """Payments in, timely and respectful client care out.
+
+Rapport reads payment, invoice and delay events, keeps a rolling state per client, and decides whom to contact, how and why -
+and why not. Start without any server: rapport simulate. The whole system on this machine: rapport demo.
+
+Exit codes: 0 done, 1 failed or a server is away, 2 wrong usage, 130 stopped with Ctrl-C. rapport COMMAND --help teaches each.
+"""
+
+
+def build_app() -> App:
+    """Return the command line with every subcommand registered by name; none is imported yet."""
+    app = App(
+        name="rapport",
+        help=_ABOUT,
+        version=lambda: f"rapport {version('rapport')}",
+        help_format="plaintext",  # reads as written, and spares the import of a Markdown parser
+        suppress_keyboard_interrupt=False,
+        group_commands=Group("Options", sort_key=len(GROUPS)),
+    )
+    groups = {name: Group(name, sort_key=place) for place, name in enumerate(GROUPS)}
+    for command in COMMANDS:
+        app.command(command.target, name=command.name, help=command.summary, group=groups[command.group])
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code; errors that have a fix are one line, never a traceback."""
+    sys.exit(run(tokens))
+
+
+def run(tokens: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see `EXIT_*`)."""
+    try:
+        code = _call(tokens)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _complain(_wrong_usage(error), code=EXIT_USAGE)
+    except UsageError as error:
+        return _complain(str(error), code=EXIT_USAGE)
+    except RapportError as error:
+        return _complain(str(error), code=EXIT_FAILED)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left. Nothing more can be said there, not even by the interpreter when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    return code
+
+
+def _call(tokens: Sequence[str] | None) -> int:
+    given = sys.argv[1:] if tokens is None else list(tokens)
+    result = build_app()(given, exit_on_error=False, print_error=False, result_action="return_value")
+    return result if isinstance(result, int) else 0
+
+
+def _wrong_usage(error: CycloptsError) -> str:
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        # Asked for its text, this error would import every command to find a similar name.
+        word = error.unused_tokens[0]
+        near = difflib.get_close_matches(word, [command.name for command in COMMANDS], n=1)
+        return f"unknown command {word!r}{f', did you mean {near[0]!r}?' if near else '.'} See: rapport --help"
+    return " ".join(str(error).split())
+
+
+def _complain(message: str, *, code: int) -> int:
+    print(f"rapport: {message}", file=sys.stderr)
+    return code
