@@ -1,0 +1,93 @@
+"""Fixtures that need the outside: real servers, settings of a test's own, the shared data."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from handlers.stack.local import LocalStack
+from handlers.stack.progress import Display
+from handlers.stack.threads import run_apart
+from streams.runtime.clock import fresh_id
+from streams.runtime.settings import Settings
+from streams.wire.admin import admin_client, ensure_topics
+from streams.wire.topics import TOPICS
+from tests.docker_servers import docker_answers, docker_servers
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SettingsMaker = Callable[..., Settings]
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Addresses of a real Kafka and a real Redis or Valkey that all tests of a session share."""
+
+    kafka_bootstrap: str
+    redis_url: str
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Existing servers if both addresses are in the environment; else containers; else the local stack. Never none."""
+    if {"KAFKA_BOOTSTRAP", "REDIS_URL"} <= os.environ.keys():
+        yield Servers(os.environ["KAFKA_BOOTSTRAP"], os.environ["REDIS_URL"])
+    elif docker_answers():
+        with docker_servers() as (kafka_bootstrap, redis_url):
+            yield Servers(kafka_bootstrap, redis_url)
+    else:
+        with LocalStack(display=Display()) as stack:
+            yield Servers(stack.kafka_bootstrap, stack.redis_url)
+
+
+@pytest.fixture
+def make_settings(servers: Servers) -> Iterator[SettingsMaker]:
+    """Make settings with topics, group and namespace of their own on the shared servers; the topics exist already.
+
+    Fields can be given, e.g. `make_settings(partitions=4)`. Topics and keys are deleted after the test.
+    """
+    with ExitStack() as cleanups:
+
+        def make(**fields: object) -> Settings:
+            name = f"t{fresh_id()[:10]}"
+            own = {
+                "kafka_bootstrap": servers.kafka_bootstrap,
+                "redis_url": servers.redis_url,
+                "group": name,
+                "namespace": name,
+                "topic_prefix": f"{name}.",
+                "partitions": 2,
+            }
+            settings = Settings.model_validate({**own, **fields})
+            cleanups.callback(_delete, settings)
+            run_apart(ensure_topics(settings))
+            return settings
+
+        yield make
+
+
+@pytest.fixture
+def settings(make_settings: SettingsMaker) -> Settings:
+    """Settings of this test's own, with two partitions."""
+    return make_settings()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of recorded webhooks and histories, which lies beside the repository."""
+    return Path(os.environ.get("RAPPORT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def _delete(settings: Settings) -> None:
+    async def delete_topics() -> None:
+        async with admin_client(settings) as client:
+            await client.delete_topics([settings.topic(topic.name) for topic in TOPICS])
+
+    run_apart(delete_topics())
+    with Redis.from_url(settings.redis_url) as redis:
+        keys = list(redis.scan_iter(match=f"*{settings.namespace}*", count=1000))
+        if keys:
+            redis.delete(*keys)

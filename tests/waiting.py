@@ -1,0 +1,52 @@
+"""The one place where tests wait: for a condition, up to a deadline. A test itself never sleeps."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from streams.runtime.clock import monotonic
+
+_PAUSE_SECONDS: Final = 0.02
+Found = TypeVar("Found")
+
+
+def until(condition: Callable[[], Found], *, timeout: float = 30.0, what: str = "the condition") -> Found:
+    """Return the first true value of `condition`; AssertionError naming `what` if there is none within `timeout` seconds."""
+    deadline = monotonic() + timeout
+    pause = threading.Event()
+    while not (value := condition()):
+        if monotonic() > deadline:
+            message = f"waited {timeout:g} s for {what}; last value: {value!r}"
+            raise AssertionError(message)
+        pause.wait(_PAUSE_SECONDS)
+    return value
+
+
+async def until_async(
+    condition: Callable[[], Found | Awaitable[Found]],
+    *,
+    timeout: float = 30.0,  # noqa: ASYNC109 - the name under which `until` takes it
+    what: str = "the condition",
+) -> Found:
+    """Do as `until` inside an event loop; `condition` may be a coroutine function."""
+    deadline = monotonic() + timeout
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        if monotonic() > deadline:
+            message = f"waited {timeout:g} s for {what}; last value: {value!r}"
+            raise AssertionError(message)
+        await pause(_PAUSE_SECONDS)
+
+
+async def pause(seconds: float) -> None:
+    """Let other tasks run for `seconds`: for tests that show that something does not happen."""
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), seconds)
+    except TimeoutError:
+        return
