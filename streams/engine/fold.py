@@ -1,0 +1,304 @@
+"""The fold of the client log: a batch of records and the states it needs, to what has to be written. Pure, no I/O, no clock."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+
+from models.events.control import ClockTicked
+from models.events.union import AnyClientEvent, AnyEvent
+from models.triggers import Decision, Output, Retraction, Trigger
+from streams.engine.letters import dead_letter_entry
+from streams.engine.writes import OutboxEntry, Outcome, Writes
+from streams.runtime.errors import DeadLetterError
+from streams.wire.codec import decode_event, encode_output
+from streams.wire.headers import Origin, Position
+from streams.wire.partitioning import partition_of
+from streams.wire.records import Record
+from streams.wire.topics import CLIENT_EVENTS, DECISIONS, TRIGGERS
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+
+TICK_KEY: Final = b""
+"""Key of a clock tick: no client has an empty name."""
+
+DUE_PER_TICK: Final = 500
+"""Most clients whose timers one tick fires; while more are due the owner of the partition writes another tick."""
+
+STAGE: Final = "clients"
+_KEY: Final = "key"
+
+
+class Thought(Protocol[S_co]):
+    """What one event does to one client; `models.transition.Transition` is one."""
+
+    @property
+    def state(self) -> S_co:
+        """The state after the event; the very same object when nothing changed."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[Output]:
+        """Triggers, retractions and decisions, in order."""
+        ...
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the client's earliest timer is due, in epoch ms."""
+        ...
+
+    @property
+    def disposition(self) -> str:
+        """`applied`, `duplicate` or `late`."""
+        ...
+
+
+class Program(Protocol[S]):
+    """The pure core as the engine sees it: a state, its bytes, and what an event does to it."""
+
+    def encode(self, state: S) -> bytes:
+        """Return the bytes of `state`; equal states have equal bytes."""
+        ...
+
+    def decode(self, blob: bytes) -> S:
+        """Return the state that `encode` wrote."""
+        ...
+
+    def think(self, state: S | None, event: AnyEvent) -> Thought[S]:
+        """Return what `event` does; may raise DeadLetterError for an event that makes no sense for the client."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Readable:
+    record: Record
+    event: AnyClientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    record: Record
+    error: DeadLetterError
+
+
+_Letter: TypeAlias = _Readable | _Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Decoded records about clients, in log order; `clients` are those whose state is needed, each once."""
+
+    letters: Sequence[_Letter]
+    clients: tuple[str, ...]
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class TickBatch:
+    """One clock tick; `until_ms` is the moment up to which timers fire."""
+
+    record: Record
+    tick: ClockTicked
+    until_ms: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded(Generic[S]):
+    """The result of a batch: what to store, the changed states as objects, and how many records came to which outcome."""
+
+    writes: Writes
+    states: Mapping[str, S]
+    counts: Counter[tuple[str, Outcome]]
+
+
+def cut(records: Sequence[Record]) -> int:
+    """Return how many leading records form the next batch: a tick alone, or everything before the next tick.
+
+    A tick looks at the stored timers of the whole partition, so the records before it must be stored first. That makes the
+    result independent of where batches happen to be cut.
+    """
+    for index, record in enumerate(records):
+        if record.key == TICK_KEY:
+            return max(index, 1)
+    return len(records)
+
+
+class ClientsFold(Generic[S]):
+    """Folds batches of one deployment's client log."""
+
+    def __init__(self, program: Program[S], *, partitions: int) -> None:
+        """Fold with `program`; clients belong to `partition_of(client, partitions)`."""
+        self._program = program
+        self._partitions = partitions
+
+    def read(self, records: Sequence[Record], *, watermark_ms: int) -> EventBatch | TickBatch:
+        """Decode a batch that `cut` has cut; `watermark_ms` is the latest tick folded before, which ticks never fall behind."""
+        last = records[-1].offset + 1
+        if records[0].key == TICK_KEY:
+            return self._tick(records[0], watermark_ms)
+        letters = [self._letter(record) for record in records]
+        clients = dict.fromkeys(letter.event.client_id for letter in letters if isinstance(letter, _Readable))
+        return EventBatch(letters, tuple(clients), last)
+
+    def _tick(self, record: Record, watermark_ms: int) -> EventBatch | TickBatch:
+        try:
+            tick = _open_tick(record)
+        except DeadLetterError as error:
+            return EventBatch([_Unreadable(record, error)], (), record.offset + 1)
+        return TickBatch(record, tick, max(tick.received_ms, watermark_ms), record.offset + 1)
+
+    def _letter(self, record: Record) -> _Letter:
+        try:
+            return _Readable(record, _open(record, self._partitions))
+        except DeadLetterError as error:
+            return _Unreadable(record, error)
+
+    def fold_events(self, batch: EventBatch, states: Mapping[str, S | None], *, watermark_ms: int) -> Folded[S]:
+        """Fold `batch` over `states`, which has an entry for each of `batch.clients`."""
+        page = _Page(self._program, states)
+        for letter in batch.letters:
+            out = _Outlet(letter.record)
+            match letter:
+                case _Readable(event=event):
+                    page.turn(event.client_id, event, out)
+                case _Unreadable(error=error):
+                    page.refuse("unreadable", error, out)
+        return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms)
+
+    def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]]) -> Folded[S]:
+        """Fire the timers of `due`: clients in order of due time, then name, at most DUE_PER_TICK."""
+        page = _Page(self._program, dict(due))
+        out = _Outlet(batch.record)
+        for client, state in due:
+            if state is None:
+                page.timers[client] = None
+            else:
+                page.wake(client, batch.tick, out)
+        page.outbox += out.entries
+        page.counts[batch.tick.kind, Outcome.TICK] += 1
+        return page.close(next_offset=batch.next_offset, watermark_ms=batch.until_ms)
+
+
+def _open_tick(record: Record) -> ClockTicked:
+    event = decode_event(record.value)
+    if not isinstance(event, ClockTicked):
+        raise DeadLetterError(_KEY, f"only clock ticks have an empty key, not {event.kind}")
+    return event
+
+
+def _open(record: Record, partitions: int) -> AnyClientEvent:
+    event = decode_event(record.value)
+    if isinstance(event, ClockTicked):
+        raise DeadLetterError(_KEY, f"a clock tick must have an empty key, not {record.key!r}")
+    if record.key != event.client_id.encode():
+        raise DeadLetterError(_KEY, f"the key must be the client's id, not {record.key!r}")
+    home = partition_of(event.client_id, partitions)
+    if home != record.partition:
+        raise DeadLetterError(_KEY, f"the client belongs to partition {home} (murmur2 of the key)")
+    return event
+
+
+class _Outlet:
+    """Outputs of one record, numbered in order."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.entries: list[OutboxEntry] = []
+
+    def put(self, output: Output) -> None:
+        """Append one output of the core, or a dead letter in its place when no topic takes it."""
+        position = Position(self.record.offset, len(self.entries))
+        value = encode_output(output)
+        match output:
+            case Trigger(channel=channel) | Retraction(channel=channel):
+                topic = TRIGGERS.get(channel)
+            case Decision():
+                topic = DECISIONS
+        if topic is None:
+            self.put_dead(DeadLetterError("channel", f"no topic for the {output.kind}'s channel"), value)
+            return
+        if len(value) + _OVERHEAD > topic.max_bytes:
+            self.put_dead(DeadLetterError("oversize", f"a {output.kind} of {len(value)} bytes for {topic.name}"), value)
+            return
+        origin = Origin(
+            src_topic=CLIENT_EVENTS.name,
+            src_partition=self.record.partition,
+            src_offset=position.src_offset,
+            idx=position.idx,
+            kind=output.kind,
+        )
+        self.entries.append(
+            OutboxEntry(
+                position=position,
+                topic=topic.name,
+                partition=self.record.partition,
+                key=output.client_id.encode(),
+                value=value,
+                headers=tuple(origin.to_headers()),
+            )
+        )
+
+    def put_dead(self, error: DeadLetterError, value: bytes | None = None) -> None:
+        """Append a dead letter: the record's own bytes, or `value` when an output could not be published."""
+        idx = len(self.entries)
+        self.entries.append(
+            dead_letter_entry(self.record, topic=CLIENT_EVENTS.name, stage=STAGE, error=error, idx=idx, value=value)
+        )
+
+
+_OVERHEAD: Final = 4_096  # key, headers and the batch around a record
+
+
+class _Page(Generic[S]):
+    """What a batch has changed so far."""
+
+    def __init__(self, program: Program[S], states: Mapping[str, S | None]) -> None:
+        self._program = program
+        self._before = states
+        self._after: dict[str, S] = {}
+        self.timers: dict[str, int | None] = {}
+        self.outbox: list[OutboxEntry] = []
+        self.counts: Counter[tuple[str, Outcome]] = Counter()
+
+    def wake(self, client: str, event: AnyEvent, out: _Outlet) -> str:
+        """Let the core think about `event` for `client` and keep what it says; returns the disposition."""
+        state = self._after.get(client)
+        if state is None:
+            state = self._before[client]
+        thought = self._program.think(state, event)
+        if thought.state is not state:
+            self._after[client] = thought.state
+            self.timers[client] = thought.next_due_ms
+        for output in thought.outputs:
+            out.put(output)
+        return thought.disposition
+
+    def turn(self, client: str, event: AnyEvent, out: _Outlet) -> None:
+        """Fold one event; an event that the core refuses becomes a dead letter and changes nothing."""
+        try:
+            disposition = self.wake(client, event, out)
+        except DeadLetterError as error:
+            self.refuse(event.kind, error, out)
+            return
+        self.counts[event.kind, Outcome(disposition)] += 1
+        self.outbox += out.entries
+
+    def refuse(self, kind: str, error: DeadLetterError, out: _Outlet) -> None:
+        """Keep the record as a dead letter."""
+        out.put_dead(error)
+        self.counts[kind, Outcome.POISON] += 1
+        self.outbox += out.entries
+
+    def close(self, *, next_offset: int, watermark_ms: int) -> Folded[S]:
+        """Encode what changed."""
+        encode = self._program.encode
+        writes = Writes(
+            next_offset=next_offset,
+            watermark_ms=watermark_ms,
+            states={client: encode(state) for client, state in self._after.items()},
+            timers=self.timers,
+            outbox=tuple(self.outbox),
+        )
+        return Folded(writes=writes, states=self._after, counts=self.counts)
