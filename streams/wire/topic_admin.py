@@ -13,7 +13,7 @@ from streams.wire.topics import TOPICS, Partitioning, Topic
 
 READY_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.1
-_BROKER_DEFAULT: Final = -1  # as many replicas as the broker's default.replication.factor says
+_MOST_REPLICAS: Final = 3  # one may fail while another is maintained
 
 
 def partitions_of(topic: Topic, settings: Settings) -> int:
@@ -21,11 +21,12 @@ def partitions_of(topic: Topic, settings: Settings) -> int:
     return settings.partitions if topic.partitioning is Partitioning.CLIENT else 1
 
 
-async def ensure_topics(settings: Settings, *, replication: int = _BROKER_DEFAULT) -> list[str]:
+async def ensure_topics(settings: Settings, *, replication: int | None = None) -> list[str]:
     """Create what is missing, wait until every topic has its leaders, and return the names that were created.
 
-    Doing it twice changes nothing. Raises UsageError when a topic exists with another number of partitions, and RetryError
-    when the broker does not answer or is not ready within READY_SECONDS.
+    `replication` none takes three replicas, or as many as there are brokers. Doing it twice changes nothing. Raises
+    UsageError when a topic exists with another number of partitions, and RetryError when the broker does not answer or is
+    not ready within READY_SECONDS.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     try:
@@ -40,11 +41,13 @@ async def ensure_topics(settings: Settings, *, replication: int = _BROKER_DEFAUL
     return created
 
 
-async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings, replication: int) -> list[str]:
+async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings, replication: int | None) -> list[str]:
     existing = set(await admin.list_topics())
     missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
     if not missing:
         return []
+    if replication is None:
+        replication = min(_MOST_REPLICAS, len((await admin.describe_cluster())["brokers"]))
     response = await admin.create_topics(
         [
             NewTopic(

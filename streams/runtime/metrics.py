@@ -1,0 +1,129 @@
+"""Every metric in one typed table: what operators read is declared here once, and nowhere else."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+
+PREFIX: Final = "rapport_"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+
+class MetricKind(StrEnum):
+    """How a metric behaves."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `name` goes without the prefix; a counter's ends in `_total`; labels never carry a client's id."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _SECONDS
+
+    @property
+    def full_name(self) -> str:
+        """The name as Prometheus shows it."""
+        return PREFIX + self.name
+
+
+def _counter(name: str, help_text: str, *labels: str) -> Metric:
+    return Metric(name, MetricKind.COUNTER, help_text, labels)
+
+
+def _gauge(name: str, help_text: str, *labels: str) -> Metric:
+    return Metric(name, MetricKind.GAUGE, help_text, labels)
+
+
+def _histogram(name: str, help_text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Metric:
+    return Metric(name, MetricKind.HISTOGRAM, help_text, labels, buckets)
+
+
+BUILD_INFO: Final = _gauge(
+    "build_info", "Version of Rapport and of the engine under it; always 1.", "version", "faust", "aiokafka"
+)
+PARTITIONS_ASSIGNED: Final = _gauge("worker_partitions_assigned", "Partitions this worker owns.", "topic")
+PARTITIONS_HALTED: Final = _gauge("worker_partitions_halted", "Partitions stopped because going on would lose data.", "topic")
+WORKER_GENERATION: Final = _gauge("worker_generation", "Generation of the consumer group this worker last joined.")
+REBALANCES: Final = _counter("rebalances_total", "Rebalances this worker went through.")
+LOOP_LAG: Final = _gauge("event_loop_lag_seconds", "How late the event loop last was.")
+BATCH_EVENTS: Final = _histogram("batch_events", "Records in a batch.", "topic", buckets=_BATCH)
+STAGE_DURATION: Final = _histogram("batch_stage_duration_seconds", "Time of one stage of a batch.", "topic", "stage")
+EVENTS_PROCESSED: Final = _counter("events_processed_total", "Records folded.", "type", "outcome")
+OFFSET_GAPS: Final = _counter("offset_gaps_total", "Holes in the offsets received: read again, or accepted.", "topic", "kind")
+LAST_PROGRESS: Final = _gauge("last_progress_timestamp_seconds", "When the partition last moved on.", "topic", "partition")
+WATCHDOG_EXITS: Final = _counter("watchdog_exits_total", "Times the process decided to exit.", "reason")
+FENCE_COMMITS: Final = _counter("fence_commits_total", "Commits by answer.", "topic", "result")
+FENCE_NEXT: Final = _gauge("fence_next_offset", "Next offset to be folded.", "topic", "partition")
+REDIS_ROLLBACKS: Final = _counter("redis_rollbacks_total", "Times Redis was found behind or forked.", "topic")
+REDIS_ROLLBACK_OFFSETS: Final = _counter("redis_rollback_offsets_total", "Offsets to fold again because of that.", "topic")
+REDIS_CALL_DURATION: Final = _histogram("redis_call_duration_seconds", "Time of one call.", "op")
+REDIS_ERRORS: Final = _counter("redis_errors_total", "Calls that have to be repeated.", "op")
+OUTBOX_DEPTH: Final = _gauge("outbox_depth", "Outputs stored and not published yet.", "partition")
+OUTBOX_OLDEST_AGE: Final = _gauge("outbox_oldest_age_seconds", "How long the oldest of them waits.", "partition")
+OUTPUTS_PUBLISHED: Final = _counter("outputs_published_total", "Outputs acknowledged by Kafka.", "topic")
+OUTPUTS_SUPPRESSED: Final = _counter("outputs_suppressed_total", "Outputs not published again after a rebuild.", "topic")
+PRODUCER_RESTARTS: Final = _counter("producer_restarts_total", "Producers closed and made anew after an error.")
+TIMERS_DUE_BACKLOG: Final = _gauge("timer_lateness_seconds", "How late the earliest due timer is; 0: none is due.", "partition")
+TICKS: Final = _counter("ticks_total", "Clock ticks written.", "partition")
+DLQ_RECORDS: Final = _counter("dlq_records_total", "Dead letters by stage and reason.", "stage", "reason")
+
+METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
+"""All of the above, in the order of the table."""
+
+_MAKERS: Final = {MetricKind.COUNTER: Counter, MetricKind.GAUGE: Gauge}
+
+
+class Meter:
+    """Counts for one process (or one test); knows the metrics of the table and no others."""
+
+    def __init__(self) -> None:
+        """Start with every counter at zero."""
+        self.registry = CollectorRegistry()
+        self._made: dict[Metric, MetricWrapperBase] = {}
+
+    def _at(self, metric: Metric, labels: dict[str, str]) -> MetricWrapperBase:
+        made = self._made.get(metric)
+        if made is None:
+            names = metric.labels
+            if metric.kind is MetricKind.HISTOGRAM:
+                made = Histogram(metric.full_name, metric.help, names, buckets=metric.buckets, registry=self.registry)
+            else:
+                made = _MAKERS[metric.kind](metric.full_name, metric.help, names, registry=self.registry)
+            self._made[metric] = made
+        return made.labels(**labels) if labels else made
+
+    def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
+        """Add `amount` to a counter."""
+        counter = self._at(metric, labels)
+        assert isinstance(counter, Counter)  # noqa: S101 - the table's kind says so
+        counter.inc(amount)
+
+    def set(self, metric: Metric, value: float, /, **labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._at(metric, labels)
+        assert isinstance(gauge, Gauge)  # noqa: S101 - likewise
+        gauge.set(value)
+
+    def observe(self, metric: Metric, value: float, /, **labels: str) -> None:
+        """Add one observation to a histogram."""
+        histogram = self._at(metric, labels)
+        assert isinstance(histogram, Histogram)  # noqa: S101 - likewise
+        histogram.observe(value)
+
+    def read(self, metric: Metric, /, **labels: str) -> float:
+        """Return the value of a counter or gauge, 0 when it never counted: for health checks and tests."""
+        return self.registry.get_sample_value(metric.full_name, labels) or 0.0
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
