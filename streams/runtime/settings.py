@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     smtp_starttls: bool = Field(default=False, description="Upgrade the SMTP connection with STARTTLS.")
     mail_from: str = Field(default="Your firm <care@firm.example>", description="Sender of mails.")
     firm_name: str = Field(default="Your firm", description="Name of the firm in messages.")
+    firm_currency: str = Field(
+        default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code assumed for imported books that name no currency."
+    )
     firm_timezone: str = Field(default="UTC", description="IANA zone used for clients whose own is unknown.")
 
     metrics_host: str = Field(default="127.0.0.1", description="Address of the health and metrics endpoints.")

@@ -1,0 +1,1 @@
+"""Reading a receivables book: any CSV, columns guessed and shown, dates and amounts never guessed silently."""

@@ -1,0 +1,155 @@
+"""Dates as books write them. Whether 3/4 is March or April is decided by the whole column, or asked; never guessed."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+Order: TypeAlias = Literal["dmy", "mdy"]
+
+_MONTHS: Final = {
+    name: number
+    for number, names in enumerate(
+        (
+            ("jan", "january", "januar", "janvier", "enero"),
+            ("feb", "february", "februar", "février", "febrero"),
+            ("mar", "march", "märz", "mär", "mrz", "mars", "marzo"),
+            ("apr", "april", "avril", "abril"),
+            ("may", "mai", "mayo"),
+            ("jun", "june", "juni", "juin", "junio"),
+            ("jul", "july", "juli", "juillet", "julio"),
+            ("aug", "august", "août", "agosto"),
+            ("sep", "sept", "september", "septembre", "septiembre"),
+            ("oct", "october", "okt", "oktober", "octobre", "octubre"),
+            ("nov", "november", "novembre", "noviembre"),
+            ("dec", "december", "dez", "dezember", "décembre", "diciembre"),
+        ),
+        start=1,
+    )
+    for name in names
+}
+_CLOCK: Final = r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp][Mm])?)?"
+_ZONE: Final = r"\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?"
+_YEAR_FIRST: Final = re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})" + _CLOCK + _ZONE)
+_COMPACT: Final = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:\.0)?")
+_NUMBERS: Final = re.compile(r"(?P<first>\d{1,2})([-/.])(?P<second_number>\d{1,2})\2(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE)
+_DAY_NAMED: Final = re.compile(
+    r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]+(?P<name>[^\W\d_]+)\.?[-/., ]+(?P<year>\d{4}|\d{2})" + _CLOCK
+)
+_NAMED_DAY: Final = re.compile(
+    r"(?P<name>[^\W\d_]+)\.?[-/. ]+(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/., ]+(?P<year>\d{4}|\d{2})" + _CLOCK
+)
+_PIVOT: Final = 69  # two-digit years: 69-99 are 1969-1999, 00-68 are 2000-2068, as POSIX reads them
+_MONTHS_IN_YEAR: Final = 12
+
+
+@dataclass(slots=True)
+class OrderEvidence:
+    """What a column has shown about its order of day and month; `doubtful` is an example that fits both."""
+
+    dmy: int = 0
+    mdy: int = 0
+    doubtful: str | None = None
+    unreadable: str | None = field(default=None)
+
+    def see(self, text: str) -> None:
+        """Take one cell into account; blank cells say nothing."""
+        match = _NUMBERS.fullmatch(text.strip())
+        if match is None:
+            return
+        first, second = int(match["first"]), int(match["second_number"])
+        if first > _MONTHS_IN_YEAR >= second:
+            self.dmy += 1
+        elif second > _MONTHS_IN_YEAR >= first:
+            self.mdy += 1
+        elif first != second and self.doubtful is None:
+            self.doubtful = text.strip()
+
+    @property
+    def order(self) -> Order | None:
+        """The order that every decisive cell agrees with; none without evidence or with contradicting evidence."""
+        if self.dmy and not self.mdy:
+            return "dmy"
+        if self.mdy and not self.dmy:
+            return "mdy"
+        return None
+
+
+def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> datetime | None:
+    """Read one cell; none when blank. A date without a time of day happens `at` that time in `zone`. The result is in UTC.
+
+    Raise ValueError with a reason for people when the cell is no date, or `order` would be needed and is unknown.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    day, match = _day(text, order)
+    groups = match.groupdict()
+    clock = _clock(groups) or at
+    moment = datetime.combine(day, clock)
+    offset = groups.get("zone")
+    if offset is None:
+        return moment.replace(tzinfo=zone).astimezone(UTC)
+    return datetime.fromisoformat(f"{moment.isoformat()}{_iso_offset(offset)}").astimezone(UTC)
+
+
+def _day(text: str, order: Order | None) -> tuple[date, re.Match[str]]:
+    if match := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text):
+        return _date(text, int(match["year"]), int(match["month"]), int(match["day"])), match
+    if match := _DAY_NAMED.fullmatch(text) or _NAMED_DAY.fullmatch(text):
+        month = _MONTHS.get(match["name"].lower())
+        if month is None:
+            message = f"{text!r} names no month known to us"
+            raise ValueError(message)
+        return _date(text, _year(match["year"]), month, int(match["day"])), match
+    if match := _NUMBERS.fullmatch(text):
+        return _numbers(text, match, order), match
+    message = f"{text!r} is not a date"
+    raise ValueError(message)
+
+
+def _numbers(text: str, match: re.Match[str], order: Order | None) -> date:
+    first, second, year = int(match["first"]), int(match["second_number"]), _year(match["year"])
+    if first == second:
+        return _date(text, year, first, first)
+    if order is None:
+        message = f"{text!r} could be day/month or month/day"
+        raise ValueError(message)
+    day, month = (first, second) if order == "dmy" else (second, first)
+    return _date(text, year, month, day)
+
+
+def _date(text: str, year: int, month: int, day: int) -> date:
+    try:
+        return date(year, month, day)
+    except ValueError as error:
+        message = f"{text!r} is not a date: {error}"
+        raise ValueError(message) from error
+
+
+def _year(digits: str) -> int:
+    number = int(digits)
+    if len(digits) == len("2025"):
+        return number
+    return number + (1900 if number >= _PIVOT else 2000)
+
+
+def _clock(groups: dict[str, str | None]) -> time | None:
+    hour, minute = groups.get("hour"), groups.get("minute")
+    if hour is None or minute is None:
+        return None
+    number, half = int(hour), (groups.get("half") or "").lower()
+    if half:
+        number = number % 12 + (12 if half == "pm" else 0)
+    try:
+        return time(number, int(minute), int(groups.get("second") or 0))
+    except ValueError as error:
+        message = f"{hour}:{minute} is not a time of day"
+        raise ValueError(message) from error
+
+
+def _iso_offset(offset: str) -> str:
+    if offset in ("Z", "UTC"):
+        return "+00:00"
+    return offset if ":" in offset else f"{offset[:3]}:{offset[3:]}"

@@ -1,0 +1,175 @@
+"""What an import will do, found out in one pass over the file: columns, dates, decimal mark, currency, and totals."""
+
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cyclopts import Parameter
+
+from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
+from handlers.commands.book.columns import AMOUNTS, DATES, PRESETS, Meaning, choose_columns
+from handlers.commands.book.dates import Order, OrderEvidence
+from handlers.commands.book.reading import Layout, read_layout, rows
+from streams.runtime.errors import UsageError
+
+ISSUED_AT: Final = time(9)  # a date alone means the start of business for what the firm does ...
+SETTLED_AT: Final = time(17)  # ... and its end for what the client does; due and paid alike, so on the due date is on time
+DEFAULT_TERMS_DAYS: Final = 30
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the person said about the file on the command line; none: find out, or ask."""
+
+    preset: Annotated[Literal["receivables", "ledger"] | None, Parameter(help="A known kind of file instead of a guess.")] = None
+    columns: Annotated[
+        tuple[str, ...],
+        Parameter(name="--map", help="MEANING=COLUMN, as often as needed; a blank COLUMN leaves it out.", consume_multiple=True),
+    ] = ()
+    currency: Annotated[str | None, Parameter(help="ISO 4217 code where the file names none.")] = None
+    date_order: Annotated[Order | None, Parameter(help="Is 3/4 in April (dmy) or in March (mdy)?")] = None
+    decimal: Annotated[Mark | None, Parameter(help="Is 1.234 a thousand (comma) or a little more than one (point)?")] = None
+    encoding: Annotated[str | None, Parameter(help="Encoding of the file where the guess is wrong, e.g. cp1252.")] = None
+    timezone: Annotated[str, Parameter(help="IANA zone of dates without one.")] = "UTC"
+    terms_days: Annotated[int | None, Parameter(name="--terms", help="Days from issue to due date where no column says.")] = None
+    source: Annotated[str, Parameter(help="Name of the sender; part of the derived event ids.")] = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How every row of one file is to be read. `notes` say what was assumed, for people."""
+
+    layout: Layout
+    mapping: dict[Meaning, str]
+    places: dict[Meaning, int]
+    orders: dict[Meaning, Order | None]
+    mark: Mark
+    currency: str
+    zone: ZoneInfo
+    terms_days: int
+    source: str
+    rows: int
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Survey:
+    rows: int = 0
+    orders: dict[Meaning, OrderEvidence] = field(default_factory=dict)
+    mark: MarkEvidence = field(default_factory=MarkEvidence)
+    currencies: set[str] = field(default_factory=set)
+
+
+def make_plan(path: Path, *, asked: Asked, home_currency: str) -> Plan:
+    """Read the whole file once and return how to import it; raise UsageError with the option that answers what is unclear.
+
+    `home_currency` is the firm's own, taken where neither a column, nor an amount, nor the person names one.
+    """
+    layout = read_layout(path, encoding=asked.encoding)
+    mapping = choose_columns(layout.header, preset=asked.preset, given=asked.columns)
+    places = {meaning: layout.header.index(name) for meaning, name in mapping.items()}
+    survey = _look(layout, places)
+    if survey.rows == 0:
+        message = f"{path} has a header but no rows; there is nothing to import"
+        raise UsageError(message)
+    notes: list[str] = []
+    order_asked = asked.date_order or (PRESETS[asked.preset].date_order if asked.preset else None)
+    return Plan(
+        layout=layout,
+        mapping=mapping,
+        places=places,
+        orders=_orders(survey, mapping, order_asked, notes),
+        mark=_mark(survey.mark, asked.decimal),
+        currency=_currency(survey, mapping, asked.currency, home_currency, notes),
+        zone=_zone(asked.timezone),
+        terms_days=_terms(mapping, asked.terms_days, notes),
+        source=asked.source,
+        rows=survey.rows,
+        notes=tuple(notes),
+    )
+
+
+def _look(layout: Layout, places: dict[Meaning, int]) -> _Survey:
+    survey = _Survey(orders={meaning: OrderEvidence() for meaning in DATES if meaning in places})
+    for row in rows(layout):
+        survey.rows += 1
+        for meaning, evidence in survey.orders.items():
+            if places[meaning] < len(row.cells):
+                evidence.see(row.cells[places[meaning]])
+        for meaning in AMOUNTS:
+            place = places.get(meaning)
+            if place is not None and place < len(row.cells):
+                survey.mark.see(row.cells[place])
+                if named := currency_in(row.cells[place]):
+                    survey.currencies.add(named)
+    return survey
+
+
+def _orders(survey: _Survey, mapping: dict[Meaning, str], asked: Order | None, notes: list[str]) -> dict[Meaning, Order | None]:
+    decided = {evidence.order for evidence in survey.orders.values()} - {None}
+    shared = next(iter(decided)) if len(decided) == 1 else None
+    orders: dict[Meaning, Order | None] = {}
+    for meaning, evidence in survey.orders.items():
+        name = mapping[meaning]
+        order = asked or evidence.order or shared
+        if evidence.dmy and evidence.mdy and asked is None:
+            message = f"column {name!r} mixes day/month and month/day; say --date-order dmy or mdy, the other lines are rejected"
+            raise UsageError(message)
+        if order is None and evidence.doubtful is not None:
+            message = f"column {name!r} could be day/month or month/day ({evidence.doubtful}); say --date-order dmy or mdy"
+            raise UsageError(message)
+        if asked is None and evidence.order is None and evidence.doubtful is not None and shared is not None:
+            notes.append(f"dates in {name!r} are read as {shared}, because another column of the file is")
+        orders[meaning] = order
+    return orders
+
+
+def _mark(evidence: MarkEvidence, asked: Mark | None) -> Mark:
+    mark = asked or evidence.mark
+    if mark is not None:
+        return mark
+    if evidence.point and evidence.comma:
+        message = "some amounts have a decimal point and some a decimal comma; say --decimal point or comma"
+        raise UsageError(message)
+    if evidence.doubtful is not None:
+        message = f"{evidence.doubtful!r} could have thousands or decimals; say --decimal point or comma"
+        raise UsageError(message)
+    return "point"  # whole numbers only: it makes no difference
+
+
+def _currency(survey: _Survey, mapping: dict[Meaning, str], asked: str | None, home: str, notes: list[str]) -> str:
+    if asked is not None:
+        if not (len(asked) == len("EUR") and asked.isascii() and asked.isupper()):
+            message = f"--currency {asked} is not an ISO 4217 code such as EUR"
+            raise UsageError(message)
+        return asked
+    if len(survey.currencies) == 1:
+        return next(iter(survey.currencies))
+    if len(survey.currencies) > 1 and Meaning.CURRENCY not in mapping:
+        message = (
+            f"the amounts name several currencies ({', '.join(sorted(survey.currencies))}); map a column: --map currency=COLUMN"
+        )
+        raise UsageError(message)
+    if Meaning.CURRENCY not in mapping:
+        notes.append(f"no currency is named in the file: {home} assumed, the firm's own; change it with --currency")
+    return home
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        message = f"--timezone {name} is not an IANA zone such as Europe/Berlin"
+        raise UsageError(message) from error
+
+
+def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str]) -> int:
+    if asked is not None and asked < 0:
+        message = f"--terms {asked} is negative; give the days from issue to due date"
+        raise UsageError(message)
+    if asked is None and Meaning.DUE_ON not in mapping and Meaning.TERMS_DAYS not in mapping:
+        notes.append(f"no due date in the file: {DEFAULT_TERMS_DAYS} days after issue assumed; change it with --terms")
+    return DEFAULT_TERMS_DAYS if asked is None else asked

@@ -1,0 +1,129 @@
+"""What a book adds up to, per currency, and the file of rejected rows with their reasons."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handlers.commands.book.columns import Meaning
+from handlers.commands.book.plan import Plan
+from handlers.commands.book.rows import BookReader, Rejection
+from models.events.invoices import CreditNoteIssued, InvoiceIssued
+from models.events.payments import PaymentReceived
+from models.events.union import AnyClientEvent
+from models.money import Money
+from streams.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from _csv import Writer
+
+
+@dataclass(slots=True)
+class CurrencyTotals:
+    """Counts and minor units of one currency."""
+
+    invoices: int = 0
+    invoiced: int = 0
+    payments: int = 0
+    settled: int = 0
+    credits: int = 0
+    credited: int = 0
+
+    @property
+    def open_minor(self) -> int:
+        """What is open after the whole book, before any payment that has no invoice."""
+        return self.invoiced - self.settled - self.credited
+
+
+@dataclass(slots=True)
+class Totals:
+    """What has passed so far."""
+
+    events: int = 0
+    clients: set[str] = field(default_factory=set)
+    kinds: Counter[str] = field(default_factory=Counter)
+    by_currency: dict[str, CurrencyTotals] = field(default_factory=dict)
+    rejected: int = 0
+    first_rejections: list[Rejection] = field(default_factory=list)
+
+    def add(self, event: AnyClientEvent) -> None:
+        """Count one event."""
+        self.events += 1
+        self.clients.add(event.client_id)
+        self.kinds[event.kind] += 1
+        match event:
+            case InvoiceIssued():
+                into = self._of(event.amount)
+                into.invoices, into.invoiced = into.invoices + 1, into.invoiced + event.amount.minor
+            case PaymentReceived():
+                into = self._of(event.amount)
+                into.payments, into.settled = into.payments + 1, into.settled + event.amount.minor
+            case CreditNoteIssued():
+                into = self._of(event.amount)
+                into.credits, into.credited = into.credits + 1, into.credited + event.amount.minor
+            case _:
+                pass
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count one rejected row."""
+        self.rejected += 1
+        if len(self.first_rejections) < 3:  # noqa: PLR2004 (examples for the screen; the file has all)
+            self.first_rejections.append(rejection)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the totals for people, one line per currency."""
+        for code, total in sorted(self.by_currency.items()):
+            yield (
+                f"{code}: {total.invoices:,} invoices {Money(total.invoiced, code)}, {total.payments:,} settlements "
+                f"{Money(total.settled, code)}, {total.credits:,} credit notes {Money(total.credited, code)}, "
+                f"open {Money(total.open_minor, code)}"
+            )
+
+    def _of(self, money: Money) -> CurrencyTotals:
+        return self.by_currency.setdefault(money.currency, CurrencyTotals())
+
+
+def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[AnyClientEvent]:
+    """Yield the events of a whole book while counting them; rejected rows go to the CSV at `rejects`, made when needed."""
+    with ExitStack() as stack:
+        writer = None
+        for found in BookReader(plan).read_all():
+            if isinstance(found, Rejection):
+                totals.reject(found)
+                if rejects is not None:
+                    writer = writer or _rejects_writer(rejects, plan, stack)
+                    writer.writerow([found.line, found.reason, *found.cells])
+                continue
+            for event in found:
+                totals.add(event)
+                yield event
+
+
+def _rejects_writer(path: Path, plan: Plan, stack: ExitStack) -> "Writer":
+    try:
+        file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+    except OSError as error:
+        message = f"cannot write the rejected rows to {path} ({error.strerror}); name another place with --rejects"
+        raise UsageError(message) from error
+    writer = csv.writer(file)
+    writer.writerow(["line", "reason", *plan.layout.header])
+    return writer
+
+
+def describe_plan(plan: Plan) -> Iterator[str]:
+    """Yield for people how the file is read: every column with its meaning, and every assumption."""
+    layout = plan.layout
+    separator = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}[layout.separator]
+    yield f"{layout.path.name}: {plan.rows:,} rows, {layout.encoding}, separated by {separator}"
+    for meaning in Meaning:
+        if meaning in plan.mapping:
+            order = plan.orders.get(meaning)
+            yield f"  {meaning:15} <- {plan.mapping[meaning]}{f' ({order})' if order else ''}"
+    unused = [name for name in layout.header if name not in plan.mapping.values()]
+    yield f"  not used: {', '.join(unused) or 'none'}"
+    yield f"  decimal {plan.mark}, currency {plan.currency} where a row names none, dates without a zone in {plan.zone.key}"
+    for note in plan.notes:
+        yield f"  note: {note}"
