@@ -17,6 +17,7 @@ from typing import Final, Self
 from handlers.stack.errors import StackError
 from handlers.stack.folders import is_locked, locked, read_json, require_room, stack_folder, stacks_folder, write_json
 from handlers.stack.kafka import Kafka, kafka_servers, prepare_kafka
+from handlers.stack.logs import tail
 from handlers.stack.plan import LOGS, PLAN, STATE, SUPERVISOR_LOCK, Plan, Server
 from handlers.stack.ports import free_ports, is_free
 from handlers.stack.progress import Display, SilentDisplay
@@ -29,6 +30,7 @@ _ATTEMPTS: Final = 3  # another process may take a port between our choosing it 
 _PAUSE_SECONDS: Final = 0.02
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 40.0  # twice the time the supervisor gives its children
+DEFAULT_NAME: Final = "default"
 _SESSION: Final = "session-"
 
 
@@ -123,6 +125,18 @@ class LocalStack:
                         raise
                     ports = self._fresh_ports()
 
+    def last_addresses(self) -> tuple[str, ...]:
+        """Return the addresses (Kafka's, Valkey's) of the last start; none if there was none."""
+        ports = (read_json(self.folder / PLAN) or {}).get("ports", [])
+        if not ports:
+            return ()
+        return ",".join(f"127.0.0.1:{port}" for port in ports[1::2]), f"redis://127.0.0.1:{ports[0]}/0"
+
+    def forget_stale_state(self) -> None:
+        """Delete the state file that a killed supervisor left."""
+        if not self.is_running():
+            (self.folder / STATE).unlink(missing_ok=True)
+
     def stop(self) -> None:
         """Stop all servers, cleanly if they let us; returns when none is left. Harmless when nothing runs."""
         state = read_json(self.folder / STATE)
@@ -198,8 +212,8 @@ class LocalStack:
     def _await_ready(self, bootstrap: str) -> None:
         async def both() -> None:
             await asyncio.gather(
-                wait_for_valkey(self.redis_url, give_up=self._complain),
-                wait_for_kafka(bootstrap, brokers=self._brokers_up(), give_up=self._complain),
+                wait_for_valkey(self.redis_url, give_up=self.raise_if_broken),
+                wait_for_kafka(bootstrap, brokers=self._brokers_up(), give_up=self.raise_if_broken),
             )
 
         run_apart(both())
@@ -207,10 +221,10 @@ class LocalStack:
     def _brokers_up(self) -> int:
         return sum(each.name.startswith("kafka") and each.pid is not None for each in self.servers())
 
-    def _complain(self) -> None:
+    def raise_if_broken(self) -> None:
         """Raise StackError if a server has ended by itself."""
         if self._supervisor is not None and self._supervisor.poll() is not None:
-            message = f"the supervisor ended; its log: {_tail(self.folder / LOGS / 'supervisor.log')}"
+            message = f"the supervisor ended; its log: {tail(self.folder / LOGS / 'supervisor.log', lines=12)}"
             raise StackError(message)
         for each in self.servers():
             if each.exit not in {None, 0} and each.pid is None:
@@ -221,7 +235,7 @@ class LocalStack:
         pause = threading.Event()
         while not condition():
             if watch and self._supervisor is not None and self._supervisor.poll() is not None:
-                self._complain()
+                self.raise_if_broken()
             if monotonic() > deadline:
                 message = f"waited {_START_SECONDS:.0f} s for {what}; logs: {self.folder / LOGS}"
                 raise StackError(message)
@@ -259,7 +273,16 @@ class LocalStack:
         return self._fresh_ports()
 
     def _fresh_ports(self) -> list[int]:
-        return free_ports(1 + 2 * self._brokers)
+        ports = free_ports(1 + 2 * self._brokers)
+        if self.name == DEFAULT_NAME:
+            # At the addresses that the settings default to, programs find the stack without being told.
+            ports[:2] = [usual if is_free(usual) else port for usual, port in zip((6379, 9092), ports, strict=False)]
+        return ports
+
+
+def stack_names() -> list[str]:
+    """Return the names of all stacks that run or have data."""
+    return sorted(plan.parent.name for plan in stacks_folder().glob(f"*/{PLAN}"))
 
 
 def delete_stack(name: str) -> None:
@@ -281,16 +304,10 @@ def _sweep() -> None:
 
 
 def _explain(server: Running) -> str:
-    tail = _tail(server.log)
-    lowered = tail.lower()
+    end = tail(server.log, lines=12)
+    lowered = end.lower()
     if "address already in use" in lowered or "bindexception" in lowered:
         return f"port {server.port} of {server.name} is in use"
     if "no space left" in lowered:
         return f"{server.name} found the disk full; fix: free some space, or set XDG_CACHE_HOME to a folder on another disk"
-    return f"{server.name} ended with code {server.exit}; end of {server.log}:\n{tail}"
-
-
-def _tail(log: Path, *, lines: int = 12) -> str:
-    with suppress(OSError):
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
-    return "(no log)"
+    return f"{server.name} ended with code {server.exit}; end of {server.log}:\n{end}"

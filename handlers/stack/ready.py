@@ -29,17 +29,22 @@ async def wait_for_kafka(bootstrap: str, *, brokers: int = 1, give_up: Callable[
         logger.setLevel(level)
 
 
-async def wait_for_valkey(url: str, *, give_up: Callable[[], None] = lambda: None) -> None:
-    """Return when the server at `url` answers; it may still have been loading its append-only file."""
-    await _until(lambda: _ping(url), enough=1, what=f"Valkey at {url}", give_up=give_up)
+async def wait_for_valkey(url: str, *, patience: float = _PATIENCE_SECONDS, give_up: Callable[[], None] = lambda: None) -> None:
+    """Return when the server at `url` answers; it may still have been loading its append-only file.
+
+    StackError after `patience` seconds.
+    """
+    await _until(lambda: _ping(url), enough=1, what=f"Valkey at {url}", give_up=give_up, patience=patience)
 
 
-async def _until(ask: Callable[[], Awaitable[int]], *, enough: int, what: str, give_up: Callable[[], None]) -> None:
-    deadline = monotonic() + _PATIENCE_SECONDS
+async def _until(
+    ask: Callable[[], Awaitable[int]], *, enough: int, what: str, give_up: Callable[[], None], patience: float = _PATIENCE_SECONDS
+) -> None:
+    deadline = monotonic() + patience
     while await ask() < enough:
         give_up()
         if monotonic() > deadline:
-            message = f"{what} did not answer within {_PATIENCE_SECONDS:.0f} s"
+            message = f"{what} did not answer within {patience:.0f} s"
             raise StackError(message)
         await asyncio.sleep(_PAUSE_SECONDS)
 
