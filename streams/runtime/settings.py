@@ -64,11 +64,20 @@ class Settings(BaseSettings):
         default=300.0, description="Lag without progress for this long makes the worker exit."
     )
 
+    channel_pending_limit: Annotated[int, Field(ge=1)] = Field(
+        default=100_000, description="Triggers waiting in a channel's partition before it is paused."
+    )
+    channel_retention_days: Annotated[int, Field(ge=1)] = Field(
+        default=45, description="How long the ledger remembers finished triggers; longer than the trigger topics keep records."
+    )
     smtp_host: str = Field(default="127.0.0.1", description="SMTP server of the email channel.")
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1025, description="Its port.")
     smtp_username: str | None = Field(default=None, description="User for SMTP AUTH; unset: none.")
     smtp_password: SecretStr | None = Field(default=None, description="Password for SMTP AUTH.")
     smtp_starttls: bool = Field(default=False, description="Upgrade the SMTP connection with STARTTLS.")
+    smtp_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
+        default=20.0, description="Longest time for one mail; after that nobody knows whether it was accepted."
+    )
     mail_from: str = Field(default="Your firm <care@firm.example>", description="Sender of mails.")
     firm_name: str = Field(default="Your firm", description="Name of the firm in messages.")
     firm_currency: str = Field(
