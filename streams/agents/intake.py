@@ -1,0 +1,70 @@
+"""What intake makes of one record: the pure part of the intake agents. A record it cannot read raises DeadLetterError."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from models.events.union import PUBLIC_TOPIC_KINDS, AnyClientEvent
+from streams.runtime.errors import DeadLetterError
+from streams.sources.payload import parse_object
+from streams.sources.registry import translate
+from streams.wire.dead_letters import Reason
+from streams.wire.events import kind_of, read_client_event
+from streams.wire.records import Record
+
+SOURCE: Final = "source"
+RECEIVED_AT: Final = "received_at"
+DELIVERY_ID: Final = "delivery_id"
+
+STAGE_WEBHOOK: Final = "intake.webhooks"
+STAGE_DIRECT: Final = "intake.direct"
+
+LARGEST_EVENT_BYTES: Final = 262_144
+"""Largest event accepted on a public topic; a contract's longest fields together stay far below."""
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far ahead of the broker's clock a sender's `received_at` may be before it is drawn back."""
+
+
+def read_webhook(record: Record) -> list[AnyClientEvent]:
+    """Return the events in a raw webhook that the gateway published; none when it says nothing about a client.
+
+    `received_at` is the gateway's stamp. Raises DeadLetterError, or PartlyUnreadableError with the events that are readable.
+    """
+    headers = dict(record.headers)
+    source = headers.get(SOURCE)
+    if source is None:
+        raise DeadLetterError(Reason.BAD_HEADERS, f"the record has no {SOURCE} header: the gateway did not write it")
+    return translate(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record))
+
+
+def read_direct(topic: str, record: Record) -> list[AnyClientEvent]:
+    """Return the one event in a record of the public `topic` (its bare name).
+
+    The record's key is not trusted: the client is `client_id`. `received_at` is the sender's own where it gives one, at most
+    five minutes ahead of the broker's time of arrival; else it is that time.
+    """
+    if record.value is not None and len(record.value) > LARGEST_EVENT_BYTES:
+        said = f"{len(record.value)} bytes, the limit is {LARGEST_EVENT_BYTES}"
+        raise DeadLetterError(Reason.TOO_LARGE, said)
+    fields = parse_object(record.value)
+    kind = kind_of(fields)
+    if kind not in PUBLIC_TOPIC_KINDS[topic]:
+        right = next(name for name, kinds in PUBLIC_TOPIC_KINDS.items() if kind in kinds)
+        raise DeadLetterError(Reason.WRONG_TOPIC, f"{kind} belongs on the topic {right}")
+    event = read_client_event(fields)
+    arrived = _arrived(record)
+    received_at = min(event.received_at or arrived, arrived + CLOCK_SKEW)
+    return [event.model_copy(update={"received_at": received_at})]
+
+
+def _stamped(headers: Mapping[str, bytes], record: Record) -> datetime:
+    try:
+        stamp = datetime.fromisoformat(headers[RECEIVED_AT].decode())
+    except (KeyError, ValueError):
+        return _arrived(record)
+    return stamp.astimezone(UTC) if stamp.tzinfo is not None else _arrived(record)
+
+
+def _arrived(record: Record) -> datetime:
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
