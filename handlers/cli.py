@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
@@ -59,20 +60,30 @@ Exit codes: 0 done, 1 failed or a server is away, 2 wrong usage, 130 stopped wit
 """
 
 
-def build_app() -> App:
-    """Return the command line with every subcommand registered by name; none is imported yet."""
+def build_app(*, chosen: str | None = None) -> App:
+    """Return the command line with every subcommand registered by name; only the `chosen` one is imported."""
     app = App(
         name="rapport",
         help=_ABOUT,
         version=lambda: f"rapport {version('rapport')}",
-        help_format="plaintext",  # reads as written, and spares the import of a Markdown parser
+        # The overview reads as written and spares the import of a Markdown parser; a command's own paragraphs are re-wrapped.
+        help_format="plaintext" if chosen is None else "markdown",
         suppress_keyboard_interrupt=False,
         group_commands=Group("Options", sort_key=len(GROUPS)),
     )
     groups = {name: Group(name, sort_key=place) for place, name in enumerate(GROUPS)}
     for command in COMMANDS:
-        app.command(command.target, name=command.name, help=command.summary, group=groups[command.group])
+        if command.name == chosen:
+            app.command(load_command(command), name=command.name)  # its own docstring is its help
+        else:
+            app.command(command.target, name=command.name, help=command.summary, group=groups[command.group])
     return app
+
+
+def load_command(command: Command) -> Any:  # noqa: ANN401 (a cyclopts App or any function)
+    """Import one subcommand."""
+    module, _, attribute = command.target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
@@ -80,10 +91,10 @@ def main(tokens: Sequence[str] | None = None) -> None:
     sys.exit(run(tokens))
 
 
-def run(tokens: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (see `EXIT_*`)."""
+def run(tokens: Sequence[str] | None = None, *, app: App | None = None) -> int:
+    """Run one command, of `app` where one is given, and return its exit code (see `EXIT_*`)."""
     try:
-        code = _call(tokens)
+        code = _call(sys.argv[1:] if tokens is None else list(tokens), app)
         sys.stdout.flush()
     except CycloptsError as error:
         return _complain(_wrong_usage(error), code=EXIT_USAGE)
@@ -101,9 +112,10 @@ def run(tokens: Sequence[str] | None = None) -> int:
     return code
 
 
-def _call(tokens: Sequence[str] | None) -> int:
-    given = sys.argv[1:] if tokens is None else list(tokens)
-    result = build_app()(given, exit_on_error=False, print_error=False, result_action="return_value")
+def _call(tokens: list[str], app: App | None) -> int:
+    if app is None:
+        app = build_app(chosen=next((token for token in tokens if not token.startswith("-")), None))
+    result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0
 
 
@@ -119,3 +131,7 @@ def _wrong_usage(error: CycloptsError) -> str:
 def _complain(message: str, *, code: int) -> int:
     print(f"rapport: {message}", file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    main()

@@ -27,7 +27,12 @@ class Asked:
     preset: Annotated[Literal["receivables", "ledger"] | None, Parameter(help="A known kind of file instead of a guess.")] = None
     columns: Annotated[
         tuple[str, ...],
-        Parameter(name="--map", help="MEANING=COLUMN, as often as needed; a blank COLUMN leaves it out.", consume_multiple=True),
+        Parameter(
+            name="--map",
+            help="MEANING=COLUMN, as often as needed; a blank COLUMN leaves it out.",
+            consume_multiple=True,
+            negative="",
+        ),
     ] = ()
     currency: Annotated[str | None, Parameter(help="ISO 4217 code where the file names none.")] = None
     date_order: Annotated[Order | None, Parameter(help="Is 3/4 in April (dmy) or in March (mdy)?")] = None

@@ -1,0 +1,184 @@
+"""Recorded histories as deliveries: lines of our contracts, recorded webhooks, or a receivables book; in the order they tell."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import orjson
+
+from handlers.commands.book.ordering import by_arrival
+from handlers.commands.book.plan import Asked, make_plan
+from handlers.commands.book.totals import Totals, read_book
+from models.events.union import AnyClientEvent
+from models.ids import derive
+from streams.agents.intake import DELIVERY_ID, RECEIVED_AT, SOURCE, read_webhook
+from streams.runtime.errors import DeadLetterError, UsageError
+from streams.wire.records import PlainRecord
+from streams.wire.topics import WEBHOOKS
+
+Format: TypeAlias = Literal["jsonl", "csv"]
+
+_GENERIC: Final = "generic"  # the source that carries our own contracts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What some sender delivered once, and the client it is about (the key under which order is kept)."""
+
+    source: str
+    body: bytes
+    received_at: datetime
+    delivery_id: str
+    client_id: str
+    kinds: tuple[str, ...]
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Return the headers that the webhook gateway would have written."""
+        return [
+            (SOURCE, self.source.encode()),
+            (RECEIVED_AT, self.received_at.isoformat().encode()),
+            (DELIVERY_ID, self.delivery_id.encode()),
+        ]
+
+    def record(self, offset: int) -> PlainRecord:
+        """Return the delivery as a record of the webhooks topic."""
+        return PlainRecord(
+            topic=WEBHOOKS.name,
+            partition=0,
+            offset=offset,
+            timestamp=round(self.received_at.timestamp() * 1000),
+            key=self.client_id.encode(),
+            value=self.body,
+            headers=self.headers(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that cannot be replayed, and why."""
+
+    line: int
+    reason: str
+
+
+def format_of(path: Path, asked: Format | None) -> Format:
+    """Return the format asked for, or what the file's name says."""
+    if asked is not None:
+        return asked
+    match path.suffix.lower():
+        case ".jsonl" | ".ndjson" | ".json":
+            return "jsonl"
+        case ".csv" | ".tsv" | ".txt":
+            return "csv"
+        case _:
+            message = f"{path.name} does not say what it is; add --format csv or --format jsonl"
+            raise UsageError(message)
+
+
+def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) -> Iterator[Delivery | BadLine]:
+    """Yield every delivery of the file; a book's rows come in order of arrival, lines of JSON in the order of the file."""
+    if not path.is_file():
+        message = f"{path} is not a file; name a history to read"
+        raise UsageError(message)
+    if form == "csv":
+        plan = make_plan(path, asked=asked, home_currency=home_currency)
+        totals = Totals()
+        yield from deliveries(read_book(plan, totals=totals, rejects=None))
+        yield from (BadLine(bad.line, bad.reason) for bad in totals.first_rejections)
+        return
+    with path.open("rb") as file:
+        yield from read_lines(file)
+
+
+def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
+    """Yield the deliveries in lines of JSON; blank lines and lines that begin with # are comments."""
+    for number, raw in enumerate(lines, start=1):
+        line = raw.removeprefix(b"\xef\xbb\xbf").strip()
+        if not line or line.startswith(b"#"):
+            continue
+        try:
+            yield _delivery(line)
+        except DeadLetterError as error:
+            yield BadLine(number, error.detail)
+        except (ValueError, KeyError, TypeError) as error:
+            yield BadLine(number, f"not a line of a history: {error}")
+
+
+def deliveries(events: Iterable[AnyClientEvent]) -> Iterator[Delivery]:
+    """Yield events in order of arrival, each as a delivery of our own contracts."""
+    for value in by_arrival(events):
+        yield _of_contract(orjson.loads(value))
+
+
+def _delivery(line: bytes) -> Delivery:
+    content = orjson.loads(line)
+    if not isinstance(content, dict):
+        message = "expected an object"
+        raise TypeError(message)
+    if "kind" in content:
+        return _of_contract(content)
+    if "source" in content and "body" in content:
+        return _of_recording(content)
+    return _of_bare_body(content, line)
+
+
+def _of_contract(event: dict[str, Any]) -> Delivery:
+    received_at = _moment(event.get("received_at") or event["occurred_at"])
+    body = orjson.dumps({"type": event["kind"], "timestamp": event["occurred_at"], "data": event})
+    return _checked(source=_GENERIC, body=body, received_at=received_at, delivery_id=event.get("event_id"))
+
+
+def _of_recording(content: dict[str, Any]) -> Delivery:
+    body = content["body"]
+    raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    return _checked(
+        source=str(content["source"]),
+        body=raw,
+        received_at=_moment(content["received_at"]),
+        delivery_id=content.get("delivery_id"),
+    )
+
+
+def _of_bare_body(content: dict[str, Any], line: bytes) -> Delivery:
+    if content.get("object") == "event" and "created" in content:
+        received_at = datetime.fromtimestamp(int(content["created"]), UTC)
+        return _checked(source="stripe", body=line, received_at=received_at, delivery_id=content.get("id"))
+    if "type" in content and "timestamp" in content and "data" in content:
+        return _checked(source=_GENERIC, body=line, received_at=_moment(content["timestamp"]), delivery_id=None)
+    message = 'expected one of our events ("kind"), a recorded webhook ("source", "body", "received_at") or a Stripe event'
+    raise ValueError(message)
+
+
+def _checked(*, source: str, body: bytes, received_at: datetime, delivery_id: str | None) -> Delivery:
+    """Return the delivery if its source's translator can read it, so that what is wrong shows here and not in a dead letter."""
+    known_as = str(delivery_id or derive("history", source, body.decode(errors="replace")))
+    delivery = Delivery(source=source, body=body, received_at=received_at, delivery_id=known_as, client_id=known_as, kinds=())
+    events = read_webhook(delivery.record(0))
+    return Delivery(
+        source=source,
+        body=body,
+        received_at=received_at,
+        delivery_id=known_as,
+        client_id=events[0].client_id if events else known_as,
+        kinds=tuple(event.kind for event in events),
+    )
+
+
+def _moment(text: object) -> datetime:
+    moment = datetime.fromisoformat(str(text))
+    if moment.tzinfo is None:
+        message = f"{text!r} has no zone; write for example 2025-03-01T09:00:00Z"
+        raise ValueError(message)
+    return moment.astimezone(UTC)
+
+
+def write_contracts(events: Iterable[AnyClientEvent], path: Path) -> int:
+    """Write events in order of arrival as lines of our contracts; return how many."""
+    count = 0
+    with path.open("wb") as file:
+        for value in by_arrival(events):
+            file.write(value + b"\n")
+            count += 1
+    return count

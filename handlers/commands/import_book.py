@@ -1,0 +1,67 @@
+"""`rapport import`: adopt an existing receivables book. Exposes the function `import_book`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from handlers.commands.book.plan import Asked, make_plan
+from handlers.commands.book.totals import Totals, describe_plan, read_book
+from handlers.commands.history import deliveries, write_contracts
+from handlers.commands.replay import send_all
+from handlers.commands.sending import Sent
+from streams.runtime.settings import load_settings
+
+
+def import_book(
+    file: Path,
+    /,
+    *,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Say what would be imported and what would be rejected.")] = False,
+    to: Annotated[Path | None, Parameter(help="Write the events to this file (jsonl) instead of sending them.")] = None,
+    rejects: Annotated[Path | None, Parameter(help="Where rejected rows go; default FILE.rejects.csv in this folder.")] = None,
+    asked: Asked | None = None,
+) -> int:
+    """Adopt a receivables book: a CSV with one invoice a row, and its settlement where there was one.
+
+    Columns are guessed from their names and shown; overrule them with --map, e.g. --map invoice_id=InvoiceNumber. Meanings:
+    client_id, issued_on and amount are needed; invoice_id, recorded_on, due_on, terms_days, currency, settled_on, days_to_settle,
+    settled, outstanding, disputed, name, email, phone, country, timezone, method, service_line help. Where a date could be
+    day/month or month/day, or an amount could have thousands or decimals, the command asks instead of guessing. Rows that cannot
+    be read go to a rejects file with line and reason; totals are shown per currency.
+
+    History builds states, segments and scores; it sends nothing: its events carry their own, past, time of arrival.
+
+    Example: rapport import book.csv --dry-run
+
+    Exit codes: 0 imported (rejected rows are counted on screen), 1 Kafka is away or every row was rejected, 2 wrong usage.
+    """
+    settings = load_settings()
+    plan = make_plan(file, asked=asked or Asked(), home_currency=settings.firm_currency)
+    print("\n".join(describe_plan(plan)))
+    totals, target = Totals(), rejects or Path(f"{file.stem}.rejects.csv")
+    events = read_book(plan, totals=totals, rejects=None if dry_run else target)
+    code = 0
+    if dry_run:
+        for _ in events:
+            pass
+        print("nothing was sent (--dry-run)")
+    elif to is not None:
+        print(f"wrote {write_contracts(events, to):,} events to {to}")
+    else:
+        code = send_all(deliveries(events), settings=settings, sent=Sent())
+    _tell(totals, None if dry_run else target)
+    return code if totals.events else 1
+
+
+def _tell(totals: Totals, target: Path | None) -> None:
+    print(f"{totals.events:,} events of {len(totals.clients):,} clients")
+    for line in totals.lines():
+        print(f"  {line}")
+    if not totals.rejected:
+        return
+    where = f", all in {target}" if target else ""
+    print(f"{totals.rejected:,} rows rejected{where}; for example:", file=sys.stderr)
+    for rejection in totals.first_rejections:
+        print(f"  line {rejection.line}: {rejection.reason}", file=sys.stderr)

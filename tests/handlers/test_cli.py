@@ -1,0 +1,82 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handlers.cli import COMMANDS, EXIT_BROKEN_PIPE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, build_app, run
+from streams.runtime.errors import RetryError, UsageError
+
+RAPPORT = (sys.executable, "-m", "handlers.cli")
+HEAVY = ("aiokafka", "faust", "pydantic", "redis", "fastapi", "river", "httpx", "stripe", "jinja2", "numpy")
+
+
+def _fail_with(error: BaseException) -> int:
+    app = build_app()
+
+    @app.default
+    def fail() -> None:
+        raise error
+
+    return run([], app=app)
+
+
+def test_help_lists_every_command_with_what_it_is_for_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    said = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command.name in said
+        assert command.summary.split(",")[0][:40] in said
+    assert "Exit codes" in said
+
+
+def test_help_imports_no_command_and_nothing_heavy() -> None:
+    look = f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    code = f"import sys, handlers.cli; handlers.cli.run(['--help']); {look}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_version_is_the_version_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("rapport 0.")
+
+
+def test_an_unknown_command_is_one_line_with_a_near_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulat"]) == EXIT_USAGE
+    assert capsys.readouterr().err == "rapport: unknown command 'simulat', did you mean 'simulate'? See: rapport --help\n"
+
+
+def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", "--nope", "x.csv"]) == EXIT_USAGE
+    said = capsys.readouterr().err
+    assert said.startswith("rapport: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UsageError("no such file"), EXIT_USAGE), (RetryError("Kafka is away"), EXIT_FAILED)],
+)
+def test_errors_with_a_fix_are_one_line_and_an_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _fail_with(error) == code
+    assert capsys.readouterr().err == f"rapport: {error}\n"
+
+
+def test_ctrl_c_ends_with_one_word_and_the_code_of_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _fail_with(KeyboardInterrupt()) == EXIT_INTERRUPTED
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path: Path) -> None:
+    book = tmp_path / "book.csv"
+    book.write_text("Customer,Date,Amount\n" + "C1,2024-05-02,10\n" * 3, encoding="utf-8")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*RAPPORT, "import", str(book), "--dry-run"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert done.returncode == EXIT_BROKEN_PIPE
+    assert "Traceback" not in done.stderr
