@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     exit_seconds: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Time a stopping process gets before it exits hard."
     )
+    cached_states: Annotated[int, Field(ge=0)] = Field(
+        default=4_000, description="Client states that a partition's owner keeps decoded between batches."
+    )
+    allow_untested_versions: bool = Field(
+        default=False, description="Start with versions of faust-streaming or aiokafka that the engine was not tested with."
+    )
+    failpoint: str = Field(default="", description="For tests: kill the process at a named place; empty: never.")
     stall_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0, description="Lag without progress for this long makes the worker exit."
     )

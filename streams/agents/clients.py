@@ -1,0 +1,110 @@
+"""The clients stage: load the states a batch needs, think, and hand the fence what to store."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar, assert_never
+
+from streams.engine.fence import Fence, Missing, Moved, Slot
+from streams.engine.fold import DUE_PER_TICK, ClientsFold, EventBatch, Folded, Program, TickBatch, cut
+from streams.engine.lane import Bounds, Grasp, HaltError
+from streams.engine.tail import read_published
+from streams.engine.writes import Outcome, Writes
+from streams.runtime import metrics
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.wire.headers import Position
+from streams.wire.records import Record
+
+S = TypeVar("S")
+
+
+class ClientsStage(Generic[S]):
+    """Folds one partition of the client log.
+
+    States stay decoded between batches for as long as the lane owns the version they were read under; nobody else can write
+    under it, so they need not be read again.
+    """
+
+    def __init__(self, slot: Slot, *, program: Program[S], fence: Fence, settings: Settings, meter: Meter) -> None:
+        """Fold `slot` with `program`, loading states through `fence`."""
+        self._slot = slot
+        self._program = program
+        self._fence = fence
+        self._settings = settings
+        self._meter = meter
+        self._fold = ClientsFold(program, partitions=settings.partitions)
+        self._kept: OrderedDict[str, S] = OrderedDict()
+        self._folded: Folded[S] | None = None
+
+    def cut(self, records: Sequence[Record]) -> int:
+        """Return how many of the first records form one batch: a clock tick is one of its own."""
+        return cut(records)
+
+    def birth(self, bounds: Bounds, _committed: int | None) -> int:
+        """Return 0: the first use and a rebuild are the same fold of the whole log. Without the whole log there is neither."""
+        if bounds.start > 0:
+            message = (
+                f"{self._slot.topic}-{self._slot.partition} has no state in Redis and begins at offset {bounds.start}:"
+                " states cannot be rebuilt without the beginning. Restore Redis from its backup"
+            )
+            raise HaltError(message)
+        return 0
+
+    async def published(self, slot: Slot) -> Mapping[str, Position]:
+        """Return what Kafka already has of this partition's outputs."""
+        return await read_published(self._settings, slot)
+
+    async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
+        """Fold `records` over the states of version `grasp.ver`."""
+        batch = self._fold.read(records, watermark_ms=grasp.watermark_ms)
+        match batch:
+            case EventBatch():
+                folded = await self._fold_events(batch, grasp)
+            case TickBatch():
+                folded = await self._fold_tick(batch, grasp)
+            case _:
+                assert_never(batch)
+        if isinstance(folded, Moved | Missing):
+            return folded
+        self._folded = folded
+        return folded.writes
+
+    async def _fold_events(self, batch: EventBatch, grasp: Grasp) -> Folded[S] | Moved | Missing:
+        absent = [client for client in batch.clients if client not in self._kept]
+        states: dict[str, S | None] = {client: self._kept.get(client) for client in batch.clients}
+        if absent:
+            loaded = await self._fence.load(self._slot, absent, ver=grasp.ver)
+            if isinstance(loaded, Moved | Missing):
+                return loaded
+            states.update(zip(absent, map(self._decode, loaded.states), strict=True))
+        return self._fold.fold_events(batch, states, watermark_ms=grasp.watermark_ms)
+
+    async def _fold_tick(self, batch: TickBatch, grasp: Grasp) -> Folded[S] | Moved | Missing:
+        loaded = await self._fence.load(self._slot, [], ver=grasp.ver, due_until_ms=batch.until_ms, due_limit=DUE_PER_TICK)
+        if isinstance(loaded, Moved | Missing):
+            return loaded
+        return self._fold.fold_tick(batch, [(client, self._decode(blob)) for client, blob in loaded.due])
+
+    def _decode(self, blob: bytes | None) -> S | None:
+        return None if blob is None else self._program.decode(blob)
+
+    def committed(self) -> None:
+        """Keep the new states, and count what became of the records."""
+        folded = self._folded
+        if folded is None:
+            return
+        self._folded = None
+        for client, state in folded.states.items():
+            self._kept[client] = state
+            self._kept.move_to_end(client)
+        while len(self._kept) > self._settings.cached_states:
+            self._kept.popitem(last=False)
+        for (kind, outcome), count in folded.counts.items():
+            self._meter.count(metrics.EVENTS_PROCESSED, count, type=kind, outcome=outcome.value)
+            if outcome is Outcome.POISON:
+                self._meter.count(metrics.DLQ_RECORDS, count, stage="clients", reason=kind)
+
+    def reset(self) -> None:
+        """Forget the kept states."""
+        self._kept.clear()
+        self._folded = None

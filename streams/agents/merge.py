@@ -1,0 +1,97 @@
+"""The intake stage: records of a public topic become events on the one log, keyed by client."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from models.events.union import AnyClientEvent
+from streams.engine.fence import Missing, Moved, Slot
+from streams.engine.lane import Bounds, Grasp
+from streams.engine.letters import dead_letter_entry
+from streams.engine.producer import Outgoing, Producer
+from streams.engine.writes import Writes
+from streams.runtime import metrics
+from streams.runtime.errors import DeadLetterError
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.wire.codec import encode_event
+from streams.wire.headers import Origin, Position
+from streams.wire.partitioning import partition_of
+from streams.wire.records import Record
+from streams.wire.topics import CLIENT_EVENTS
+
+STAGE: Final = "intake"
+_OVERHEAD: Final = 4_096  # key, headers and the batch around a record
+
+Reader: TypeAlias = Callable[[Record], Sequence[AnyClientEvent]]
+"""Turns a record into events; raises DeadLetterError for what cannot be read. Pure."""
+
+
+class IntakeStage:
+    """Reads one partition of one public topic.
+
+    It keeps no state. Events are on the log before the position moves, so a crash repeats some of them; each event's id
+    makes the repetition harmless.
+    """
+
+    def __init__(self, slot: Slot, *, reader: Reader, producer: Producer, settings: Settings, meter: Meter) -> None:
+        """Read `slot` with `reader` and write with `producer`."""
+        self._slot = slot
+        self._reader = reader
+        self._producer = producer
+        self._settings = settings
+        self._meter = meter
+        self._dead: list[str] = []
+
+    def cut(self, records: Sequence[Record]) -> int:
+        """Return all: batches may end anywhere."""
+        return len(records)
+
+    def birth(self, bounds: Bounds, committed: int | None) -> int:
+        """Return the advisory commit or, without one, the beginning: reading events again is harmless, skipping is not."""
+        return bounds.start if committed is None else min(max(bounds.start, committed), bounds.end)
+
+    async def published(self, _slot: Slot) -> Mapping[str, Position]:
+        """Return nothing: this stage has no outbox."""
+        return {}
+
+    async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
+        """Write the events of `records` to the log and wait until they are safe."""
+        self._dead.clear()
+        outgoing = [made for record in records for made in self._translate(record)]
+        if outgoing:
+            await self._producer.send_all(outgoing)
+        return Writes(next_offset=records[-1].offset + 1, watermark_ms=grasp.watermark_ms)
+
+    def _translate(self, record: Record) -> list[Outgoing]:
+        try:
+            return [self._event(record, idx, event) for idx, event in enumerate(self._reader(record))]
+        except DeadLetterError as error:
+            self._dead.append(error.reason)
+            entry = dead_letter_entry(record, topic=self._slot.topic, stage=STAGE, error=error, idx=0)
+            return [
+                Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)
+            ]
+
+    def _event(self, record: Record, idx: int, event: AnyClientEvent) -> Outgoing:
+        value = encode_event(event)
+        if len(value) + _OVERHEAD > CLIENT_EVENTS.max_bytes:
+            raise DeadLetterError("oversize", f"the event has {len(value)} bytes, {CLIENT_EVENTS.name} takes less")  # noqa: EM101
+        origin = Origin(
+            src_topic=self._slot.topic, src_partition=record.partition, src_offset=record.offset, idx=idx, kind=event.kind
+        )
+        return Outgoing(
+            topic=CLIENT_EVENTS.name,
+            partition=partition_of(event.client_id, self._settings.partitions),
+            key=event.client_id.encode(),
+            value=value,
+            headers=origin.to_headers(),
+        )
+
+    def committed(self) -> None:
+        """Count the dead letters."""
+        for reason in self._dead:
+            self._meter.count(metrics.DLQ_RECORDS, stage=STAGE, reason=reason)
+        self._dead.clear()
+
+    def reset(self) -> None:
+        """Do nothing: nothing is remembered."""

@@ -1,0 +1,344 @@
+"""A lane: one partition, from records received to one fenced write per batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from streams.engine import failpoints
+from streams.engine.fence import (
+    Birth,
+    Claim,
+    CommitCall,
+    CommitReply,
+    Fence,
+    Held,
+    Missing,
+    Moved,
+    Refused,
+    Slot,
+    Verdict,
+)
+from streams.engine.inbox import Inbox, Offer
+from streams.engine.patience import Backoff, patiently
+from streams.engine.writes import Writes
+from streams.runtime import metrics
+from streams.runtime.clock import Clock, fresh_id, monotonic
+from streams.runtime.errors import RapportError
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.wire.headers import Position
+from streams.wire.records import Record
+
+log = structlog.get_logger(__name__)
+
+
+class HaltError(RapportError):
+    """Going on with this partition would lose data: it stands still until a person has decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Offset of the first record a partition still has, and the offset after its last."""
+
+    start: int
+    end: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Grasp:
+    """Our hold on a partition: the version under which we may write, and where its state stands."""
+
+    claim: Claim
+    next_offset: int
+    ver: str
+    watermark_ms: int
+    outbox_depth: int
+    next_due_ms: int | None
+    high_water: Mapping[str, Position]
+
+
+class Flow(Protocol):
+    """What a lane asks of the consumer."""
+
+    def pause(self, slot: Slot) -> None:
+        """Stop fetching the partition."""
+        ...
+
+    def resume(self, slot: Slot) -> None:
+        """Fetch the partition again."""
+        ...
+
+    async def seek(self, slot: Slot, offset: int) -> None:
+        """Fetch from `offset` on."""
+        ...
+
+    async def bounds(self, slot: Slot) -> Bounds:
+        """Return what the broker has of the partition."""
+        ...
+
+    async def committed(self, slot: Slot) -> int | None:
+        """Return the offset that the group committed, which is advice and never truth."""
+        ...
+
+    async def prove_membership(self, slot: Slot) -> bool:
+        """Say whether the broker takes us for a member of the group's living generation: it accepts a commit of no change."""
+        ...
+
+
+class Stage(Protocol):
+    """What a lane does with its records."""
+
+    def cut(self, records: Sequence[Record]) -> int:
+        """Return how many of the first records form one batch."""
+        ...
+
+    def birth(self, bounds: Bounds, committed: int | None) -> int:
+        """Return where a partition without a fence begins; raises HaltError where no beginning is safe."""
+        ...
+
+    async def published(self, slot: Slot) -> Mapping[str, Position]:
+        """Return, by output topic, the last output of this partition that Kafka has; asked for when there is no fence."""
+        ...
+
+    async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
+        """Compute what the batch changes; raises RetryError to be called again with the same batch."""
+        ...
+
+    def committed(self) -> None:
+        """Note that what `prepare` returned last is stored."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what was remembered between batches: it may be another history's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneTools:
+    """What all lanes of a process share."""
+
+    settings: Settings
+    clock: Clock
+    meter: Meter
+    fence: Fence
+    owner: str
+    failpoint: Callable[[str], None]
+
+
+_COMMITTED: Final = frozenset({Verdict.OK, Verdict.DUP})
+
+
+class Lane:
+    """The life of one partition in this process, from its assignment to its revocation."""
+
+    def __init__(
+        self, slot: Slot, *, generation: int, stage: Stage, flow: Flow, tools: LaneTools, stored: Callable[[Grasp], None]
+    ) -> None:
+        """Own `slot` in the group's `generation`; `stored` is called with every new position, the first one included."""
+        self.slot = slot
+        self.inbox = Inbox(most_records=tools.settings.lane_records, most_bytes=tools.settings.lane_bytes)
+        self.grasp: Grasp | None = None
+        self.halted: str | None = None
+        self.busy = False
+        self.moved_at = monotonic()
+        self._generation = generation
+        self._stage = stage
+        self._flow = flow
+        self._tools = tools
+        self._stored = stored
+        self._paused = True
+        self._fenced = False
+        self._labels = {"topic": slot.topic, "partition": str(slot.partition)}
+
+    def offer(self, records: Sequence[Record]) -> Offer:
+        """Take fetched records in; pauses the partition when the lane is full. After HOLE, seek to `inbox.read`."""
+        if self.grasp is None:
+            return Offer.TAKEN  # fetched before the fence was taken; the seek that follows brings them again
+        before = self.inbox.accepted_holes
+        answer = self.inbox.offer(records)
+        if self.inbox.accepted_holes > before:
+            self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind="accepted")
+            log.warning("offsets are missing in the log and were accepted", slot=self.slot, read=self.inbox.read)
+        if answer is Offer.HOLE:
+            self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind="reread")
+        if self.inbox.full and not self._paused:
+            self._paused = True
+            self._flow.pause(self.slot)
+        return answer
+
+    async def run(self) -> None:
+        """Work until cancelled or closed."""
+        try:
+            while not await self._hold():
+                pass
+        except HaltError as error:
+            self.halted = str(error)
+            self.grasp = None
+            self._flow.pause(self.slot)
+            self._tools.meter.count(metrics.WATCHDOG_EXITS, 0, reason="halt")
+            log.error("partition halted", slot=self.slot, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+
+    async def _hold(self) -> bool:
+        """Take the partition and work until the grasp is lost; returns true when the lane was closed."""
+        grasp = await self._acquire()
+        self._stage.reset()
+        self.inbox.restart(grasp.next_offset)
+        await patiently(lambda: self._flow.seek(self.slot, grasp.next_offset), op="seek", meter=self._tools.meter)
+        self._tools.failpoint(failpoints.IN_SEEK)
+        self.grasp = grasp
+        self.moved_at = monotonic()
+        self._stored(grasp)
+        self._paused = False
+        self._flow.resume(self.slot)
+        while True:
+            records = await self.inbox.take(self._tools.settings.batch_records, self._stage.cut)
+            if not records:
+                return True
+            if self._paused and self.inbox.relieved:
+                self._paused = False
+                self._flow.resume(self.slot)
+            self.busy = True
+            kept = await self._turn(records, grasp)
+            self.busy = False
+            if not kept:
+                self.grasp = None
+                self._paused = True
+                self._flow.pause(self.slot)
+                return False
+
+    async def _acquire(self) -> Grasp:
+        tools, slot = self._tools, self.slot
+        incarnation, birth, backoff = 0, None, Backoff()
+        while True:
+            if self._fenced and not await self._prove():
+                await backoff.wait()
+                continue
+            claim = Claim(generation=self._generation, owner=tools.owner, incarnation=incarnation)
+            reply = await patiently(
+                lambda claim=claim, birth=birth: tools.fence.acquire(slot, claim, birth=birth),  # type: ignore[misc]
+                op="acquire",
+                meter=tools.meter,
+            )
+            match reply:
+                case Held():
+                    self._fenced = False
+                    return await self._check(reply, claim)
+                case Missing():
+                    birth = await self._birth()
+                case Refused(incarnation=stored):
+                    incarnation = await self._answer_refusal(stored, incarnation)
+                case _:
+                    assert_never(reply)
+
+    async def _answer_refusal(self, stored: int, claimed: int) -> int:
+        """Return the incarnation to claim next.
+
+        The group's generation starts again at 1 when the broker has forgotten the group; then every claim would be refused
+        for ever. A broker that accepts our commit says that we are a member of the living generation: claim a new incarnation.
+        """
+        if stored > claimed:
+            return stored
+        await Backoff().wait()
+        return stored + 1 if await self._prove() else claimed
+
+    async def _prove(self) -> bool:
+        return await patiently(lambda: self._flow.prove_membership(self.slot), op="prove", meter=self._tools.meter)
+
+    async def _birth(self) -> Birth:
+        bounds = await self._bounds()
+        committed = await patiently(lambda: self._flow.committed(self.slot), op="committed", meter=self._tools.meter)
+        start = self._stage.birth(bounds, committed)
+        marks = await patiently(lambda: self._stage.published(self.slot), op="tail", meter=self._tools.meter)
+        log.warning("no fence: first use, or Redis lost it", slot=self.slot, start=start, published=dict(marks))
+        return Birth(next_offset=start, ver=fresh_id(), high_water=marks)
+
+    async def _bounds(self) -> Bounds:
+        return await patiently(lambda: self._flow.bounds(self.slot), op="bounds", meter=self._tools.meter)
+
+    async def _check(self, held: Held, claim: Claim) -> Grasp:
+        bounds = await self._bounds()
+        if held.next_offset < bounds.start:
+            message = (
+                f"{self.slot.topic}-{self.slot.partition} begins at offset {bounds.start}, but {held.next_offset} is next:"
+                " retention has deleted records that were never folded. Restore them, or decide to skip them by hand"
+            )
+            raise HaltError(message)
+        if held.next_offset > bounds.end:
+            message = (
+                f"{self.slot.topic}-{self.slot.partition} ends at offset {bounds.end}, but {held.next_offset} is next:"
+                " Kafka lost records, or these settings mix two clusters. Check KAFKA_BOOTSTRAP, REDIS_URL and RAPPORT_NAMESPACE"
+            )
+            raise HaltError(message)
+        return Grasp(
+            claim=claim,
+            next_offset=held.next_offset,
+            ver=held.ver,
+            watermark_ms=held.watermark_ms,
+            outbox_depth=held.outbox_depth,
+            next_due_ms=held.next_due_ms,
+            high_water=held.high_water,
+        )
+
+    async def _turn(self, records: Sequence[Record], grasp: Grasp) -> bool:
+        """Fold and store one batch; returns whether we still hold the partition under the version we know."""
+        meter, topic = self._tools.meter, self.slot.topic
+        meter.observe(metrics.BATCH_EVENTS, len(records), topic=topic)
+        started = monotonic()
+        prepared = await patiently(lambda: self._stage.prepare(records, grasp), op="prepare", meter=meter)
+        if isinstance(prepared, Moved | Missing):
+            log.warning("the partition moved on without us, reading again", slot=self.slot, answer=type(prepared).__name__)
+            return False
+        folded = monotonic()
+        meter.observe(metrics.STAGE_DURATION, folded - started, topic=topic, stage="prepare")
+        self._tools.failpoint(failpoints.BEFORE_COMMIT)
+        reply = await self._commit(prepared, grasp)
+        self._tools.failpoint(failpoints.AFTER_COMMIT)
+        meter.observe(metrics.STAGE_DURATION, monotonic() - folded, topic=topic, stage="commit")
+        return self._judge(reply, prepared, grasp)
+
+    async def _commit(self, writes: Writes, grasp: Grasp) -> CommitReply:
+        tools = self._tools
+        call = CommitCall(
+            claim=grasp.claim,
+            ver=grasp.ver,
+            expected=grasp.next_offset,
+            ver_new=fresh_id(),
+            writes=writes,
+            outbox_limit=tools.settings.outbox_limit,
+        )
+        backoff = Backoff()
+        while True:
+            reply = await patiently(lambda: tools.fence.commit(self.slot, call), op="commit", meter=tools.meter)
+            tools.meter.count(metrics.FENCE_COMMITS, topic=self.slot.topic, result=reply.verdict.value)
+            if reply.verdict is not Verdict.BACKPRESSURE:
+                return reply
+            grasp.outbox_depth = reply.outbox_depth
+            self._stored(grasp)  # wakes the publisher
+            await backoff.wait()
+
+    def _judge(self, reply: CommitReply, writes: Writes, grasp: Grasp) -> bool:
+        if reply.verdict in _COMMITTED:
+            self._stage.committed()
+            grasp.next_offset = reply.next_offset
+            grasp.ver = reply.ver
+            grasp.watermark_ms = writes.watermark_ms
+            grasp.outbox_depth = reply.outbox_depth
+            grasp.next_due_ms = reply.next_due_ms
+            self.moved_at = monotonic()
+            self._tools.meter.set(metrics.FENCE_NEXT, reply.next_offset, **self._labels)
+            self._tools.meter.set(metrics.LAST_PROGRESS, self._tools.clock.now().timestamp(), **self._labels)
+            self._stored(grasp)
+            return True
+        if reply.verdict in {Verdict.BEHIND, Verdict.FORKED}:
+            self._tools.meter.count(metrics.REDIS_ROLLBACKS, topic=self.slot.topic)
+            lost = max(grasp.next_offset - reply.next_offset, 0)
+            self._tools.meter.count(metrics.REDIS_ROLLBACK_OFFSETS, lost, topic=self.slot.topic)
+        self._fenced = reply.verdict is Verdict.FENCED
+        log.warning("commit refused, starting from what is stored", slot=self.slot, verdict=reply.verdict, ours=grasp.next_offset)
+        return False
+
+    def close(self) -> None:
+        """Finish the batch in hand and then end; a lane that waits ends at once."""
+        self.inbox.close()

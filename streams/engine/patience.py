@@ -1,0 +1,50 @@
+"""Doing the same thing again while a server is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import structlog
+
+from streams.runtime.clock import monotonic
+from streams.runtime.errors import RetryError
+from streams.runtime.metrics import REDIS_CALL_DURATION, REDIS_ERRORS, Meter
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 2.0
+
+
+class Backoff:
+    """Pauses that double from FIRST_PAUSE to LONGEST_PAUSE."""
+
+    def __init__(self) -> None:
+        """Start with the shortest pause."""
+        self._pause = FIRST_PAUSE
+
+    async def wait(self) -> None:
+        """Pause, and longer the next time."""
+        await asyncio.sleep(self._pause)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+
+async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter) -> T:
+    """Return what `call` returns, repeating it for as long as it raises RetryError; ends early only by cancellation.
+
+    `op` names the call in metrics and logs.
+    """
+    backoff = Backoff()
+    while True:
+        started = monotonic()
+        try:
+            result = await call()
+        except RetryError as error:
+            meter.count(REDIS_ERRORS, op=op)
+            log.warning("trying again", op=op, error=str(error))
+            await backoff.wait()
+        else:
+            meter.observe(REDIS_CALL_DURATION, monotonic() - started, op=op)
+            return result

@@ -1,0 +1,190 @@
+"""Faust's Kafka transport with lanes instead of streams: whole fetched batches go to the lane of their partition.
+
+Faust stays the worker: it joins the group, learns the assignment, supervises and stops. Its path of single events, acks and
+commits is not used, because an exception or a rebalance there can move the commit past an event that nobody has seen.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.engine.fence import Slot
+from streams.engine.lane import Bounds
+from streams.engine.lanes import Lanes
+from streams.runtime import metrics
+from streams.runtime.errors import RetryError
+from streams.runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SCHEME: Final = "kafka+lanes"
+_FETCH_SECONDS: Final = 0.1  # short, because a partition resumed meanwhile is not part of the fetch that is under way
+_IDLE_SECONDS: Final = 1.0
+
+
+def register_transport() -> None:
+    """Make Faust know the scheme `kafka+lanes://`; doing it twice changes nothing."""
+    TRANSPORTS.aliases[SCHEME] = f"{__name__}:LanesTransport"
+
+
+class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed for us
+    """Faust's consumer, feeding the lanes of `app.lanes`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Faust's own signature
+        """Take what Faust gives."""
+        super().__init__(*args, **kwargs)
+        self._lanes: Lanes = self.app.lanes
+        self._settings: Settings = self.app.rapport_settings
+        self._flow = ConsumerFlow(self, self._settings)
+        self._resumed = asyncio.Event()
+        self._advised: dict[TP, int] = {}
+
+    def slot_of(self, tp: TP) -> Slot:
+        """Return the slot of a partition of the broker."""
+        return Slot(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition)
+
+    def tp_of(self, slot: Slot) -> TP:
+        """Return the partition of the broker of a slot."""
+        tp: TP = TP(self._settings.topic(slot.topic), slot.partition)
+        return tp
+
+    async def perform_seek(self) -> None:
+        """Begin the lanes of the new assignment: each takes its fence and seeks to where the state stands, not to a commit."""
+        slots = [self.slot_of(tp) for tp in self.assignment()]
+        await self._lanes.revoke()
+        self._lanes.assign(slots, generation=self.app.consumer_generation_id, flow=self._flow)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """End the lanes of `revoked` within the drain time, then let Faust do the rest."""
+        self.app.meter.count(metrics.REBALANCES)
+        await self._lanes.revoke([self.slot_of(tp) for tp in revoked])
+        await super().on_partitions_revoked(revoked)
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Fetch `tps` again."""
+        super().resume_partitions(tps)
+        self._resumed.set()
+
+    async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401 - Faust's Fetcher
+        """Hand every fetched batch to its lane, for as long as the fetcher runs."""
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - as Faust's own loop does
+                for tp, records in (await self._next_records()).items():
+                    if self.flow_active:
+                        await self._deliver(tp, records)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+            log.info("the broker's consumer stopped while we were stopping")
+
+    async def _next_records(self) -> Mapping[Any, Any]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        active = frozenset(self._get_active_partitions())
+        if not active:
+            self._resumed.clear()
+            await self.wait(self._resumed, timeout=_IDLE_SECONDS)
+            return {}
+        records: Mapping[Any, Any] | None = await self._getmany(active_partitions=active, timeout=_FETCH_SECONDS)
+        return records or {}
+
+    async def _deliver(self, tp: TP, records: list[Any]) -> None:
+        hole_before = self._lanes.offer(self.slot_of(tp), records)
+        if hole_before is not None:
+            log.warning("records are missing, reading again", topic=tp.topic, partition=tp.partition, offset=hole_before)
+            with suppress(IllegalStateError):  # revoked meanwhile: its next owner reads on from the fence
+                await self.seek_wait({tp: hole_before})
+
+    async def commit(self, *_args: Any, **_kwargs: Any) -> bool:  # noqa: ANN401 - Faust's own signature
+        """Tell Kafka where the state stands, as advice for tools that show lag; nobody starts from it."""
+        news = {self.tp_of(slot): offset for slot, offset in self._lanes.positions().items()}
+        news = {tp: offset for tp, offset in news.items() if self._advised.get(tp) != offset}
+        if not news or not await self.advise(news):
+            return False
+        self._advised.update(news)
+        return True
+
+    async def advise(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit `offsets`; returns false when the broker does not take us for a live member."""
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001 - the thread's own accessor
+        wanted = {TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        try:
+            await self._thread.call_thread(consumer.commit, wanted)
+        except KafkaError as error:
+            log.info("advisory commit refused", error=repr(error))
+            return False
+        return True
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: Faust looks for progress of streams here, and we have none; `Lanes.watch` looks for ours."""
+
+    def behind(self, slot: Slot, next_offset: int) -> bool:
+        """Return whether the broker has records of `slot` from `next_offset` on, by the last fetch."""
+        tp = TopicPartition(*self.tp_of(slot))
+        if tp not in self._thread._ensure_consumer().assignment():  # noqa: SLF001 - likewise
+            return False
+        end = self.highwater(tp)
+        return end is not None and end > next_offset
+
+
+class ConsumerFlow:
+    """What lanes may ask of the consumer; everything that touches the client library runs in its own thread."""
+
+    def __init__(self, consumer: LanesConsumer, settings: Settings) -> None:
+        """Ask `consumer`."""
+        self._consumer = consumer
+        self._settings = settings
+
+    def pause(self, slot: Slot) -> None:
+        """Stop fetching the partition."""
+        self._consumer.pause_partitions({self._consumer.tp_of(slot)})
+
+    def resume(self, slot: Slot) -> None:
+        """Fetch the partition again."""
+        self._consumer.resume_partitions({self._consumer.tp_of(slot)})
+
+    async def seek(self, slot: Slot, offset: int) -> None:
+        """Fetch from `offset` on."""
+        await _retryable(self._consumer.seek_wait({self._consumer.tp_of(slot): offset}))
+
+    async def bounds(self, slot: Slot) -> Bounds:
+        """Return what the broker has of the partition."""
+        tp = self._consumer.tp_of(slot)
+        start = await _retryable(self._consumer.earliest_offsets(tp))
+        end = await _retryable(self._consumer.highwaters(tp))
+        return Bounds(start[tp], end[tp])
+
+    async def committed(self, slot: Slot) -> int | None:
+        """Return the offset that the group committed."""
+        tp = TopicPartition(*self._consumer.tp_of(slot))
+        thread = self._consumer._thread  # noqa: SLF001 - the consumer's own thread
+        offset: int | None = await _retryable(thread.call_thread(thread._ensure_consumer().committed, tp))  # noqa: SLF001
+        return offset
+
+    async def prove_membership(self, slot: Slot) -> bool:
+        """Say whether the broker accepts a commit of ours that changes nothing."""
+        committed = await self.committed(slot)
+        offset = committed if committed is not None else (await self.bounds(slot)).start
+        return await self._consumer.advise({self._consumer.tp_of(slot): offset})
+
+
+async def _retryable(call: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the client answers
+    try:
+        return await call
+    except (KafkaError, TimeoutError) as error:
+        message = f"Kafka does not answer ({error!r}); check KAFKA_BOOTSTRAP and `rapport doctor`"
+        raise RetryError(message) from error
+
+
+class LanesTransport(driver.Transport):  # type: ignore[misc] # likewise
+    """The transport of `kafka+lanes://`."""
+
+    Consumer = LanesConsumer
