@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,13 @@ class Java:
     found_by: str
 
 
-def find_java() -> Java:
-    """Return the first Java that is new enough; StackError with the fix if there is none."""
+def find_java(candidates: Iterable[tuple[str, Path]] | None = None) -> Java:
+    """Return the first Java that is new enough; StackError with the fix if there is none.
+
+    `candidates` are pairs of how each was found and the path of its launcher; without them, all known places are searched.
+    """
     seen: list[str] = []
-    for found_by, path in _candidates():
+    for found_by, path in _candidates() if candidates is None else candidates:
         java = _inspect(path, found_by)
         if java is not None and java.major >= OLDEST:
             return java

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ _PAUSE_SECONDS: Final = 0.02
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 40.0  # twice the time the supervisor gives its children
 DEFAULT_NAME: Final = "default"
+_TELLING: Final = (" ERROR ", " FATAL ", "Exception", "Error", "# ")
+_LINES_TOLD: Final = 8
 _SESSION: Final = "session-"
 
 
@@ -167,7 +169,7 @@ class LocalStack:
         self._command(f"start {server}")
         self._await(lambda: self._one(server).pid is not None, what=f"{server} to start")
         # The other brokers list a broker that was killed until its session expires: ask the new one itself.
-        self._await_ready(f"127.0.0.1:{self._one(server).port}" if server.startswith("kafka") else self.kafka_bootstrap)
+        self._await_ready([server])
 
     def _start_once(self, kafka: Kafka, valkey: str, ports: list[int]) -> None:
         valkey_port, *kafka_ports = ports
@@ -177,7 +179,7 @@ class LocalStack:
             *kafka_servers(kafka, folder=self.folder, ports=pairs),
         )
         self._spawn(servers, ports)
-        self._await_ready(self.kafka_bootstrap)
+        self._await_ready([each.name for each in servers])
 
     def _spawn(self, servers: tuple[Server, ...], ports: list[int]) -> None:
         logs = self.folder / LOGS
@@ -209,25 +211,29 @@ class LocalStack:
         else:
             self._await(lambda: not self.is_running(), what="the stack to stop", watch=False)
 
-    def _await_ready(self, bootstrap: str) -> None:
-        async def both() -> None:
-            await asyncio.gather(
-                wait_for_valkey(self.redis_url, give_up=self.raise_if_broken),
-                wait_for_kafka(bootstrap, brokers=self._brokers_up(), give_up=self.raise_if_broken),
-            )
+    def _await_ready(self, names: Sequence[str]) -> None:
+        """Return when each of the servers `names` answers."""
+        addresses = ",".join(f"127.0.0.1:{self._one(name).port}" for name in names if name.startswith("kafka"))
+        brokers = sum(each.name.startswith("kafka") and each.pid is not None for each in self.servers())
 
-        run_apart(both())
+        def give_up() -> None:
+            self.raise_if_broken(names)
 
-    def _brokers_up(self) -> int:
-        return sum(each.name.startswith("kafka") and each.pid is not None for each in self.servers())
+        async def all_of_them() -> None:
+            waits = [wait_for_kafka(addresses, brokers=brokers, give_up=give_up)] if addresses else []
+            if "valkey" in names:
+                waits.append(wait_for_valkey(self.redis_url, give_up=give_up))
+            await asyncio.gather(*waits)
 
-    def raise_if_broken(self) -> None:
-        """Raise StackError if a server has ended by itself."""
+        run_apart(all_of_them())
+
+    def raise_if_broken(self, names: Sequence[str] | None = None) -> None:
+        """Raise StackError if one of the servers `names` (of all, without them) or their supervisor has ended by itself."""
         if self._supervisor is not None and self._supervisor.poll() is not None:
             message = f"the supervisor ended; its log: {tail(self.folder / LOGS / 'supervisor.log', lines=12)}"
             raise StackError(message)
         for each in self.servers():
-            if each.exit not in {None, 0} and each.pid is None:
+            if each.exit not in {None, 0} and each.pid is None and (names is None or each.name in names):
                 raise StackError(_explain(each))
 
     def _await(self, condition: Callable[[], bool], *, what: str, watch: bool = True) -> None:
@@ -304,10 +310,13 @@ def _sweep() -> None:
 
 
 def _explain(server: Running) -> str:
-    end = tail(server.log, lines=12)
+    end = tail(server.log, lines=200)
     lowered = end.lower()
     if "address already in use" in lowered or "bindexception" in lowered:
         return f"port {server.port} of {server.name} is in use"
     if "no space left" in lowered:
         return f"{server.name} found the disk full; fix: free some space, or set XDG_CACHE_HOME to a folder on another disk"
-    return f"{server.name} ended with code {server.exit}; end of {server.log}:\n{end}"
+    lines = end.splitlines()
+    # A server that stops says much after what matters.
+    telling = [line for line in lines if any(word in line for word in _TELLING)] or lines
+    return f"{server.name} ended with code {server.exit}; from {server.log}:\n" + "\n".join(telling[-_LINES_TOLD:])
