@@ -9,12 +9,9 @@ from streams.runtime.errors import DeadLetterError
 from streams.sources.payload import parse_object
 from streams.sources.registry import translate
 from streams.wire.dead_letters import Reason
+from streams.wire.deliveries import RECEIVED_AT, SOURCE
 from streams.wire.events import kind_of, read_client_event
 from streams.wire.records import Record
-
-SOURCE: Final = "source"
-RECEIVED_AT: Final = "received_at"
-DELIVERY_ID: Final = "delivery_id"
 
 STAGE_WEBHOOK: Final = "intake.webhooks"
 STAGE_DIRECT: Final = "intake.direct"

@@ -77,6 +77,12 @@ TIMERS_DUE_BACKLOG: Final = _gauge("timer_lateness_seconds", "How late the earli
 TICKS: Final = _counter("ticks_total", "Clock ticks written.", "partition")
 DLQ_RECORDS: Final = _counter("dlq_records_total", "Dead letters by stage and reason.", "stage", "reason")
 
+INGEST_REQUESTS: Final = _counter("ingest_requests_total", "Webhook requests by what became of them.", "source", "outcome")
+INGEST_REFUSALS: Final = _counter("ingest_refusals_total", "Webhooks whose signature did not hold.", "source", "reason")
+INGEST_DURATION: Final = _histogram("ingest_request_duration_seconds", "Time from request to answer.", "source")
+INGEST_LAST_ACCEPTED: Final = _gauge("ingest_last_accepted_timestamp_seconds", "When a webhook was last accepted.", "source")
+INGEST_BYTES: Final = _gauge("ingest_bytes_in_flight", "Bytes of webhooks that Kafka has not acknowledged yet.")
+
 METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
 """All of the above, in the order of the table."""
 

@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     webhook_secrets: dict[str, list[SecretStr]] = Field(
         default_factory=dict, description='JSON: source to active secrets, e.g. {"stripe": ["whsec_new", "whsec_old"]}.'
     )
+    webhook_ack_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=8.0, description="Longest wait for Kafka's acknowledgement of a webhook before the sender is asked to retry."
+    )
+    webhook_inflight_bytes: Annotated[int, Field(ge=1_048_576)] = Field(
+        default=67_108_864, description="Bytes of webhooks held in memory before the gateway asks senders to retry."
+    )
 
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = Field(default=500, description="Most records folded in one batch.")
     lane_records: Annotated[int, Field(ge=1)] = Field(
