@@ -1,0 +1,62 @@
+"""The channels' own idempotent producer: outcomes and dead letters, acknowledged by all replicas."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams.engine.letters import dead_letter_entry
+from streams.runtime.errors import DeadLetterError, RetryError
+from streams.runtime.settings import Settings
+from streams.wire.records import Record
+
+
+class KafkaSender:
+    """Sends records and waits for the acknowledgements; makes a new producer after any error, as a broken one stays broken."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Send to the brokers of `settings`; connects on first use."""
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """See `Sender.send_all`."""
+        await self._send(topic, [(key, value, ()) for key, value in records])
+
+    async def bury(self, record: Record, error: DeadLetterError, *, topic: str) -> None:
+        """Keep `record` of `topic` (bare name) on the dead letters; raises RetryError."""
+        letter = dead_letter_entry(record, topic=topic, stage="channels", error=error, idx=0)
+        await self._send(letter.topic, [(letter.key or b"", letter.value, letter.headers)])
+
+    async def _send(self, topic: str, records: Sequence[tuple[bytes, bytes, Sequence[tuple[str, bytes]]]]) -> None:
+        try:
+            producer = await self._started()
+            name = self._settings.topic(topic)
+            waits = [await producer.send(name, key=key, value=value, headers=list(headers)) for key, value, headers in records]
+            await asyncio.gather(*waits)
+        except (KafkaError, OSError) as error:
+            await self.close()
+            message = f"Kafka did not take {len(records)} records for {topic} ({error!r})"
+            raise RetryError(message) from error
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._settings.kafka_bootstrap, acks="all", enable_idempotence=True, linger_ms=5
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()

@@ -1,0 +1,50 @@
+"""Publishes what became of triggers: from the ledger to `signals`, so that a crash loses none."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from handlers.channels.failpoints import OUTCOME_PUBLISHED, reached
+from handlers.channels.ledger import Ledger, Report
+from models.events.signals import DeliveryReported
+from models.ids import derive
+from streams.wire.codec import encode_event
+
+
+class Sender(Protocol):
+    """Puts records on a topic."""
+
+    async def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send (key, value) records to `topic` (bare name) and return when all are acknowledged; else raise RetryError."""
+        ...
+
+
+def outcome_event(report: Report, *, channel: str) -> DeliveryReported:
+    """Return the event of `report`. Its id is derived, so that publishing it twice is noticed downstream."""
+    at = datetime.fromtimestamp(report.at_ms / 1000, UTC)
+    return DeliveryReported(
+        event_id=derive("delivery", report.trigger_id, report.outcome.value, report.attempt),
+        source=f"channel.{channel}",
+        occurred_at=at,
+        received_at=at,
+        client_id=report.client_id,
+        trigger_id=report.trigger_id,
+        channel=channel,
+        outcome=report.outcome,
+        reason=report.reason or None,
+    )
+
+
+async def publish_outcomes(ledgers: Iterable[Ledger], *, channel: str, sender: Sender, topic: str, limit: int = 500) -> int:
+    """Publish at most `limit` outcomes of each ledger and forget them there; return how many. Raises RetryError."""
+    published = 0
+    for ledger in ledgers:
+        reports = await ledger.reports(limit=limit)
+        if not reports:
+            continue
+        events = [outcome_event(report, channel=channel) for report in reports]
+        await sender.send_all(topic, [(event.client_id.encode(), encode_event(event)) for event in events])
+        reached(OUTCOME_PUBLISHED)
+        await ledger.reported([report.report_id for report in reports])
+        published += len(reports)
+    return published
