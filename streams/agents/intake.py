@@ -13,9 +13,6 @@ from streams.wire.deliveries import RECEIVED_AT, SOURCE
 from streams.wire.events import kind_of, read_client_event
 from streams.wire.records import Record
 
-STAGE_WEBHOOK: Final = "intake.webhooks"
-STAGE_DIRECT: Final = "intake.direct"
-
 LARGEST_EVENT_BYTES: Final = 262_144
 """Largest event accepted on a public topic; a contract's longest fields together stay far below."""
 

@@ -13,6 +13,7 @@ from streams.runtime import metrics
 from streams.runtime.errors import DeadLetterError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.sources.payload import PartlyUnreadableError
 from streams.wire.codec import encode_event
 from streams.wire.headers import Origin, Position
 from streams.wire.partitioning import partition_of
@@ -64,13 +65,19 @@ class IntakeStage:
 
     def _translate(self, record: Record) -> list[Outgoing]:
         try:
-            return [self._event(record, idx, event) for idx, event in enumerate(self._reader(record))]
+            return self._events(record, self._reader(record))
+        except PartlyUnreadableError as error:
+            return [*self._events(record, error.events), *self._letter(record, error, idx=len(error.events))]
         except DeadLetterError as error:
-            self._dead.append(error.reason)
-            entry = dead_letter_entry(record, topic=self._slot.topic, stage=STAGE, error=error, idx=0)
-            return [
-                Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)
-            ]
+            return self._letter(record, error, idx=0)
+
+    def _events(self, record: Record, events: Sequence[AnyClientEvent]) -> list[Outgoing]:
+        return [self._event(record, idx, event) for idx, event in enumerate(events)]
+
+    def _letter(self, record: Record, error: DeadLetterError, *, idx: int) -> list[Outgoing]:
+        self._dead.append(error.reason)
+        entry = dead_letter_entry(record, topic=self._slot.topic, stage=STAGE, error=error, idx=idx)
+        return [Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)]
 
     def _event(self, record: Record, idx: int, event: AnyClientEvent) -> Outgoing:
         value = encode_event(event)

@@ -27,6 +27,8 @@ def tell_customer(notice: Notice) -> list[AnyClientEvent]:
             name=_short(read.text(customer, "name"), 200),
             email=_mail(read.text(customer, "email")),
             phone=_short(read.text(customer, "phone"), 40),
+            # Stripe knows no zone of a customer; a firm that does keeps it in the metadata.
+            timezone=_short(read.text(read.inner(customer, "metadata"), "timezone"), 64),
             country=country if country and _COUNTRY.fullmatch(country) else None,
             locale=_short(locales[0], 20) if isinstance(locales, list) and locales and isinstance(locales[0], str) else None,
         )

@@ -147,7 +147,10 @@ def payment_id_of(about: Payload) -> str:
 
 
 def invoice_of(about: Payload) -> str | None:
-    """Return the invoice that a charge, intent or dispute belongs to, where it says so, in the old or in the new shape."""
+    """Return the invoice that a charge, intent or dispute belongs to, where it says so, in the old or in the new shape.
+
+    Where Stripe names none, `metadata.invoice_id` does, if the firm set it.
+    """
     inside = (
         about,
         read.expanded(about, "charge"),
@@ -159,7 +162,7 @@ def invoice_of(about: Payload) -> str | None:
         named = read.identifier(part, "invoice") or (reference if reference and reference.startswith("in_") else None)
         if named is not None:
             return named
-    return None
+    return read.text(read.inner(about, "metadata"), "invoice_id")
 
 
 def amount_of(about: Payload, amount: int) -> Money | None:

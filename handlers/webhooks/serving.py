@@ -1,0 +1,50 @@
+"""The gateway as a process: its HTTP server on a socket, its producer, its clock."""
+
+import socket
+from typing import Final
+
+import uvicorn
+
+from handlers.webhooks.publisher import Budget, KafkaPublisher
+from handlers.webhooks.server import Gateway, build_app
+from handlers.webhooks.signatures import make_verifiers
+from streams.runtime import metrics
+from streams.runtime.clock import make_clock
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings
+
+_KEEP_ALIVE_SECONDS: Final = 30
+
+
+def make_server(settings: Settings, *, meter: metrics.Meter | None = None) -> uvicorn.Server:
+    """Return the HTTP server with its gateway on Kafka; raises UsageError when no secret is configured."""
+    counts = meter or metrics.Meter()
+    budget = Budget(settings.webhook_inflight_bytes, changed=lambda held: counts.set(metrics.INGEST_BYTES, held))
+    publisher = KafkaPublisher(settings, budget=budget)
+    gateway = Gateway(
+        verifiers=make_verifiers(settings),
+        publisher=publisher,
+        clock=make_clock(settings.clock_file),
+        meter=counts,
+        budget=budget,
+        largest_body=settings.webhook_max_bytes,
+    )
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(gateway, running=publisher),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=round(settings.webhook_ack_seconds) + 1,
+        )
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens at the address of `settings`; raises UsageError when it is taken."""
+    try:
+        return socket.create_server((settings.webhook_host, settings.webhook_port), backlog=2048)
+    except OSError as error:
+        message = f"cannot listen on {settings.webhook_host}:{settings.webhook_port} ({error}); set RAPPORT_WEBHOOK_PORT"
+        raise UsageError(message) from error
