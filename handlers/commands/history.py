@@ -13,8 +13,9 @@ from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
 from models.events.union import AnyClientEvent
 from models.ids import derive
-from streams.agents.intake import DELIVERY_ID, RECEIVED_AT, SOURCE, read_webhook
+from streams.agents.intake import read_webhook
 from streams.runtime.errors import DeadLetterError, UsageError
+from streams.wire.deliveries import DELIVERY_ID, RECEIVED_AT, SOURCE
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
 

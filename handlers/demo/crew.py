@@ -1,0 +1,100 @@
+"""The processes of the demo: gateway, workers, channels. They log to files and cannot outlive the process that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from handlers.stack import launch
+from handlers.stack.logs import tail
+from streams.runtime.clock import monotonic
+from streams.runtime.errors import RapportError
+
+_STOP_SECONDS: Final = 15.0
+
+
+class DemoError(RapportError):
+    """The demo found something that must not be: the message says what, and where the logs are."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One process and its log file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    expected_to_die: bool = False
+
+
+class Crew:
+    """Starts and stops the processes; as a context manager it leaves none behind."""
+
+    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+        """Run processes with `environment` on top of ours; their logs go to `folder`."""
+        self.folder = folder
+        self._environment = {**os.environ, **environment}
+        self._members: dict[str, Member] = {}
+
+    def __enter__(self) -> Self:
+        """Make the folder of logs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop every process."""
+        self.stop()
+
+    def start(self, name: str, *command: str) -> None:
+        """Start `rapport <command>` under `name`."""
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as file:
+            process = subprocess.Popen(  # noqa: S603 (our own commands)
+                [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), sys.executable, "-m", "handlers.cli", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for us; they are stopped in order
+            )
+        self._members[name] = Member(name, process, log)
+
+    def kill(self, name: str) -> int:
+        """Kill a process as kill -9 does; returns its id."""
+        member = self._members[name]
+        member.expected_to_die = True
+        member.process.kill()
+        member.process.wait()
+        return member.process.pid
+
+    def raise_if_dead(self) -> None:
+        """Raise DemoError when a process has ended that should live."""
+        for member in self._members.values():
+            code = member.process.poll()
+            if code is not None and not member.expected_to_die:
+                message = f"{member.name} ended with code {code}; its log {member.log} ends:\n{tail(member.log, lines=15)}"
+                raise DemoError(message)
+
+    def alive(self) -> dict[str, int]:
+        """Return the living processes by name, with their ids."""
+        return {name: member.process.pid for name, member in self._members.items() if member.process.poll() is None}
+
+    def stop(self) -> None:
+        """Ask every process to finish, then make it."""
+        for member in self._members.values():
+            member.expected_to_die = True
+            with suppress(ProcessLookupError):
+                member.process.send_signal(signal.SIGTERM)
+        deadline = monotonic() + _STOP_SECONDS
+        for member in self._members.values():
+            try:
+                member.process.wait(max(0.1, deadline - monotonic()))
+            except subprocess.TimeoutExpired:
+                member.process.kill()
+                member.process.wait()
