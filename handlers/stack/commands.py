@@ -86,6 +86,14 @@ def down(
 
 
 @stack.command
+def topics() -> None:
+    """Create the topics on the Kafka of KAFKA_BOOTSTRAP, or check those that exist. Running it again changes nothing."""
+    settings = load_settings()
+    created = run_apart(ensure_topics(settings))
+    Display().say(f"{len(created)} topics created at {settings.kafka_bootstrap}, the others are as they should be.")
+
+
+@stack.command
 def status(*, name: Annotated[str | None, Parameter(help="Only this stack; all, if not given.")] = None) -> int:
     """Show what runs, where, and how much disk it takes. Exit code 1 if a server of a stack is missing."""
     console = Console()
@@ -144,7 +152,7 @@ def doctor() -> int:
     existing = "KAFKA_BOOTSTRAP" in os.environ or "REDIS_URL" in os.environ
     local = LocalStack(name=DEFAULT_NAME)
     settings = load_settings() if existing or not local.is_running() else _settings_of(local)
-    return show(examine(settings), settings=settings)
+    return show(examine(settings, local=not existing), settings=settings)
 
 
 def _settings_of(local: LocalStack) -> Settings:

@@ -55,9 +55,9 @@ class Finding:
     fix: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at this machine and at the servers that `settings` name."""
-    return [*_machine(), *run_apart(_servers(settings))]
+def examine(settings: Settings, *, local: bool) -> list[Finding]:
+    """Look at this machine and at the servers that `settings` name; `local`: they are to be started on this machine."""
+    return [*_machine(), *(_for_local_servers() if local else ()), *run_apart(_servers(settings))]
 
 
 def show(findings: list[Finding], *, settings: Settings) -> int:
@@ -85,10 +85,13 @@ def _machine() -> Iterator[Finding]:
     verdict = Verdict.OK if supported else Verdict.MISSING
     yield Finding("python", verdict, running, "" if supported else "use Python 3.11, 3.12 or 3.13")
     yield from _pins()
+    yield _docker()
+
+
+def _for_local_servers() -> Iterator[Finding]:
     yield _try("java", _java)
     yield _jars()
     yield _try("valkey server", lambda: ": ".join(find_valkey()))
-    yield _docker()
 
 
 def _pins() -> Iterator[Finding]:

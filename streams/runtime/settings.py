@@ -2,10 +2,13 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_FOLDER: Final = Path("/run/secrets")
+"""A file here that is named as an environment variable, in lower or upper case, gives its value; the environment wins."""
 
 
 class Settings(BaseSettings):
@@ -110,5 +113,6 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
-    """Read the settings from the environment once."""
-    return Settings()
+    """Read the settings from the environment once; secrets may also be files in /run/secrets, as containers mount them."""
+    # The keyword is read by pydantic-settings and is no field.
+    return Settings(_secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None)
