@@ -1,0 +1,44 @@
+"""The floor under all learners: the client's own share of late invoices, drawn toward what its segment is like.
+
+Posterior mean of a Beta prior: (late + strength x prior) / (labelled + strength). With few invoices it says what the segment
+says, with many what the client did.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from models.learners.scorer import Score
+from models.state.client import ClientState, Segment
+from models.state.history import lateness
+
+_PRIORS: Final = MappingProxyType({Segment.NEW: 0.25, Segment.RELIABLE: 0.10, Segment.SLOW: 0.55, Segment.PROBLEM: 0.70})
+
+
+@dataclass(frozen=True, slots=True)
+class ShrunkLateShare:
+    """Share of late invoices, shrunk: `strength` is how many invoices the prior weighs; under `floor` labels no answer."""
+
+    version: str = "late-share-1"
+    strength: float = 4.0
+    floor: int = 3
+    priors: Mapping[Segment, float] = field(default_factory=lambda: _PRIORS)
+
+    def score(self, state: ClientState) -> Score | None:
+        """Return P(late) and what it rests on, None with fewer than `floor` known ends."""
+        past = lateness(state)
+        if past.labelled < self.floor:
+            return None
+        prior = self.priors[state.care.segment]
+        probability = round((past.late + self.strength * prior) / (past.labelled + self.strength), 4)
+        reasons = [
+            f"{past.late} of {past.labelled} invoices were paid more than 5 days late",
+            f"clients of the segment {state.care.segment.value!r} pay late in {prior:.0%} of cases",
+        ]
+        if past.overdue_now:
+            reasons.insert(0, f"{past.overdue_now} overdue now, the oldest by {past.oldest_overdue_days} days")
+        return Score(probability, tuple(reasons))
+
+
+BASELINE: Final = ShrunkLateShare()

@@ -1,0 +1,27 @@
+"""What every learner offers to the policy: a probability with reasons, or no answer."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.state.client import ClientState
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first."""
+
+    probability: float
+    reasons: tuple[str, ...]
+
+
+class Scorer(Protocol):
+    """Scores a client from its state alone. Deterministic: the same state gives the same score."""
+
+    @property
+    def version(self) -> str:
+        """Name and version, written into every decision."""
+        ...
+
+    def score(self, state: ClientState) -> Score | None:
+        """Return the score at the client's logical time, None when there is too little history."""
+        ...

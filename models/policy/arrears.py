@@ -1,0 +1,140 @@
+"""Which overdue invoices may be asked for, from when on, and why the others may not. Facts only; delay_support decides."""
+
+from dataclasses import dataclass
+
+from models.money import Money, exponent
+from models.policy.facts import Fact
+from models.policy.gate import release_of
+from models.policy.policy import Policy
+from models.policy.silence import Silence
+from models.policy.turn import find_run
+from models.state.balances import items
+from models.state.client import JOURNEYS, ClientState, Invoice, Run
+from models.state.history import next_retry_ms, usual_amount
+from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open
+from models.triggers import Journey
+from models.workdays import DAY_MS, local_day, rolled_ms
+
+_JOURNEY = JOURNEYS.index(Journey.DELAY_SUPPORT)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrear:
+    """One open invoice, its run, when its next step is due by itself (`core_ms`) and with every claim on it (`ready_ms`)."""
+
+    item: Item
+    run: Run
+    core_ms: int
+    ready_ms: int
+    silence: Silence | None
+
+    @property
+    def invoice(self) -> Invoice:
+        """The invoice itself."""
+        return self.item.invoice
+
+
+def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
+    """Return all open invoices at the state's time, oldest due first."""
+    rows = items(state.ledger, state.now_ms)
+    return [_arrear(row, state, policy) for row in rows]
+
+
+def due_since(invoice: Invoice, state: ClientState, policy: Policy) -> int:
+    """Return the end of the courtesy grace after the rolled due date."""
+    return rolled_ms(invoice.due_ms, policy.zone_of(state), policy.holidays_of(state)) + policy.grace_days * DAY_MS
+
+
+def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
+    """Return why these invoices together are not worth a message now: too small, or the processor is about to try again."""
+    code = found[0].invoice.currency
+    total = sum(row.item.rest for row in found)
+    unit = 10 ** exponent(code)
+    usual = usual_amount(state, code) or 0
+    least = max(policy.small_units * unit, round(policy.small_share * usual))
+    if total < least:
+        return Silence(
+            "small", (f"{Money(total, code)} is too little for a message of its own: it waits for the next statement",)
+        )
+    retry = next_retry_ms(state)
+    if retry is not None and retry < state.now_ms + policy.retry_days * DAY_MS:
+        return Silence("retry", ("the processor is about to try the payment again by itself",), retry + DAY_MS)
+    return None
+
+
+def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> dict[str, Fact]:
+    """Return the facts a servicing message about these invoices may state."""
+    zone = policy.zone_of(state)
+    oldest = min(found, key=lambda row: row.invoice.due_ms).invoice
+    return {
+        "name": state.person.name.value,
+        "invoice_numbers": ", ".join(row.invoice.invoice_id for row in found[:5]),
+        "invoice_count": len(found),
+        "amount_open": Money(sum(row.item.rest for row in found), carrying.invoice.currency),
+        "due_date": local_day(oldest.due_ms, zone).isoformat(),
+        "days_overdue": max(0, (local_day(state.now_ms, zone) - local_day(oldest.due_ms, zone)).days),
+        "service_line": carrying.invoice.service_line,
+        "part_paid": any(row.invoice.paid for row in found),
+        "plan_possible": True,
+    }
+
+
+def is_high_value(found: list[Arrear], state: ClientState, policy: Policy) -> bool:
+    """Say whether the sum is far above what this client is usually asked for: then a person comes first."""
+    code = found[0].invoice.currency
+    usual = usual_amount(state, code)
+    return usual is not None and sum(row.item.rest for row in found) >= policy.high_value_ratio * usual
+
+
+def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
+    invoice = item.invoice
+    run = find_run(state, Journey.DELAY_SUPPORT, invoice.invoice_id) or Run(_JOURNEY, invoice.invoice_id)
+    core = max(due_since(invoice, state, policy), invoice.seen_ms + policy.settle_days * DAY_MS, run.ready_ms)
+    if invoice.expected_ms:
+        limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
+        core = max(core, min(invoice.expected_ms, limit) + policy.grace_days * DAY_MS)
+    ready, until = _claims(invoice, state, policy)
+    silence = _silence(item, run, state, policy, until)
+    return Arrear(item, run, core, max(core, ready), silence)
+
+
+def _claims(invoice: Invoice, state: ClientState, policy: Policy) -> tuple[int, int]:
+    """Return (from when on claims that have ended let us ask again, when the claims that still hold end by themselves)."""
+    ledger, ready, until = state.ledger, 0, 0
+    fresh = policy.grace_days * DAY_MS
+    for dispute in ledger.disputes:
+        if dispute.invoice_id in {"", invoice.invoice_id} and not dispute_open(dispute):
+            ready = max(ready, dispute.closed_at + fresh)
+    for promise in ledger.promises:
+        if promise.invoice_id in {"", invoice.invoice_id} and promise.made_at:
+            if promise.withdrawn_at >= promise.made_at:
+                ready = max(ready, promise.withdrawn_at + policy.settle_days * DAY_MS)
+            else:
+                until = max(until, promise.promised_ms + PROMISE_GRACE_MS)
+    for payment in ledger.payments:
+        if payment.pending and payment.pending_invoice in {"", invoice.invoice_id}:
+            if payment.failed_at >= payment.pending_at:
+                ready = max(ready, payment.failed_at + policy.settle_days * DAY_MS)
+            elif not payment.parts and not payment.whole:
+                until = max(until, payment.expected_ms + IN_FLIGHT_GRACE_MS)
+    return max(ready, until), until
+
+
+def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: int) -> Silence | None:  # noqa: PLR0911 - one return per reason reads best
+    name = f"invoice {item.invoice.invoice_id}"
+    if item.disputed:
+        return Silence("disputed", (f"{name} is disputed: nothing is asked for until that is settled",))
+    if item.promised:
+        return Silence("promised", (f"payment of {name} is promised",), until)
+    if item.in_flight:
+        return Silence("in_flight", (f"a payment of {name} is under way",), until)
+    if not item.rest:
+        return Silence("covered", (f"cash or credit on account covers {name}",))
+    if item.invoice.refunded:
+        return Silence("refunded", (f"money of {name} was given back: a person decides whether it is still owed",))
+    if run.closed:
+        return Silence("closed", (f"messages about {name} cannot be delivered: a person is needed",))
+    late_start = item.invoice.seen_ms - item.invoice.due_ms > policy.adopt_after_days * DAY_MS
+    if late_start and not run.stage and release_of(state, Journey.DELAY_SUPPORT, state.now_ms) is None:
+        return Silence("adopt", (f"{name} was long overdue when it became known: it starts only when a person releases it",))
+    return None

@@ -1,0 +1,218 @@
+"""Delayed-payment support: one ladder per client, carried by the invoice that is furthest on it; others ride along.
+
+The stage of an invoice is the number of messages that named it. A message speaks with the step after the highest stage among the
+invoices it names, so no invoice skips or repeats a step, and many open invoices still make one message. A younger invoice waits
+for the next message of an older one. A broken promise takes an invoice one step back.
+"""
+
+from msgspec.structs import replace
+
+from models.money import Money
+from models.policy.arrears import Arrear, arrears, due_since, facts_of, is_high_value, small_or_retried
+from models.policy.journeys import Ladder, Step
+from models.policy.policy import Policy
+from models.policy.segments import effective_segment
+from models.policy.silence import Silence, client_silence
+from models.policy.turn import Turn
+from models.state.client import ClientState, Run, Timer, TimerKind
+from models.state.reckoning import PROMISE_GRACE_MS, left
+from models.triggers import DecisionOutcome, Journey
+from models.workdays import DAY_MS
+
+HUMAN_DAYS = 5  # a person gets five days before the sequence goes on
+
+
+def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
+    """Return when support becomes due: at most one message, one silence to explain per invoice, and the ends of promises."""
+    timers = [
+        Timer(max(state.now_ms, row.promised_ms + PROMISE_GRACE_MS), TimerKind.PROMISE, row.promise_id)
+        for row in state.ledger.promises
+        if row.made_at > row.withdrawn_at and not row.judged
+    ]
+    if not any(map(left, state.ledger.invoices)):
+        return timers
+    found = arrears(state, policy)
+    now = state.now_ms
+    for row in found:
+        silence = row.silence
+        if silence is None:
+            continue
+        if row.run.told != silence.code:
+            timers.append(_timer(state, policy, max(row.core_ms, now), row.invoice.invoice_id))
+        elif silence.until_ms:
+            timers.append(_timer(state, policy, max(row.core_ms, silence.until_ms, now), row.invoice.invoice_id))
+    carrying = _carrying(found, ladder_of(state, policy))
+    if carrying is not None:
+        timers += _carried(carrying, state, policy, found)
+    return timers
+
+
+def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
+    """Take the step that is due: explain a silence, ask a person, or send."""
+    state, policy = turn.state, turn.policy
+    now = state.now_ms
+    found = arrears(state, policy)
+    for row in found:
+        if row.silence is not None and row.core_ms <= now and row.run.told != row.silence.code:
+            _tell(turn, row.run, row.silence, ladder_of(state, policy))
+    ladder = ladder_of(state, policy)
+    carrying = _carrying(found, ladder)
+    if carrying is None or carrying.ready_ms > now:
+        return
+    riders = _riders(carrying, found, state, policy, ladder)
+    step = _step(carrying, riders, ladder, state, policy)
+    silence = _message_silence(step, riders, state, policy)
+    if silence is not None:
+        if carrying.run.told != silence.code:
+            _tell(turn, carrying.run, silence, ladder)
+        return
+    if woken_ms - timer.due_ms > step.valid_days * DAY_MS:
+        missed = Silence("missed", (f"found {(woken_ms - timer.due_ms) // DAY_MS} days after it was due: decided anew",))
+        _tell(turn, replace(carrying.run, ready_ms=woken_ms + policy.settle_days * DAY_MS), missed, ladder)
+        return
+    _send(turn, step, carrying, riders, ladder)
+
+
+def fire_promise(turn: Turn, timer: Timer) -> None:
+    """Judge a promise whose day has passed: kept when nothing it covers is open, else support resumes one step softer."""
+    state = turn.state
+    row = next(known for known in state.ledger.promises if known.promise_id == timer.anchor)
+    judged = tuple(replace(known, judged=True) if known is row else known for known in state.ledger.promises)
+    turn.state = replace(state, ledger=replace(state.ledger, promises=judged))
+    covered = [invoice for invoice in state.ledger.invoices if row.invoice_id in {"", invoice.invoice_id} and left(invoice)]
+    for invoice in covered:
+        run = turn.run(Journey.DELAY_SUPPORT, invoice.invoice_id)
+        if run.stage:
+            turn.put_run(replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told=""))
+        turn.decide(
+            DecisionOutcome.HELD,
+            (f"the promise for invoice {invoice.invoice_id} was not kept: support goes on, one step softer",),
+            run=run,
+            step="promise",
+        )
+
+
+def ladder_of(state: ClientState, policy: Policy) -> Ladder:
+    """Return the ladder of the client's segment."""
+    return policy.journeys.delay[effective_segment(state, state.now_ms)]
+
+
+def undo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, ready_ms: int, tries: int) -> None:
+    """Make the step of an undelivered message about these invoices due anew, from `ready_ms` on."""
+    ladder = ladder_of(turn.state, turn.policy)
+    for invoice_id in invoice_ids:
+        run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
+        human = step == ladder.human.id
+        turn.put_run(
+            replace(
+                run,
+                stage=run.stage if human else max(0, run.stage - 1),
+                human=run.human and not human,
+                epoch=run.epoch + 1,
+                ready_ms=max(ready_ms, run.started_ms),
+                attempts=run.attempts + tries,
+                closed=run.attempts + tries >= turn.policy.attempts,
+                told="",
+            )
+        )
+
+
+def _timer(state: ClientState, policy: Policy, at_ms: int, anchor: str) -> Timer:
+    return Timer(policy.open_hour(state, at_ms), TimerKind.DELAY, anchor)
+
+
+def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[Arrear]) -> list[Timer]:
+    """Return the timer of the next message, which is also the one that explains why it is not sent."""
+    now, ladder = state.now_ms, ladder_of(state, policy)
+    at = max(carrying.ready_ms, now)
+    if carrying.run.told:
+        # Told about a silence of the whole message: wait for its end, or for the event that ends it.
+        riders = _riders(carrying, found, state, policy, ladder)
+        silence = _message_silence(_step(carrying, riders, ladder, state, policy), riders, state, policy)
+        if silence is not None and silence.code == carrying.run.told:
+            if not silence.until_ms:
+                return []
+            at = max(at, silence.until_ms)
+    return [_timer(state, policy, at, carrying.invoice.invoice_id)]
+
+
+def _carrying(found: list[Arrear], ladder: Ladder) -> Arrear | None:
+    """Return the invoice that the next message is about: the furthest on the ladder, of several the oldest."""
+    free = [row for row in found if row.silence is None and row.run.stage < len(ladder.steps)]
+    started = [row for row in free if row.run.stage or row.run.human]
+    if started:
+        return max(started, key=lambda row: (row.run.stage, -row.invoice.due_ms, row.invoice.invoice_id))
+    return min(free, key=lambda row: (row.ready_ms, row.invoice.due_ms, row.invoice.invoice_id), default=None)
+
+
+def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy, ladder: Ladder) -> list[Arrear]:
+    """Return the invoices a message names: the carrying one and all others overdue beyond grace, of its currency."""
+    return [
+        row
+        for row in found
+        if row is carrying
+        or (
+            row.silence is None
+            and row.invoice.currency == carrying.invoice.currency
+            and row.run.stage < len(ladder.steps)
+            and due_since(row.invoice, state, policy) <= state.now_ms
+        )
+    ]
+
+
+def _step(carrying: Arrear, riders: list[Arrear], ladder: Ladder, state: ClientState, policy: Policy) -> Step:
+    """Return the next step; a person asks first where the segment, an alarm or the amount calls for one."""
+    asked = carrying.run.human or state.care.last_human_ms >= carrying.invoice.due_ms
+    wanted = ladder.human_first or state.care.alarm_ms or is_high_value(riders, state, policy)
+    if wanted and not asked:
+        return ladder.human
+    return ladder.steps[carrying.run.stage]
+
+
+def _message_silence(step: Step, riders: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
+    silence = client_silence(state, policy, Journey.DELAY_SUPPORT, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms)
+    return silence or small_or_retried(riders, state, policy)
+
+
+def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
+    """Explain a silence, once per step and reason."""
+    turn.put_run(replace(run, told=silence.code))
+    outcome = DecisionOutcome.HELD if silence.until_ms else DecisionOutcome.SUPPRESSED
+    step = ladder.steps[min(run.stage, len(ladder.steps) - 1)].id
+    turn.decide(outcome, silence.reasons, run=run, step=step)
+
+
+def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], ladder: Ladder) -> None:
+    state, policy = turn.state, turn.policy
+    facts = facts_of(riders, carrying, state, policy)
+    total = Money(sum(row.item.rest for row in riders), carrying.invoice.currency)
+    segment = effective_segment(state, state.now_ms).value
+    many = f" and {len(riders) - 1} more" if len(riders) > 1 else ""
+    days = facts["days_overdue"]
+    reasons = (f"invoice {carrying.invoice.invoice_id}{many}: {total} open, {days} days past due", step.why, f"segment {segment}")
+    not_before = turn.send(
+        step,
+        carrying.run,
+        facts=facts,
+        reasons=reasons,
+        invoice_ids=tuple(row.invoice.invoice_id for row in riders),
+        asked=total.minor,
+    )
+    human = step.id == ladder.human.id
+    for row in riders:
+        stage = row.run.stage + (not human)
+        wait = HUMAN_DAYS if human else _wait(ladder, stage)
+        turn.put_run(
+            replace(
+                row.run,
+                stage=stage,
+                human=row.run.human or human,
+                told="",
+                ready_ms=not_before + wait * DAY_MS,
+                started_ms=row.run.started_ms or state.now_ms,
+            )
+        )
+
+
+def _wait(ladder: Ladder, stage: int) -> int:
+    return ladder.steps[stage].after_days if stage < len(ladder.steps) else 0

@@ -1,0 +1,194 @@
+"""The gate: may this trigger still be delivered? One pure function, asked at the decision and again just before sending."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from models.events.invoices import ContractStatus
+from models.events.signals import OverrideEffect, Purpose
+from models.money import Money
+from models.policy.policy import Policy
+from models.state.balances import has_open_dispute, items
+from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending
+from models.state.person import in_force
+from models.state.reckoning import Item, gross, taken_back
+from models.triggers import CancelWhen, Journey, Trigger
+from models.workdays import local_day, zone_named
+
+_RUNNING = frozenset({ContractStatus.ACTIVE.value, ContractStatus.TRIAL.value, ContractStatus.PAST_DUE.value})
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """`because` names the predicate that holds; None with `allowed` False means that the trigger has expired."""
+
+    allowed: bool
+    because: CancelWhen | None = None
+    reasons: tuple[str, ...] = ()
+
+
+_OPEN = GateResult(allowed=True)
+Verdict: TypeAlias = tuple[CancelWhen, str] | None
+
+
+def still_allowed(state: ClientState, trigger: Trigger, *, now_ms: int, policy: Policy) -> GateResult:
+    """Say whether `trigger` may be delivered at `now_ms`, given what is known of the client.
+
+    Quiet hours are no matter of this gate: see `send_ms`.
+    """
+    return check(state, pending_of(trigger), now_ms=now_ms, policy=policy)
+
+
+def send_ms(state: ClientState, trigger: Trigger, *, now_ms: int, policy: Policy) -> int | None:
+    """Return the first moment from `now_ms` on at which `trigger` may be sent, None when it expires before.
+
+    Internal channels reach staff, not clients, and wait for `not_before` only.
+    """
+    row = pending_of(trigger)
+    moment = max(now_ms, row.not_before_ms)
+    if row.channel not in policy.internal_channels:
+        moment = policy.open_hour(state, moment)
+    return moment if moment < row.expires_ms else None
+
+
+def check(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) -> GateResult:
+    """Ask every predicate of a pending trigger; the first that holds is named."""
+    if now_ms >= row.expires_ms:
+        return GateResult(allowed=False, reasons=("it has expired",))
+    for index in row.cancel_when:
+        verdict = _holds(PREDICATES[index], state, row, now_ms)
+        if verdict is not None:
+            return GateResult(allowed=False, because=verdict[0], reasons=(verdict[1],))
+    del policy  # kept in the signature: what is allowed is a matter of the policy in force
+    return _OPEN
+
+
+def pending_of(trigger: Trigger) -> Pending:
+    """Return the part of a trigger that the gate needs."""
+    asked = trigger.facts.get("amount_open")
+    return Pending(
+        trigger_id=trigger.trigger_id,
+        journey=JOURNEYS.index(trigger.journey),
+        anchor=trigger.anchor,
+        step=trigger.step,
+        channel=trigger.channel,
+        purpose=PURPOSES.index(trigger.purpose),
+        not_before_ms=round(trigger.not_before.timestamp() * 1000),
+        expires_ms=round(trigger.expires_at.timestamp() * 1000),
+        cancel_when=tuple(PREDICATES.index(predicate) for predicate in trigger.cancel_when),
+        invoice_ids=trigger.invoice_ids,
+        contract_id=trigger.contract_id or "",
+        payment_id=trigger.payment_id or "",
+        asked=asked.minor if isinstance(asked, Money) else 0,
+    )
+
+
+def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
+    """Return why the client must not be contacted for `purpose` on `channel`, None when it is allowed.
+
+    Unknown means yes for servicing (the contract is the basis) and relationship (legitimate interest), no for promotion.
+    """
+    for suppression in state.person.suppressions:
+        if suppression.channel == channel:
+            return f"{channel} is suppressed ({suppression.cause})"
+    index = PURPOSES.index(purpose)
+    latest = None
+    for row in state.person.consents:
+        newer = latest is None or (row.at, not row.granted) > (latest.at, not latest.granted)
+        if row.purpose == index and row.channel in {"", channel} and newer:
+            latest = row
+    if latest is None:
+        return "promotion needs a consent that was never given" if purpose is Purpose.PROMOTION else None
+    return None if latest.granted else f"the client does not want {purpose.value} contact"
+
+
+def hold_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:
+    """Return the hold of a relationship manager on this journey, the one that lasts longest; None without one."""
+    return _override(state, OverrideEffect.HOLD, journey, at_ms)
+
+
+def release_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:
+    """Return the release of a relationship manager for this journey, None without one."""
+    return _override(state, OverrideEffect.RELEASE, journey, at_ms)
+
+
+def renewal_anchor(contract: Contract) -> str:
+    """Return what a renewal run is about: the contract and the day of its renewal (UTC)."""
+    return f"{contract.contract_id}@{local_day(contract.renews_ms, zone_named('UTC', 'UTC')).isoformat()}"
+
+
+def is_running(contract: Contract) -> bool:
+    """Say whether a contract may renew."""
+    return contract.status in _RUNNING
+
+
+def _override(state: ClientState, effect: OverrideEffect, journey: Journey, at_ms: int) -> Override | None:
+    rows = [
+        row
+        for row in state.person.overrides
+        if row.effect == effect.value and row.journey in {"", journey.value} and in_force(row, at_ms)
+    ]
+    return max(rows, key=lambda row: row.expires_ms) if rows else None
+
+
+def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:
+    match predicate:
+        case CancelWhen.CLIENT_ERASED:
+            return (predicate, "the client asked to be forgotten") if state.erased_ms else None
+        case CancelWhen.CONSENT_WITHDRAWN:
+            why = refusal(state, PURPOSES[row.purpose], row.channel)
+            return (predicate, why) if why else None
+        case CancelWhen.ON_HOLD:
+            hold = hold_of(state, JOURNEYS[row.journey], now_ms)
+            return (predicate, f"on hold by {hold.author}: {hold.reason}") if hold else None
+        case CancelWhen.INVOICES_SETTLED | CancelWhen.INVOICES_DISPUTED | CancelWhen.INVOICES_PROMISED:
+            return _invoices(predicate, state, row, now_ms)
+        case CancelWhen.PAYMENT_REVERSED:
+            return (predicate, "the payment was refunded, charged back or returned") if _reversed(state, row) else None
+        case CancelWhen.CONTRACT_ENDED | CancelWhen.CONTRACT_RENEWED:
+            return _contract(predicate, state, row)
+
+
+def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per reason reads best
+    if not row.invoice_ids:
+        contested = predicate is CancelWhen.INVOICES_DISPUTED and has_open_dispute(state.ledger)
+        return (predicate, "a dispute is open") if contested else None
+    open_items = {item.invoice.invoice_id: item for item in items(state.ledger, now_ms)}
+    rest = 0
+    for invoice_id in row.invoice_ids:
+        item = open_items.get(invoice_id)
+        if item is None:
+            if predicate is CancelWhen.INVOICES_SETTLED:
+                return predicate, f"nothing is open on invoice {invoice_id} any more"
+            continue
+        rest += item.rest
+        if predicate is CancelWhen.INVOICES_DISPUTED and item.disputed:
+            return predicate, f"invoice {invoice_id} is disputed"
+        if predicate is CancelWhen.INVOICES_PROMISED and item.promised:
+            return predicate, f"payment of invoice {invoice_id} is promised"
+        if predicate is CancelWhen.INVOICES_PROMISED and item.in_flight:
+            return predicate, f"a payment of invoice {invoice_id} is under way"
+    if predicate is CancelWhen.INVOICES_SETTLED and rest < row.asked and not _claimed(open_items, row):
+        return predicate, "less is open than the message says: it will be decided anew"
+    return None
+
+
+def _claimed(open_items: Mapping[str, Item], row: Pending) -> bool:
+    # A dispute or promise lowers the rest too; its own predicate names it better.
+    named = (open_items.get(invoice_id) for invoice_id in row.invoice_ids)
+    return any(item.disputed or item.promised or item.in_flight for item in named if item is not None)
+
+
+def _reversed(state: ClientState, row: Pending) -> bool:
+    return any(
+        payment.payment_id == row.payment_id and (sum(taken_back(payment)) > 0 or (payment.failed_at and not gross(payment)))
+        for payment in state.ledger.payments
+    )
+
+
+def _contract(predicate: CancelWhen, state: ClientState, row: Pending) -> Verdict:
+    contract = next((known for known in state.person.contracts if known.contract_id == row.contract_id), None)
+    if contract is None or not is_running(contract) or not contract.renews_ms:
+        return (predicate, "the contract ends") if predicate is CancelWhen.CONTRACT_ENDED else None
+    renewed = predicate is CancelWhen.CONTRACT_RENEWED and renewal_anchor(contract) != row.anchor
+    return (predicate, "the contract renews on another day now") if renewed else None

@@ -1,0 +1,115 @@
+"""The journeys as tables of frozen data: what is sent when, how it speaks, and what stops it. No rule lives here.
+
+Days are calendar days; every contact waits for the next open hour of the client's own day. `after_days` counts from the
+anchor for onboarding (the first payment) and renewal (negative: before it), and from the previous step for delay support (from
+due date plus grace for its first step).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from models.events.signals import Purpose
+from models.state.client import Segment
+from models.triggers import CancelWhen, Tone
+
+_ALWAYS: Final = (CancelWhen.CONSENT_WITHDRAWN, CancelWhen.ON_HOLD, CancelWhen.CLIENT_ERASED)
+_DELAY: Final = (CancelWhen.INVOICES_SETTLED, CancelWhen.INVOICES_DISPUTED, CancelWhen.INVOICES_PROMISED, *_ALWAYS)
+_ONBOARDING: Final = (CancelWhen.PAYMENT_REVERSED, CancelWhen.INVOICES_DISPUTED, *_ALWAYS)
+_RENEWAL: Final = (CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.INVOICES_DISPUTED, *_ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One contact of a journey; it may be sent up to `valid_days` after it became due. `why` is its reason in plain words."""
+
+    id: str
+    after_days: int
+    valid_days: int
+    tone: Tone
+    purpose: Purpose
+    cancel_when: tuple[CancelWhen, ...]
+    why: str
+    channel: str = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Delay support for one segment: `human` asks a person; with `human_first` nothing is sent before a person was asked."""
+
+    steps: tuple[Step, ...]
+    human: Step
+    human_first: bool = False
+
+
+def _support(step: str, after_days: int, tone: Tone, why: str) -> Step:
+    return Step(step, after_days, 5, tone, Purpose.SERVICING, _DELAY, why)
+
+
+_PERSON: Final = Step(
+    "personal_contact",
+    0,
+    10,
+    Tone.GENTLE,
+    Purpose.SERVICING,
+    _DELAY,
+    "a person asks first, before anything is sent",
+    channel="console",
+)
+
+DELAY_LADDERS: Final[Mapping[Segment, Ladder]] = MappingProxyType(
+    {
+        Segment.NEW: Ladder(
+            (
+                _support("explain_terms", 0, Tone.EDUCATIONAL, "a new client may not know the terms and ways to pay yet"),
+                _support("offer_help", 10, Tone.EDUCATIONAL, "still open: offer help, a plan or another way to pay"),
+            ),
+            _PERSON,
+        ),
+        Segment.RELIABLE: Ladder(
+            (
+                _support("friendly_note", 0, Tone.GENTLE, "a reliable client has probably overlooked it"),
+                _support("offer_help", 10, Tone.GENTLE, "unusual for this client: offer help once, then leave it to a person"),
+            ),
+            _PERSON,
+        ),
+        Segment.SLOW: Ladder(
+            (
+                _support("clear_dates", 0, Tone.STRUCTURED, "this client pays in the end: clear dates help"),
+                _support("offer_plan", 10, Tone.STRUCTURED, "still open: offer a plan or a later date"),
+                _support("agree_date", 14, Tone.STRUCTURED, "still open: ask for one date to rely on"),
+            ),
+            _PERSON,
+        ),
+        Segment.PROBLEM: Ladder(
+            (
+                _support("firm_dates", 5, Tone.FIRM, "a person has asked: now clear dates and the ways out"),
+                _support("last_offer", 10, Tone.FIRM, "still open: a last offer of a plan before people decide"),
+            ),
+            _PERSON,
+            human_first=True,
+        ),
+    }
+)
+
+ONBOARDING_STEPS: Final = (
+    Step("thank_you", 0, 5, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "first payment: thanks and next steps"),
+    Step("outcome_check", 30, 14, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "thirty days on: ask about outcomes"),
+)
+
+RENEWAL_STEPS: Final = (
+    Step(
+        "renewal_options", -14, 8, Tone.GENTLE, Purpose.RELATIONSHIP, _RENEWAL, "two weeks before billing: progress and options"
+    ),
+    Step("deferral_offer", -5, 3, Tone.GENTLE, Purpose.RELATIONSHIP, _RENEWAL, "budget timing may differ: offer to defer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Journeys:
+    """All tables a policy uses."""
+
+    delay: Mapping[Segment, Ladder] = field(default_factory=lambda: DELAY_LADDERS)
+    onboarding: tuple[Step, ...] = ONBOARDING_STEPS
+    renewal: tuple[Step, ...] = RENEWAL_STEPS

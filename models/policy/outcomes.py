@@ -1,0 +1,116 @@
+"""What becomes of triggers: retraction when facts overtake them, outcomes that channel workers report, erasure."""
+
+from msgspec.structs import replace
+
+from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported
+from models.policy.delay_support import undo
+from models.policy.gate import check
+from models.policy.relationship import reopen
+from models.policy.turn import Turn
+from models.state.client import JOURNEYS, ClientState, Memory, Pending, Suppression
+from models.state.person import add_contact
+from models.triggers import CancelWhen, Journey
+from models.workdays import DAY_MS
+
+SUPPRESSIONS_KEPT = 8
+KEPT_AFTER_RETRACTION_MS = 10 * DAY_MS  # a worker's "too late" is expected well within
+
+
+def retract_what_no_longer_holds(turn: Turn) -> None:
+    """Ask the gate about everything pending; take back what a predicate forbids, forget what has expired."""
+    for row in turn.state.care.pending:
+        now = turn.state.now_ms
+        if row.retracted:
+            if now > row.expires_ms + KEPT_AFTER_RETRACTION_MS:
+                _drop(turn, row)
+            continue
+        result = check(turn.state, row, now_ms=now, policy=turn.policy)
+        if result.allowed:
+            continue
+        if result.because is None:
+            # No word from the channel until the expiry: count it as a contact rather than write too often.
+            _drop(turn, row)
+            if row.channel not in turn.policy.internal_channels:
+                turn.state = add_contact(turn.state, row.not_before_ms)
+            continue
+        _mark(turn, row)
+        turn.retract(row, result.because, result.reasons)
+        _again(turn, row, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
+
+
+def reported(turn: Turn, event: DeliveryReported) -> None:
+    """Fold the outcome of one trigger; an outcome of a trigger that nobody remembers changes at most the suppressions."""
+    _suppress(turn, event)
+    row = next((known for known in turn.state.care.pending if known.trigger_id == event.trigger_id), None)
+    if row is None:
+        return
+    ready = event.occurred_ms + turn.policy.settle_days * DAY_MS
+    match event.outcome:
+        case DeliveryOutcome.SENT | DeliveryOutcome.DELIVERED | DeliveryOutcome.AMBIGUOUS | DeliveryOutcome.REPLIED:
+            _arrived(turn, row, event)
+        case DeliveryOutcome.TOO_LATE | DeliveryOutcome.COMPLAINED:
+            _arrived(turn, row, event)
+        case DeliveryOutcome.RETRACTED:
+            _drop(turn, row)
+        case (
+            DeliveryOutcome.FAILED
+            | DeliveryOutcome.BOUNCED_HARD
+            | DeliveryOutcome.BOUNCED_SOFT
+            | DeliveryOutcome.EXPIRED
+            | DeliveryOutcome.SUPPRESSED
+        ):
+            _drop(turn, row)
+            if not row.retracted:
+                _again(turn, row, ready_ms=ready, tries=1)
+
+
+def erased(turn: Turn, event: ClientErased) -> None:
+    """Retract what is pending and forget everything but the fact of the erasure."""
+    del event  # who asked is written in the log, not in the state
+    for row in turn.state.care.pending:
+        if not row.retracted:
+            turn.retract(row, CancelWhen.CLIENT_ERASED, ("the client asked to be forgotten",))
+    state = turn.state
+    turn.state = ClientState(
+        state.client_id,
+        now_ms=state.now_ms,
+        erased_ms=max(state.now_ms, 1),
+        events=state.events,
+        memory=Memory(ring=state.memory.ring, evicted_ms=state.memory.evicted_ms),
+    )
+
+
+def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
+    _drop(turn, row)
+    if row.channel not in turn.policy.internal_channels:
+        turn.state = add_contact(turn.state, event.occurred_ms)
+
+
+def _suppress(turn: Turn, event: DeliveryReported) -> None:
+    causes = {DeliveryOutcome.BOUNCED_HARD: "hard", DeliveryOutcome.COMPLAINED: "complaint"}
+    cause = causes.get(event.outcome)
+    person = turn.state.person
+    if cause is None or any((row.channel, row.cause) == (event.channel, cause) for row in person.suppressions):
+        return
+    rows = (*person.suppressions, Suppression(event.channel, cause, event.occurred_ms))[-SUPPRESSIONS_KEPT:]
+    turn.state = replace(turn.state, person=replace(person, suppressions=rows))
+
+
+def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
+    journey = JOURNEYS[row.journey]
+    if journey is Journey.DELAY_SUPPORT:
+        undo(turn, row.invoice_ids, step=row.step, ready_ms=ready_ms, tries=tries)
+    else:
+        reopen(turn, journey, row.anchor, ready_ms=ready_ms, tries=tries)
+
+
+def _mark(turn: Turn, row: Pending) -> None:
+    care = turn.state.care
+    rows = tuple(replace(known, retracted=True) if known.trigger_id == row.trigger_id else known for known in care.pending)
+    turn.state = replace(turn.state, care=replace(care, pending=rows))
+
+
+def _drop(turn: Turn, row: Pending) -> None:
+    care = turn.state.care
+    rows = tuple(known for known in care.pending if known.trigger_id != row.trigger_id)
+    turn.state = replace(turn.state, care=replace(care, pending=rows))

@@ -1,0 +1,86 @@
+"""Every number the program decides by, in one frozen value with a version that is written into each decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from models.policy.journeys import Journeys
+from models.state.client import ClientState
+from models.workdays import NO_HOLIDAYS, Window, next_allowed, zone_named
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRules:
+    """When a client is new, reliable, slow or a problem. Shares are of the last twelve invoices.
+
+    Between `reliable_share` and `slow_share` lies the dead band: there nobody moves. A move needs `persist_days` of the same
+    verdict; who is new stays new for `new_days` and until `new_labels` invoices have ended.
+    """
+
+    new_days: int = 90
+    new_labels: int = 3
+    persist_days: int = 56
+    reliable_share: float = 0.25
+    slow_share: float = 0.45
+    problem_days: int = 30
+    problem_share: float = 0.35
+    problem_overdue_days: int = 75
+    problem_disputes: int = 3
+    alarm_overdue_days: int = 10
+    alarm_quiet_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RfmCuts:
+    """Cut-points of the tiers 1 (low) to 4 (high): days since last payment, payments and whole currency units in 13 months."""
+
+    recency_days: tuple[int, int, int] = (180, 75, 35)
+    frequency: tuple[int, int, int] = (3, 8, 20)
+    monetary: tuple[int, int, int] = (1_000, 10_000, 50_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the firm treats its clients. Durations are in days; `zone` is the firm's, used where the client's is unknown."""
+
+    version: str = "2026.1"
+    zone: str = "UTC"
+    window: Window = field(default_factory=Window)
+    holidays: Mapping[str, frozenset[date]] = field(default_factory=lambda: MappingProxyType({}))
+    internal_channels: frozenset[str] = frozenset({"console"})
+    min_gap_days: int = 3
+    contacts_per_month: int = 6
+    grace_days: int = 3
+    settle_days: int = 1
+    adopt_after_days: int = 30
+    expected_limit_days: int = 30
+    retry_days: int = 3
+    attempts: int = 3
+    small_share: float = 0.05
+    small_units: int = 5
+    high_value_ratio: float = 5.0
+    micro_units: int = 100
+    large_units: int = 5_000
+    onboarding_stale_days: int = 14
+    renewal_gap_days: int = 80
+    segments: SegmentRules = field(default_factory=SegmentRules)
+    rfm: RfmCuts = field(default_factory=RfmCuts)
+    journeys: Journeys = field(default_factory=Journeys)
+
+    def zone_of(self, state: ClientState) -> ZoneInfo:
+        """Return the client's zone, or the firm's where it is unknown."""
+        return zone_named(state.person.timezone.value, self.zone)
+
+    def holidays_of(self, state: ClientState) -> frozenset[date]:
+        """Return the holidays of the client's country, as far as the policy was given them."""
+        return self.holidays.get(state.person.country.value, NO_HOLIDAYS)
+
+    def open_hour(self, state: ClientState, at_ms: int) -> int:
+        """Return the first moment at or after `at_ms` at which this client may be contacted."""
+        return next_allowed(at_ms, self.window, self.zone_of(state), self.holidays_of(state))
+
+
+DEFAULT_POLICY: Final = Policy()

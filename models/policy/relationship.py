@@ -1,0 +1,214 @@
+"""The two journeys that are not about arrears: onboarding after a first payment, and care before a renewal.
+
+Both are windows: a step may be taken from its day on, until its validity ends. Whatever stands against it then (an open delay,
+a dispute, a hold, the contact budget) is explained once; when the window closes unused, that is a decision too.
+"""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from models.events.payments import PaymentReceived
+from models.money import exponent
+from models.policy.arrears import due_since
+from models.policy.facts import Fact
+from models.policy.gate import is_running, renewal_anchor
+from models.policy.journeys import Step
+from models.policy.policy import Policy
+from models.policy.segments import effective_segment
+from models.policy.silence import Silence, client_silence
+from models.policy.turn import Turn, find_run
+from models.state.balances import has_open_dispute
+from models.state.client import JOURNEYS, ClientState, Contract, Run, Segment, Timer, TimerKind
+from models.state.history import decline_streak, lateness
+from models.state.reckoning import gross, left, taken_back
+from models.triggers import DecisionOutcome, Journey
+from models.workdays import DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One step of a run and the window in which it may be taken (epoch ms)."""
+
+    run: Run
+    step: Step
+    from_ms: int
+    end_ms: int
+    contract: Contract | None = None
+
+
+def enter_onboarding(turn: Turn, event: PaymentReceived) -> None:
+    """Start the onboarding run of a client's first payment; a first payment learnt long afterwards is past thanks."""
+    state, policy = turn.state, turn.policy
+    run = Run(
+        JOURNEYS.index(Journey.ONBOARDING),
+        event.payment_id,
+        ready_ms=state.now_ms,
+        started_ms=event.occurred_ms,
+        subject=_size(event, policy),
+    )
+    turn.state = replace(state, care=replace(state.care, onboarded=True))
+    if state.now_ms - event.occurred_ms > policy.onboarding_stale_days * DAY_MS:
+        turn.put_run(replace(run, stage=1))
+        reason = f"the first payment is {(state.now_ms - event.occurred_ms) // DAY_MS} days old: too late for thanks"
+        turn.decide(DecisionOutcome.SUPPRESSED, (reason,), run=run, step=policy.journeys.onboarding[0].id)
+        return
+    turn.put_run(run)
+
+
+def relationship_timers(state: ClientState, policy: Policy) -> list[Timer]:
+    """Return when a step of onboarding or renewal becomes due, or its window closes."""
+    timers: list[Timer] = []
+    for opening in _openings(state, policy):
+        kind = TimerKind.RENEWAL if opening.contract else TimerKind.ONBOARDING
+        at = max(opening.from_ms, state.now_ms)
+        if opening.run.told:
+            silence = _silence(opening, state, policy)
+            if silence is not None and silence.code == opening.run.told:
+                at = max(at, min(silence.until_ms or opening.end_ms, opening.end_ms))
+        # Thanks are decided at once and delivered in the next open hour; everything else is decided when it may be sent.
+        if opening.step.after_days and at < opening.end_ms:
+            at = min(policy.open_hour(state, at), opening.end_ms)
+        timers.append(Timer(at, kind, opening.run.anchor))
+    return timers
+
+
+def fire_relationship(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
+    """Take the step that is due: send it, explain why not, or close its window."""
+    state, policy = turn.state, turn.policy
+    opening = next((row for row in _openings(state, policy) if row.run.anchor == timer.anchor), None)
+    if opening is None:
+        return
+    silence = _silence(opening, state, policy)
+    if state.now_ms >= opening.end_ms or woken_ms >= opening.end_ms:
+        reasons = silence.reasons if silence else (f"found only after its last day (step {opening.step.id})",)
+        _close(turn, opening, reasons)
+    elif silence is not None and silence.code in {"reversed", "recent", "no_need"}:
+        _close(turn, opening, silence.reasons)
+    elif silence is not None:
+        turn.put_run(replace(opening.run, told=silence.code))
+        turn.decide(DecisionOutcome.HELD, silence.reasons, run=opening.run, step=opening.step.id)
+    else:
+        _send(turn, opening)
+
+
+def reopen(turn: Turn, journey: Journey, anchor: str, *, ready_ms: int, tries: int) -> None:
+    """Make the step of an undelivered message of this run due anew, while its window lasts."""
+    run = find_run(turn.state, journey, anchor)
+    if run is None:
+        return
+    attempts = run.attempts + tries
+    closed = attempts >= turn.policy.attempts
+    stage = run.stage if closed else max(0, run.stage - 1)
+    turn.put_run(replace(run, stage=stage, epoch=run.epoch + 1, ready_ms=ready_ms, attempts=attempts, closed=closed, told=""))
+
+
+def _openings(state: ClientState, policy: Policy) -> list[_Opening]:
+    found = []
+    steps = policy.journeys.onboarding
+    for run in state.care.runs:
+        if JOURNEYS[run.journey] is Journey.ONBOARDING and not run.closed and run.stage < len(steps):
+            step = steps[run.stage]
+            begin = run.started_ms + step.after_days * DAY_MS
+            first = max(begin, run.ready_ms)
+            end = (begin if step.after_days else max(run.started_ms, run.ready_ms)) + step.valid_days * DAY_MS
+            found.append(_Opening(run, step, first, end))
+    steps = policy.journeys.renewal
+    for contract in state.person.contracts:
+        if is_running(contract) and contract.renews_ms > state.now_ms:
+            anchor = renewal_anchor(contract)
+            known = find_run(state, Journey.RENEWAL, anchor)
+            run = known or Run(JOURNEYS.index(Journey.RENEWAL), anchor, subject=contract.contract_id)
+            if not run.closed and run.stage < len(steps):
+                step = steps[run.stage]
+                begin = contract.renews_ms + step.after_days * DAY_MS
+                found.append(_Opening(run, step, max(begin, run.ready_ms), begin + step.valid_days * DAY_MS, contract))
+    return found
+
+
+def _silence(opening: _Opening, state: ClientState, policy: Policy) -> Silence | None:
+    run, step = opening.run, opening.step
+    journey = JOURNEYS[run.journey]
+    if journey is Journey.ONBOARDING and _is_reversed(state, run.anchor):
+        return Silence("reversed", ("the first payment was refunded, charged back or returned",))
+    if opening.contract is not None:
+        silence = _renewal_silence(opening, state, policy)
+        if silence is not None:
+            return silence
+    if has_open_dispute(state.ledger):
+        return Silence("disputed", ("a dispute is open: everything else is quiet until it is settled",))
+    # Thanks are owed whatever else is open; every later step gives way to an open delay.
+    if step.after_days and _overdue(state, policy):
+        return Silence("delay", ("an invoice is overdue: support in the delay goes first",))
+    return client_silence(state, policy, journey, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms)
+
+
+def _renewal_silence(opening: _Opening, state: ClientState, policy: Policy) -> Silence | None:
+    gap = policy.renewal_gap_days * DAY_MS
+    recent = any(
+        JOURNEYS[row.journey] is Journey.RENEWAL
+        and row.subject == opening.run.subject
+        and row.anchor != opening.run.anchor
+        and row.started_ms > state.now_ms - gap
+        for row in state.care.runs
+    )
+    if recent:
+        return Silence("recent", (f"this contract's renewal was written about within {policy.renewal_gap_days} days",))
+    if opening.run.stage and not _tight_budget(state):
+        return Silence("no_need", ("no sign of a tight budget: the options of two weeks before billing stand",))
+    return None
+
+
+def _tight_budget(state: ClientState) -> bool:
+    slow = effective_segment(state, state.now_ms) in {Segment.SLOW, Segment.PROBLEM}
+    return slow or decline_streak(state) > 0 or lateness(state).recent_late > 0
+
+
+def _overdue(state: ClientState, policy: Policy) -> bool:
+    return any(left(row) and due_since(row, state, policy) <= state.now_ms for row in state.ledger.invoices)
+
+
+def _is_reversed(state: ClientState, payment_id: str) -> bool:
+    return any(
+        row.payment_id == payment_id and (sum(taken_back(row)) > 0 or (row.failed_at > 0 and not gross(row)))
+        for row in state.ledger.payments
+    )
+
+
+def _close(turn: Turn, opening: _Opening, reasons: tuple[str, ...]) -> None:
+    run = replace(opening.run, stage=opening.run.stage + 1, told="", ready_ms=0)
+    turn.put_run(run)
+    turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=run, step=opening.step.id)
+
+
+def _send(turn: Turn, opening: _Opening) -> None:
+    state, run, step, contract = turn.state, opening.run, opening.step, opening.contract
+    facts: dict[str, Fact] = {"name": state.person.name.value}
+    reasons = [step.why, f"segment {effective_segment(state, state.now_ms).value}"]
+    if contract is None:
+        facts["payment_size"] = run.subject
+        facts["service_line"] = next((row.service_line for row in state.ledger.invoices if row.service_line), "")
+    else:
+        facts["service_line"] = contract.service_line
+        facts["contract_type"] = contract.contract_type
+        facts["weeks_ahead"] = max(1, round((contract.renews_ms - state.now_ms) / (7 * DAY_MS)))
+        facts["deferral_possible"] = True
+        reasons.insert(0, f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}")
+    turn.send(
+        step,
+        run,
+        facts=facts,
+        reasons=reasons,
+        until_ms=contract.renews_ms if contract else 0,
+        contract_id=contract.contract_id if contract else "",
+        payment_id="" if contract else run.anchor,
+    )
+    started = run.started_ms or state.now_ms
+    turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=0))
+
+
+def _size(event: PaymentReceived, policy: Policy) -> str:
+    units = event.amount.minor / 10 ** exponent(event.amount.currency)
+    if units < policy.micro_units:
+        return "micro"
+    return "large" if units >= policy.large_units else "standard"

@@ -1,0 +1,57 @@
+"""Which segment a client is in: transparent rules that hold on (hysteresis), with the cause in plain words."""
+
+from typing import Final
+
+from models.events.signals import OverrideEffect
+from models.policy.policy import Policy
+from models.state.client import ClientState, Segment
+from models.state.history import Lateness
+from models.state.person import in_force
+from models.workdays import DAY_MS
+
+YEAR_MS: Final = 365 * DAY_MS
+_SEGMENTS: Final = {segment.value: segment for segment in Segment}
+
+
+def effective_segment(state: ClientState, at_ms: int) -> Segment:
+    """Return the segment in force: a relationship manager's word while it holds, else the rule's."""
+    for row in state.person.overrides:
+        if row.effect == OverrideEffect.SEGMENT.value and row.value in _SEGMENTS and in_force(row, at_ms):
+            return _SEGMENTS[row.value]
+    return state.care.segment
+
+
+def verdict(state: ClientState, past: Lateness, policy: Policy) -> tuple[Segment | None, str]:  # noqa: PLR0911 - one return per reason reads best
+    """Return what the past says today and why; None inside the dead band and with too little history."""
+    rules = policy.segments
+    if past.labelled < rules.new_labels:
+        return None, f"only {past.labelled} invoices have ended"
+    recent = len(past.recent) + past.overdue_now
+    severe = sum(label.written_off or label.days_late > rules.problem_days for label in past.recent)
+    severe += past.oldest_overdue_days > rules.problem_days
+    disputes = sum(at > state.now_ms - YEAR_MS for at in state.rhythm.disputes)
+    if severe / recent >= rules.problem_share:
+        return (
+            Segment.PROBLEM,
+            f"{severe} of the last {recent} invoices were more than {rules.problem_days} days late or given up",
+        )
+    if disputes >= rules.problem_disputes:
+        return Segment.PROBLEM, f"{disputes} disputes within a year"
+    if past.oldest_overdue_days > rules.problem_overdue_days:
+        return Segment.PROBLEM, f"an invoice is {past.oldest_overdue_days} days past due"
+    late = past.recent_late + past.overdue_now
+    share = late / recent
+    if share >= rules.slow_share:
+        return Segment.SLOW, f"{late} of the last {recent} invoices were late"
+    if share <= rules.reliable_share:
+        return Segment.RELIABLE, f"{recent - late} of the last {recent} invoices were on time"
+    return None, f"{late} of the last {recent} invoices were late: between the bounds nobody moves"
+
+
+def is_alarming(past: Lateness, segment: Segment, policy: Policy) -> bool:
+    """Say whether a reliable payer has suddenly turned late: a person and a contact check come first."""
+    if segment is not Segment.RELIABLE or past.labelled < 2 * policy.segments.new_labels:
+        return False
+    quiet = past.recent_late <= policy.segments.alarm_quiet_share * len(past.recent)
+    several = past.overdue_now > 1
+    return quiet and several and past.oldest_overdue_days > policy.segments.alarm_overdue_days

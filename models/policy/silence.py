@@ -1,0 +1,61 @@
+"""Every reason not to contact a client that does not come from the anchor itself: holds, wishes, the contact budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.events.signals import Purpose
+from models.policy.gate import hold_of, refusal
+from models.policy.policy import Policy
+from models.state.client import ClientState
+from models.triggers import Journey
+from models.workdays import DAY_MS, moment
+
+MONTH_MS = 30 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Why nothing is sent now. `code` names the reason, `until_ms` when it ends by itself (0: it does not)."""
+
+    code: str
+    reasons: tuple[str, ...]
+    until_ms: int = 0
+
+
+def client_silence(
+    state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str, at_ms: int
+) -> Silence | None:
+    """Return the first reason against contact at `at_ms`, None when there is none."""
+    hold = hold_of(state, journey, at_ms)
+    if hold is not None:
+        return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
+    # A bounced address is no refusal: another channel is used instead (see Turn.send).
+    wish = refusal(state, purpose, channel)
+    if wish is not None and not wish.endswith("(hard)"):
+        return Silence("consent", (wish,))
+    if channel in policy.internal_channels:
+        return None
+    return budget_silence(contact_times(state, policy), policy, at_ms)
+
+
+def contact_times(state: ClientState, policy: Policy) -> list[int]:
+    """Return when the client was or is about to be contacted, oldest first; reserved contacts count until they fail."""
+    reserved = (
+        row.not_before_ms for row in state.care.pending if not row.retracted and row.channel not in policy.internal_channels
+    )
+    return sorted((*state.care.contacts, *reserved))
+
+
+def budget_silence(times: Sequence[int], policy: Policy, at_ms: int) -> Silence | None:
+    """Return the silence that the gap or the monthly budget asks for, over all journeys, channels and people."""
+    if not times:
+        return None
+    gap_ends = times[-1] + policy.min_gap_days * DAY_MS
+    if at_ms < gap_ends:
+        last = moment(times[-1]).date().isoformat()
+        return Silence("gap", (f"the client was contacted on {last}: at least {policy.min_gap_days} days lie between",), gap_ends)
+    recent = [at for at in times if at > at_ms - MONTH_MS]
+    if len(recent) >= policy.contacts_per_month:
+        until = recent[len(recent) - policy.contacts_per_month] + MONTH_MS
+        return Silence("budget", (f"{len(recent)} contacts within 30 days are enough",), until)
+    return None

@@ -1,0 +1,188 @@
+"""One turn of the core: the state as it is being decided upon, and what was decided so far. Never outlives a transition."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from models.events.signals import Purpose
+from models.ids import derive
+from models.learners.scorer import Scorer
+from models.policy.facts import Fact, allowed_facts
+from models.policy.journeys import Step
+from models.policy.policy import Policy
+from models.policy.segments import effective_segment
+from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
+from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, Trigger
+from models.workdays import DAY_MS, moment
+
+NOTES_KEPT = 5
+_BASIS = {
+    Purpose.SERVICING: "contract",
+    Purpose.RELATIONSHIP: "legitimate_interest",
+    Purpose.PROMOTION: "consent",
+}
+
+
+class Turn:
+    """The client's state within one transition, and the outputs decided so far, in order."""
+
+    __slots__ = ("outputs", "policy", "scorer", "state")
+
+    def __init__(self, state: ClientState, policy: Policy, scorer: Scorer) -> None:
+        """Begin a turn on a state."""
+        self.state = state
+        self.policy = policy
+        self.scorer = scorer
+        self.outputs: list[Output] = []
+
+    def run(self, journey: Journey, anchor: str) -> Run:
+        """Return the run of `journey` about `anchor`, a fresh one where there is none."""
+        return find_run(self.state, journey, anchor) or Run(JOURNEYS.index(journey), anchor)
+
+    def put_run(self, run: Run) -> None:
+        """Store a run in the place of the one with the same journey and anchor."""
+        care = self.state.care
+        kept = tuple(row for row in care.runs if (row.journey, row.anchor) != (run.journey, run.anchor))
+        self.state = replace(self.state, care=replace(care, runs=(*kept, run)))
+
+    def send(
+        self,
+        step: Step,
+        run: Run,
+        *,
+        facts: dict[str, Fact],
+        reasons: Sequence[str],
+        until_ms: int = 0,
+        invoice_ids: tuple[str, ...] = (),
+        contract_id: str = "",
+        payment_id: str = "",
+        asked: int = 0,
+    ) -> int:
+        """Emit a trigger and its decision at the state's time; return its not-before (epoch ms)."""
+        state, now = self.state, self.state.now_ms
+        channel, fallback = self._channel(step)
+        not_before = self.policy.open_hour(state, now)
+        expires = not_before + step.valid_days * DAY_MS
+        if until_ms:
+            expires = max(min(expires, until_ms), not_before + 1)
+        journey = JOURNEYS[run.journey]
+        trigger_id = derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch)
+        why = (*reasons, *fallback)
+        score = self.scorer.score(state)
+        trigger = Trigger(
+            client_id=state.client_id,
+            decided_at=moment(now),
+            trigger_id=trigger_id,
+            journey=journey,
+            anchor=run.anchor,
+            step=step.id,
+            channel=channel,
+            purpose=step.purpose,
+            legal_basis=_BASIS[step.purpose],
+            tone=step.tone,
+            not_before=moment(not_before),
+            expires_at=moment(expires),
+            cancel_when=step.cancel_when,
+            invoice_ids=invoice_ids,
+            contract_id=contract_id or None,
+            payment_id=payment_id or None,
+            facts=allowed_facts(step.purpose, facts),
+            reasons=why,
+            segment=effective_segment(state, now).value,
+            score=score.probability if score else None,
+            policy_version=self.policy.version,
+            learner_version=self.scorer.version,
+        )
+        row = Pending(
+            trigger_id=trigger_id,
+            journey=run.journey,
+            anchor=run.anchor,
+            step=step.id,
+            channel=channel,
+            purpose=PURPOSES.index(step.purpose),
+            not_before_ms=not_before,
+            expires_ms=expires,
+            cancel_when=tuple(PREDICATES.index(predicate) for predicate in step.cancel_when),
+            invoice_ids=invoice_ids,
+            contract_id=contract_id,
+            payment_id=payment_id,
+            asked=asked,
+        )
+        self.outputs.append(trigger)
+        self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
+        self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger_id)
+        return not_before
+
+    def retract(self, row: Pending, because: CancelWhen, reasons: tuple[str, ...]) -> None:
+        """Take a pending trigger back."""
+        state = self.state
+        self.outputs.append(
+            Retraction(
+                client_id=state.client_id,
+                decided_at=moment(state.now_ms),
+                trigger_id=row.trigger_id,
+                channel=row.channel,
+                because=because,
+                reasons=reasons,
+            )
+        )
+        run = Run(row.journey, row.anchor)
+        self.decide(DecisionOutcome.RETRACTED, reasons, run=run, step=row.step, channel=row.channel, trigger_id=row.trigger_id)
+
+    def decide(
+        self,
+        outcome: DecisionOutcome,
+        reasons: Sequence[str],
+        *,
+        run: Run | None = None,
+        step: str = "",
+        channel: str = "",
+        trigger_id: str = "",
+    ) -> None:
+        """Record why something was sent, held or not sent."""
+        state, now = self.state, self.state.now_ms
+        journey = JOURNEYS[run.journey] if run else None
+        anchor = run.anchor if run else ""
+        score = self.scorer.score(state)
+        identity = (state.client_id, now, state.events, outcome.value, journey or "", anchor, step, trigger_id, reasons[0])
+        self.outputs.append(
+            Decision(
+                client_id=state.client_id,
+                decided_at=moment(now),
+                decision_id=derive("decision", *identity),
+                outcome=outcome,
+                journey=journey,
+                anchor=anchor or None,
+                step=step or None,
+                channel=channel or None,
+                trigger_id=trigger_id or None,
+                reasons=tuple(reasons),
+                segment=effective_segment(state, now).value,
+                score=score.probability if score else None,
+                policy_version=self.policy.version,
+                learner_version=self.scorer.version,
+            )
+        )
+        what = f"{journey.value}/{step}" if journey else "segment"
+        note = Note(now, outcome.value, what, reasons[0][:120])
+        care = state.care
+        self.state = replace(state, care=replace(care, notes=(*care.notes, note)[-NOTES_KEPT:]))
+
+    def _channel(self, step: Step) -> tuple[str, tuple[str, ...]]:
+        """Return the channel of a step; without an address that works, a person is asked instead."""
+        if step.channel in self.policy.internal_channels:
+            return step.channel, ()
+        if not self.state.person.email.value:
+            return "console", ("no e-mail address is known, so a person is asked",)
+        if any((row.channel, row.cause) == (step.channel, "hard") for row in self.state.person.suppressions):
+            return "console", ("the e-mail address does not exist, so a person is asked",)
+        return step.channel, ()
+
+
+def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
+    """Return the run of `journey` about `anchor`, None where there is none."""
+    index = JOURNEYS.index(journey)
+    for row in state.care.runs:
+        if row.anchor == anchor and row.journey == index:
+            return row
+    return None

@@ -1,0 +1,144 @@
+"""The collectable balance: which money may be asked for, and why the rest may not."""
+
+from models.state.client import Dispute, Invoice, Ledger, Promise
+from models.state.reckoning import (
+    Exposure,
+    Item,
+    applied,
+    dispute_open,
+    flight_ends,
+    is_live,
+    left,
+    on_account,
+    promise_holds,
+    unapplied,
+)
+
+
+def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
+    """Return the open invoices, oldest due first, each with what of it may be asked for at `now_ms`."""
+    open_rows = [row for row in ledger.invoices if left(row)]
+    if not open_rows:
+        return ()
+    open_rows.sort(key=lambda row: (row.due_ms, row.invoice_id))
+    disputes = [row for row in ledger.disputes if dispute_open(row)]
+    promises = [row for row in ledger.promises if promise_holds(row, now_ms)]
+    flights = [row for row in ledger.payments if row.pending and now_ms < flight_ends(row)]
+    pools = _Pools(ledger, disputes, promises)
+    for flight in flights:
+        if not flight.pending_invoice:
+            pools.flying[flight.currency] = pools.flying.get(flight.currency, 0) + flight.pending
+    found: list[Item] = []
+    for invoice in open_rows:
+        owed = left(invoice)
+        disputed = min(owed, invoice.charged_back + _named(disputes, invoice, owed) + pools.disputed_of(invoice, owed))
+        free = owed - disputed
+        promised = min(free, _promised(promises, invoice, ledger, free) + pools.promised_of(invoice, free))
+        free -= promised
+        named = sum(
+            row.pending for row in flights if row.pending_invoice == invoice.invoice_id and row.currency == invoice.currency
+        )
+        flying = min(free, named + _take(pools.flying, invoice.currency, max(0, free - named)))
+        free -= flying
+        covered = _take(pools.cash, invoice.currency, free)
+        found.append(Item(invoice, owed, disputed, promised, flying, covered, free - covered))
+    return tuple(found)
+
+
+def exposures(ledger: Ledger, now_ms: int) -> tuple[Exposure, ...]:
+    """Return the exposure of each currency that has something open or on account, in the order of their codes."""
+    rows = items(ledger, now_ms)
+    cash, credit = unapplied(ledger), on_account(ledger)
+    currencies = {row.invoice.currency for row in rows} | {
+        code for book in (cash, credit) for code, minor in book.items() if minor
+    }
+    found: list[Exposure] = []
+    for code in sorted(currencies):
+        mine = [row for row in rows if row.invoice.currency == code]
+        taken = [applied(row.invoice) for row in mine]
+        found.append(
+            Exposure(
+                currency=code,
+                open=sum(row.invoice.minor for row in mine),
+                part_paid=sum(money for _, money in taken),
+                credits=sum(note for note, _ in taken) + credit.get(code, 0),
+                unapplied=max(0, cash.get(code, 0)),
+                disputed=sum(row.disputed for row in mine),
+                promised=sum(row.promised for row in mine),
+                in_flight=sum(row.in_flight for row in mine),
+            )
+        )
+    return tuple(found)
+
+
+def has_open_dispute(ledger: Ledger) -> bool:
+    """Say whether anything is contested: a dispute that is open, or a chargeback not reversed, on something not closed."""
+    if any(row.opened_at > row.closed_at for row in ledger.disputes):
+        return True
+    return any(row.charged_back and is_live(row) and left(row) for row in ledger.invoices)
+
+
+class _Pools:
+    """Claims and cash that name no invoice; they cover the oldest invoices first. Lives for one call of `items`."""
+
+    __slots__ = ("cash", "disputed", "flying", "promised")
+
+    def __init__(self, ledger: Ledger, disputes: list[Dispute], promises: list[Promise]) -> None:
+        self.cash = {code: max(0, minor) for code, minor in unapplied(ledger).items()}
+        for code, minor in on_account(ledger).items():
+            self.cash[code] = self.cash.get(code, 0) + minor
+        self.disputed = _pool(disputes)
+        self.promised = _pool(promises)
+        self.flying: dict[str, int] = {}
+
+    def disputed_of(self, invoice: Invoice, free: int) -> int:
+        """Take from the disputes that name no invoice."""
+        return free if "" in self.disputed else _take(self.disputed, invoice.currency, free)
+
+    def promised_of(self, invoice: Invoice, free: int) -> int:
+        """Take from the promises that name no invoice."""
+        return free if "" in self.promised else _take(self.promised, invoice.currency, free)
+
+
+def _pool(claims: list[Dispute] | list[Promise]) -> dict[str, int]:
+    pool: dict[str, int] = {}
+    for claim in claims:
+        if not claim.invoice_id:
+            # Under the empty code: everything, whatever the currency.
+            code = claim.currency if claim.minor else ""
+            pool[code] = pool.get(code, 0) + claim.minor
+    return pool
+
+
+def _take(pool: dict[str, int], code: str, wanted: int) -> int:
+    there = pool.get(code, 0)
+    if not there or wanted <= 0:
+        return 0
+    taken = min(there, wanted)
+    pool[code] = there - taken
+    return taken
+
+
+def _named(disputes: list[Dispute], invoice: Invoice, owed: int) -> int:
+    total = 0
+    for row in disputes:
+        if row.invoice_id == invoice.invoice_id:
+            total += row.minor if row.minor and row.currency == invoice.currency else owed
+    return total
+
+
+def _promised(promises: list[Promise], invoice: Invoice, ledger: Ledger, free: int) -> int:
+    total = 0
+    for row in promises:
+        if row.invoice_id == invoice.invoice_id:
+            if not row.minor or row.currency != invoice.currency:
+                total += free
+            else:
+                kept = sum(
+                    part.minor
+                    for payment in ledger.payments
+                    for part in payment.parts
+                    if part.invoice_id == row.invoice_id and part.at >= row.made_at
+                )
+                total += max(0, row.minor - kept)
+    return total

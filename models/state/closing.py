@@ -1,0 +1,252 @@
+"""How a state stays small: what is settled collapses into totals, what is old is dropped, and whatever is given up is counted.
+
+Published bound: every tuple below has a cap, so no history makes a state larger than `STATE_LIMIT_BYTES`; a typical client
+(a few open invoices, a year of monthly payments) stays under 2 KiB. Money never leaves without entering `Totals`.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.state.client import ClientState, Credit, Dispute, Invoice, Label, Ledger, Memory, Payment, Promise, Rhythm, Totals
+from models.state.memory import close
+from models.state.payments import add_total, count, payment_key
+from models.state.reckoning import (
+    applied,
+    dispute_open,
+    flight_ends,
+    gross,
+    is_live,
+    is_written_off,
+    left,
+    part_net,
+    receipt_ms,
+    reckon,
+    taken_back,
+)
+from models.state.windows import compact, day_of, tail_before
+from models.workdays import DAY_MS, whole_days
+
+CLOSED_AGE_MS: Final = 35 * DAY_MS  # most refunds and corrections come within a month
+PAYMENT_AGE_MS: Final = 45 * DAY_MS
+OPEN_INVOICES: Final = 200
+CLOSED_INVOICES: Final = 16
+PAYMENTS: Final = 48
+CLAIMS: Final = 24  # credit notes, disputes, promises: each
+PERSONAL: Final = 16  # consents, overrides, contracts: each
+LABELS: Final = 12
+LATE_DAYS: Final = 5  # a payment this many days after due is still on time: bank days and approvals
+STATE_LIMIT_BYTES: Final = 160 * 1024
+
+
+def tidy(state: ClientState) -> ClientState:
+    """Collapse and drop what is due for it; cheap unless a day has passed since the last time or a cap is reached."""
+    before, today = day_of(state.memory.tidied_ms), day_of(state.now_ms)
+    if before == today and not _crowded(state):
+        return state
+    ledger = state.ledger
+    state = replace(state, memory=replace(state.memory, tidied_ms=state.now_ms))
+    if tail_before(before) != tail_before(today):
+        rhythm = replace(state.rhythm, buckets=compact(state.rhythm.buckets, now_ms=state.now_ms))
+        state = replace(state, rhythm=rhythm)
+    if ledger.payments:
+        state = _tidy_payments(state)
+    if ledger.invoices:
+        state = _tidy_invoices(state)
+    if ledger.credits:
+        state = _tidy_credits(state)
+    if ledger.disputes or ledger.promises:
+        state = _tidy_claims(state)
+    return _tidy_person(state)
+
+
+def label_of(invoice: Invoice) -> Label | None:
+    """Return how a closed invoice ended, None while it is open or when it was never owed."""
+    if not invoice.settled_ms:
+        return None
+    days = whole_days(invoice.settled_ms - invoice.due_ms)
+    return Label(invoice.settled_ms, days, invoice.minor, invoice.currency, is_written_off(invoice))
+
+
+def is_late(label: Label) -> bool:
+    """Say whether an ended invoice counts as paid late."""
+    return label.written_off or label.days_late > LATE_DAYS
+
+
+def _crowded(state: ClientState) -> bool:
+    ledger, person = state.ledger, state.person
+    return (
+        len(ledger.invoices) > CLOSED_INVOICES
+        or len(ledger.payments) > PAYMENTS
+        or max(len(ledger.credits), len(ledger.disputes), len(ledger.promises)) > CLAIMS
+        or max(len(person.consents), len(person.overrides), len(person.contracts)) > PERSONAL
+    )
+
+
+def _tidy_payments(state: ClientState) -> ClientState:
+    rows = state.ledger.payments
+    surplus = max(0, len(rows) - PAYMENTS)
+    # Oldest first; ties by id, so that every replay collapses the same rows.
+    oldest = {id(row) for row in sorted(rows, key=lambda row: (row.touched_ms, row.payment_id))[:surplus]} if surplus else set()
+    edge = state.now_ms - PAYMENT_AGE_MS
+    gone = [row for row in rows if id(row) in oldest or (row.touched_ms < edge and flight_ends(row) < state.now_ms)]
+    for row in gone:
+        state = _collapse_payment(state, row)
+    return state
+
+
+def _collapse_payment(state: ClientState, row: Payment) -> ClientState:
+    ledger = state.ledger
+    payments = tuple(known for known in ledger.payments if known is not row)
+    if not receipt_ms(row):
+        # Attempts that failed, and refunds whose payment never came: nothing was received, so no total changes.
+        state = replace(state, ledger=replace(ledger, payments=payments))
+        return count(state, parked=1) if row.reductions else state
+    named = {part.invoice_id: part_net(row, part.invoice_id) for part in row.parts}
+    invoices = tuple(
+        reckon(replace(known, carried_paid=known.carried_paid + named[known.invoice_id]), payments, ledger.credits, 0)
+        if known.invoice_id in named and known.currency == row.currency
+        else known
+        for known in ledger.invoices
+    )
+    refunded, charged = taken_back(row)
+    change = Totals(row.currency, payments=1, received=gross(row), refunded=refunded, charged_back=charged)
+    ledger = replace(ledger, payments=payments, invoices=invoices, totals=add_total(ledger.totals, change))
+    return _remember(replace(state, ledger=ledger), payment_key(row.payment_id, row.currency))
+
+
+def _tidy_invoices(state: ClientState) -> ClientState:
+    rows = state.ledger.invoices
+    edge = state.now_ms - CLOSED_AGE_MS
+    closed = [row for row in rows if not left(row)]
+    surplus = max(0, len(closed) - CLOSED_INVOICES)
+    closed.sort(key=lambda row: (row.touched_ms, row.invoice_id))
+    gone = [row for index, row in enumerate(closed) if index < surplus or row.touched_ms < edge]
+    excess = len(rows) - len(closed) - OPEN_INVOICES
+    if excess > 0:
+        oldest = sorted((row for row in rows if left(row)), key=lambda row: (row.due_ms, row.invoice_id))[:excess]
+        gone += oldest
+        state = count(state, rows=len(oldest))
+    for row in gone:
+        state = _collapse_invoice(state, row)
+    return state
+
+
+def _collapse_invoice(state: ClientState, row: Invoice) -> ClientState:
+    ledger = state.ledger
+    ledger = replace(
+        ledger,
+        invoices=tuple(known for known in ledger.invoices if known is not row),
+        credits=tuple(known for known in ledger.credits if known.invoice_id != row.invoice_id),
+    )
+    for note in state.ledger.credits:
+        if note.invoice_id == row.invoice_id:
+            state = _remember(state, f"credit:{note.credit_note_id}")
+    if not row.issued_at:
+        return count(replace(state, ledger=ledger), parked=1)
+    ledger, rhythm = _into_totals(state.rhythm, ledger, row)
+    return _remember(replace(state, ledger=ledger, rhythm=rhythm), f"invoice:{row.invoice_id}")
+
+
+def _into_totals(rhythm: Rhythm, ledger: Ledger, row: Invoice) -> tuple[Ledger, Rhythm]:
+    if is_live(row):
+        credit, money = applied(row)
+        rest = row.minor - credit - money if is_written_off(row) else 0
+        change = Totals(
+            row.currency,
+            invoices=1,
+            invoiced=row.minor,
+            applied=money,
+            credited=credit,
+            on_account=max(0, row.credited - row.minor),
+            written_off=rest,
+        )
+        ledger = replace(ledger, totals=add_total(ledger.totals, change))
+    label = label_of(row)
+    if label is None:
+        return ledger, rhythm
+    labels = tuple(sorted((*rhythm.labels, label), key=lambda known: known.settled_ms)[-LABELS:])
+    return ledger, replace(
+        rhythm,
+        labels=labels,
+        labelled=rhythm.labelled + 1,
+        late=rhythm.late + is_late(label),
+        written_off=rhythm.written_off + label.written_off,
+    )
+
+
+def _tidy_credits(state: ClientState) -> ClientState:
+    rows = state.ledger.credits
+    surplus = max(0, len(rows) - CLAIMS)
+    oldest = sorted(rows, key=lambda row: (row.touched_ms, row.credit_note_id))[:surplus]
+    edge = state.now_ms - PAYMENT_AGE_MS
+    for row in rows:
+        if any(row is known for known in oldest) or row.touched_ms < edge:
+            state = _collapse_credit(state, row)
+    return state
+
+
+def _collapse_credit(state: ClientState, row: Credit) -> ClientState:
+    ledger = state.ledger
+    credits_ = tuple(known for known in ledger.credits if known is not row)
+    ledger = replace(ledger, credits=credits_)
+    if row.minor and not row.voided:
+        owner = next((known for known in ledger.invoices if known.invoice_id == row.invoice_id), None)
+        if row.invoice_id and owner is not None and owner.currency == row.currency:
+            carried = replace(owner, carried_credit=owner.carried_credit + row.minor)
+            renewed = reckon(carried, ledger.payments, credits_, 0)
+            ledger = replace(ledger, invoices=tuple(renewed if known is owner else known for known in ledger.invoices))
+        elif not row.invoice_id:
+            ledger = replace(ledger, totals=add_total(ledger.totals, Totals(row.currency, on_account=row.minor)))
+        else:
+            state = count(state, parked=1)
+    elif not row.minor:
+        state = count(state, parked=1)
+    return _remember(replace(state, ledger=ledger), f"credit:{row.credit_note_id}")
+
+
+def _tidy_claims(state: ClientState) -> ClientState:
+    ledger, edge = state.ledger, state.now_ms - CLOSED_AGE_MS
+    open_ids = {row.invoice_id for row in ledger.invoices}
+    disputes = tuple(
+        row
+        for row in ledger.disputes
+        if row.touched_ms >= edge or (dispute_open(row) and (not row.invoice_id or not row.lost or row.invoice_id in open_ids))
+    )
+    promises = tuple(row for row in ledger.promises if max(row.touched_ms, row.promised_ms) >= edge)
+    dropped = max(0, len(disputes) - CLAIMS) + max(0, len(promises) - CLAIMS)
+    disputes, promises = _latest_disputes(disputes), _latest_promises(promises)
+    state = replace(state, ledger=replace(ledger, disputes=disputes, promises=promises))
+    return count(state, rows=dropped) if dropped else state
+
+
+def _latest_disputes(rows: tuple[Dispute, ...]) -> tuple[Dispute, ...]:
+    # Open disputes protect the client: closed ones go first.
+    return rows if len(rows) <= CLAIMS else tuple(sorted(rows, key=lambda row: (dispute_open(row), row.touched_ms))[-CLAIMS:])
+
+
+def _latest_promises(rows: tuple[Promise, ...]) -> tuple[Promise, ...]:
+    return rows if len(rows) <= CLAIMS else tuple(sorted(rows, key=lambda row: row.promised_ms)[-CLAIMS:])
+
+
+def _tidy_person(state: ClientState) -> ClientState:
+    person, edge = state.person, state.now_ms - CLOSED_AGE_MS
+    if not (person.overrides or len(person.consents) > PERSONAL or len(person.contracts) > PERSONAL):
+        return state
+    overrides = tuple(row for row in person.overrides if max(row.expires_ms, row.cleared_at, row.set_at) >= edge)
+    dropped = sum(max(0, len(rows) - PERSONAL) for rows in (overrides, person.consents, person.contracts))
+    person = replace(
+        person,
+        overrides=tuple(sorted(overrides, key=lambda row: row.expires_ms)[-PERSONAL:]),
+        consents=person.consents[-PERSONAL:],
+        contracts=tuple(sorted(person.contracts, key=lambda row: row.at)[-PERSONAL:]),
+    )
+    state = replace(state, person=person)
+    return count(state, rows=dropped) if dropped else state
+
+
+def _remember(state: ClientState, fact: str) -> ClientState:
+    memory: Memory = state.memory
+    closed, lost = close(memory.closed, fact)
+    state = replace(state, memory=replace(memory, closed=closed))
+    return count(state, facts=lost) if lost else state

@@ -1,0 +1,161 @@
+"""A client's state in plain words, for people: `rapport inspect`, `rapport simulate`, the console."""
+
+from models.money import Money
+from models.state.balances import exposures, items
+from models.state.client import JOURNEYS, METHODS, PURPOSES, ClientState, TimerKind
+from models.state.history import cadence, decline_streak, lateness
+from models.state.person import in_force
+from models.state.reckoning import Exposure, Item
+from models.workdays import moment
+
+_TERMS = ("part_paid", "credits", "unapplied", "disputed", "promised", "in_flight")
+_TIMERS = {
+    TimerKind.PROMISE: "a promise is judged",
+    TimerKind.SEGMENT: "the segment is judged",
+    TimerKind.DELAY: "support in the delay",
+    TimerKind.ONBOARDING: "onboarding",
+    TimerKind.RENEWAL: "care before renewal",
+}
+
+
+def describe(state: ClientState) -> list[str]:
+    """Return what is known of the client, a line each: segment, exposure, open items, what is pending and due, last decisions."""
+    if state.erased_ms:
+        return [f"{state.client_id}: erased on {_day(state.erased_ms)}; nothing else is kept"]
+    name = state.person.name.value
+    lines = [
+        f"{state.client_id}{f' ({name})' if name else ''}: segment {state.care.segment.value}, as of {_minute(state.now_ms)}"
+    ]
+    lines += [explain_exposure(row) for row in exposures(state.ledger, state.now_ms)]
+    lines += [_item(row, state.now_ms) for row in items(state.ledger, state.now_ms)]
+    lines += _habits(state)
+    lines += _agreed(state)
+    lines += _ahead(state)
+    lines += [f"{_minute(row.at_ms)} {row.outcome}: {row.what}: {row.reason}" for row in state.care.notes]
+    return lines + _given_up(state)
+
+
+def describe_change(before: ClientState | None, after: ClientState) -> list[str]:
+    """Return what one transition changed, in plain words; empty when nothing a person cares about did."""
+    if before is None:
+        before = ClientState(after.client_id)
+        lines = [f"{after.client_id} is known from now on"]
+    else:
+        lines = []
+    if after.erased_ms and not before.erased_ms:
+        return [*lines, "the client was erased"]
+    was = {row.currency: row for row in exposures(before.ledger, before.now_ms)}
+    for row in exposures(after.ledger, after.now_ms):
+        old = was.pop(row.currency, Exposure(row.currency, 0, 0, 0, 0, 0, 0, 0))
+        lines += _moved(old, row)
+    lines += [f"nothing is open in {code} any more" for code, row in was.items() if row.open]
+    if before.care.segment is not after.care.segment:
+        lines.append(f"segment: {before.care.segment.value} -> {after.care.segment.value}")
+    old_past, past = lateness(before), lateness(after)
+    if past.labelled != old_past.labelled:
+        lines.append(f"paid late: {old_past.late} of {old_past.labelled} -> {past.late} of {past.labelled}")
+    if decline_streak(after) != decline_streak(before):
+        lines.append(f"declined attempts in a row: {decline_streak(before)} -> {decline_streak(after)}")
+    for what in ("name", "email", "phone", "timezone", "country", "locale"):
+        value = getattr(after.person, what).value
+        if value != getattr(before.person, what).value:
+            lines.append(f"{what}: {value}")
+    return lines
+
+
+def explain_exposure(row: Exposure) -> str:
+    """Return one line with the collectable balance and each term that lowers it."""
+    terms = [f"{Money(getattr(row, term), row.currency)} {term.replace('_', ' ')}" for term in _TERMS if getattr(row, term)]
+    less = f" = {Money(row.open, row.currency)} open - {' - '.join(terms)}" if terms else ""
+    return f"exposure {Money(row.net, row.currency)}{less}"
+
+
+def _moved(old: Exposure, new: Exposure) -> list[str]:
+    code = new.currency
+    lines = []
+    for term in ("open", *_TERMS):
+        before, after = getattr(old, term), getattr(new, term)
+        if before != after:
+            lines.append(f"{term.replace('_', ' ')}: {Money(before, code)} -> {Money(after, code)}")
+    if old.net != new.net:
+        lines.append(f"exposure: {Money(old.net, code)} -> {Money(new.net, code)}")
+    return lines
+
+
+def _item(row: Item, now_ms: int) -> str:
+    invoice, code = row.invoice, row.invoice.currency
+    parts = [
+        f"{Money(minor, code)} {word}"
+        for word, minor in (
+            ("disputed", row.disputed),
+            ("promised", row.promised),
+            ("in flight", row.in_flight),
+            ("covered on account", row.covered),
+        )
+        if minor
+    ]
+    day = (now_ms - invoice.due_ms) // 86_400_000
+    when = f"{day} days past due" if day > 0 else f"due {_day(invoice.due_ms)}"
+    return f"invoice {invoice.invoice_id}: {Money(row.left, code)} open, {when}{', ' + ', '.join(parts) if parts else ''}"
+
+
+def _habits(state: ClientState) -> list[str]:
+    lines = []
+    past = lateness(state)
+    if past.labelled:
+        median = past.median_days
+        usual = f", usually {median:g} days after due" if median is not None else ""
+        lines.append(f"paid late: {past.late} of {past.labelled}{usual}")
+    rhythm = cadence(state)
+    if rhythm is not None:
+        lines.append(f"pays every {rhythm.median_gap:g} days; the last payment was {rhythm.gap_now:.0f} days ago")
+    used = [f"{METHODS[index].value} {times}" for index, times in enumerate(state.rhythm.methods) if times]
+    if used:
+        lines.append(f"methods: {', '.join(used)}")
+    if decline_streak(state):
+        lines.append(f"declined attempts in a row: {decline_streak(state)}")
+    return lines
+
+
+def _agreed(state: ClientState) -> list[str]:
+    lines = [
+        f"override by {row.author} until {_day(row.expires_ms)}: {row.effect} {row.value or row.journey}".rstrip()
+        + f" ({row.reason})"
+        for row in state.person.overrides
+        if in_force(row, state.now_ms)
+    ]
+    for row in state.person.consents:
+        word = "allows" if row.granted else "refuses"
+        lines.append(f"{word} {PURPOSES[row.purpose].value} contact{' by ' + row.channel if row.channel else ''}")
+    lines += [f"{row.channel} is suppressed: {row.cause}" for row in state.person.suppressions]
+    for contract in state.person.contracts:
+        renews = f", renews {_day(contract.renews_ms)}" if contract.renews_ms else ""
+        lines.append(f"contract {contract.contract_id}: {contract.contract_type}, {contract.status}{renews}")
+    return lines
+
+
+def _ahead(state: ClientState) -> list[str]:
+    lines = []
+    for row in state.care.pending:
+        fate = "retracted" if row.retracted else "pending"
+        lines.append(
+            f"{fate}: {JOURNEYS[row.journey].value}/{row.step} by {row.channel}, not before {_minute(row.not_before_ms)}"
+        )
+    for timer in state.care.timers:
+        anchor = f" ({timer.anchor})" if timer.anchor else ""
+        lines.append(f"next {_minute(timer.due_ms)}: {_TIMERS[TimerKind(timer.kind)]}{anchor}")
+    return lines
+
+
+def _given_up(state: ClientState) -> list[str]:
+    known = state.memory.forgotten
+    counts = [f"{name} {getattr(known, name)}" for name in known.__struct_fields__ if getattr(known, name)]
+    return [f"given up or ignored: {', '.join(counts)}"] if counts else []
+
+
+def _day(ms: int) -> str:
+    return moment(ms).date().isoformat()
+
+
+def _minute(ms: int) -> str:
+    return moment(ms).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,102 @@
+"""What the past says, as plain accessors: lateness, cadence, usual amounts. Learners read a state through these only."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from models.state.client import ClientState, Label
+from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
+from models.state.reckoning import left
+from models.state.windows import total
+from models.workdays import DAY_MS
+
+EW_WEIGHT: Final = 0.3  # the latest gap counts for three tenths, the five before it for half
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Known ends of invoices. An invoice open beyond due + 5 days is known to be late; its number of days is not known yet."""
+
+    labelled: int
+    late: int
+    written_off: int
+    overdue_now: int
+    oldest_overdue_days: int
+    recent: tuple[Label, ...]
+
+    @property
+    def recent_late(self) -> int:
+        """How many of the last twelve were late."""
+        return sum(is_late(label) for label in self.recent)
+
+    @property
+    def median_days(self) -> float | None:
+        """Median days late of the last twelve, None without any."""
+        return median(label.days_late for label in self.recent) if self.recent else None
+
+
+def lateness(state: ClientState) -> Lateness:
+    """Return the lateness history as known at the client's logical time."""
+    rhythm, now = state.rhythm, state.now_ms
+    labels = list(rhythm.labels)
+    labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
+    overdue = oldest = 0
+    for row in state.ledger.invoices:
+        label = label_of(row)
+        if label is not None:
+            labels.append(label)
+            labelled += 1
+            late += is_late(label)
+            written_off += label.written_off
+        elif row.due_ms + LATE_DAYS * DAY_MS < now and left(row):
+            overdue += 1
+            oldest = max(oldest, (now - row.due_ms) // DAY_MS)
+    labels.sort(key=lambda known: (known.settled_ms, known.days_late))
+    return Lateness(labelled + overdue, late + overdue, written_off, overdue, oldest, tuple(labels[-LABELS:]))
+
+
+def usual_amount(state: ClientState, currency: str) -> int | None:
+    """Return the median invoice of one currency among those remembered, None without any."""
+    amounts = [label.minor for label in state.rhythm.labels if label.currency == currency]
+    amounts += [row.minor for row in state.ledger.invoices if row.currency == currency and row.issued_at]
+    return round(median(amounts)) if amounts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """The client's own payment rhythm in days: median of the last twelve gaps, exponentially weighted mean, gap now."""
+
+    median_gap: float
+    weighted_gap: float
+    gap_now: float
+
+
+def cadence(state: ClientState) -> Cadence | None:
+    """Return the rhythm, None with fewer than two payments."""
+    days = state.rhythm.pay_days
+    if len(days) < 2:  # noqa: PLR2004 - a gap has two ends
+        return None
+    gaps = [later - earlier for earlier, later in pairwise(days)]
+    weighted = float(gaps[0])
+    for gap in gaps[1:]:
+        weighted += EW_WEIGHT * (gap - weighted)
+    return Cadence(float(median(gaps)), weighted, state.now_ms / DAY_MS - days[-1])
+
+
+def decline_streak(state: ClientState) -> int:
+    """Return how many attempts failed since money last arrived (at most the eight remembered)."""
+    return sum(at > state.rhythm.last_paid_ms for at in state.rhythm.failures)
+
+
+def next_retry_ms(state: ClientState) -> int | None:
+    """Return when the processor tries again by itself, None when it will not or money has come since."""
+    rhythm = state.rhythm
+    due = rhythm.next_retry_ms
+    return due if due > state.now_ms and rhythm.retry_at > rhythm.last_paid_ms else None
+
+
+def money_in(state: ClientState, currency: str, *, days: int) -> tuple[int, int]:
+    """Return (payments, minor units) received in the last `days` days, at most thirteen months."""
+    row = total(state.rhythm.buckets, currency=currency, since_ms=state.now_ms - days * DAY_MS)
+    return row.payments, row.money_in

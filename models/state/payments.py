@@ -1,0 +1,279 @@
+"""How payment facts change the ledger and the rhythm. Every fact is idempotent and may arrive in any order."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.events.envelope import epoch_ms
+from models.events.payments import (
+    ChargebackReversed,
+    PaymentChargedBack,
+    PaymentFailed,
+    PaymentMethod,
+    PaymentPending,
+    PaymentReceived,
+    PaymentRefunded,
+)
+from models.state.client import METHODS, Bucket, ClientState, Forgotten, Part, Payment, Reduction, Rhythm, Totals
+from models.state.memory import close, is_closed
+from models.state.reckoning import gross, part_net, receipt_ms, reckon
+from models.state.windows import add, day_of
+from models.workdays import DAY_MS
+
+PAY_DAYS_KEPT: Final = 13  # twelve gaps
+FAILURES_KEPT: Final = 8
+PENDING_DAYS: Final = 7  # where the sender names no date
+_METHOD_INDEX: Final = {method: index for index, method in enumerate(METHODS)}
+_NO_METHODS: Final = (0,) * len(METHODS)
+
+
+def received(state: ClientState, event: PaymentReceived) -> ClientState:
+    """Money arrived: for the invoice it names, else as cash that no invoice has taken."""
+    code, minor, at = event.amount.currency, event.amount.minor, event.occurred_ms
+    before = _find(state, event.payment_id, code)
+    if before is None:
+        if _repeats(state, event.payment_id, code):
+            return count(state, repeats=1)
+        before = Payment(event.payment_id, code)
+    method = _METHOD_INDEX[event.method] if event.method is not PaymentMethod.OTHER or not before.touched_ms else before.method
+    if event.invoice_id is None:
+        if (before.whole_at, before.whole) >= (at, minor):
+            return state
+        after = replace(before, whole=minor, whole_at=at, method=method, touched_ms=state.now_ms)
+    else:
+        part = Part(event.invoice_id, minor, at)
+        known = next((row for row in before.parts if row.invoice_id == part.invoice_id), None)
+        if known is not None and (known.at, known.minor) >= (at, minor):
+            return state
+        others = tuple(row for row in before.parts if row.invoice_id != part.invoice_id)
+        after = replace(before, parts=(*others, part), method=method, touched_ms=state.now_ms)
+    return _put(state, before, after)
+
+
+def pending(state: ClientState, event: PaymentPending) -> ClientState:
+    """Fold in: a payment is under way."""
+    code, at = event.amount.currency, event.occurred_ms
+    before = _find(state, event.payment_id, code)
+    if before is None:
+        if _repeats(state, event.payment_id, code):
+            return count(state, repeats=1)
+        before = Payment(event.payment_id, code, method=_METHOD_INDEX[event.method])
+    if before.pending and before.pending_at >= at:
+        return state
+    expected = epoch_ms(event.expected_at) if event.expected_at else at + PENDING_DAYS * DAY_MS
+    after = replace(
+        before,
+        pending=event.amount.minor,
+        pending_at=at,
+        pending_invoice=event.invoice_id or "",
+        expected_ms=expected,
+        touched_ms=state.now_ms,
+    )
+    return _put(state, before, after)
+
+
+def failed(state: ClientState, event: PaymentFailed) -> ClientState:
+    """Fold in: an attempt was declined, or money that had arrived bounced: the later fact of the two holds."""
+    code, at = event.amount.currency, event.occurred_ms
+    state = _declined(state, event, at)
+    before = _find(state, event.payment_id, code)
+    if before is None:
+        if _repeats(state, event.payment_id, code):
+            return count(state, repeats=1)
+        before = Payment(event.payment_id, code, method=_METHOD_INDEX[event.method])
+    if before.failed_at >= at:
+        return state
+    return _put(state, before, replace(before, failed_at=at, touched_ms=state.now_ms))
+
+
+def refunded(state: ClientState, event: PaymentRefunded) -> ClientState:
+    """Money went back to the client."""
+    row = Reduction(event.refund_id, taken=event.amount.minor)
+    return _reduce(state, event, row, flow=event.amount.minor)
+
+
+def charged_back(state: ClientState, event: PaymentChargedBack) -> ClientState:
+    """Fold in: the client's bank took money back; it counts as disputed until reversed."""
+    row = Reduction(event.chargeback_id, taken=event.amount.minor, chargeback=True)
+    return _reduce(state, event, row, flow=event.amount.minor)
+
+
+def chargeback_reversed(state: ClientState, event: ChargebackReversed) -> ClientState:
+    """Fold in: the money of a chargeback is back."""
+    row = Reduction(event.chargeback_id, returned=event.amount.minor, chargeback=True)
+    return _reduce(state, event, row, flow=-event.amount.minor)
+
+
+def count(state: ClientState, *, repeats: int = 0, parked: int = 0, rows: int = 0, facts: int = 0) -> ClientState:
+    """Count what was ignored or forgotten."""
+    known = state.memory.forgotten
+    forgotten: Forgotten = replace(
+        known,
+        repeats=known.repeats + repeats,
+        parked=known.parked + parked,
+        rows=known.rows + rows,
+        facts=known.facts + facts,
+    )
+    return replace(state, memory=replace(state.memory, forgotten=forgotten))
+
+
+def add_total(totals: tuple[Totals, ...], change: Totals) -> tuple[Totals, ...]:
+    """Add `change` to the totals of its currency."""
+    for index, row in enumerate(totals):
+        if row.currency == change.currency:
+            merged = Totals(row.currency, *(getattr(row, name) + getattr(change, name) for name in _TOTAL_FIELDS))
+            return (*totals[:index], merged, *totals[index + 1 :])
+    return (*totals, change)
+
+
+_TOTAL_FIELDS: Final = Totals.__struct_fields__[1:]
+
+
+def payment_key(payment_id: str, currency: str) -> str:
+    """Return the name under which a closed payment is remembered."""
+    return f"payment:{currency}:{payment_id}"
+
+
+def _reduce(
+    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, row: Reduction, *, flow: int
+) -> ClientState:
+    code = event.amount.currency
+    before = _find(state, event.payment_id, code)
+    if before is None:
+        if is_closed(state.memory.closed, payment_key(event.payment_id, code)):
+            return _reduce_closed(state, event, row, flow=flow)
+        before = Payment(event.payment_id, code)
+    rows = before.reductions
+    index = next((i for i, known in enumerate(rows) if known.reduction_id == row.reduction_id), None)
+    if index is None:
+        rows = (*rows, row)
+    else:
+        known = rows[index]
+        if (row.taken and known.taken >= row.taken) or (row.returned and known.returned >= row.returned):
+            return state
+        flow -= known.taken if row.taken else -known.returned
+        merged = replace(known, taken=max(known.taken, row.taken), returned=max(known.returned, row.returned))
+        rows = (*rows[:index], merged, *rows[index + 1 :])
+    after = replace(before, reductions=rows, touched_ms=state.now_ms)
+    return _flow_out(_put(state, before, after), event.occurred_ms, code, flow)
+
+
+def _reduce_closed(
+    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, row: Reduction, *, flow: int
+) -> ClientState:
+    """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true."""
+    code = event.amount.currency
+    fact = f"{event.kind}:{row.reduction_id}"
+    if is_closed(state.memory.closed, fact):
+        return count(state, repeats=1)
+    closed, lost = close(state.memory.closed, fact)
+    state = replace(state, memory=replace(state.memory, closed=closed))
+    if flow > 0 and event.invoice_id is not None:
+        state, flow_left = _uncarry(state, event.invoice_id, code, flow)
+    else:
+        flow_left = flow
+    # Which invoices the money stood to is not kept: take it from what was applied, the rest from cash on account.
+    known = next((total for total in state.ledger.totals if total.currency == code), Totals(code))
+    gone = min(flow_left, known.applied) if flow_left > 0 else flow_left
+    change = Totals(code, applied=-gone)
+    change = replace(change, charged_back=flow) if row.chargeback else replace(change, refunded=flow)
+    ledger = replace(state.ledger, totals=add_total(state.ledger.totals, change))
+    return count(_flow_out(replace(state, ledger=ledger), event.occurred_ms, code, flow), facts=lost)
+
+
+def _uncarry(state: ClientState, invoice_id: str, code: str, flow: int) -> tuple[ClientState, int]:
+    """Take money off an invoice that is still kept while its payment has collapsed; return what is left to take."""
+    ledger = state.ledger
+    row = next((row for row in ledger.invoices if row.invoice_id == invoice_id and row.currency == code), None)
+    if row is None or not row.carried_paid:
+        return state, flow
+    gone = min(flow, row.carried_paid)
+    after = reckon(replace(row, carried_paid=row.carried_paid - gone), ledger.payments, ledger.credits, state.now_ms)
+    invoices = tuple(after if known is row else known for known in ledger.invoices)
+    return replace(state, ledger=replace(ledger, invoices=invoices)), flow - gone
+
+
+def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:
+    """Store the row and renew everything derived from it: named invoices, windows, cadence, methods."""
+    ledger = state.ledger
+    rows = ledger.payments
+    index = next((i for i, row in enumerate(rows) if row is before), None)
+    rows = (*rows, after) if index is None else (*rows[:index], after, *rows[index + 1 :])
+    named = {part.invoice_id for part in before.parts} | {part.invoice_id for part in after.parts}
+    invoices = ledger.invoices
+    missing = 0
+    if named:
+        renewed = list(invoices)
+        for position, invoice in enumerate(invoices):
+            if invoice.invoice_id in named:
+                named.discard(invoice.invoice_id)
+                renewed[position] = reckon(invoice, rows, ledger.credits, state.now_ms)
+        invoices = tuple(renewed)
+        # An invoice that has collapsed keeps its money; only what is taken away again must leave its total.
+        for invoice_id in named:
+            if is_closed(state.memory.closed, f"invoice:{invoice_id}"):
+                missing += min(0, part_net(after, invoice_id) - part_net(before, invoice_id))
+    totals = ledger.totals
+    if missing:
+        totals = add_total(totals, Totals(after.currency, applied=missing))
+    ledger = replace(ledger, payments=rows, invoices=invoices, totals=totals)
+    return replace(state, ledger=ledger, rhythm=_rhythm(state, before, after))
+
+
+def _rhythm(state: ClientState, before: Payment, after: Payment) -> Rhythm:
+    rhythm = state.rhythm
+    was, now = gross(before), gross(after)
+    was_at, now_at = receipt_ms(before), receipt_ms(after)
+    if was == now and was_at == now_at and before.method == after.method:
+        return rhythm
+    buckets, days, methods = rhythm.buckets, rhythm.pay_days, list(rhythm.methods or _NO_METHODS)
+    last = rhythm.last_paid_ms
+    if was:
+        buckets = add(buckets, was_at, now_ms=state.now_ms, change=Bucket(0, before.currency, payments=-1, money_in=-was))
+        days = _without(days, day_of(was_at))
+        methods[before.method] -= 1
+    if now:
+        buckets = add(buckets, now_at, now_ms=state.now_ms, change=Bucket(0, after.currency, payments=1, money_in=now))
+        days = tuple(sorted((*days, day_of(now_at)))[-PAY_DAYS_KEPT:])
+        methods[after.method] += 1
+        last = max(last, now_at)
+    return replace(rhythm, buckets=buckets, pay_days=days, methods=tuple(methods), last_paid_ms=last)
+
+
+def _declined(state: ClientState, event: PaymentFailed, at: int) -> ClientState:
+    rhythm = state.rhythm
+    if at not in rhythm.failures:
+        change = Bucket(0, event.amount.currency, declines=1)
+        rhythm = replace(
+            rhythm,
+            failures=tuple(sorted((*rhythm.failures, at))[-FAILURES_KEPT:]),
+            buckets=add(rhythm.buckets, at, now_ms=state.now_ms, change=change),
+        )
+    if at >= rhythm.retry_at:
+        retry = epoch_ms(event.next_retry_at) if event.next_retry_at else 0
+        rhythm = replace(rhythm, next_retry_ms=retry, retry_at=at)
+    return replace(state, rhythm=rhythm)
+
+
+def _flow_out(state: ClientState, at: int, code: str, flow: int) -> ClientState:
+    change = Bucket(0, code, reductions=1 if flow > 0 else -1, money_out=flow)
+    buckets = add(state.rhythm.buckets, at, now_ms=state.now_ms, change=change)
+    return replace(state, rhythm=replace(state.rhythm, buckets=buckets))
+
+
+def _without(days: tuple[int, ...], day: int) -> tuple[int, ...]:
+    if day not in days:
+        return days
+    index = days.index(day)
+    return days[:index] + days[index + 1 :]
+
+
+def _find(state: ClientState, payment_id: str, currency: str) -> Payment | None:
+    for row in state.ledger.payments:
+        if row.payment_id == payment_id and row.currency == currency:
+            return row
+    return None
+
+
+def _repeats(state: ClientState, payment_id: str, currency: str) -> bool:
+    return is_closed(state.memory.closed, payment_key(payment_id, currency))

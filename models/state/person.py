@@ -1,0 +1,93 @@
+"""How profile, consent, overrides and staff contact change what is known of the client."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.events.envelope import epoch_ms
+from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet
+from models.state.client import PURPOSES, ClientState, Consent, Field, Override
+
+CONTACTS_KEPT: Final = 16
+REASON_KEPT: Final = 120
+
+
+def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
+    """Fields that are named change, the latest by `occurred_at` holds; a new address lifts the suppression of the old one."""
+    person, at = state.person, event.occurred_ms
+    changed: dict[str, Field] = {}
+    for name in ("name", "email", "phone", "timezone", "country", "locale"):
+        value: str | None = getattr(event, name)
+        known: Field = getattr(person, name)
+        if value is not None and (at, value) > (known.at, known.value):
+            changed[name] = Field(value, at)
+    if not changed:
+        return state
+    suppressions = person.suppressions
+    if "email" in changed and changed["email"].value != person.email.value:
+        suppressions = tuple(row for row in suppressions if (row.channel, row.cause) != ("email", "hard") or row.at > at)
+    return replace(state, person=replace(person, **changed, suppressions=suppressions))
+
+
+def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:
+    """Fold in: the latest word on a purpose and channel holds; of two at the same moment the refusal."""
+    purpose, channel, at = PURPOSES.index(event.purpose), event.channel or "", event.occurred_ms
+    rows = state.person.consents
+    known = next((row for row in rows if (row.purpose, row.channel) == (purpose, channel)), None)
+    if known is not None and (known.at, not known.granted) >= (at, not event.granted):
+        return state
+    kept = (*(row for row in rows if row is not known), Consent(purpose, channel, event.granted, at))
+    return replace(state, person=replace(state.person, consents=kept))
+
+
+def override_set(state: ClientState, event: OverrideSet) -> ClientState:
+    """Fold in: a relationship manager overrides the policy until the expiry."""
+    known = _override(state, event.override_id)
+    if known is not None and known.set_at >= event.occurred_ms:
+        return state
+    after = Override(
+        event.override_id,
+        effect=event.effect.value,
+        value=event.value or "",
+        journey=event.journey or "",
+        author=event.author,
+        reason=event.reason[:REASON_KEPT],
+        set_at=event.occurred_ms,
+        expires_ms=epoch_ms(event.expires_at),
+        cleared_at=known.cleared_at if known else 0,
+    )
+    return _put(state, known, after)
+
+
+def override_cleared(state: ClientState, event: OverrideCleared) -> ClientState:
+    """Fold in: an override ended early, whether it is known yet or not."""
+    known = _override(state, event.override_id)
+    if known is not None and known.cleared_at >= event.occurred_ms:
+        return state
+    return _put(state, known, replace(known or Override(event.override_id), cleared_at=event.occurred_ms))
+
+
+def contact_logged(state: ClientState, event: ContactLogged) -> ClientState:
+    """Staff contacted the client: it counts for the gap between contacts, and a person has asked."""
+    care = add_contact(state, event.occurred_ms).care
+    return replace(state, care=replace(care, last_human_ms=max(care.last_human_ms, event.occurred_ms)))
+
+
+def add_contact(state: ClientState, at_ms: int) -> ClientState:
+    """Count one contact with the client."""
+    contacts = tuple(sorted((*state.care.contacts, at_ms))[-CONTACTS_KEPT:])
+    return replace(state, care=replace(state.care, contacts=contacts))
+
+
+def in_force(override: Override, now_ms: int) -> bool:
+    """Say whether an override holds now."""
+    return override.set_at > override.cleared_at and now_ms < override.expires_ms
+
+
+def _override(state: ClientState, override_id: str) -> Override | None:
+    return next((row for row in state.person.overrides if row.override_id == override_id), None)
+
+
+def _put(state: ClientState, before: Override | None, after: Override) -> ClientState:
+    kept = (*(row for row in state.person.overrides if row is not before), after)
+    return replace(state, person=replace(state.person, overrides=kept))

@@ -1,0 +1,227 @@
+"""What rows of the ledger amount to: derived figures only, so that the order in which facts arrived cannot matter."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.state.client import Credit, Dispute, Invoice, Ledger, Payment, Promise
+from models.workdays import DAY_MS
+
+IN_FLIGHT_GRACE_MS: Final = 3 * DAY_MS  # bank days differ: money may arrive a weekend later than expected
+PROMISE_GRACE_MS: Final = 2 * DAY_MS  # a transfer made on the promised day needs to arrive
+
+
+def receipt_ms(payment: Payment) -> int:
+    """Return when the first money of the payment arrived, 0 while none did."""
+    stamps = [part.at for part in payment.parts]
+    if payment.whole:
+        stamps.append(payment.whole_at)
+    return min(stamps, default=0)
+
+
+def gross(payment: Payment) -> int:
+    """Return what was received, refunds and chargebacks not yet taken off; 0 when the payment bounced afterwards."""
+    parts = payment.parts
+    if not parts and not payment.whole:
+        return 0
+    if payment.failed_at and payment.failed_at > _last_receipt(payment):
+        return 0
+    named = parts[0].minor if len(parts) == 1 else sum(part.minor for part in parts)
+    return max(payment.whole, named)
+
+
+def taken_back(payment: Payment) -> tuple[int, int]:
+    """Return (refunded, charged back), each at most what there was to take."""
+    if not payment.reductions:
+        return 0, 0
+    refunded = charged = 0
+    for row in payment.reductions:
+        active = max(0, row.taken - row.returned)
+        if row.chargeback:
+            charged += active
+        else:
+            refunded += active
+    there = gross(payment)
+    charged = min(charged, there)
+    return min(refunded, there - charged), charged
+
+
+def net(payment: Payment) -> int:
+    """Return what of the payment is still here."""
+    return gross(payment) - sum(taken_back(payment))
+
+
+def part_net(payment: Payment, invoice_id: str) -> int:
+    """Return what of the payment still stands to one invoice; what went back is taken from unnamed money first."""
+    there = gross(payment)
+    if not there:
+        return 0
+    parts = payment.parts
+    lost = sum(taken_back(payment)) if payment.reductions else 0
+    if not lost:
+        return sum(part.minor for part in parts if part.invoice_id == invoice_id)
+    lost -= min(lost, there - sum(part.minor for part in parts))
+    for part in sorted(parts, key=lambda row: row.invoice_id):
+        gone = min(part.minor, lost)
+        if part.invoice_id == invoice_id:
+            return part.minor - gone
+        lost -= gone
+    return 0
+
+
+def is_live(invoice: Invoice) -> bool:
+    """Say whether the invoice was issued and not withdrawn since."""
+    return invoice.issued_at > invoice.voided_at
+
+
+def is_written_off(invoice: Invoice) -> bool:
+    """Say whether the firm gave up on the rest; a later amendment puts it back."""
+    return invoice.written_off_at > 0 and invoice.written_off_at >= max(invoice.amended_at, invoice.issued_at)
+
+
+def applied(invoice: Invoice) -> tuple[int, int]:
+    """Return (credit, money) that the invoice takes: credit first, each at most what it asks for."""
+    if invoice.issued_at <= invoice.voided_at:
+        return 0, 0
+    credit = min(invoice.credited, invoice.minor)
+    return credit, min(invoice.paid, invoice.minor - credit)
+
+
+def left(invoice: Invoice) -> int:
+    """Return what is still owed on the invoice."""
+    if invoice.issued_at <= invoice.voided_at or is_written_off(invoice):
+        return 0
+    return max(0, invoice.minor - invoice.credited - invoice.paid)
+
+
+def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Credit, ...], touched_ms: int) -> Invoice:
+    """Return the invoice with its derived figures made from the facts that name it."""
+    credited, paid = invoice.carried_credit, invoice.carried_paid
+    facts: list[tuple[int, int]] = [(0, credited + paid)]
+    charged_back = refunded = 0
+    key = invoice.invoice_id
+    for note in credits_:
+        if note.invoice_id == key and not note.voided and note.currency == invoice.currency:
+            credited += note.minor
+            facts.append((note.at, note.minor))
+    for payment in payments:
+        if payment.currency != invoice.currency:
+            continue
+        for part in payment.parts:
+            if part.invoice_id == key:
+                stands = part_net(payment, key)
+                paid += stands
+                facts.append((part.at, stands))
+                if payment.reductions:
+                    back, charged = taken_back(payment)
+                    gone = part.minor - stands
+                    charged_back += min(gone, charged)
+                    refunded += min(gone - min(gone, charged), back)
+    changed = replace(
+        invoice,
+        paid=paid,
+        credited=credited,
+        charged_back=charged_back,
+        refunded=refunded,
+        settled_ms=0,
+        touched_ms=max(invoice.touched_ms, touched_ms),
+    )
+    if not is_live(changed) or left(changed):
+        return changed
+    if is_written_off(changed):
+        return replace(changed, settled_ms=changed.written_off_at)
+    # What has collapsed is carried without its moments: then the moment that was known before stands.
+    completed = _completed(facts, invoice.minor) or invoice.settled_ms or changed.touched_ms
+    return replace(changed, settled_ms=completed)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One open invoice. `rest` may be asked for: what is left less disputed, promised, in flight, covered by cash on account."""
+
+    invoice: Invoice
+    left: int
+    disputed: int
+    promised: int
+    in_flight: int
+    covered: int
+    rest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Collectable balance of one currency, each term visible, in minor units."""
+
+    currency: str
+    open: int
+    part_paid: int
+    credits: int
+    unapplied: int
+    disputed: int
+    promised: int
+    in_flight: int
+
+    @property
+    def net(self) -> int:
+        """What remains to collect, at least 0. Only this number may start delay support."""
+        taken = self.part_paid + self.credits + self.unapplied + self.disputed + self.promised + self.in_flight
+        return max(0, self.open - taken)
+
+
+def dispute_open(dispute: Dispute) -> bool:
+    """Say whether a dispute keeps its amount out of collection: open, or lost for good."""
+    return dispute.opened_at > 0 and (dispute.lost or dispute.opened_at > dispute.closed_at)
+
+
+def promise_holds(promise: Promise, now_ms: int) -> bool:
+    """Say whether a promise still holds what it covers."""
+    return promise.made_at > promise.withdrawn_at and now_ms < promise.promised_ms + PROMISE_GRACE_MS
+
+
+def flight_ends(payment: Payment) -> int:
+    """Return until when a pending payment counts as under way, 0 when none is."""
+    if payment.pending and payment.pending_at > payment.failed_at and not payment.whole and not payment.parts:
+        return payment.expected_ms + IN_FLIGHT_GRACE_MS
+    return 0
+
+
+def unapplied(ledger: Ledger) -> dict[str, int]:
+    """Return the cash per currency that no invoice has taken."""
+    cash: dict[str, int] = {row.currency: row.received - row.refunded - row.charged_back - row.applied for row in ledger.totals}
+    for payment in ledger.payments:
+        cash[payment.currency] = cash.get(payment.currency, 0) + net(payment)
+    for invoice in ledger.invoices:
+        if invoice.paid and invoice.issued_at:
+            cash[invoice.currency] = cash.get(invoice.currency, 0) - applied(invoice)[1]
+    return cash
+
+
+def on_account(ledger: Ledger) -> dict[str, int]:
+    """Return the credit per currency that no invoice has taken; credit of a voided invoice lapses with it."""
+    credit: dict[str, int] = {row.currency: row.on_account for row in ledger.totals if row.on_account}
+    for note in ledger.credits:
+        if not note.invoice_id and not note.voided and note.currency:
+            credit[note.currency] = credit.get(note.currency, 0) + note.minor
+    for invoice in ledger.invoices:
+        if invoice.credited > invoice.minor and is_live(invoice):
+            credit[invoice.currency] = credit.get(invoice.currency, 0) + invoice.credited - invoice.minor
+    return credit
+
+
+def _last_receipt(payment: Payment) -> int:
+    last = payment.whole_at if payment.whole else 0
+    for part in payment.parts:
+        last = max(last, part.at)
+    return last
+
+
+def _completed(facts: list[tuple[int, int]], asked: int) -> int:
+    facts.sort()
+    total = completed = 0
+    for at, minor in facts:
+        total += minor
+        completed = at
+        if total >= asked:
+            break
+    return completed

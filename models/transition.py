@@ -1,0 +1,183 @@
+"""The program as one function: what is known, and one event, give what is known next and what is to be done.
+
+No I/O, no clock, no dice: live, replay, simulation and back-test run this same function.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.events.control import ClockTicked
+from models.events.payments import PaymentReceived
+from models.events.signals import ClientErased, DeliveryReported
+from models.events.union import AnyClientEvent, AnyEvent
+from models.learners.scorer import Scorer
+from models.policy.delay_support import delay_timers, fire_delay, fire_promise
+from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
+from models.policy.policy import Policy
+from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
+from models.policy.resegment import resegment, segment_timers
+from models.policy.turn import Turn
+from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
+from models.state.closing import tidy
+from models.state.evolve import evolve
+from models.state.memory import remember, remembers, undecidable
+from models.triggers import Journey, Output
+from models.workdays import DAY_MS
+
+# No client has that many things due at one moment; the rest is found due again at the next wake-up.
+FIRED_AT_ONCE: Final = 64
+RUN_KEPT_MS: Final = 120 * DAY_MS
+
+
+class Disposition(StrEnum):
+    """What was done with an event: `duplicate` and `late` ones change nothing."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The next state, the outputs in order, and when the client must be woken at the latest (epoch ms, None: never)."""
+
+    state: ClientState
+    outputs: tuple[Output, ...]
+    next_due_ms: int | None
+    disposition: Disposition
+
+
+def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, scorer: Scorer) -> Transition:
+    """Fold one event into one client's state and decide.
+
+    Timers due up to the client's new logical time fire first, in due order, each decided at its due time, so a tick and an
+    event wake a client alike. A timer found later than its step is valid is a suppressed decision, never a send. `state` None
+    is a client not known yet; a ClockTicked needs one that is (else ValueError).
+    """
+    if isinstance(event, ClockTicked):
+        if state is None:
+            message = "a tick wakes clients that have timers; there is no state to wake"
+            raise ValueError(message)
+        turn = Turn(state, policy, scorer)
+        _fire_due(turn, max(state.now_ms, event.occurred_ms))
+        return _result(turn, Disposition.APPLIED)
+    known = state or ClientState(event.client_id, now_ms=event.received_ms)
+    memory = known.memory
+    if remembers(memory.ring, event.event_id):
+        return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
+    now = max(known.now_ms, event.received_ms)
+    if undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
+        return Transition(known, (), _next_due(known), Disposition.LATE)
+    turn = Turn(known, policy, scorer)
+    _fire_due(turn, now)
+    turn.state = _remembered(turn.state, event, now)
+    if not known.erased_ms:
+        _apply(turn, event)
+    return _result(turn, Disposition.APPLIED)
+
+
+def _apply(turn: Turn, event: AnyClientEvent) -> None:
+    before = turn.state
+    match event:
+        case ClientErased():
+            erased(turn, event)
+            return
+        case DeliveryReported():
+            reported(turn, event)
+        case _:
+            turn.state = evolve(before, event)
+    first = isinstance(event, PaymentReceived) and not before.care.onboarded
+    new_day = before.memory.tidied_ms // DAY_MS != before.now_ms // DAY_MS
+    turn.state = tidy(turn.state)
+    if turn.state.care.pending:
+        retract_what_no_longer_holds(turn)
+    if (
+        new_day
+        or turn.state.ledger.invoices is not before.ledger.invoices
+        or turn.state.ledger.disputes is not before.ledger.disputes
+    ):
+        resegment(turn)
+    if new_day:
+        _prune_runs(turn)
+    if first and isinstance(event, PaymentReceived):
+        enter_onboarding(turn, event)
+    _fire_due(turn, turn.state.now_ms, plan_first=True)
+
+
+def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:
+    memory = state.memory
+    ring, evicted, surplus = remember(
+        memory.ring, event.event_id, received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms
+    )
+    forgotten = replace(memory.forgotten, ids=memory.forgotten.ids + surplus) if surplus else memory.forgotten
+    memory = replace(memory, ring=ring, evicted_ms=evicted, forgotten=forgotten)
+    return replace(state, now_ms=now, events=state.events + 1, memory=memory)
+
+
+def _fire_due(turn: Turn, until_ms: int, *, plan_first: bool = False) -> None:
+    """Fire what is due up to `until_ms`, each at its own time, then set the client's clock to it."""
+    if plan_first:
+        _plan(turn)
+    for _ in range(FIRED_AT_ONCE):
+        timers = turn.state.care.timers
+        if not timers or timers[0].due_ms > until_ms:
+            break
+        timer = timers[0]
+        turn.state = replace(turn.state, now_ms=max(turn.state.now_ms, timer.due_ms))
+        _fire(turn, timer, until_ms)
+        _plan(turn)
+    if turn.state.now_ms < until_ms:
+        turn.state = replace(turn.state, now_ms=until_ms)
+
+
+def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
+    match timer.kind:
+        case TimerKind.PROMISE:
+            fire_promise(turn, timer)
+        case TimerKind.SEGMENT:
+            resegment(turn)
+        case TimerKind.DELAY:
+            fire_delay(turn, timer, woken_ms=woken_ms)
+        case _:
+            fire_relationship(turn, timer, woken_ms=woken_ms)
+
+
+def _plan(turn: Turn) -> None:
+    """Recompute the timers from the rest of the state."""
+    state, policy = turn.state, turn.policy
+    timers = segment_timers(state, policy)
+    if state.ledger.invoices or state.ledger.promises:
+        timers += delay_timers(state, policy)
+    if state.care.runs or state.person.contracts:
+        timers += relationship_timers(state, policy)
+    timers.sort()
+    wanted = tuple(timers)
+    if wanted != state.care.timers:
+        turn.state = replace(state, care=replace(state.care, timers=wanted))
+
+
+def _prune_runs(turn: Turn) -> None:
+    """Forget runs whose anchor is gone: their invoice has collapsed, their period is long over."""
+    state = turn.state
+    invoices = {row.invoice_id for row in state.ledger.invoices}
+    edge = state.now_ms - RUN_KEPT_MS
+    kept = tuple(
+        run
+        for run in state.care.runs
+        if (
+            run.anchor in invoices if JOURNEYS[run.journey] is Journey.DELAY_SUPPORT else max(run.started_ms, run.ready_ms) > edge
+        )
+    )
+    if len(kept) != len(state.care.runs):
+        turn.state = replace(state, care=replace(state.care, runs=kept))
+
+
+def _next_due(state: ClientState) -> int | None:
+    return state.care.timers[0].due_ms if state.care.timers else None
+
+
+def _result(turn: Turn, disposition: Disposition) -> Transition:
+    return Transition(turn.state, tuple(turn.outputs), _next_due(turn.state), disposition)

@@ -1,0 +1,155 @@
+"""Days, zones and office hours: when money falls due and when a person may be contacted. Holidays are an argument.
+
+Written rules, each with a test:
+
+* a wall-clock time that a clock change leaves out (a *gap*) becomes the first moment after the gap;
+* a wall-clock time that happens twice (a *fold*) means the first of the two;
+* a zone that nobody knows falls back to the firm's, never to a guess;
+* a due date on a day without business rolls to the next business day.
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+MS: Final = 1000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+WORKWEEK: Final = frozenset({0, 1, 2, 3, 4})
+NO_HOLIDAYS: Final[frozenset[date]] = frozenset()
+# Longer than any run of holidays; a calendar without a single open day is a mistake of its author.
+_HORIZON_DAYS = 400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ClosedCalendarError(ValueError):
+    """No day is open within 400 days: the window has no weekday or the holidays cover all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of local time in which contact is welcome: from `opens` up to, not including, `closes`, on `weekdays` (Monday 0)."""
+
+    opens: time = time(8)
+    closes: time = time(18)
+    weekdays: frozenset[int] = WORKWEEK
+
+    def __post_init__(self) -> None:
+        """Refuse a window that is never open."""
+        if self.opens >= self.closes:
+            message = f"a window opens before it closes, got {self.opens} to {self.closes}"
+            raise ValueError(message)
+
+
+@lru_cache(maxsize=1024)
+def zone_named(name: str, fallback: str) -> ZoneInfo:
+    """Return the IANA zone `name`, or `fallback` where `name` is empty or unknown."""
+    try:
+        return ZoneInfo(name or fallback)
+    except (KeyError, ValueError, OSError):  # unknown, malformed, or a folder of the zone database
+        return ZoneInfo(fallback)
+
+
+def moment(ms: int) -> datetime:
+    """Return epoch milliseconds as an aware UTC datetime, exactly."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def local_day(ms: int, zone: ZoneInfo) -> date:
+    """Return the calendar day on which `ms` falls in `zone`."""
+    return moment(ms).astimezone(zone).date()
+
+
+def wall_ms(day: date, at: time, zone: ZoneInfo) -> int:
+    """Return the epoch ms of wall-clock `at` on `day` in `zone`, by the rules for gaps and folds above."""
+    wall = datetime.combine(day, at, tzinfo=zone)
+    guess = wall.astimezone(UTC)
+    if guess.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return _ms(guess)
+    # In a gap fold=1 gives a moment before the change and fold=0 one after it; the change itself lies between the two.
+    before, after = _ms(wall.replace(fold=1).astimezone(UTC)), _ms(guess)
+    offset = moment(after).astimezone(zone).utcoffset()
+    while after - before > 1:
+        middle = (before + after) // 2
+        if moment(middle).astimezone(zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+@lru_cache(maxsize=65_536)
+def next_allowed(now_ms: int, window: Window, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> int:
+    """Return the first moment at or after `now_ms` inside `window` in `zone` on a day that is no holiday (epoch ms).
+
+    A moment already inside is returned as it is. `holidays` must be hashable (a frozenset of days in the client's country).
+    Raises ClosedCalendarError when no day within 400 is open.
+    """
+    local = moment(now_ms).astimezone(zone)
+    day = local.date()
+    if _open_day(day, window.weekdays, holidays):
+        clock = local.time()
+        if window.opens <= clock < window.closes:
+            return now_ms
+        if clock < window.opens:
+            return max(now_ms, wall_ms(day, window.opens, zone))
+    for _ in range(_HORIZON_DAYS):
+        day += timedelta(days=1)
+        if _open_day(day, window.weekdays, holidays):
+            return max(now_ms, wall_ms(day, window.opens, zone))
+    message = f"no day within {_HORIZON_DAYS} days is open: check the weekdays of the window and the holidays"
+    raise ClosedCalendarError(message)
+
+
+def inside(ms: int, window: Window, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> bool:
+    """Say whether `ms` lies inside `window` in `zone` on a day that is no holiday."""
+    return next_allowed(ms, window, zone, holidays) == ms
+
+
+def roll_forward(day: date, holidays: AbstractSet[date] = NO_HOLIDAYS, weekdays: AbstractSet[int] = WORKWEEK) -> date:
+    """Return `day`, or the next business day where there is no business on it."""
+    for _ in range(_HORIZON_DAYS):
+        if _open_day(day, weekdays, holidays):
+            return day
+        day += timedelta(days=1)
+    message = f"no business day within {_HORIZON_DAYS} days: check weekdays and holidays"
+    raise ClosedCalendarError(message)
+
+
+def due_date(issued: date, *, net_days: int, end_of_month: bool = False, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
+    """Return when an invoice issued on a day falls due: `net_days` later, then end of that month if so agreed, then rolled."""
+    due = issued + timedelta(days=net_days)
+    if end_of_month:
+        due = (due.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    return roll_forward(due, holidays)
+
+
+@lru_cache(maxsize=65_536)
+def rolled_ms(due_ms: int, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> int:
+    """Return `due_ms` moved by whole days to the next business day in `zone`; unchanged on a business day."""
+    day = local_day(due_ms, zone)
+    return due_ms + (roll_forward(day, holidays) - day).days * DAY_MS
+
+
+def add_workdays(day: date, count: int, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
+    """Return the `count`-th business day after `day` (`count` 0: `day` rolled forward)."""
+    day = roll_forward(day, holidays)
+    for _ in range(count):
+        day = roll_forward(day + timedelta(days=1), holidays)
+    return day
+
+
+def whole_days(ms: int) -> int:
+    """Return how many whole days a span of milliseconds holds, towards zero: an hour late is not a day late."""
+    return ms // DAY_MS if ms >= 0 else -(-ms // DAY_MS)
+
+
+def _ms(value: datetime) -> int:
+    return (value - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _open_day(day: date, weekdays: AbstractSet[int], holidays: AbstractSet[date]) -> bool:
+    return day.weekday() in weekdays and day not in holidays
