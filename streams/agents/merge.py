@@ -7,7 +7,7 @@ from models.events.union import AnyClientEvent
 from streams.engine.fence import Missing, Moved, Slot
 from streams.engine.lane import Bounds, Grasp
 from streams.engine.letters import dead_letter_entry
-from streams.engine.producer import Outgoing, Producer
+from streams.engine.producer import Outgoing, Producer, outgoing
 from streams.engine.writes import Writes
 from streams.runtime import metrics
 from streams.runtime.errors import DeadLetterError
@@ -15,6 +15,7 @@ from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.sources.payload import PartlyUnreadableError
 from streams.wire.codec import encode_event
+from streams.wire.dead_letters import Reason
 from streams.wire.headers import Origin, Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
@@ -67,32 +68,34 @@ class IntakeStage:
         try:
             return self._events(record, self._reader(record))
         except PartlyUnreadableError as error:
-            return [*self._events(record, error.events), *self._letter(record, error, idx=len(error.events))]
+            readable = self._events(record, error.events)
+            return [*readable, self._dead_letter(record, error, idx=len(readable))]
         except DeadLetterError as error:
-            return self._letter(record, error, idx=0)
+            return [self._dead_letter(record, error, idx=0)]
+
+    def _dead_letter(self, record: Record, error: DeadLetterError, *, idx: int) -> Outgoing:
+        self._dead.append(str(error.reason))
+        return outgoing(dead_letter_entry(record, topic=self._slot.topic, stage=STAGE, error=error, idx=idx))
 
     def _events(self, record: Record, events: Sequence[AnyClientEvent]) -> list[Outgoing]:
-        return [self._event(record, idx, event) for idx, event in enumerate(events)]
-
-    def _letter(self, record: Record, error: DeadLetterError, *, idx: int) -> list[Outgoing]:
-        self._dead.append(error.reason)
-        entry = dead_letter_entry(record, topic=self._slot.topic, stage=STAGE, error=error, idx=idx)
-        return [Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)]
-
-    def _event(self, record: Record, idx: int, event: AnyClientEvent) -> Outgoing:
-        value = encode_event(event)
-        if len(value) + _OVERHEAD > CLIENT_EVENTS.max_bytes:
-            raise DeadLetterError("oversize", f"the event has {len(value)} bytes, {CLIENT_EVENTS.name} takes less")  # noqa: EM101
-        origin = Origin(
-            src_topic=self._slot.topic, src_partition=record.partition, src_offset=record.offset, idx=idx, kind=event.kind
-        )
-        return Outgoing(
-            topic=CLIENT_EVENTS.name,
-            partition=partition_of(event.client_id, self._settings.partitions),
-            key=event.client_id.encode(),
-            value=value,
-            headers=origin.to_headers(),
-        )
+        made = []
+        for idx, event in enumerate(events):
+            value = encode_event(event)
+            if len(value) + _OVERHEAD > CLIENT_EVENTS.max_bytes:
+                raise DeadLetterError(Reason.TOO_LARGE, f"the event has {len(value)} bytes, {CLIENT_EVENTS.name} takes less")
+            origin = Origin(
+                src_topic=self._slot.topic, src_partition=record.partition, src_offset=record.offset, idx=idx, kind=event.kind
+            )
+            made.append(
+                Outgoing(
+                    topic=CLIENT_EVENTS.name,
+                    partition=partition_of(event.client_id, self._settings.partitions),
+                    key=event.client_id.encode(),
+                    value=value,
+                    headers=origin.to_headers(),
+                )
+            )
+        return made
 
     def committed(self) -> None:
         """Count the dead letters."""

@@ -12,6 +12,7 @@ from streams.engine.letters import dead_letter_entry
 from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
+from streams.wire.dead_letters import Reason
 from streams.wire.headers import Origin, Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
@@ -27,7 +28,7 @@ DUE_PER_TICK: Final = 500
 """Most clients whose timers one tick fires; while more are due the owner of the partition writes another tick."""
 
 STAGE: Final = "clients"
-_KEY: Final = "key"
+_KEY: Final = Reason.BAD_KEY
 
 
 class Thought(Protocol[S_co]):
@@ -217,10 +218,10 @@ class _Outlet:
             case Decision():
                 topic = DECISIONS
         if topic is None:
-            self.put_dead(DeadLetterError("channel", f"no topic for the {output.kind}'s channel"), value)
+            self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)
             return
         if len(value) + _OVERHEAD > topic.max_bytes:
-            self.put_dead(DeadLetterError("oversize", f"a {output.kind} of {len(value)} bytes for {topic.name}"), value)
+            self.put_dead(DeadLetterError(Reason.TOO_LARGE, f"a {output.kind} of {len(value)} bytes for {topic.name}"), value)
             return
         origin = Origin(
             src_topic=CLIENT_EVENTS.name,

@@ -1,4 +1,4 @@
-"""Dead letters of the engine's own stages, with the position headers that every output carries."""
+"""Dead letters of the engine's stages: what every dead letter carries, and the position that every output carries."""
 
 from typing import Final
 
@@ -9,7 +9,8 @@ from streams.wire.headers import IDX, KIND, Position
 from streams.wire.records import Record
 from streams.wire.topics import DEAD_LETTERS
 
-DEAD_LETTER_KIND: Final = "dead_letter"
+DEAD_LETTER: Final = "dead_letter"
+"""Value of the header `kind`."""
 
 
 def dead_letter_entry(
@@ -17,12 +18,11 @@ def dead_letter_entry(
 ) -> OutboxEntry:
     """Return the entry that keeps `record` of `topic` (bare name), or `value` in its place, with the reason it is dead."""
     letter = DeadLetter.of(record, error, stage=stage, src_topic=topic)
-    kept = letter.value if value is None else value
     return OutboxEntry(
         position=Position(record.offset, idx),
         topic=DEAD_LETTERS.name,
         partition=0,
         key=letter.key,
-        value=kept or b"",
-        headers=((IDX, b"%d" % idx), (KIND, DEAD_LETTER_KIND.encode()), *letter.to_headers()),
+        value=(letter.value if value is None else value) or b"",
+        headers=((IDX, b"%d" % idx), (KIND, DEAD_LETTER.encode()), *letter.to_headers()),
     )

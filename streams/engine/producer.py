@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
@@ -30,6 +31,11 @@ class Outgoing:
     key: bytes | None
     value: bytes
     headers: Sequence[tuple[str, bytes]]
+
+
+def outgoing(entry: OutboxEntry) -> Outgoing:
+    """Return the record that publishes `entry`."""
+    return Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)
 
 
 class Producer(Protocol):

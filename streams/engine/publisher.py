@@ -8,7 +8,7 @@ from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
 from streams.engine.lane import Grasp
 from streams.engine.patience import patiently
-from streams.engine.producer import Outgoing, Producer
+from streams.engine.producer import Producer, outgoing
 from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
 from streams.runtime.clock import monotonic
@@ -62,7 +62,7 @@ class Publisher:
             self._report(0)
             return False
         started = monotonic()
-        await self._producer.send_all([_outgoing(entry) for entry in self._news(entries)])
+        await self._producer.send_all([outgoing(entry) for entry in self._news(entries)])
         self._failpoint(failpoints.BEFORE_TRIM)
         left = await self._fence.trim(self._slot, entries[-1].position)
         self._meter.observe(metrics.STAGE_DURATION, monotonic() - started, topic=self._slot.topic, stage="publish")
@@ -87,7 +87,3 @@ class Publisher:
         age = 0.0 if self._waiting_since is None else monotonic() - self._waiting_since
         self._meter.set(metrics.OUTBOX_DEPTH, depth, partition=partition)
         self._meter.set(metrics.OUTBOX_OLDEST_AGE, age, partition=partition)
-
-
-def _outgoing(entry: OutboxEntry) -> Outgoing:
-    return Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 from models.events.union import EVENT_ADAPTER, AnyEvent
 from models.triggers import Output
 from streams.runtime.errors import DeadLetterError
-
-_SHOWN_ERRORS = 3  # of a record with many faults; the bytes themselves are kept beside
+from streams.wire.dead_letters import Reason
+from streams.wire.events import explain
 
 
 def encode_event(event: AnyEvent) -> bytes:
@@ -15,18 +15,14 @@ def encode_event(event: AnyEvent) -> bytes:
 
 
 def decode_event(value: bytes | None) -> AnyEvent:
-    """Return the event in `value`; raises DeadLetterError with the reason `empty`, `json` or `contract`."""
+    """Return the event in `value`; raises DeadLetterError when it is none."""
     if not value:
-        reason = "empty"
-        detail = "the record has no value"
-        raise DeadLetterError(reason, detail)
+        raise DeadLetterError(Reason.EMPTY, "the record has no value")
     try:
         return EVENT_ADAPTER.validate_json(value)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        reason = "json" if faults[0]["type"] == "json_invalid" else "contract"
-        detail = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:_SHOWN_ERRORS])
-        raise DeadLetterError(reason, detail) from error
+        reason = Reason.BAD_JSON if error.errors()[0]["type"] == "json_invalid" else Reason.BAD_SCHEMA
+        raise DeadLetterError(reason, explain(error)) from error
 
 
 def encode_output(output: Output) -> bytes:

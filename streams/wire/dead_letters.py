@@ -38,6 +38,8 @@ class Reason(StrEnum):
     NOT_FROM_OUTSIDE = "not_from_outside"
     NO_CLIENT = "no_client"
     NO_AMOUNT = "no_amount"
+    BAD_KEY = "bad_key"
+    NO_TOPIC = "no_topic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

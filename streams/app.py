@@ -1,0 +1,217 @@
+"""Composition root of the worker: settings in, a Faust worker with our lanes out."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final
+
+import faust
+import structlog
+import uvloop
+from mode.supervisors import CrashingSupervisor
+from redis.asyncio import Redis
+
+from streams.agents.clients import ClientsStage
+from streams.agents.intake import read_direct, read_webhook
+from streams.agents.merge import IntakeStage, Reader
+from streams.engine.failpoints import make_failpoint
+from streams.engine.fence import Slot
+from streams.engine.fold import Program
+from streams.engine.lane import LaneTools, Stage
+from streams.engine.lanes import Lanes
+from streams.engine.producer import KafkaProducer
+from streams.engine.redis_fence import RedisFence
+from streams.engine.transport import SCHEME, register_transport
+from streams.runtime import metrics
+from streams.runtime.clock import fresh_id, make_clock
+from streams.runtime.errors import FatalError, UsageError
+from streams.runtime.health import HealthServer
+from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.state.redis_store import connect_redis
+from streams.wire.topics import CLIENT_EVENTS, INTAKE_TOPICS, WEBHOOKS
+
+log = structlog.get_logger(__name__)
+
+TESTED_VERSIONS: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+"""The engine reaches into these libraries below their documented surface; others must be tested before they are trusted."""
+
+_DAY_SECONDS: Final = 86_400.0
+
+
+def check_versions(settings: Settings, installed: Callable[[str], str] = version) -> None:
+    """Raise UsageError when a library is not the version the engine was tested with, unless the settings allow it."""
+    for name, tested in TESTED_VERSIONS.items():
+        found = installed(name)
+        if found != tested and not settings.allow_untested_versions:
+            message = (
+                f"{name} {found} is installed, the engine was tested with {tested}: install that one, or run the tests in"
+                " tests/integration and set RAPPORT_ALLOW_UNTESTED_VERSIONS=1"
+            )
+            raise UsageError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything a worker is made of."""
+
+    settings: Settings
+    meter: Meter
+    watchdog: ExitWatchdog
+    lanes: Lanes
+    producer: KafkaProducer
+    redis: Redis
+
+    async def drain(self) -> None:
+        """Finish what is in hand, within the drain time, and disconnect."""
+        await self.lanes.revoke()
+        await self.producer.close()
+        await self.redis.aclose()
+
+
+def build_engine(settings: Settings, program: Program[Any]) -> Engine:
+    """Wire the engine around `program`; connects to nothing yet."""
+    meter = Meter()
+    redis = connect_redis(settings)
+    fence = RedisFence(redis, settings)
+    producer = KafkaProducer(settings, meter)
+    watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
+    tools = LaneTools(
+        settings=settings,
+        clock=make_clock(settings.clock_file),
+        meter=meter,
+        fence=fence,
+        owner=fresh_id(),
+        failpoint=make_failpoint(settings.failpoint),
+    )
+
+    def clients(slot: Slot) -> Stage:
+        return ClientsStage(slot, program=program, fence=fence, settings=settings, meter=meter)
+
+    def intake(slot: Slot, *, reader: Reader) -> Stage:
+        return IntakeStage(slot, reader=reader, producer=producer, settings=settings, meter=meter)
+
+    stages: dict[str, Callable[[Slot], Stage]] = {
+        name: partial(intake, reader=reader) for name, reader in intake_readers().items()
+    }
+    stages[CLIENT_EVENTS.name] = clients
+    lanes = Lanes(tools=tools, producer=producer, stages=stages, watchdog=watchdog)
+    return Engine(settings, meter, watchdog, lanes, producer, redis)
+
+
+def intake_readers() -> Mapping[str, Reader]:
+    """Return what reads each public topic, by its bare name."""
+    return {topic.name: read_webhook if topic is WEBHOOKS else partial(read_direct, topic.name) for topic in INTAKE_TOPICS}
+
+
+class WorkerApp(faust.App):  # type: ignore[misc] # Faust is not typed for us
+    """The Faust app; its consumer finds the lanes here."""
+
+    lanes: Lanes
+    meter: Meter
+    rapport_settings: Settings
+
+    def _create_directories(self) -> None:
+        """Make none: tables are not used, and a worker leaves no file behind."""
+
+
+def build_app(engine: Engine) -> WorkerApp:
+    """Return a Faust app whose agents hold the subscriptions and whose consumer feeds the lanes."""
+    register_transport()
+    settings = engine.settings
+    app = WorkerApp(
+        settings.group,
+        broker=f"{SCHEME}://" + f";{SCHEME}://".join(settings.kafka_bootstrap.split(",")),
+        store="memory://",
+        processing_guarantee="at_least_once",
+        web_enabled=False,
+        autodiscover=False,
+        broker_commit_interval=1.0,
+        broker_session_timeout=30.0,
+        broker_heartbeat_interval=3.0,
+        broker_rebalance_timeout=60.0,
+        broker_max_poll_interval=_DAY_SECONDS,  # a spare worker without partitions fetches nothing, yet must stay a member
+        broker_max_poll_records=max(settings.batch_records, 500),
+        consumer_auto_offset_reset="earliest",  # until the lane seeks; the broker's idea of the position is never used
+        stream_wait_empty=False,
+        stream_publish_on_commit=False,
+        stream_buffer_maxsize=512,
+        stream_recovery_delay=0.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,  # the client library's own round robin: lanes of different topics need not share a worker
+        agent_supervisor=CrashingSupervisor,
+    )
+    app.lanes, app.meter, app.rapport_settings = engine.lanes, engine.meter, settings
+    for name in engine.lanes.topics:
+        topic = app.topic(
+            settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        app.agent(topic, name=f"lanes.{name}")(hold_subscription)
+    _attach(app, engine)
+    return app
+
+
+async def hold_subscription(stream: Any) -> None:  # noqa: ANN401 - Faust's stream
+    """Keep Faust subscribed. No record ever comes this way; one that does has left the lanes, and that must not go unseen."""
+    async for _ in stream:
+        message = "a record came through Faust's own path instead of its lane"
+        raise FatalError(message)
+
+
+def _attach(app: WorkerApp, engine: Engine) -> None:
+    health = HealthServer(engine.meter, ailments=lambda: [f"{slot}: {why}" for slot, why in engine.lanes.halted().items()])
+
+    async def watch() -> None:
+        if engine.settings.metrics_port:
+            await health.start(engine.settings.metrics_host, engine.settings.metrics_port)
+        try:
+            await engine.lanes.watch(app.consumer.behind)
+        except Exception as error:  # noqa: BLE001 - nothing may escape: a worker without its watch must not live on
+            engine.watchdog.fail(f"watch: {error!r}")
+
+    async def drain(*_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - Faust's signal
+        await app.consumer.commit()
+        await engine.drain()
+        await health.stop()
+
+    app.task(watch)
+    app.on_before_shutdown.connect(drain, weak=False)
+
+
+class _Worker(faust.Worker):  # type: ignore[misc] # Faust is not typed for us
+    """Faust's worker, which cannot stop for ever."""
+
+    def __init__(self, app: WorkerApp, *, watchdog: ExitWatchdog, **options: Any) -> None:  # noqa: ANN401 - Faust's options
+        super().__init__(app, **options)
+        self._watchdog = watchdog
+        self.spinner = None
+
+    def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401 - a signal
+        self._watchdog.arm("did not stop in time")
+        super()._schedule_shutdown(signal)
+
+
+def run_worker(settings: Settings, program: Program[Any]) -> int:
+    """Run a worker until SIGTERM or SIGINT; returns the exit code, 0 after a clean stop and 70 when it stopped itself."""
+    check_versions(settings)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    engine = build_engine(settings, program)
+    engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
+    engine.watchdog.start()
+    worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)
+    with contextlib.suppress(SystemExit):
+        worker.execute_from_commandline()
+    engine.watchdog.stop()
+    crashed = worker.crash_reason is not None
+    return EXIT_FAILED if crashed or engine.watchdog.failed else 0
+
+
+def _versions() -> dict[str, str]:
+    return {"faust": version("faust-streaming"), "aiokafka": version("aiokafka")}
