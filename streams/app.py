@@ -22,6 +22,7 @@ from streams.engine.fence import Slot
 from streams.engine.fold import Program
 from streams.engine.lane import LaneTools, Stage
 from streams.engine.lanes import Lanes
+from streams.engine.log_view import LogView
 from streams.engine.producer import KafkaProducer
 from streams.engine.redis_fence import RedisFence
 from streams.engine.transport import SCHEME, register_transport
@@ -64,12 +65,14 @@ class Engine:
     watchdog: ExitWatchdog
     lanes: Lanes
     producer: KafkaProducer
+    log_view: LogView
     redis: Redis
 
     async def drain(self) -> None:
         """Finish what is in hand, within the drain time, and disconnect."""
         await self.lanes.revoke()
         await self.producer.close()
+        await self.log_view.close()
         await self.redis.aclose()
 
 
@@ -100,7 +103,7 @@ def build_engine(settings: Settings, program: Program[Any]) -> Engine:
     }
     stages[CLIENT_EVENTS.name] = clients
     lanes = Lanes(tools=tools, producer=producer, stages=stages, watchdog=watchdog)
-    return Engine(settings, meter, watchdog, lanes, producer, redis)
+    return Engine(settings, meter, watchdog, lanes, producer, LogView(settings), redis)
 
 
 def intake_readers() -> Mapping[str, Reader]:
@@ -112,6 +115,7 @@ class WorkerApp(faust.App):  # type: ignore[misc] # Faust is not typed for us
     """The Faust app; its consumer finds the lanes here."""
 
     lanes: Lanes
+    log_view: LogView
     meter: Meter
     rapport_settings: Settings
 
@@ -146,11 +150,9 @@ def build_app(engine: Engine) -> WorkerApp:
         table_standby_replicas=0,  # the client library's own round robin: lanes of different topics need not share a worker
         agent_supervisor=CrashingSupervisor,
     )
-    app.lanes, app.meter, app.rapport_settings = engine.lanes, engine.meter, settings
+    app.lanes, app.log_view, app.meter, app.rapport_settings = engine.lanes, engine.log_view, engine.meter, settings
     for name in engine.lanes.topics:
-        topic = app.topic(
-            settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-        )
+        topic = app.topic(settings.topic(name), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=f"lanes.{name}")(hold_subscription)
     _attach(app, engine)
     return app

@@ -251,7 +251,10 @@ class Lane:
         committed = await patiently(lambda: self._flow.committed(self.slot), op="committed", meter=self._tools.meter)
         start = self._stage.birth(bounds, committed)
         marks = await patiently(lambda: self._stage.published(self.slot), op="tail", meter=self._tools.meter)
-        log.warning("no fence: first use, or Redis lost it", slot=self.slot, start=start, published=dict(marks))
+        if marks:
+            log.warning("Redis lost this partition, folding it again", slot=self.slot, start=start, published=dict(marks))
+        else:
+            log.info("first use of this partition", slot=self.slot, start=start)
         return Birth(next_offset=start, ver=fresh_id(), high_water=marks)
 
     async def _bounds(self) -> Bounds:

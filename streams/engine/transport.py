@@ -19,6 +19,7 @@ from faust.types import TP
 from streams.engine.fence import Slot
 from streams.engine.lane import Bounds
 from streams.engine.lanes import Lanes
+from streams.engine.log_view import LogView
 from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
@@ -43,7 +44,7 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
         super().__init__(*args, **kwargs)
         self._lanes: Lanes = self.app.lanes
         self._settings: Settings = self.app.rapport_settings
-        self._flow = ConsumerFlow(self, self._settings)
+        self._flow = ConsumerFlow(self, self.app.log_view)
         self._resumed = asyncio.Event()
         self._advised: dict[TP, int] = {}
 
@@ -138,10 +139,10 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
 class ConsumerFlow:
     """What lanes may ask of the consumer; everything that touches the client library runs in its own thread."""
 
-    def __init__(self, consumer: LanesConsumer, settings: Settings) -> None:
-        """Ask `consumer`."""
+    def __init__(self, consumer: LanesConsumer, view: LogView) -> None:
+        """Ask `consumer`, and `view` about the log."""
         self._consumer = consumer
-        self._settings = settings
+        self._view = view
 
     def pause(self, slot: Slot) -> None:
         """Stop fetching the partition."""
@@ -157,10 +158,7 @@ class ConsumerFlow:
 
     async def bounds(self, slot: Slot) -> Bounds:
         """Return what the broker has of the partition."""
-        tp = self._consumer.tp_of(slot)
-        start = await _retryable(self._consumer.earliest_offsets(tp))
-        end = await _retryable(self._consumer.highwaters(tp))
-        return Bounds(start[tp], end[tp])
+        return await self._view.bounds(slot)
 
     async def committed(self, slot: Slot) -> int | None:
         """Return the offset that the group committed."""

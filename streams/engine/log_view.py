@@ -1,0 +1,83 @@
+"""Where partitions begin and end, asked on a connection of its own."""
+
+import asyncio
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.engine.fence import Slot
+from streams.engine.lane import Bounds
+from streams.runtime.errors import RetryError
+from streams.runtime.settings import Settings
+
+_GATHER_SECONDS: Final = 0.005  # lanes begin together: what they ask within this time goes out as one request
+
+
+class LogView:
+    """Answers how far partitions reach.
+
+    The worker's own consumer is no place to ask: a broker answers the requests of one connection in turn, and a fetch that
+    waits for records keeps every question behind it waiting for as long.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Ask the brokers of `settings`; connects on first use."""
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._asking: dict[Slot, asyncio.Future[Bounds]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    async def bounds(self, slot: Slot) -> Bounds:
+        """Return what the broker has of `slot`; raises RetryError while it does not answer."""
+        asked = self._asking.get(slot)
+        if asked is None:
+            asked = self._asking[slot] = asyncio.get_running_loop().create_future()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._answer(), name="log view")
+        return await asyncio.shield(asked)
+
+    async def _answer(self) -> None:
+        while self._asking:
+            await asyncio.sleep(_GATHER_SECONDS)
+            asking, self._asking = self._asking, {}
+            try:
+                found = await self.read(list(asking))
+            except RetryError as error:
+                for asked in asking.values():
+                    asked.set_exception(error)
+                    asked.exception()  # seen: whoever asked may be gone
+            else:
+                for slot, asked in asking.items():
+                    asked.set_result(found[slot])
+
+    async def read(self, slots: list[Slot]) -> dict[Slot, Bounds]:
+        """Return the bounds of all `slots`; raises RetryError while the broker does not answer."""
+        at = {slot: TopicPartition(self._settings.topic(slot.topic), slot.partition) for slot in slots}
+        try:
+            async with self._lock:
+                consumer = await self._connected()
+            starts = await consumer.beginning_offsets(list(at.values()))
+            ends = await consumer.end_offsets(list(at.values()))
+        except (KafkaError, OSError) as error:
+            message = f"Kafka at {self._settings.kafka_bootstrap} does not answer ({error!r}); check it with `rapport doctor`"
+            raise RetryError(message) from error
+        return {slot: Bounds(starts[tp], ends[tp]) for slot, tp in at.items()}
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await consumer.stop()
