@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -12,7 +12,6 @@ import faust
 import structlog
 import uvloop
 from mode.supervisors import CrashingSupervisor
-from redis.asyncio import Redis
 
 from streams.agents.clients import ClientsStage
 from streams.agents.intake import read_direct, read_webhook
@@ -66,14 +65,14 @@ class Engine:
     lanes: Lanes
     producer: KafkaProducer
     log_view: LogView
-    redis: Redis
+    disconnect_redis: Callable[[], Awaitable[None]]
 
     async def drain(self) -> None:
         """Finish what is in hand, within the drain time, and disconnect."""
         await self.lanes.revoke()
         await self.producer.close()
         await self.log_view.close()
-        await self.redis.aclose()
+        await self.disconnect_redis()
 
 
 def build_engine(settings: Settings, program: Program[Any]) -> Engine:
@@ -103,7 +102,7 @@ def build_engine(settings: Settings, program: Program[Any]) -> Engine:
     }
     stages[CLIENT_EVENTS.name] = clients
     lanes = Lanes(tools=tools, producer=producer, stages=stages, watchdog=watchdog)
-    return Engine(settings, meter, watchdog, lanes, producer, LogView(settings), redis)
+    return Engine(settings, meter, watchdog, lanes, producer, LogView(settings), redis.aclose)
 
 
 def intake_readers() -> Mapping[str, Reader]:

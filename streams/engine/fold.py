@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from models.events.control import ClockTicked
@@ -148,7 +149,11 @@ class ClientsFold(Generic[S]):
             tick = _open_tick(record)
         except DeadLetterError as error:
             return EventBatch([_Unreadable(record, error)], (), record.offset + 1)
-        return TickBatch(record, tick, max(tick.received_ms, watermark_ms), record.offset + 1)
+        until_ms = max(tick.occurred_ms, watermark_ms)
+        if until_ms > tick.occurred_ms:
+            moment = datetime.fromtimestamp(until_ms / 1000, UTC)
+            tick = tick.model_copy(update={"occurred_at": moment, "received_at": moment})
+        return TickBatch(record, tick, until_ms, record.offset + 1)
 
     def _letter(self, record: Record) -> _Letter:
         try:
