@@ -8,6 +8,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from models.money import Money
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        message = "a moment at the very edge of the calendar has no UTC equivalent"
+        raise ValueError(message) from error
+
+
 def _positive(value: Money) -> Money:
     if value.minor <= 0:
         message = f"amount must be above zero, got {value}; refunds and credits have event kinds of their own"
@@ -15,7 +23,7 @@ def _positive(value: Money) -> Money:
     return value
 
 
-Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment with a zone; kept in UTC. A date without a zone is refused, never guessed."""
 
 Identifier: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]

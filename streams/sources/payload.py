@@ -45,7 +45,7 @@ def parse_object(body: bytes | None) -> Payload:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if "ecursion" in str(error):
+        if error.msg.startswith("depth limit"):
             raise DeadLetterError(Reason.TOO_DEEP, "the JSON is nested deeper than any contract") from error
         message = f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise DeadLetterError(Reason.BAD_JSON, message) from error
