@@ -104,13 +104,13 @@ class Notice:
     about: Payload
     before: Payload
 
-    def common(self, *, part: str | None = None, event_id: str | None = None) -> Common:
+    def common(self, *, part: str | None = None, event_id: str | None = None, occurred_at: datetime | None = None) -> Common:
         """Return the envelope of one of the events that this webhook event tells of; `part` tells them apart."""
         return {
             "event_id": event_id or (self.event_id if part is None else f"{self.event_id}:{part}"),
             "source": self.source,
             "client_id": client_of(self.about),
-            "occurred_at": self.created,
+            "occurred_at": occurred_at or self.created,
             "received_at": self.received_at,
         }
 

@@ -26,16 +26,26 @@ def tell_invoice(notice: Notice) -> list[AnyClientEvent]:
 
 def _changed(notice: Notice) -> list[AnyClientEvent]:
     match notice.type:
-        case "invoice.voided":
-            return [InvoiceVoided(**notice.common(), invoice_id=object_id(notice.about))]
-        case "invoice.marked_uncollectible":
-            return [InvoiceWrittenOff(**notice.common(), invoice_id=object_id(notice.about))]
         case "invoice.paid" | "invoice.payment_succeeded":
             return _settled(notice)
         case "invoice.payment_failed":
             return _invoice_failed(notice)
-        case "invoice.updated":
-            return _amended(notice)
+        case _:
+            return _ended(notice) or (_amended(notice) if notice.type == "invoice.updated" else [])
+
+
+def _ended(notice: Notice) -> list[AnyClientEvent]:
+    """Return that the invoice was voided or given up, with every event that finds it so, as of the moment when it was."""
+    transitions = read.inner(notice.about, "status_transitions")
+    match read.text(notice.about, "status"):
+        case "void":
+            ended_at = read.seconds(transitions, "voided_at")
+            return [InvoiceVoided(**notice.common(part="voided", occurred_at=ended_at), invoice_id=object_id(notice.about))]
+        case "uncollectible":
+            ended_at = read.seconds(transitions, "marked_uncollectible_at")
+            return [
+                InvoiceWrittenOff(**notice.common(part="written_off", occurred_at=ended_at), invoice_id=object_id(notice.about))
+            ]
         case _:
             return []
 
@@ -53,7 +63,8 @@ def _issued(notice: Notice) -> list[AnyClientEvent]:
     contract = read.inner(read.inner(invoice, "parent"), "subscription_details")
     return [
         InvoiceIssued(
-            **notice.common(part="issued"),
+            # Of the moment of issue, however late it is told: a restatement must not undo a void or an amendment since.
+            **notice.common(part="issued", occurred_at=issued_at),
             effective_at=effective_at,
             invoice_id=object_id(invoice),
             amount=amount,

@@ -76,7 +76,7 @@ def test_a_finalized_invoice_says_what_is_owed_until_when_and_under_which_contra
     assert (issued.client_id, issued.invoice_id, issued.amount, issued.lines) == ("cus_1", "in_1", EUR_120, 3)
     assert (issued.due_at, issued.effective_at) == (at(CREATED + 1_000_000), at(CREATED - 50))
     assert (issued.contract_id, issued.service_line) == ("sub_1", "tax")
-    assert (issued.source, issued.occurred_at, issued.received_at) == ("stripe", at(CREATED), RECEIVED)
+    assert (issued.source, issued.occurred_at, issued.received_at) == ("stripe", at(CREATED - 50), RECEIVED)
 
 
 def test_the_new_shape_says_the_same() -> None:
@@ -280,6 +280,14 @@ def test_a_dispute_that_names_nobody_is_kept_and_says_how_to_name_one() -> None:
 def test_a_void_and_a_write_off_end_what_is_owed() -> None:
     assert isinstance(told("invoice.voided", old_invoice(status="void"))[-1], InvoiceVoided)
     assert isinstance(told("invoice.marked_uncollectible", old_invoice(status="uncollectible"))[-1], InvoiceWrittenOff)
+
+
+def test_telling_an_old_invoice_again_does_not_bring_it_back() -> None:
+    transitions = {"finalized_at": CREATED - 50, "voided_at": CREATED - 20}
+    for kind in ("invoice.updated", "invoice.voided"):
+        issued, voided = told(kind, old_invoice(status="void", status_transitions=transitions), before={"number": "1"})
+        assert isinstance(voided, InvoiceVoided)
+        assert issued.occurred_at < voided.occurred_at == at(CREATED - 20)
 
 
 def test_only_a_changed_amount_or_due_date_amends_an_invoice() -> None:
