@@ -1,0 +1,103 @@
+"""`rapport simulate`: tell a history as the program sees it, without servers. Exposes the function `simulate`."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from handlers.commands.book.plan import Asked
+from handlers.commands.history import BadLine, Delivery, Format, format_of, read_history
+from handlers.commands.simulation import Happening, Simulation
+from handlers.commands.tour import Story, Totals
+from models.events.union import AnyClientEvent
+from streams.agents.intake import read_webhook
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import load_settings
+
+SAMPLE: Final = "sample_history.jsonl"
+
+
+def simulate(
+    file: Path | None = None,
+    /,
+    *,
+    client: Annotated[str | None, Parameter(help="Tell the story of this client only.")] = None,
+    until: Annotated[datetime | None, Parameter(help="Let time pass up to this day, also after the last event.")] = None,
+    form: Annotated[Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")] = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object per happening, for programs.")] = False,
+    asked: Asked | None = None,
+) -> int:
+    """Tell a history as the program sees it: event, what changed, score, decision with reasons - also what was not sent, and why.
+
+    No server is needed: the same fold, timers, gate and policy run in memory, and time is the time of the history. Without a
+    FILE a short history of three clients is told. FILE is what rapport replay takes: lines of our contracts, recorded webhooks,
+    Stripe events, or a receivables CSV.
+
+    Example: rapport simulate --client marlow-finch
+
+    Exit codes: 0 told, 2 the file cannot be read or knows no such client.
+    """
+    simulation, totals = Simulation(), Totals()
+    story = Story(client=client, as_json=as_json)
+    events = _events(file, form=form, asked=asked or Asked())
+    for happening in _happenings(simulation, events, until=until):
+        if client in (None, happening.client_id):
+            totals.add(happening)
+        for line in story.tell(happening):
+            print(line)
+    if not simulation.states:
+        message = "the history is empty" if file is None else f"no line of {file} could be read as an event"
+        raise UsageError(message)
+    if client is not None and client not in simulation.states:
+        known = ", ".join(sorted(simulation.states)[:5])
+        message = f"the history knows no client {client!r}; it knows {len(simulation.states)}, for example {known}"
+        raise UsageError(message)
+    if not as_json:
+        print("\n".join(totals.lines()))
+        if story.cut:
+            print(f"\nThe story was cut after {story.told} happenings; tell one client's: rapport simulate ... --client ID")
+    return 0
+
+
+def _events(file: Path | None, *, form: Format | None, asked: Asked) -> Iterator[AnyClientEvent]:
+    home = load_settings().firm_currency
+    if file is None:
+        with as_file(files("handlers.commands").joinpath(SAMPLE)) as sample:
+            yield from _read(read_history(sample, form="jsonl", asked=asked, home_currency=home))
+    else:
+        yield from _read(read_history(file, form=format_of(file, form), asked=asked, home_currency=home))
+
+
+def _read(history: Iterable[Delivery | BadLine]) -> Iterator[AnyClientEvent]:
+    bad = 0
+    for offset, found in enumerate(history):
+        if isinstance(found, BadLine):
+            bad += 1
+            if bad <= 3:  # noqa: PLR2004 (examples for the screen)
+                print(f"line {found.line}: {found.reason}", file=sys.stderr)
+            continue
+        yield from read_webhook(found.record(offset))
+    if bad:
+        print(f"{bad:,} lines could not be read", file=sys.stderr)
+
+
+def _happenings(simulation: Simulation, events: Iterable[AnyClientEvent], *, until: datetime | None) -> Iterator[Happening]:
+    end_ms = None if until is None else _end_of_day_ms(until)
+    for event in events:
+        if end_ms is not None and event.received_ms > end_ms:
+            break
+        yield from simulation.feed(event)
+    if end_ms is not None:
+        yield from simulation.run_until(end_ms)
+
+
+def _end_of_day_ms(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment.hour == moment.minute == moment.second == 0:
+        moment = moment.replace(hour=23, minute=59, second=59)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,172 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from handlers.cli import EXIT_USAGE, run
+from handlers.commands.history import BadLine, Delivery, read_lines
+from handlers.commands.simulation import Simulation
+from handlers.demo.firm import firm_year
+from models.events.union import AnyClientEvent
+from models.triggers import Decision, DecisionOutcome, Retraction, Trigger
+from streams.agents.intake import read_webhook
+
+INVOICE = {
+    "kind": "invoice.issued",
+    "event_id": "e1",
+    "source": "erp",
+    "client_id": "Łódź-7",
+    "occurred_at": "2025-03-03T09:00:00Z",
+    "invoice_id": "I-1",
+    "amount": {"minor": 50_000, "currency": "EUR"},
+    "due_at": "2025-03-17T17:00:00Z",
+}
+
+
+def _events(*lines: Mapping[str, object]) -> list[AnyClientEvent]:
+    found = read_lines(json.dumps(line).encode() for line in lines)
+    return [event for place, each in enumerate(found) if isinstance(each, Delivery) for event in read_webhook(each.record(place))]
+
+
+def _write(path: Path, *lines: object) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_the_shipped_history_tells_events_changes_scores_and_decisions_for_and_against(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["simulate"]) == 0
+    said = capsys.readouterr().out
+    for word in ("Marlow & Finch", "Kessler Print", "Tiny Press", "SEND", "NOT SENT", "HELD", "TAKEN BACK", "SEGMENT", "score"):
+        assert word in said
+    assert "on hold by dana: owner is in hospital, we agreed to wait" in said
+
+
+def test_the_shipped_history_is_about_thirty_events_of_three_clients() -> None:
+    path = Path(str(read_lines.__globals__["__file__"])).with_name("sample_history.jsonl")
+    deliveries = [found for found in read_lines(path.read_bytes().splitlines()) if isinstance(found, Delivery)]
+    assert 25 <= len(deliveries) <= 40
+    assert len({delivery.client_id for delivery in deliveries}) == 3
+
+
+def test_one_client_s_story_is_about_that_client_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "--client", "kessler-print"]) == 0
+    said = capsys.readouterr().out
+    assert "Kessler Print" in said
+    assert "Tiny Press" not in said
+
+
+def test_an_unknown_client_is_an_error_that_names_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "--client", "nobody"]) == EXIT_USAGE
+    assert "knows no client 'nobody'; it knows 3, for example kessler-print" in capsys.readouterr().err
+
+
+def test_json_has_one_object_a_line_with_the_decisions_and_their_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "--json"]) == 0
+    happenings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    decisions = [decision for happening in happenings for decision in happening["decisions"]]
+    assert {decision["outcome"] for decision in decisions} >= {"triggered", "suppressed", "held", "retracted", "segment_changed"}
+    assert all(decision["reasons"] for decision in decisions)
+
+
+def test_time_passes_after_the_last_event_up_to_the_day_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path / "one.jsonl", INVOICE)
+    assert run(["simulate", str(path)]) == 0
+    assert "past due" not in capsys.readouterr().out
+    assert run(["simulate", str(path), "--until", "2025-03-21"]) == 0
+    assert "invoice I-1: 500.00 EUR open" in capsys.readouterr().out
+    assert run(["simulate", str(path), "--until", "2025-03-01"]) == EXIT_USAGE
+
+
+def test_recorded_webhooks_stripe_events_and_contracts_may_stand_in_one_file(tmp_path: Path) -> None:
+    webhook = firm_year(days=10).webhooks[0]
+    recorded = {"source": "stripe", "received_at": webhook.at.isoformat(), "body": json.loads(webhook.body)}
+    path = _write(tmp_path / "mixed.jsonl", INVOICE, recorded, json.loads(webhook.body))
+    found = list(read_lines(path.read_bytes().splitlines()))
+    assert [type(each) for each in found] == [Delivery] * 3
+    assert [each.source for each in found if isinstance(each, Delivery)] == ["generic", "stripe", "stripe"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "unexpected|JSON|expected"),
+        (b"[1]", "expected an object"),
+        (b'{"kind": "nope", "occurred_at": "2025-01-01T00:00:00Z"}', "nope"),
+        (b'{"source": "stripe", "received_at": "2025-01-01T00:00:00", "body": {}}', "no zone"),
+        (b'{"hello": 1}', "expected one of our events"),
+        ('{"source": "ghost", "received_at": "2025-01-01T00:00:00Z", "body": "ü"}'.encode(), "ghost"),
+    ],
+)
+def test_a_line_that_is_no_delivery_is_named_with_its_number_and_the_reason(line: bytes, reason: str) -> None:
+    (found,) = read_lines([b"# a comment", line][1:])
+    assert isinstance(found, BadLine)
+    assert found.line == 1
+    assert any(part.lower() in found.reason.lower() for part in reason.split("|"))
+
+
+def test_a_payment_in_quiet_hours_takes_back_what_was_not_sent_yet() -> None:
+    simulation = Simulation()
+    saturday = {**INVOICE, "kind": "payment.received", "payment_id": "p1", "event_id": "e2"}
+    saturday |= {"occurred_at": "2025-03-15T20:00:00Z", "amount": {"minor": 50_000, "currency": "EUR"}}
+    del saturday["due_at"]
+    refund = {**saturday, "kind": "payment.refunded", "event_id": "e3", "refund_id": "r1", "occurred_at": "2025-03-16T08:00:00Z"}
+    outputs = [
+        output
+        for event in _events(INVOICE, saturday, refund)
+        for happening in simulation.feed(event)
+        for output in happening.outputs
+    ]
+    (trigger,) = [output for output in outputs if isinstance(output, Trigger)]
+    (retraction,) = [output for output in outputs if isinstance(output, Retraction)]
+    assert retraction.trigger_id == trigger.trigger_id
+    later = [happening.event.kind for happening in simulation.run_until(round(trigger.expires_at.timestamp() * 1000))]
+    assert "delivery.reported" not in later
+
+
+def test_a_delivered_trigger_reports_its_outcome_once_at_the_hour_it_was_allowed() -> None:
+    simulation = Simulation()
+    happenings = [happening for event in _events(INVOICE) for happening in simulation.feed(event)]
+    happenings += simulation.run_until(1_743_000_000_000)
+    triggers = [output for happening in happenings for output in happening.outputs if isinstance(output, Trigger)]
+    reports = [happening for happening in happenings if happening.event.kind == "delivery.reported"]
+    assert len(reports) == len(triggers) == 1
+    assert reports[0].at_ms == round(triggers[0].not_before.timestamp() * 1000)
+
+
+def test_a_history_told_twice_gives_the_same_outputs_byte_for_byte() -> None:
+    def told() -> list[str]:
+        simulation = Simulation()
+        events = [event for webhook in firm_year(days=60).webhooks for event in _stripe(webhook.body, webhook.at.isoformat())]
+        return [
+            output.model_dump_json() for event in events for happening in simulation.feed(event) for output in happening.outputs
+        ]
+
+    first = told()
+    assert first == told()
+    assert first
+
+
+def _stripe(body: bytes, at: str) -> list[AnyClientEvent]:
+    (delivery,) = read_lines([json.dumps({"source": "stripe", "received_at": at, "body": body.decode()}).encode()])
+    assert isinstance(delivery, Delivery)
+    return read_webhook(delivery.record(0))
+
+
+def test_the_firm_s_year_leads_to_every_segment_and_journey_and_to_silences_with_reasons() -> None:
+    simulation = Simulation()
+    decisions = [
+        output
+        for webhook in firm_year().webhooks
+        for event in _stripe(webhook.body, webhook.at.isoformat())
+        for happening in simulation.feed(event)
+        for output in happening.outputs
+        if isinstance(output, Decision)
+    ]
+    assert {state.care.segment.value for state in simulation.states.values()} == {"new", "reliable", "slow", "problem"}
+    triggered = {decision.journey for decision in decisions if decision.outcome is DecisionOutcome.TRIGGERED}
+    assert len(triggered) == 3
+    assert any(decision.outcome is DecisionOutcome.SUPPRESSED for decision in decisions)
+    assert all(decision.reasons for decision in decisions)
