@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -14,8 +14,8 @@ import uvloop
 from mode.supervisors import CrashingSupervisor
 
 from streams.agents.clients import ClientsStage
-from streams.agents.intake import read_direct, read_webhook
-from streams.agents.merge import IntakeStage, Reader
+from streams.agents.merge import IntakeStage
+from streams.agents.readers import INTAKE_READERS, Reader
 from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Slot
 from streams.engine.fold import Program
@@ -33,7 +33,7 @@ from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.redis_store import connect_redis
-from streams.wire.topics import CLIENT_EVENTS, INTAKE_TOPICS, WEBHOOKS
+from streams.wire.topics import CLIENT_EVENTS
 
 log = structlog.get_logger(__name__)
 
@@ -97,17 +97,10 @@ def build_engine(settings: Settings, program: Program[Any]) -> Engine:
     def intake(slot: Slot, *, reader: Reader) -> Stage:
         return IntakeStage(slot, reader=reader, producer=producer, settings=settings, meter=meter)
 
-    stages: dict[str, Callable[[Slot], Stage]] = {
-        name: partial(intake, reader=reader) for name, reader in intake_readers().items()
-    }
+    stages: dict[str, Callable[[Slot], Stage]] = {name: partial(intake, reader=reader) for name, reader in INTAKE_READERS.items()}
     stages[CLIENT_EVENTS.name] = clients
     lanes = Lanes(tools=tools, producer=producer, stages=stages, watchdog=watchdog)
     return Engine(settings, meter, watchdog, lanes, producer, LogView(settings), redis.aclose)
-
-
-def intake_readers() -> Mapping[str, Reader]:
-    """Return what reads each public topic, by its bare name."""
-    return {topic.name: read_webhook if topic is WEBHOOKS else partial(read_direct, topic.name) for topic in INTAKE_TOPICS}
 
 
 class WorkerApp(faust.App):  # type: ignore[misc] # Faust is not typed for us

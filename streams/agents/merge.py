@@ -1,9 +1,10 @@
 """The intake stage: records of a public topic become events on the one log, keyed by client."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from models.events.union import AnyClientEvent
+from streams.agents.readers import Reader
 from streams.engine.fence import Missing, Moved, Slot
 from streams.engine.lane import Bounds, Grasp
 from streams.engine.letters import dead_letter_entry
@@ -23,9 +24,6 @@ from streams.wire.topics import CLIENT_EVENTS
 
 STAGE: Final = "intake"
 _OVERHEAD: Final = 4_096  # key, headers and the batch around a record
-
-Reader: TypeAlias = Callable[[Record], Sequence[AnyClientEvent]]
-"""Turns a record into events; raises DeadLetterError for what cannot be read. Pure."""
 
 
 class IntakeStage:

@@ -137,12 +137,15 @@ class ClientsFold(Generic[S]):
 
     def read(self, records: Sequence[Record], *, watermark_ms: int) -> EventBatch | TickBatch:
         """Decode a batch that `cut` has cut; `watermark_ms` is the latest tick folded before, which ticks never fall behind."""
-        last = records[-1].offset + 1
         if records[0].key == TICK_KEY:
             return self._tick(records[0], watermark_ms)
+        return self.read_events(records)
+
+    def read_events(self, records: Sequence[Record]) -> EventBatch:
+        """Decode a batch that holds no tick."""
         letters = [self._letter(record) for record in records]
         clients = dict.fromkeys(letter.event.client_id for letter in letters if isinstance(letter, _Readable))
-        return EventBatch(letters, tuple(clients), last)
+        return EventBatch(letters, tuple(clients), records[-1].offset + 1)
 
     def _tick(self, record: Record, watermark_ms: int) -> EventBatch | TickBatch:
         try:

@@ -4,19 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
-from models.events.control import ClockTicked
-from models.ids import derive
 from streams.engine.fence import Slot
 from streams.engine.fold import TICK_KEY
 from streams.engine.inbox import Offer
 from streams.engine.lane import Flow, Grasp, Lane, LaneTools, Stage
 from streams.engine.producer import Outgoing, Producer
 from streams.engine.publisher import Publisher
+from streams.engine.ticks import make_tick
 from streams.runtime import metrics
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import RetryError
@@ -164,7 +162,9 @@ class Lanes:
 
     async def _tick(self, slot: Slot, running: _Running, now_ms: int) -> None:
         try:
-            (running.tick_at,) = await self._producer.send_all([make_tick(slot, now_ms)])
+            value = encode_event(make_tick(slot, now_ms))
+            tick = Outgoing(topic=slot.topic, partition=slot.partition, key=TICK_KEY, value=value, headers=())
+            (running.tick_at,) = await self._producer.send_all([tick])
             self._tools.meter.count(metrics.TICKS, partition=str(slot.partition))
         except RetryError as error:
             log.warning("no tick this time", slot=slot, error=str(error))
@@ -178,12 +178,3 @@ class Lanes:
         owned = self._owned()
         for topic in self._stages:
             self._tools.meter.set(metrics.PARTITIONS_ASSIGNED, owned.get(topic, 0), topic=topic)
-
-
-def make_tick(slot: Slot, now_ms: int) -> Outgoing:
-    """Return the record that tells `slot` of the client log that it is `now_ms`."""
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    tick = ClockTicked(
-        event_id=derive("tick", slot.topic, slot.partition, now_ms), source="rapport", occurred_at=moment, received_at=moment
-    )
-    return Outgoing(topic=slot.topic, partition=slot.partition, key=TICK_KEY, value=encode_event(tick), headers=())

@@ -1,0 +1,114 @@
+"""The plainest fold of a whole log there is: one loop, no batches, no fence. What the engine stores must equal this."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from models.events.control import ClockTicked
+from models.events.union import AnyEvent
+from models.triggers import Decision, Output
+from streams.engine.fold import DUE_PER_TICK, TICK_KEY, Program
+from streams.runtime.errors import DeadLetterError
+from streams.wire.codec import decode_event, encode_output
+from streams.wire.headers import Position
+from streams.wire.partitioning import partition_of
+from streams.wire.records import Record
+from streams.wire.topics import DEAD_LETTERS, DECISIONS, TRIGGERS
+
+S = TypeVar("S")
+
+
+class Told(NamedTuple):
+    """One output, where it must be published and what it must say."""
+
+    position: Position
+    topic: str
+    key: bytes | None
+    value: bytes
+
+
+@dataclass(slots=True)
+class Folded(Generic[S]):
+    """What one partition of the log comes to."""
+
+    states: dict[str, bytes] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    outputs: list[Told] = field(default_factory=list)
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+
+def fold_partition(program: Program[S], records: Iterable[Record], *, partitions: int) -> Folded[S]:
+    """Fold all `records` of one partition, in order from offset 0."""
+    run = _Run(program, partitions)
+    for record in records:
+        run.feed(record)
+    return run.folded()
+
+
+def published(outputs: Sequence[Told], topic: str) -> list[tuple[Position, bytes | None, bytes]]:
+    """Return what must be found on one output topic, in order."""
+    return [(told.position, told.key, told.value) for told in outputs if told.topic == topic]
+
+
+_NO_TICK_YET: Final = 0
+
+
+class _Run(Generic[S]):
+    def __init__(self, program: Program[S], partitions: int) -> None:
+        self._program = program
+        self._partitions = partitions
+        self._states: dict[str, S] = {}
+        self._timers: dict[str, int] = {}
+        self._outputs: list[Told] = []
+        self._outcomes: dict[str, int] = {}
+        self._latest_tick = _NO_TICK_YET
+
+    def folded(self) -> Folded[S]:
+        encoded = {client: self._program.encode(state) for client, state in self._states.items()}
+        return Folded(encoded, self._timers, self._outputs, self._outcomes)
+
+    def feed(self, record: Record) -> None:
+        said: list[Told] = []
+        try:
+            outcome = self._understand(record, said)
+        except DeadLetterError:
+            outcome = "poison"
+            said.append(Told(Position(record.offset, len(said)), DEAD_LETTERS.name, record.key, record.value or b""))
+        self._outputs += said
+        self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+
+    def _understand(self, record: Record, said: list[Told]) -> str:
+        event = decode_event(record.value)
+        if isinstance(event, ClockTicked) != (record.key == TICK_KEY):
+            raise DeadLetterError("key", "ticks, and only ticks, have an empty key")  # noqa: EM101
+        if isinstance(event, ClockTicked):
+            self._tick(event, record.offset, said)
+            return "tick"
+        if record.key != event.client_id.encode() or partition_of(event.client_id, self._partitions) != record.partition:
+            raise DeadLetterError("key", "the record is not where its client lives")  # noqa: EM101
+        return self._think(event.client_id, event, record.offset, said)
+
+    def _tick(self, tick: ClockTicked, offset: int, said: list[Told]) -> None:
+        self._latest_tick = max(self._latest_tick, tick.occurred_ms)
+        moment = datetime.fromtimestamp(self._latest_tick / 1000, UTC)
+        clamped = tick.model_copy(update={"occurred_at": moment, "received_at": moment})
+        due = sorted((when, client.encode()) for client, when in self._timers.items() if when <= self._latest_tick)
+        for _, name in due[:DUE_PER_TICK]:
+            self._think(name.decode(), clamped, offset, said)
+
+    def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
+        before = self._states.get(client)
+        thought = self._program.think(before, event)
+        if thought.state is not before:
+            self._states[client] = thought.state
+            self._timers.pop(client, None)
+            if thought.next_due_ms is not None:
+                self._timers[client] = thought.next_due_ms
+        for output in thought.outputs:
+            said.append(Told(Position(offset, len(said)), _topic(output), output.client_id.encode(), encode_output(output)))
+        return thought.disposition
+
+
+def _topic(output: Output) -> str:
+    return DECISIONS.name if isinstance(output, Decision) else TRIGGERS[output.channel].name
