@@ -1,4 +1,4 @@
-"""Ask a health endpoint: `python -m handlers.stack.probe URL` exits with 0 if it answers 200, else 1. For containers without curl."""
+"""Ask a health endpoint, in containers without curl: `python -m handlers.stack.probe URL` exits with 0 on a 200, else with 1."""
 
 import sys
 import urllib.error

@@ -21,6 +21,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.wire.codec import encode_event
 from streams.wire.records import Record
+from streams.wire.topics import CLIENT_EVENTS
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ _CANCEL_SECONDS: Final = 1.0
 @dataclass(slots=True)
 class _Running:
     lane: Lane
+    publisher: Publisher
     work: asyncio.Task[None]
     publish: asyncio.Task[None] | None
     tick_at: int | None = None  # offset of the tick that was written last
@@ -74,7 +76,7 @@ class Lanes:
         publish = asyncio.create_task(publisher.run(), name=f"publisher {slot.topic}-{slot.partition}")
         for task in (work, publish):
             task.add_done_callback(self._ended)
-        return _Running(lane, work, publish)
+        return _Running(lane, publisher, work, publish)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -116,6 +118,8 @@ class Lanes:
             _, stuck = await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
             if stuck:
                 log.warning("tasks ignore their cancellation", tasks=[task.get_name() for task in stuck])
+        for running in ending:
+            self._forget(running.lane.slot)
         self._report()
 
     async def watch(self, behind: Callable[[Slot, int], bool]) -> None:
@@ -140,6 +144,7 @@ class Lanes:
         elif now - lane.moved_at > self._tools.settings.stall_seconds:
             self._tools.meter.count(metrics.WATCHDOG_EXITS, reason="stall")
             self._watchdog.fail(f"{slot.topic}-{slot.partition} does not move at offset {next_offset}")
+        running.publisher.report()
         if lane.grasp is not None:
             self._consider_tick(slot, running, lane.grasp)
 
@@ -170,6 +175,16 @@ class Lanes:
             log.warning("no tick this time", slot=slot, error=str(error))
         finally:
             running.ticking = False
+
+    def _forget(self, slot: Slot) -> None:
+        labels = {"topic": slot.topic, "partition": str(slot.partition)}
+        for metric in (
+            *(metrics.FENCE_NEXT, metrics.LAST_PROGRESS, metrics.CONSUMER_LAG),
+            *(metrics.OUTBOX_DEPTH, metrics.OUTBOX_OLDEST_AGE),
+        ):
+            self._tools.meter.forget(metric, **labels)
+        if CLIENT_EVENTS.name == slot.topic:
+            self._tools.meter.forget(metrics.TIMERS_DUE_BACKLOG, partition=labels["partition"])
 
     def _owned(self) -> dict[str, int]:
         return dict(Counter(slot.topic for slot in self._running))

@@ -37,6 +37,7 @@ class Publisher:
         self._grasp: Grasp | None = None
         self._wanted = asyncio.Event()
         self._waiting_since: float | None = None
+        self._depth = 0
 
     def wake(self, grasp: Grasp) -> None:
         """Say that the partition stands at `grasp` now; its outbox is looked at when it holds anything."""
@@ -44,7 +45,8 @@ class Publisher:
         if grasp.outbox_depth > 0:
             self._waiting_since = self._waiting_since or monotonic()
             self._wanted.set()
-        self._report(grasp.outbox_depth)
+        self._depth = grasp.outbox_depth
+        self.report()
 
     async def run(self) -> None:
         """Publish whenever woken, until cancelled."""
@@ -59,7 +61,8 @@ class Publisher:
         entries = await self._fence.read_outbox(self._slot, limit=_MOST_AT_ONCE)
         if not entries:
             self._waiting_since = None
-            self._report(0)
+            self._depth = 0
+            self.report()
             return False
         started = monotonic()
         await self._producer.send_all([outgoing(entry) for entry in self._news(entries)])
@@ -67,7 +70,8 @@ class Publisher:
         left = await self._fence.trim(self._slot, entries[-1].position)
         self._meter.observe(metrics.STAGE_DURATION, monotonic() - started, topic=self._slot.topic, stage="publish")
         self._waiting_since = monotonic() if left else None
-        self._report(left)
+        self._depth = left
+        self.report()
         return left > 0
 
     def _news(self, entries: Sequence[OutboxEntry]) -> list[OutboxEntry]:
@@ -82,8 +86,9 @@ class Publisher:
                 self._meter.count(metrics.OUTPUTS_SUPPRESSED, topic=entry.topic)
         return news
 
-    def _report(self, depth: int) -> None:
-        partition = str(self._slot.partition)
+    def report(self) -> None:
+        """Show how much waits and for how long; also while nothing moves, when it matters most."""
+        labels = {"topic": self._slot.topic, "partition": str(self._slot.partition)}
         age = 0.0 if self._waiting_since is None else monotonic() - self._waiting_since
-        self._meter.set(metrics.OUTBOX_DEPTH, depth, partition=partition)
-        self._meter.set(metrics.OUTBOX_OLDEST_AGE, age, partition=partition)
+        self._meter.set(metrics.OUTBOX_DEPTH, self._depth, **labels)
+        self._meter.set(metrics.OUTBOX_OLDEST_AGE, age, **labels)

@@ -133,7 +133,12 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
         if tp not in self._thread._ensure_consumer().assignment():  # noqa: SLF001 - likewise
             return False
         end = self.highwater(tp)
-        return end is not None and end > next_offset
+        if end is None:
+            return False
+        if next_offset >= 0:
+            labels = {"topic": slot.topic, "partition": str(slot.partition)}
+            self.app.meter.set(metrics.CONSUMER_LAG, max(0, end - next_offset), **labels)
+        return bool(end > next_offset)
 
 
 class ConsumerFlow:

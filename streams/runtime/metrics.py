@@ -1,5 +1,6 @@
 """Every metric in one typed table: what operators read is declared here once, and nowhere else."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -64,12 +65,15 @@ LAST_PROGRESS: Final = _gauge("last_progress_timestamp_seconds", "When the parti
 WATCHDOG_EXITS: Final = _counter("watchdog_exits_total", "Times the process decided to exit.", "reason")
 FENCE_COMMITS: Final = _counter("fence_commits_total", "Commits by answer.", "topic", "result")
 FENCE_NEXT: Final = _gauge("fence_next_offset", "Next offset to be folded.", "topic", "partition")
+CONSUMER_LAG: Final = _gauge(
+    "consumer_lag_records", "Records of the partition that are not folded yet, by its owner's last fetch.", "topic", "partition"
+)
 REDIS_ROLLBACKS: Final = _counter("redis_rollbacks_total", "Times Redis was found behind or forked.", "topic")
 REDIS_ROLLBACK_OFFSETS: Final = _counter("redis_rollback_offsets_total", "Offsets to fold again because of that.", "topic")
 REDIS_CALL_DURATION: Final = _histogram("redis_call_duration_seconds", "Time of one call.", "op")
 REDIS_ERRORS: Final = _counter("redis_errors_total", "Calls that have to be repeated.", "op")
-OUTBOX_DEPTH: Final = _gauge("outbox_depth", "Outputs stored and not published yet.", "partition")
-OUTBOX_OLDEST_AGE: Final = _gauge("outbox_oldest_age_seconds", "How long the oldest of them waits.", "partition")
+OUTBOX_DEPTH: Final = _gauge("outbox_depth", "Outputs stored and not published yet.", "topic", "partition")
+OUTBOX_OLDEST_AGE: Final = _gauge("outbox_oldest_age_seconds", "How long the oldest of them waits.", "topic", "partition")
 OUTPUTS_PUBLISHED: Final = _counter("outputs_published_total", "Outputs acknowledged by Kafka.", "topic")
 OUTPUTS_SUPPRESSED: Final = _counter("outputs_suppressed_total", "Outputs not published again after a rebuild.", "topic")
 PRODUCER_RESTARTS: Final = _counter("producer_restarts_total", "Producers closed and made anew after an error.")
@@ -134,6 +138,12 @@ class Meter:
         histogram = self._at(metric, labels)
         assert isinstance(histogram, Histogram)  # noqa: S101 - likewise
         histogram.observe(value)
+
+    def forget(self, metric: Metric, /, **labels: str) -> None:
+        """Show one series no longer: what this process does not own any more, it must not report."""
+        if metric in self._made:
+            with suppress(KeyError):
+                self._made[metric].remove(*(labels[name] for name in metric.labels))
 
     def read(self, metric: Metric, /, **labels: str) -> float:
         """Return the value of a counter or gauge, 0 when it never counted: for health checks and tests."""
