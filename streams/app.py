@@ -127,8 +127,8 @@ def build_app(engine: Engine) -> WorkerApp:
         web_enabled=False,
         autodiscover=False,
         broker_commit_interval=1.0,
-        broker_session_timeout=30.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.session_seconds / 10,
         broker_rebalance_timeout=60.0,
         broker_max_poll_interval=_DAY_SECONDS,  # a spare worker without partitions fetches nothing, yet must stay a member
         broker_max_poll_records=max(settings.batch_records, 500),
