@@ -9,9 +9,10 @@ from models.policy.policy import Policy
 from models.policy.silence import Silence
 from models.policy.turn import find_run
 from models.state.balances import items
-from models.state.client import JOURNEYS, ClientState, Invoice, Run
+from models.state.client import JOURNEYS, ClientState, Run
 from models.state.history import next_retry_ms, usual_amount
 from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open
+from models.state.rows import Invoice
 from models.triggers import Journey
 from models.workdays import DAY_MS, local_day, rolled_ms
 

@@ -1,6 +1,5 @@
 """The collectable balance: which money may be asked for, and why the rest may not."""
 
-from models.state.client import Dispute, Invoice, Ledger, Promise
 from models.state.reckoning import (
     Exposure,
     Item,
@@ -13,6 +12,7 @@ from models.state.reckoning import (
     promise_holds,
     unapplied,
 )
+from models.state.rows import Dispute, Invoice, Ledger, Promise
 
 
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:

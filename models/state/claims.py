@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, DisputeOutcome, PromiseMade, PromiseWithdrawn
 from models.events.envelope import epoch_ms
-from models.state.client import ClientState, Dispute, Invoice, Promise
+from models.state.client import ClientState
 from models.state.memory import is_closed
 from models.state.payments import count
+from models.state.rows import Dispute, Invoice, Promise
 
 DISPUTES_KEPT: Final = 8
 
@@ -36,17 +37,16 @@ def dispute_opened(state: ClientState, event: DisputeOpened) -> ClientState:
     base = known or Dispute(event.dispute_id)
     after = replace(
         base,
-        invoice_id=event.invoice_id or base.invoice_id,
-        currency=event.amount.currency if event.amount else base.currency,
-        minor=event.amount.minor if event.amount else base.minor,
+        invoice_id=event.invoice_id or "",
+        currency=event.amount.currency if event.amount else "",
+        minor=event.amount.minor if event.amount else 0,
         opened_at=event.occurred_ms,
         lost=base.lost and base.closed_at >= event.occurred_ms,
         touched_ms=state.now_ms,
     )
     state = _put_dispute(state, known, after)
-    if base.opened_at:
-        return state
-    seen = tuple(sorted((*state.rhythm.disputes, event.occurred_ms))[-DISPUTES_KEPT:])
+    others = [at for at in state.rhythm.disputes if at != base.opened_at]
+    seen = tuple(sorted((*others, event.occurred_ms))[-DISPUTES_KEPT:])
     return replace(state, rhythm=replace(state.rhythm, disputes=seen))
 
 

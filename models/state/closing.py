@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.state.client import ClientState, Credit, Dispute, Invoice, Label, Ledger, Memory, Payment, Promise, Rhythm, Totals
+from models.state.client import ClientState, Label, Memory, Rhythm
 from models.state.memory import close
 from models.state.payments import add_total, count, payment_key
 from models.state.reckoning import (
@@ -24,6 +24,7 @@ from models.state.reckoning import (
     reckon,
     taken_back,
 )
+from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise, Totals
 from models.state.windows import compact, day_of, tail_before
 from models.workdays import DAY_MS, whole_days
 

@@ -2,10 +2,11 @@
 
 from models.money import Money
 from models.state.balances import exposures, items
-from models.state.client import JOURNEYS, METHODS, PURPOSES, ClientState, TimerKind
+from models.state.client import JOURNEYS, PURPOSES, ClientState, TimerKind
 from models.state.history import cadence, decline_streak, lateness
 from models.state.person import in_force
 from models.state.reckoning import Exposure, Item
+from models.state.rows import METHODS
 from models.workdays import moment
 
 _TERMS = ("part_paid", "credits", "unapplied", "disputed", "promised", "in_flight")

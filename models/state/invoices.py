@@ -12,10 +12,11 @@ from models.events.invoices import (
     InvoiceVoided,
     InvoiceWrittenOff,
 )
-from models.state.client import Bucket, ClientState, Contract, Credit, Invoice
+from models.state.client import Bucket, ClientState, Contract
 from models.state.memory import is_closed
 from models.state.payments import count
 from models.state.reckoning import is_live, reckon
+from models.state.rows import Credit, Invoice
 from models.state.windows import add
 
 
@@ -78,7 +79,7 @@ def credit_issued(state: ClientState, event: CreditNoteIssued) -> ClientState:
         return state
     after = Credit(
         event.credit_note_id,
-        event.invoice_id or (known.invoice_id if known else ""),
+        event.invoice_id or "",
         event.amount.currency,
         event.amount.minor,
         event.occurred_ms,

@@ -14,9 +14,10 @@ from models.events.payments import (
     PaymentReceived,
     PaymentRefunded,
 )
-from models.state.client import METHODS, Bucket, ClientState, Forgotten, Part, Payment, Reduction, Rhythm, Totals
+from models.state.client import Bucket, ClientState, Forgotten, Rhythm
 from models.state.memory import close, is_closed
 from models.state.reckoning import gross, part_net, receipt_ms, reckon
+from models.state.rows import METHODS, Part, Payment, Reduction, Totals
 from models.state.windows import add, day_of
 from models.workdays import DAY_MS
 
@@ -24,6 +25,7 @@ PAY_DAYS_KEPT: Final = 13  # twelve gaps
 FAILURES_KEPT: Final = 8
 PENDING_DAYS: Final = 7  # where the sender names no date
 _METHOD_INDEX: Final = {method: index for index, method in enumerate(METHODS)}
+_OTHER: Final = _METHOD_INDEX[PaymentMethod.OTHER]
 _NO_METHODS: Final = (0,) * len(METHODS)
 
 
@@ -34,20 +36,19 @@ def received(state: ClientState, event: PaymentReceived) -> ClientState:
     if before is None:
         if _repeats(state, event.payment_id, code):
             return count(state, repeats=1)
-        before = Payment(event.payment_id, code)
-    method = _METHOD_INDEX[event.method] if event.method is not PaymentMethod.OTHER or not before.touched_ms else before.method
+        before = Payment(event.payment_id, code, _OTHER)
     if event.invoice_id is None:
         if (before.whole_at, before.whole) >= (at, minor):
             return state
-        after = replace(before, whole=minor, whole_at=at, method=method, touched_ms=state.now_ms)
+        after = replace(before, whole=minor, whole_at=at)
     else:
         part = Part(event.invoice_id, minor, at)
         known = next((row for row in before.parts if row.invoice_id == part.invoice_id), None)
         if known is not None and (known.at, known.minor) >= (at, minor):
             return state
         others = tuple(row for row in before.parts if row.invoice_id != part.invoice_id)
-        after = replace(before, parts=(*others, part), method=method, touched_ms=state.now_ms)
-    return _put(state, before, after)
+        after = replace(before, parts=(*others, part))
+    return _put(state, before, _moved_by(after, event, state.now_ms))
 
 
 def pending(state: ClientState, event: PaymentPending) -> ClientState:
@@ -57,7 +58,7 @@ def pending(state: ClientState, event: PaymentPending) -> ClientState:
     if before is None:
         if _repeats(state, event.payment_id, code):
             return count(state, repeats=1)
-        before = Payment(event.payment_id, code, method=_METHOD_INDEX[event.method])
+        before = Payment(event.payment_id, code, _OTHER)
     if before.pending and before.pending_at >= at:
         return state
     expected = epoch_ms(event.expected_at) if event.expected_at else at + PENDING_DAYS * DAY_MS
@@ -67,9 +68,8 @@ def pending(state: ClientState, event: PaymentPending) -> ClientState:
         pending_at=at,
         pending_invoice=event.invoice_id or "",
         expected_ms=expected,
-        touched_ms=state.now_ms,
     )
-    return _put(state, before, after)
+    return _put(state, before, _moved_by(after, event, state.now_ms))
 
 
 def failed(state: ClientState, event: PaymentFailed) -> ClientState:
@@ -80,28 +80,27 @@ def failed(state: ClientState, event: PaymentFailed) -> ClientState:
     if before is None:
         if _repeats(state, event.payment_id, code):
             return count(state, repeats=1)
-        before = Payment(event.payment_id, code, method=_METHOD_INDEX[event.method])
+        before = Payment(event.payment_id, code, _OTHER)
     if before.failed_at >= at:
         return state
-    return _put(state, before, replace(before, failed_at=at, touched_ms=state.now_ms))
+    return _put(state, before, _moved_by(replace(before, failed_at=at), event, state.now_ms))
 
 
 def refunded(state: ClientState, event: PaymentRefunded) -> ClientState:
-    """Money went back to the client."""
-    row = Reduction(event.refund_id, taken=event.amount.minor)
-    return _reduce(state, event, row, flow=event.amount.minor)
+    """Fold in: money went back to the client."""
+    return _reduce(state, event, Reduction(event.refund_id, event.amount.minor, taken_at=event.occurred_ms))
 
 
 def charged_back(state: ClientState, event: PaymentChargedBack) -> ClientState:
     """Fold in: the client's bank took money back; it counts as disputed until reversed."""
-    row = Reduction(event.chargeback_id, taken=event.amount.minor, chargeback=True)
-    return _reduce(state, event, row, flow=event.amount.minor)
+    row = Reduction(event.chargeback_id, event.amount.minor, chargeback=True, taken_at=event.occurred_ms)
+    return _reduce(state, event, row)
 
 
 def chargeback_reversed(state: ClientState, event: ChargebackReversed) -> ClientState:
     """Fold in: the money of a chargeback is back."""
-    row = Reduction(event.chargeback_id, returned=event.amount.minor, chargeback=True)
-    return _reduce(state, event, row, flow=-event.amount.minor)
+    row = Reduction(event.chargeback_id, returned=event.amount.minor, chargeback=True, returned_at=event.occurred_ms)
+    return _reduce(state, event, row)
 
 
 def count(state: ClientState, *, repeats: int = 0, parked: int = 0, rows: int = 0, facts: int = 0) -> ClientState:
@@ -134,35 +133,34 @@ def payment_key(payment_id: str, currency: str) -> str:
     return f"payment:{currency}:{payment_id}"
 
 
-def _reduce(
-    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, row: Reduction, *, flow: int
-) -> ClientState:
+def _reduce(state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, fact: Reduction) -> ClientState:
     code = event.amount.currency
     before = _find(state, event.payment_id, code)
     if before is None:
         if is_closed(state.memory.closed, payment_key(event.payment_id, code)):
-            return _reduce_closed(state, event, row, flow=flow)
-        before = Payment(event.payment_id, code)
+            return _reduce_closed(state, event, fact)
+        before = Payment(event.payment_id, code, _OTHER)
     rows = before.reductions
-    index = next((i for i, known in enumerate(rows) if known.reduction_id == row.reduction_id), None)
-    if index is None:
-        rows = (*rows, row)
-    else:
-        known = rows[index]
-        if (row.taken and known.taken >= row.taken) or (row.returned and known.returned >= row.returned):
-            return state
-        flow -= known.taken if row.taken else -known.returned
-        merged = replace(known, taken=max(known.taken, row.taken), returned=max(known.returned, row.returned))
-        rows = (*rows[:index], merged, *rows[index + 1 :])
-    after = replace(before, reductions=rows, touched_ms=state.now_ms)
-    return _flow_out(_put(state, before, after), event.occurred_ms, code, flow)
+    known = next((row for row in rows if row.reduction_id == fact.reduction_id), Reduction(fact.reduction_id))
+    taken, taken_at = max((known.taken, known.taken_at), (fact.taken, fact.taken_at))
+    returned, returned_at = max((known.returned, known.returned_at), (fact.returned, fact.returned_at))
+    merged = Reduction(known.reduction_id, taken, returned, fact.chargeback, taken_at, returned_at)
+    if merged == known:
+        return state
+    after = replace(before, reductions=(*(row for row in rows if row is not known), merged), touched_ms=state.now_ms)
+    state = _put(state, before, after)
+    flows = ((known, -1), (merged, 1))
+    for row, sign in flows:
+        state = _flow_out(state, row.taken_at, code, sign * row.taken)
+        state = _flow_out(state, row.returned_at, code, -sign * row.returned)
+    return state
 
 
 def _reduce_closed(
-    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, row: Reduction, *, flow: int
+    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, row: Reduction
 ) -> ClientState:
     """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true."""
-    code = event.amount.currency
+    code, flow = event.amount.currency, row.taken - row.returned
     fact = f"{event.kind}:{row.reduction_id}"
     if is_closed(state.memory.closed, fact):
         return count(state, repeats=1)
@@ -179,6 +177,14 @@ def _reduce_closed(
     change = replace(change, charged_back=flow) if row.chargeback else replace(change, refunded=flow)
     ledger = replace(state.ledger, totals=add_total(state.ledger.totals, change))
     return count(_flow_out(replace(state, ledger=ledger), event.occurred_ms, code, flow), facts=lost)
+
+
+def _moved_by(row: Payment, event: PaymentReceived | PaymentPending | PaymentFailed, now_ms: int) -> Payment:
+    """Return the row with the method of the latest fact that names one."""
+    at, method = event.occurred_ms, _METHOD_INDEX[event.method]
+    if event.method is PaymentMethod.OTHER or (row.method_at, row.method) >= (at, method):
+        at, method = row.method_at, row.method
+    return replace(row, method=method, method_at=at, touched_ms=now_ms)
 
 
 def _uncarry(state: ClientState, invoice_id: str, code: str, flow: int) -> tuple[ClientState, int]:
@@ -256,6 +262,8 @@ def _declined(state: ClientState, event: PaymentFailed, at: int) -> ClientState:
 
 
 def _flow_out(state: ClientState, at: int, code: str, flow: int) -> ClientState:
+    if not flow:
+        return state
     change = Bucket(0, code, reductions=1 if flow > 0 else -1, money_out=flow)
     buckets = add(state.rhythm.buckets, at, now_ms=state.now_ms, change=change)
     return replace(state, rhythm=replace(state.rhythm, buckets=buckets))

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.state.client import Credit, Dispute, Invoice, Ledger, Payment, Promise
+from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise
 from models.workdays import DAY_MS
 
 IN_FLIGHT_GRACE_MS: Final = 3 * DAY_MS  # bank days differ: money may arrive a weekend later than expected
