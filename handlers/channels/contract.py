@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from models.triggers import Trigger
+from streams.runtime.errors import RapportError
 
 
 class Verdict(StrEnum):
@@ -75,6 +76,10 @@ class Recipient:
     phone: str | None = None
     locale: str | None = None
     timezone: str | None = None
+
+
+class ContentError(RapportError):
+    """A message cannot be written: a fact is missing or not allowed, or there is no template. Names it."""
 
 
 @dataclass(frozen=True, slots=True)

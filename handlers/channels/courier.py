@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar
 
@@ -12,13 +13,14 @@ from handlers.channels.contract import (
     NO_ADDRESS,
     Channel,
     Content,
+    ContentError,
     Delivery,
     OnAmbiguous,
     Recipient,
     SendResult,
     Verdict,
 )
-from handlers.channels.failpoints import PROVIDER_ACCEPTED, reached
+from handlers.channels.failpoints import PROVIDER_ACCEPTED
 from handlers.channels.lane import Lane, millis
 from handlers.channels.ledger import REASON_LENGTH, Attempt, Ending, Entry, Stage
 from handlers.channels.presend import LastLook, Look
@@ -26,12 +28,20 @@ from handlers.channels.trigger_records import read_body
 from models.events.signals import DeliveryOutcome
 from models.triggers import Trigger
 from streams.runtime.clock import Clock, monotonic
-from streams.runtime.errors import DeadLetterError, RetryError
+from streams.runtime.errors import RetryError
 from streams.runtime.metrics import CHANNEL_AMBIGUOUS, CHANNEL_SEND_DURATION, CHANNEL_SENDS, CONTACT_SUPPRESSED, Meter
 from streams.state.ports import StateStore
 
 Write: TypeAlias = Callable[[Trigger, Recipient], Content]
-"""Renders the message of a trigger; raises DeadLetterError when a fact is missing or not allowed."""
+"""Renders the message of a trigger; raises ContentError when a fact is missing or not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Right, but not now: look again at `until_ms` of business time."""
+
+    until_ms: int
+
 
 T = TypeVar("T")
 _FIRST_WAIT: Final = 0.05
@@ -52,6 +62,7 @@ class Courier:
         clock: Clock,
         wall: Clock,
         meter: Meter,
+        failpoint: Callable[[str], None],
     ) -> None:
         """Read states from `store`, decide with `look`, render with `write`; `clock` is business, `wall` operating time."""
         self._channel = channel
@@ -61,6 +72,7 @@ class Courier:
         self._clock = clock
         self._wall = wall
         self._meter = meter
+        self._failpoint = failpoint
 
     async def deliver(self, lane: Lane, entry: Entry) -> Verdict | None:
         """Take `entry` one step further and return the provider's verdict, or none when the provider was not asked.
@@ -75,14 +87,14 @@ class Courier:
             _log.exception("trigger could not be prepared", channel=self._channel.name)
             await self._postpone(lane, entry, reason=f"not prepared: {type(error).__name__}: {error}")
             return None
-        if isinstance(ready, Ending):
-            await self._settle(lane, entry, ready)
+        if not isinstance(ready, Delivery):
+            await self._put_aside(lane, entry, ready)
             return None
         attempt = await self._begin(lane, entry)
         if attempt is None:
             return None
         result = await self._send(ready)
-        reached(PROVIDER_ACCEPTED)
+        self._failpoint(PROVIDER_ACCEPTED)
         ending = self._ending(ready, result)
         await persist(lambda: self._finish(lane, attempt, ending))
         return result.verdict
@@ -100,7 +112,7 @@ class Courier:
             ending = Ending(stage=Stage.PREPARED, reason=reason[:REASON_LENGTH], retry_ms=retry_ms)
             await persist(lambda: self._finish(lane, attempt, ending))
 
-    async def _prepare(self, entry: Entry) -> Delivery | Ending:
+    async def _prepare(self, entry: Entry) -> Delivery | Held | Ending:
         now_ms = millis(self._clock)
         trigger = read_body(entry.body)
         state = await self._store.read(entry.client_id)
@@ -110,6 +122,8 @@ class Courier:
         if not seen.allowed:
             self._meter.count(CONTACT_SUPPRESSED, reason=seen.code)
             return _suppressed(seen.code, *seen.reasons)
+        if seen.not_before_ms > now_ms:
+            return Held(seen.not_before_ms)
         return self._compose(trigger, entry=entry, seen=seen, now_ms=now_ms)
 
     def _compose(self, trigger: Trigger, *, entry: Entry, seen: LastLook, now_ms: int) -> Delivery | Ending:
@@ -120,9 +134,10 @@ class Courier:
             return Ending(stage=Stage.SUPPRESSED, outcome=DeliveryOutcome.FAILED, reason=reason)
         try:
             content = self._write(trigger, seen.recipient)
-        except DeadLetterError as error:
+        except ContentError as error:
             _log.error("message could not be written", channel=self._channel.name, reason=str(error))
-            return Ending(stage=Stage.FAILED, outcome=DeliveryOutcome.FAILED, reason=str(error)[:REASON_LENGTH])
+            reason = f"content: {error}"[:REASON_LENGTH]
+            return Ending(stage=Stage.FAILED, outcome=DeliveryOutcome.FAILED, reason=reason)
         return Delivery(
             trigger=trigger,
             recipient=seen.recipient,
@@ -165,10 +180,15 @@ class Courier:
                 delay = retry_delay_ms(message.trigger.trigger_id, attempt=message.attempt)
                 return Ending(stage=Stage.PREPARED, reason=reason, retry_ms=millis(self._wall) + delay)
 
-    async def _settle(self, lane: Lane, entry: Entry, ending: Ending) -> None:
-        if lane.owner is not None:
-            now_ms, wall_ms = millis(self._clock), millis(self._wall)
-            await lane.ledger.settle(lane.owner, entry.trigger_id, ending, now_ms=now_ms, wall_ms=wall_ms)
+    async def _put_aside(self, lane: Lane, entry: Entry, what: Ending | Held) -> None:
+        if lane.owner is None:
+            return
+        match what:
+            case Held():
+                await lane.ledger.hold(lane.owner, entry.trigger_id, until_ms=what.until_ms)
+            case Ending():
+                now_ms, wall_ms = millis(self._clock), millis(self._wall)
+                await lane.ledger.settle(lane.owner, entry.trigger_id, what, now_ms=now_ms, wall_ms=wall_ms)
 
     async def _finish(self, lane: Lane, attempt: Attempt, ending: Ending) -> Stage | None:
         stage = await lane.ledger.finish(attempt, ending, now_ms=millis(self._clock), wall_ms=millis(self._wall))

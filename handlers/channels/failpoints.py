@@ -1,17 +1,11 @@
-"""Places at which a test may kill the process: RAPPORT_FAILPOINT names one. Unset, which is always so in production: nothing."""
+"""Named places at which a test may kill a channel worker, as hard as `kill -9` does; set by RAPPORT_FAILPOINT."""
 
-import os
-import signal
 from typing import Final
 
-VARIABLE: Final = "RAPPORT_FAILPOINT"
-PROVIDER_ACCEPTED: Final = "channel-provider-accepted"
-"""After the provider took the message, before the ledger knows."""
-OUTCOME_PUBLISHED: Final = "channel-outcome-published"
-"""After `signals` acknowledged an outcome, before the ledger forgets it."""
+PROVIDER_ACCEPTED: Final = "provider_accepted"
+"""The provider took the message, the ledger does not know yet."""
 
+OUTCOME_PUBLISHED: Final = "outcome_published"
+"""`signals` acknowledged an outcome, the ledger has not forgotten it yet."""
 
-def reached(place: str) -> None:
-    """Die at once, as by power loss, when `place` is the one asked for."""
-    if os.environ.get(VARIABLE) == place:
-        os.kill(os.getpid(), signal.SIGKILL)
+PLACES: Final = (PROVIDER_ACCEPTED, OUTCOME_PUBLISHED)

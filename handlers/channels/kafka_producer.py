@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.engine.letters import dead_letter_entry
 from streams.runtime.errors import DeadLetterError, RetryError
 from streams.runtime.settings import Settings
+from streams.wire.dead_letters import DeadLetter
 from streams.wire.records import Record
+from streams.wire.topics import DEAD_LETTERS
+
+STAGE: Final = "channels"
+"""Stage of the dead letters of channel workers."""
 
 
 class KafkaSender:
@@ -27,10 +32,10 @@ class KafkaSender:
 
     async def bury(self, record: Record, error: DeadLetterError, *, topic: str) -> None:
         """Keep `record` of `topic` (bare name) on the dead letters; raises RetryError."""
-        letter = dead_letter_entry(record, topic=topic, stage="channels", error=error, idx=0)
-        await self._send(letter.topic, [(letter.key or b"", letter.value, letter.headers)])
+        letter = DeadLetter.of(record, error, stage=STAGE, src_topic=topic)
+        await self._send(DEAD_LETTERS.name, [(letter.key, letter.value, letter.to_headers())])
 
-    async def _send(self, topic: str, records: Sequence[tuple[bytes, bytes, Sequence[tuple[str, bytes]]]]) -> None:
+    async def _send(self, topic: str, records: Sequence[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]) -> None:
         try:
             producer = await self._started()
             name = self._settings.topic(topic)

@@ -99,9 +99,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A trigger to take charge of. `body` is the record's value, kept until the trigger is finished."""
+    """A trigger to take charge of. `body` is the record's value, kept until the trigger is finished.
 
-    position: Position
+    `position` none: the record was put back by hand (redrive), so that its place in the source says nothing any more.
+    """
+
+    position: Position | None
     trigger_id: str
     client_id: str
     not_before_ms: int
@@ -111,9 +114,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """A retraction of a trigger."""
+    """A retraction of a trigger; `position` as in `Claim`."""
 
-    position: Position
+    position: Position | None
     trigger_id: str
     client_id: str
     because: str
@@ -219,6 +222,10 @@ class Ledger(Protocol):
 
     async def settle(self, owner: Owner, trigger_id: str, ending: Ending, *, now_ms: int, wall_ms: int) -> bool:
         """End a PREPARED trigger without sending it; false when it is not prepared any more or another owner holds it."""
+        ...
+
+    async def hold(self, owner: Owner, trigger_id: str, *, until_ms: int) -> bool:
+        """Let a PREPARED trigger wait until `until_ms` of business time; false as for `settle`."""
         ...
 
     async def expire(self, owner: Owner, *, now_ms: int, wall_ms: int, limit: int) -> int:

@@ -94,10 +94,10 @@ class MemoryLedger:
         high_water = standing.high_water
         claimed = known = filtered = retractions = 0
         for entry in batch.entries:
-            if entry.position <= high_water:
+            if entry.position is not None and entry.position <= high_water:
                 filtered += 1
                 continue
-            high_water = entry.position
+            high_water = entry.position or high_water
             match entry:
                 case Claim():
                     news = self._claim(entry)
@@ -190,6 +190,14 @@ class MemoryLedger:
         if owner != self.owner or kept is None or kept.stage is not Stage.PREPARED:
             return False
         self._end(trigger_id, ending, now_ms=now_ms, wall_ms=wall_ms)
+        return True
+
+    async def hold(self, owner: Owner, trigger_id: str, *, until_ms: int) -> bool:
+        """See `Ledger.hold`."""
+        kept = self.kept.get(trigger_id)
+        if owner != self.owner or kept is None or kept.stage is not Stage.PREPARED:
+            return False
+        kept.not_before_ms, kept.retry_ms = until_ms, None
         return True
 
     async def expire(self, owner: Owner, *, now_ms: int, wall_ms: int, limit: int) -> int:

@@ -1,14 +1,15 @@
 """Publishes what became of triggers: from the ledger to `signals`, so that a crash loses none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from handlers.channels.failpoints import OUTCOME_PUBLISHED, reached
+from handlers.channels.failpoints import OUTCOME_PUBLISHED
 from handlers.channels.ledger import Ledger, Report
 from models.events.signals import DeliveryReported
 from models.ids import derive
 from streams.wire.codec import encode_event
+from streams.wire.topics import SIGNALS
 
 
 class Sender(Protocol):
@@ -35,7 +36,9 @@ def outcome_event(report: Report, *, channel: str) -> DeliveryReported:
     )
 
 
-async def publish_outcomes(ledgers: Iterable[Ledger], *, channel: str, sender: Sender, topic: str, limit: int = 500) -> int:
+async def publish_outcomes(
+    ledgers: Iterable[Ledger], *, channel: str, sender: Sender, failpoint: Callable[[str], None], limit: int = 500
+) -> int:
     """Publish at most `limit` outcomes of each ledger and forget them there; return how many. Raises RetryError."""
     published = 0
     for ledger in ledgers:
@@ -43,8 +46,8 @@ async def publish_outcomes(ledgers: Iterable[Ledger], *, channel: str, sender: S
         if not reports:
             continue
         events = [outcome_event(report, channel=channel) for report in reports]
-        await sender.send_all(topic, [(event.client_id.encode(), encode_event(event)) for event in events])
-        reached(OUTCOME_PUBLISHED)
+        await sender.send_all(SIGNALS.name, [(event.client_id.encode(), encode_event(event)) for event in events])
+        failpoint(OUTCOME_PUBLISHED)
         await ledger.reported([report.report_id for report in reports])
         published += len(reports)
     return published

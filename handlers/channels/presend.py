@@ -2,21 +2,73 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from handlers.channels.contract import Recipient
+from models.policy.gate import send_ms, still_allowed
+from models.policy.policy import Policy
+from models.state.client import ClientState
+from models.state.codec import decode
 from models.triggers import Trigger
+
+EXPIRED: Final = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastLook:
-    """Whether the trigger may go out; if not, a short `code` (a metric label) and the reasons in words."""
+    """Whether the trigger may go out; if not, a short `code` (a metric label) and the reasons in words.
+
+    `not_before_ms` later than now means: right, but not at this hour.
+    """
 
     allowed: bool
     code: str = ""
     reasons: tuple[str, ...] = ()
     recipient: Recipient = field(default_factory=Recipient)
+    not_before_ms: int = 0
 
 
 Look: TypeAlias = Callable[[bytes, Trigger, int], LastLook]
-"""From the client's encoded state, the trigger and the present moment in epoch ms."""
+"""From the client's encoded state, the trigger and the present moment in epoch ms. Pure."""
+
+
+def gate_look(policy: Policy) -> Look:
+    """Return the look that asks the policy's own gate, and respects the client's quiet hours."""
+
+    def look(raw: bytes, trigger: Trigger, now_ms: int) -> LastLook:
+        state = decode(raw)
+        result = still_allowed(state, trigger, now_ms=now_ms, policy=policy)
+        if not result.allowed:
+            return _refused(EXPIRED if result.because is None else result.because.value, *result.reasons)
+        moment = send_ms(state, trigger, now_ms=now_ms, policy=policy)
+        if moment is None:
+            return _refused(EXPIRED, "no open hour is left before it expires")
+        return LastLook(allowed=True, recipient=recipient_of(state), not_before_ms=moment)
+
+    return look
+
+
+def at_any_hour(look: Look) -> Look:
+    """Return `look` without its quiet hours: for a clock so fast that a day passes between two looks."""
+
+    def hasty(raw: bytes, trigger: Trigger, now_ms: int) -> LastLook:
+        seen = look(raw, trigger, now_ms)
+        return LastLook(allowed=seen.allowed, code=seen.code, reasons=seen.reasons, recipient=seen.recipient)
+
+    return hasty
+
+
+def recipient_of(state: ClientState) -> Recipient:
+    """Return how the client can be reached, as their state knows it."""
+    person = state.person
+    return Recipient(
+        name=person.name.value or None,
+        email=person.email.value or None,
+        phone=person.phone.value or None,
+        locale=person.locale.value or None,
+        timezone=person.timezone.value or None,
+    )
+
+
+def _refused(code: str, *reasons: str) -> LastLook:
+    return LastLook(allowed=False, code=code, reasons=reasons)

@@ -45,7 +45,7 @@ Argument: TypeAlias = str | int | bytes
 _KEYS: Final = ("f", "s", "b", "due", "try", "ls", "ex", "dn", "ob")  # as named in scripts/_common.lua
 _BROKEN: Final = re.compile(r"user_script|Error running|WRONGTYPE|Error compiling")
 """In replies that no repetition can mend."""
-_STEPS: Final = ("acquire", "accept", "ready", "begin", "finish", "settle", "expire", "recover", "trim", "depth")
+_STEPS: Final = ("acquire", "accept", "ready", "begin", "finish", "settle", "hold", "expire", "recover", "trim", "depth")
 
 
 @lru_cache(maxsize=1)
@@ -138,6 +138,10 @@ class RedisLedger:
         """See `Ledger.settle`."""
         return await self._call("settle", *_owner(owner), trigger_id, *_ending(ending), now_ms, wall_ms) == 1
 
+    async def hold(self, owner: Owner, trigger_id: str, *, until_ms: int) -> bool:
+        """See `Ledger.hold`."""
+        return await self._call("hold", *_owner(owner), trigger_id, until_ms) == 1
+
     async def expire(self, owner: Owner, *, now_ms: int, wall_ms: int, limit: int) -> int:
         """See `Ledger.expire`."""
         count = await self._call("expire", *_owner(owner), EXPIRED_BEFORE_SENDING, now_ms, wall_ms, limit)
@@ -219,7 +223,8 @@ def _ending(ending: Ending) -> tuple[Argument, ...]:
 
 
 def _fields(entry: Claim | Withdrawal) -> tuple[Argument, ...]:
-    common = (*entry.position, entry.trigger_id, entry.client_id)
+    position: tuple[Argument, Argument] = ("", "") if entry.position is None else entry.position
+    common = (*position, entry.trigger_id, entry.client_id)
     match entry:
         case Claim():
             return ("claim", *common, entry.not_before_ms, entry.expires_ms, entry.body)

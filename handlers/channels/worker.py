@@ -22,7 +22,7 @@ from streams.runtime.errors import DeadLetterError, FatalError, RetryError
 from streams.runtime.metrics import CHANNEL_REPEATED, Meter
 from streams.runtime.settings import Settings
 from streams.wire.records import Record
-from streams.wire.topics import SIGNALS, TRIGGERS
+from streams.wire.topics import TRIGGERS
 
 T = TypeVar("T")
 _POLL_MS: Final = 200
@@ -46,6 +46,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         clock: Clock,
         wall: Clock,
         meter: Meter,
+        failpoint: Callable[[str], None],
     ) -> None:
         """Serve `channel` with `dispatch`; nothing is connected yet."""
         self._settings = settings
@@ -56,9 +57,11 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._clock = clock
         self._wall = wall
         self._meter = meter
+        self._failpoint = failpoint
         self._sender = KafkaSender(settings)
         self._owner_id = fresh_id()
         self._lanes: dict[TopicPartition, Lane] = {}
+        self._unopened: dict[int, str] = {}
         self._crowded: dict[TopicPartition, float] = {}
         self._committed_at = monotonic()
         self._stopping = asyncio.Event()
@@ -74,6 +77,10 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         """Ask the worker to finish; `run` returns within the settings' exit time."""
         self._stopping.set()
         self._dispatch.wake.set()
+
+    def ailments(self) -> list[str]:
+        """Return which assigned partitions are not being read, and why, for the health endpoint."""
+        return [f"{self._topic} partition {number}: {why}" for number, why in sorted(self._unopened.items())]
 
     async def run(self) -> None:
         """Work until `stop`; raises FatalError when going on would risk doubled or lost contacts."""
@@ -115,6 +122,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         lanes = [lane for partition in revoked if (lane := self._lanes.pop(partition, None)) is not None]
         for lane in lanes:
             lane.close()
+            self._unopened.pop(lane.partition, None)
         await self._dispatch.settled(lanes, seconds=self._settings.drain_seconds)
 
     async def _intake(self) -> None:
@@ -132,6 +140,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             if not lane.is_open and not self._stopping.is_set():
                 try:
                     await self._open(partition, lane)
+                    self._unopened.pop(partition.partition, None)
                 except (RetryError, KafkaError, IllegalStateError) as error:
                     _log.warning(
                         "partition not opened yet", channel=self._channel, partition=partition.partition, error=str(error)
@@ -220,7 +229,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def _publish(self) -> int:
         ledgers = [lane.ledger for lane in list(self._lanes.values()) if lane.is_open]
-        return await publish_outcomes(ledgers, channel=self._channel, sender=self._sender, topic=SIGNALS.name)
+        return await publish_outcomes(ledgers, channel=self._channel, sender=self._sender, failpoint=self._failpoint)
 
     async def _unless_away(self, step: Callable[[], Awaitable[T]]) -> T | None:
         try:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams.runtime.errors import UsageError
@@ -18,18 +18,16 @@ def _pass(_name: str) -> None:
     """Do nothing: no failpoint is set."""
 
 
-def make_failpoint(spec: str) -> Callable[[str], None]:
-    """Return what the engine calls with the name of each place it passes.
+def make_failpoint(spec: str, *, places: Sequence[str] = FAILPOINTS) -> Callable[[str], None]:
+    """Return what a program calls with the name of each of its `places` when it passes there.
 
     `spec` is empty (nothing ever happens), a name, or `name:n` to die at the n-th passing; raises UsageError for others.
     """
     if not spec:
         return _pass
     name, _, times = spec.partition(":")
-    if name not in FAILPOINTS or not (times or "1").isdigit():
-        message = (
-            f"RAPPORT_FAILPOINT={spec} is unknown; unset it, or use one of {', '.join(FAILPOINTS)}, with :n for the n-th time"
-        )
+    if name not in places or not (times or "1").isdigit():
+        message = f"RAPPORT_FAILPOINT={spec} is unknown; unset it, or use one of {', '.join(places)}, with :n for the n-th time"
         raise UsageError(message)
     left = int(times or "1")
 

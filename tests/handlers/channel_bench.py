@@ -111,6 +111,7 @@ class Bench:
             clock=self.clock,
             wall=self.wall,
             meter=self.meter,
+            failpoint=lambda _: None,
         )
         self.dispatch = Dispatch(self.channel, courier=courier, clock=self.clock, wall=self.wall, meter=self.meter)
         self.lane = self.new_lane()
@@ -149,7 +150,7 @@ class Bench:
 
     async def outcomes(self) -> list[DeliveryReported]:
         """Publish what waits and return everything ever published."""
-        await publish_outcomes([self.lane.ledger], channel="email", sender=self.topic, topic="signals")
+        await publish_outcomes([self.lane.ledger], channel="email", sender=self.topic, failpoint=lambda _: None)
         events = [decode_event(value) for _, _, value in self.topic.records]
         return [event for event in events if isinstance(event, DeliveryReported)]
 

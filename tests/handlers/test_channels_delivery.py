@@ -3,17 +3,17 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.channels.contract import Limits, OnAmbiguous, Recipient, Verdict
+from handlers.channels.contract import ContentError, Limits, OnAmbiguous, Recipient, Verdict
 from handlers.channels.lane import Continue, Pause, Reopen, SeekTo
 from handlers.channels.ledger import Owner
 from handlers.channels.memory_ledger import MemoryLedgers
 from handlers.channels.presend import LastLook
 from models.events.signals import DeliveryOutcome
 from models.ids import derive
-from streams.runtime.errors import DeadLetterError, RetryError
+from streams.runtime.errors import RetryError
 from streams.runtime.metrics import CHANNEL_CIRCUIT_OPEN, CHANNEL_WAITING, CONTACT_SUPPRESSED
 from tests.handlers.channel_bench import Bench, ScriptedChannel
-from tests.handlers.channel_examples import NOW, record, retraction, trigger
+from tests.handlers.channel_examples import ADA, NOW, record, retraction, trigger
 from tests.waiting import until_async
 
 HOUR = timedelta(hours=1)
@@ -92,6 +92,17 @@ async def test_the_last_look_stops_what_is_no_longer_right(bench: Bench) -> None
     assert bench.meter.read(CONTACT_SUPPRESSED, reason="invoices_settled") == 1
 
 
+async def test_what_is_right_but_not_now_is_held_and_looked_at_again(bench: Bench) -> None:
+    morning = NOW + 12 * HOUR
+    bench.looks = [LastLook(allowed=True, recipient=ADA, not_before_ms=round(morning.timestamp() * 1000))]
+    await bench.take(trigger())
+    await bench.work()
+    assert bench.channel.sent == []
+    bench.pass_time(business=12 * HOUR)
+    await bench.work()
+    assert await bench.told() == [("t1", "sent")]
+
+
 async def test_a_client_of_whom_nothing_is_known_is_not_contacted(bench: Bench) -> None:
     bench.states.state = None
     await bench.take(trigger())
@@ -109,7 +120,7 @@ async def test_a_client_without_an_address_fails_with_that_reason(bench: Bench) 
 
 
 async def test_a_message_that_cannot_be_written_fails_with_what_is_missing(bench: Bench) -> None:
-    bench.write_error = DeadLetterError("content", "the fact 'amount' is missing")
+    bench.write_error = ContentError("the fact 'amount' is missing")
     await bench.take(trigger())
     await bench.work()
     (event,) = await bench.outcomes()
@@ -278,7 +289,12 @@ async def test_outcomes_wait_in_the_ledger_while_kafka_is_away(bench: Bench) -> 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"{", "json"), (b'{"kind": "trigger"}', "contract"), (b"", "json"), (trigger(channel="console"), "channel")],
+    [
+        (b"{", "bad_json"),
+        (b'{"kind": "trigger"}', "bad_schema"),
+        (b"", "bad_json"),
+        (trigger(channel="console"), "wrong_topic"),
+    ],
 )
 async def test_an_unreadable_record_is_buried_and_its_neighbours_are_sent(bench: Bench, content: bytes, reason: str) -> None:
     await bench.take(trigger("a"), content, trigger("b"))
@@ -291,6 +307,15 @@ async def test_a_record_without_our_headers_is_buried(bench: Bench) -> None:
     strange = record(trigger(), offset=0)
     await bench.lane.take([replace(strange, headers=())])
     assert bench.buried == [(0, "headers")]
+
+
+async def test_a_record_that_was_put_back_by_hand_is_taken_although_its_place_is_old(bench: Bench) -> None:
+    await bench.take(trigger("a"), trigger("b"))
+    put_back = record(trigger("c"), offset=2, src_offset=0)
+    headers = (*put_back.headers, ("redriven", b"0:7"))
+    assert await bench.lane.take([replace(put_back, headers=headers)]) == Continue(claimed=1)
+    again = record(trigger("c"), offset=3, src_offset=0)
+    assert await bench.lane.take([replace(again, headers=headers)]) == Continue(claimed=0)
 
 
 async def test_a_full_ledger_asks_to_pause_and_takes_the_same_records_later() -> None:

@@ -1,7 +1,7 @@
 """The laws of `Ledger`, held by the memory twin and the Redis twin alike."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
@@ -169,6 +169,13 @@ async def test_outputs_of_one_source_record_are_told_apart_by_their_index(books:
     assert (await books.accept(first, second)).claimed == 2
 
 
+async def test_a_record_put_back_by_hand_passes_the_high_water_and_does_not_move_it(books: Books) -> None:
+    await books.accept(claim(5, "a"))
+    accepted = await books.accept(replace(claim(1, "b"), position=None), replace(claim(1, "a"), position=None))
+    assert (accepted.claimed, accepted.known, accepted.filtered) == (1, 1, 0)
+    assert accepted.standing.high_water == Position(5, 0)
+
+
 async def test_a_trigger_id_is_claimed_once_even_at_a_new_position(books: Books) -> None:
     await books.accept(claim(1))
     await books.ledger.finish(await books.one_attempt(), SENT, now_ms=1, wall_ms=1)
@@ -307,6 +314,18 @@ async def test_settling_ends_a_prepared_trigger_once(books: Books) -> None:
     assert await books.ledger.settle(ALICE, "t", ending, now_ms=0, wall_ms=0)
     assert not await books.ledger.settle(ALICE, "t", ending, now_ms=0, wall_ms=0)
     assert await books.outcomes() == [("t", "suppressed")]
+
+
+async def test_a_held_trigger_waits_for_its_new_time_even_after_a_failed_attempt(books: Books) -> None:
+    await books.accept(claim(1))
+    retry = Ending(stage=Stage.PREPARED, reason="451", retry_ms=500)
+    await books.ledger.finish(await books.one_attempt(), retry, now_ms=0, wall_ms=0)
+    assert not await books.ledger.hold(BOB, "t", until_ms=70)
+    assert await books.ledger.hold(ALICE, "t", until_ms=70)
+    assert await books.ledger.ready(now_ms=69, wall_ms=10**9, limit=10) == []
+    assert len(await books.ledger.ready(now_ms=70, wall_ms=0, limit=10)) == 1
+    await books.accept(withdrawal(2))
+    assert not await books.ledger.hold(ALICE, "t", until_ms=80)
 
 
 async def test_what_expires_is_reported_without_a_provider(books: Books) -> None:

@@ -1,5 +1,6 @@
 -- generation, owner, incarnation, expected next, expected version, new next, new version, now, wall, pending limit, claims,
 -- then per entry eight fields: kind, source offset, index, trigger, client, not before, expires, body or because
+-- (source offset '' for a record that was put back by hand: it is told apart by its trigger alone)
 local fence = redis.call('HMGET', FENCE, 'next', 'ver', 'hwo', 'hwi')
 if not fence[1] then return {'missing'} end
 -- Before the owner is checked: the reply of an earlier, successful try may have been lost.
@@ -14,10 +15,10 @@ local hwo, hwi = tonumber(fence[3]), tonumber(fence[4])
 local claimed, known, filtered, retractions = 0, 0, 0, 0
 for at = 12, #ARGV, 8 do
     local offset, index, id, client = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
-    if offset < hwo or (offset == hwo and index <= hwi) then
+    if offset and (offset < hwo or (offset == hwo and index <= hwi)) then
         filtered = filtered + 1
     else
-        hwo, hwi = offset, index
+        if offset then hwo, hwi = offset, index end
         local kept = kept_of(id)
         if ARGV[at] == 'claim' then
             if kept then

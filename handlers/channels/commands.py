@@ -1,0 +1,35 @@
+"""`rapport run-channels`: the function of that name is the command."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def run_channels(
+    *channels: Annotated[str, Parameter(help="Which channels to serve; none given: all of them.")],
+    out: Annotated[
+        Path | None, Parameter(help="Append what the console channel says to this file, one JSON line per message.")
+    ] = None,
+) -> int:
+    """Deliver triggers by mail and console.
+
+    Reads triggers.CHANNEL as its own consumer group, looks once more at the client's present state just before sending, and
+    reports what became of every trigger on signals. Start as many of these processes as you like; they share the partitions.
+    Stop with Ctrl-C or SIGTERM: what is being sent is finished first.
+
+        rapport run-channels                      mail and console
+        rapport run-channels email                mail only
+        rapport run-channels console --out FILE   into a file, for other programs
+    """
+    import asyncio
+
+    from handlers.channels.assembly import make_channel, run_workers
+    from streams.runtime.log import configure_log
+    from streams.runtime.settings import load_settings
+    from streams.wire.topics import CHANNELS
+
+    settings = load_settings()
+    configure_log(settings)
+    names = list(dict.fromkeys(channels or CHANNELS))
+    return asyncio.run(run_workers(settings, [make_channel(name, settings, out=out) for name in names]))

@@ -1,0 +1,183 @@
+"""Writes the message of a trigger: one template per journey, step and tone, from which text and HTML both come.
+
+A template is a head (`Subject:`, and `To: staff` for messages to colleagues), an empty line and paragraphs; lines that begin with
+`- ` make a list, what follows a line `--` is small print. It is rendered once, as text; the HTML is laid out from that text, so
+the two cannot differ, and everything in it is escaped once.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeVar
+
+from babel import Locale
+from jinja2 import PackageLoader, StrictUndefined, TemplateError, TemplateNotFound, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from handlers.channels.contract import Content, ContentError, Recipient
+from handlers.channels.wording import day_in_words, invoices_in_words, locale_named, money_in_words, number_in_words
+from models.money import Money
+from models.policy.facts import ForbiddenFactError, allowed_facts
+from models.triggers import Journey, Tone, Trigger
+
+T = TypeVar("T")
+
+MAY_BE_MISSING: Final = ("name", "service_line")
+"""Facts a template must do without when the client's books do not have them; every other fact missing is an error."""
+
+LONGEST_MESSAGE: Final = 20_000
+"""Characters; a longer one is a mistake in a template."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BLANKS: Final = re.compile(r"[ \t\n]+")
+_SMALL_PRINT: Final = "\n--\n"
+_TO_STAFF: Final = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, or the items of a list."""
+
+    lines: tuple[str, ...]
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A rendered template, taken apart."""
+
+    subject: str
+    to_staff: bool
+    blocks: tuple[Block, ...]
+    small_print: str
+
+
+class Writer:
+    """Renders messages. Templates are part of the program, reviewed like code; facts are data and never templates."""
+
+    def __init__(self, *, firm_name: str) -> None:
+        """Sign with `firm_name`."""
+        self._firm_name = _plain(firm_name)
+
+    def write(self, trigger: Trigger, recipient: Recipient) -> Content:
+        """Return the message of `trigger` for `recipient`; raises ContentError, never leaves a blank."""
+        letter = self.letter(trigger, recipient)
+        signature = "" if letter.to_staff else f"Kind regards,\n{self._firm_name}"
+        greeting = "" if letter.to_staff else _greeting(recipient)
+        page = _page().get_template("page.html.j2").render(letter=letter, greeting=greeting, signature=signature)
+        return Content(letter.subject, _text(letter, greeting=greeting, signature=signature), page)
+
+    def letter(self, trigger: Trigger, recipient: Recipient) -> Letter:
+        """Return the parts of the message."""
+        try:
+            facts = allowed_facts(trigger.purpose, dict(trigger.facts))
+            template = _letters(locale_named(recipient.locale)).get_template(
+                template_name(trigger.journey, trigger.step, trigger.tone)
+            )
+            words = {name: _worded(value) for name, value in facts.items()}
+            rendered = template.render(
+                **{**dict.fromkeys(MAY_BE_MISSING), **words, **_name(recipient)},
+                firm_name=self._firm_name,
+            )
+        except TemplateNotFound as error:
+            message = f"there is no template {error.name}"
+            raise ContentError(message) from error
+        except (TemplateError, ForbiddenFactError, ValueError, TypeError) as error:
+            message = f"{trigger.journey.value}/{trigger.step}: {error}"
+            raise ContentError(message) from error
+        return parse(rendered)
+
+
+def template_name(journey: Journey, step: str, tone: Tone) -> str:
+    """Return the path of a template below the templates folder."""
+    return f"{journey.value}/{step}.{tone.value}.j2"
+
+
+def parse(rendered: str) -> Letter:
+    """Take a rendered template apart; raises ContentError when it has no subject or no text, or is far too long."""
+    head, _, body = rendered.strip().partition("\n\n")
+    fields = dict(line.partition(": ")[::2] for line in head.splitlines())
+    subject, small_print = fields.get("Subject", "").strip(), ""
+    body, _, small_print = body.partition(_SMALL_PRINT)
+    blocks = tuple(block for part in re.split(r"\n\s*\n", body) for block in _blocks(part))
+    if not subject or not blocks or len(rendered) > LONGEST_MESSAGE:
+        message = f"a message needs a subject and a text of at most {LONGEST_MESSAGE} characters"
+        raise ContentError(message)
+    return Letter(subject, fields.get("To") == _TO_STAFF, blocks, _joined(small_print))
+
+
+def _blocks(part: str) -> Iterator[Block]:
+    """Yield the paragraph and the list that follows it without an empty line between, as far as they are there."""
+    intro, *items = re.split(r"^- ", part, flags=re.MULTILINE)
+    if intro.strip():
+        yield Block((_joined(intro),), is_list=False)
+    if items:
+        yield Block(tuple(_joined(item) for item in items), is_list=True)
+
+
+def _text(letter: Letter, *, greeting: str, signature: str) -> str:
+    blocks = ["\n".join(f"- {line}" for line in block.lines) if block.is_list else block.lines[0] for block in letter.blocks]
+    small_print = f"--\n{letter.small_print}" if letter.small_print else ""
+    return "\n\n".join(part for part in (greeting, *blocks, signature, small_print) if part) + "\n"
+
+
+def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=PackageLoader("handlers.channels"),
+        undefined=StrictUndefined,
+        autoescape=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.clear()
+    environment.filters.clear()
+    return environment
+
+
+@lru_cache(maxsize=64)
+def _letters(locale: Locale) -> ImmutableSandboxedEnvironment:
+    """Return the environment of one locale: templates may use these four filters and no function at all."""
+    environment = _environment(escape=False)
+    environment.filters["money"] = lambda value: money_in_words(_known(value), locale)
+    environment.filters["day"] = lambda value: day_in_words(_known(value), locale)
+    environment.filters["number"] = lambda value: number_in_words(_known(value), locale)
+    environment.filters["invoices"] = lambda numbers, count: invoices_in_words(
+        _known(numbers), count=_known(count), locale=locale
+    )
+    return environment
+
+
+def _known(value: T) -> T:
+    if isinstance(value, Undefined):
+        str(value)  # raises the error that names the fact
+    return value
+
+
+@lru_cache(maxsize=1)
+def _page() -> ImmutableSandboxedEnvironment:
+    return _environment(escape=True)
+
+
+def _greeting(recipient: Recipient) -> str:
+    name = _plain(recipient.name or "")
+    return f"Hello {name}," if name else "Hello,"
+
+
+def _name(recipient: Recipient) -> dict[str, str]:
+    name = _plain(recipient.name or "")
+    return {"name": name} if name else {}
+
+
+def _worded(value: str | int | Money) -> str | int | Money:
+    return _plain(value) if isinstance(value, str) else value
+
+
+def _plain(value: str) -> str:
+    # A fact is one line: it can neither start a paragraph or a header of ours nor speak to a terminal.
+    return _joined(_CONTROL.sub(" ", value))
+
+
+def _joined(text: str) -> str:
+    # Ordinary blanks only: the one inside 1.250,00 € is there so that no line breaks at it.
+    return _BLANKS.sub(" ", text).strip(" ")

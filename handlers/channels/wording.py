@@ -1,0 +1,50 @@
+"""Money, dates and counts as the client's locale writes them."""
+
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+
+from models.money import Money, exponent
+
+LISTED: Final = 5
+"""How many invoice numbers the policy lists at most (see `models.policy.arrears.facts_of`)."""
+
+FALLBACK: Final = Locale("en", "GB")
+
+
+@lru_cache(maxsize=256)
+def locale_named(name: str | None) -> Locale:
+    """Return the locale called `name` (`de`, `de_AT`, `fr-CH`), or British English where it is unknown."""
+    try:
+        return Locale.parse((name or "").replace("-", "_").partition(".")[0])
+    except (ValueError, TypeError, UnknownLocaleError):
+        return FALLBACK
+
+
+def money_in_words(value: Money, locale: Locale) -> str:
+    """Return an amount such as `1.250,00 €`; exact, whatever its size."""
+    return format_currency(Decimal(value.minor).scaleb(-exponent(value.currency)), value.currency, locale=locale)
+
+
+def day_in_words(value: str, locale: Locale) -> str:
+    """Return an ISO 8601 date such as `20. Februar 2026`; raises ValueError when it is none."""
+    return format_date(date.fromisoformat(value), format="long", locale=locale)
+
+
+def number_in_words(value: int, locale: Locale) -> str:
+    """Return a whole number with the locale's separators."""
+    return format_decimal(value, locale=locale)
+
+
+def invoices_in_words(numbers: str, *, count: int, locale: Locale) -> str:
+    """Return how a sentence names `count` invoices, of which `numbers` lists the first five."""
+    if count == 1:
+        return f"invoice {numbers}"
+    if count <= LISTED:
+        return f"invoices {numbers}"
+    return f"{number_in_words(count, locale)} invoices ({numbers} and others)"

@@ -1,0 +1,250 @@
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from handlers.channels.content import MAY_BE_MISSING, Writer, parse, template_name
+from handlers.channels.contract import ContentError, Recipient
+from models.events.signals import Purpose
+from models.money import Money
+from models.policy.facts import ALLOWED_FACTS
+from models.policy.journeys import Journeys, Step
+from models.triggers import Journey, Trigger
+from tests.handlers.channel_examples import ADA, trigger
+
+TEMPLATES = Path(str(files("handlers.channels"))) / "templates"
+GOLDEN = Path(__file__).parent / "golden"
+WRITER = Writer(firm_name="Ferro & Partner")
+FACTS: dict[Journey, dict[str, object]] = {
+    Journey.DELAY_SUPPORT: {
+        "name": "Ada Lovelace",
+        "invoice_numbers": "R-17",
+        "invoice_count": 1,
+        "amount_open": Money(1_234_567, "EUR"),
+        "due_date": "2026-02-20",
+        "days_overdue": 10,
+        "service_line": "tax",
+        "part_paid": True,
+        "plan_possible": True,
+    },
+    Journey.ONBOARDING: {"name": "Ada Lovelace", "payment_size": "standard", "service_line": "tax"},
+    Journey.RENEWAL: {
+        "name": "Ada Lovelace",
+        "service_line": "tax",
+        "contract_type": "retainer",
+        "weeks_ahead": 2,
+        "deferral_possible": True,
+    },
+}
+
+
+def all_steps() -> Iterator[tuple[Journey, Step]]:
+    journeys = Journeys()
+    for ladder in journeys.delay.values():
+        yield from ((Journey.DELAY_SUPPORT, step) for step in (*ladder.steps, ladder.human))
+    yield from ((Journey.ONBOARDING, step) for step in journeys.onboarding)
+    yield from ((Journey.RENEWAL, step) for step in journeys.renewal)
+
+
+STEPS = {template_name(journey, step.id, step.tone): (journey, step) for journey, step in all_steps()}
+EACH_STEP = pytest.mark.parametrize(("journey", "step"), STEPS.values(), ids=STEPS.keys())
+
+
+def due(journey: Journey, step: Step, **facts: object) -> Trigger:
+    return trigger(
+        journey=journey,
+        step=step.id,
+        tone=step.tone,
+        purpose=step.purpose,
+        channel=step.channel,
+        facts={**FACTS[journey], **facts},
+        invoice_ids=("R-17",) if journey is Journey.DELAY_SUPPORT else (),
+    )
+
+
+class Words(HTMLParser):
+    """Collects what a reader sees of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.feed(page[page.index("<body") :])
+
+    def handle_data(self, data: str) -> None:
+        self.seen += data.split()
+
+
+@EACH_STEP
+@pytest.mark.parametrize("locale", ["en_GB", "de_DE", "fr_FR", "ja_JP", None, "xx-nonsense"])
+def test_every_step_of_the_policy_can_be_written_in_every_locale(journey: Journey, step: Step, locale: str | None) -> None:
+    recipient = Recipient(name="Ada Lovelace", email="ada@client.example", locale=locale)
+    content = WRITER.write(due(journey, step), recipient)
+    assert content.subject == content.subject.strip() != ""
+    assert len(content.subject) < 100
+    assert not re.search(r"[{}]|None|True|False|  ", content.subject + content.text)
+
+
+@EACH_STEP
+def test_text_and_html_say_the_same(journey: Journey, step: Step) -> None:
+    content = WRITER.write(due(journey, step), ADA)
+    text = [word for word in content.text.replace("--\n", "").split() if word != "-"]
+    assert Words(content.html).seen == text
+
+
+@EACH_STEP
+def test_every_message_to_a_client_signs_with_the_firm_and_says_that_a_reply_reaches_a_person(
+    journey: Journey, step: Step
+) -> None:
+    content = WRITER.write(due(journey, step), ADA)
+    to_staff = step.channel == "console"
+    assert content.text.startswith("Hello Ada Lovelace,") is not to_staff
+    assert ("Kind regards,\nFerro & Partner" in content.text) is not to_staff
+    assert ("a reply always reaches a person" in content.text.lower()) is not to_staff
+
+
+@EACH_STEP
+def test_every_message_about_a_delay_offers_a_way_out(journey: Journey, step: Step) -> None:
+    if journey is Journey.DELAY_SUPPORT:
+        text = WRITER.write(due(journey, step), ADA).text
+        assert re.search(r"plan|smaller payments|another date|later date", text)
+        assert not re.search(r"(?i)collection|legal|lawyer|penalt|immediately|final notice|fail(ed|ure) to", text)
+
+
+@EACH_STEP
+def test_a_template_names_only_facts_that_its_purpose_allows(journey: Journey, step: Step) -> None:
+    environment = ImmutableSandboxedEnvironment(autoescape=True)
+    environment.filters.update(dict.fromkeys(("money", "day", "number", "invoices"), str))
+    sources = [template_name(journey, step.id, step.tone)]
+    named: set[str] = set()
+    while sources:
+        tree = environment.parse((TEMPLATES / sources.pop()).read_text(encoding="utf-8"))
+        named |= meta.find_undeclared_variables(tree)
+        sources += [name for name in meta.find_referenced_templates(tree) if name]
+    assert named <= ALLOWED_FACTS[step.purpose] | {"firm_name"}
+
+
+@EACH_STEP
+def test_no_message_outside_servicing_states_an_invoice_an_amount_or_a_day(journey: Journey, step: Step) -> None:
+    if step.purpose is Purpose.SERVICING:
+        return
+    with pytest.raises(ContentError, match="may not state"):
+        WRITER.write(due(journey, step, amount_open=Money(5, "EUR"), invoice_numbers="R-17"), ADA)
+    assert not re.search(r"R-17|€|EUR|\d{2,}", WRITER.write(due(journey, step), ADA).text)
+
+
+@EACH_STEP
+def test_a_missing_fact_is_an_error_that_names_it_and_never_a_blank(journey: Journey, step: Step) -> None:
+    complete = due(journey, step)
+    for fact in complete.facts.keys() - set(MAY_BE_MISSING):
+        facts = {name: value for name, value in complete.facts.items() if name != fact}
+        lacking = complete.model_copy(update={"facts": facts})
+        if fact in (TEMPLATES / template_name(journey, step.id, step.tone)).read_text(encoding="utf-8"):
+            with pytest.raises(ContentError, match=fact):
+                WRITER.write(lacking, ADA)
+        else:
+            assert WRITER.write(lacking, ADA) == WRITER.write(complete, ADA)
+
+
+@EACH_STEP
+def test_no_line_with_text_ends_in_a_block_tag_which_would_swallow_its_end(journey: Journey, step: Step) -> None:
+    source = (TEMPLATES / template_name(journey, step.id, step.tone)).read_text(encoding="utf-8")
+    assert [line for line in source.splitlines() if line.endswith("%}") and not line.startswith("{%")] == []
+
+
+@EACH_STEP
+def test_a_client_without_a_name_or_service_line_is_written_to_all_the_same(journey: Journey, step: Step) -> None:
+    complete = due(journey, step)
+    facts = {name: value for name, value in complete.facts.items() if name not in MAY_BE_MISSING}
+    content = WRITER.write(complete.model_copy(update={"facts": facts}), Recipient(email="ada@client.example"))
+    assert "  " not in content.text
+    assert " ," not in content.text
+
+
+@pytest.mark.parametrize(
+    ("locale", "amount", "day"),
+    [
+        ("en_GB", "€12,345.67", "20 February 2026"),
+        ("en_US", "€12,345.67", "February 20, 2026"),
+        ("de-DE", "12.345,67\N{NO-BREAK SPACE}€", "20. Februar 2026"),
+        ("fr_FR", "12\N{NARROW NO-BREAK SPACE}345,67\N{NO-BREAK SPACE}€", "20 février 2026"),
+    ],
+)
+def test_money_and_dates_are_written_as_the_client_writes_them(locale: str, amount: str, day: str) -> None:
+    text = WRITER.write(due(*STEPS["delayed_payment_support/friendly_note.gentle.j2"]), Recipient(locale=locale)).text
+    assert amount in text
+    assert day in text
+
+
+def test_amounts_without_minor_units_and_beyond_any_float_are_exact() -> None:
+    step = STEPS["delayed_payment_support/friendly_note.gentle.j2"]
+    assert "¥500" in WRITER.write(due(*step, amount_open=Money(500, "JPY")), Recipient(locale="en_US")).text
+    huge = Money(9_007_199_254_740_993_01, "USD")
+    assert "$9,007,199,254,740,993.01" in WRITER.write(due(*step, amount_open=huge), Recipient(locale="en_US")).text
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "invoice R-17 "), (3, "invoices R-17 "), (9, "9 invoices (R-17 and others) ")])
+def test_one_few_and_many_invoices_are_named_accordingly(count: int, words: str) -> None:
+    step = STEPS["delayed_payment_support/friendly_note.gentle.j2"]
+    assert words in WRITER.write(due(*step, invoice_count=count), ADA).text
+
+
+@given(value=st.text(max_size=80))
+def test_no_name_can_break_out_of_its_line_its_page_or_the_terminal(value: str) -> None:
+    step = STEPS["delayed_payment_support/friendly_note.gentle.j2"]
+    hostile = f"{value}\r\n\n--\n- <script>x</script>\x1b[2J{{{{ 7 * 7 }}}}"
+    plain = WRITER.write(due(*step), Recipient(name="Ada"))
+    content = WRITER.write(due(*step, invoice_numbers=hostile), Recipient(name=hostile))
+    assert "<script>" not in content.html
+    assert "\x1b" not in content.text + content.subject
+    assert "\n" not in content.subject
+    assert "49" not in content.text.replace(value, "")
+    assert content.text.count("\n") == plain.text.count("\n")
+
+
+def test_a_step_without_a_template_is_an_error_that_names_it() -> None:
+    with pytest.raises(ContentError, match=r"delayed_payment_support/unheard_of\.gentle\.j2"):
+        WRITER.write(trigger(step="unheard_of", facts={}), ADA)
+
+
+def test_a_date_that_is_none_is_an_error() -> None:
+    with pytest.raises(ContentError, match="someday"):
+        WRITER.write(due(*STEPS["delayed_payment_support/friendly_note.gentle.j2"], due_date="someday"), ADA)
+
+
+@pytest.mark.parametrize("rendered", ["", "Subject: only a subject", "Subject: \n\ntext", "No subject\n\ntext"])
+def test_a_message_needs_a_subject_and_a_text(rendered: str) -> None:
+    with pytest.raises(ContentError):
+        parse(rendered)
+
+
+def test_a_message_that_grows_beyond_reason_is_refused() -> None:
+    with pytest.raises(ContentError, match="characters"):
+        parse("Subject: s\n\n" + "long " * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("golden", "name", "locale"),
+    [
+        ("friendly_note.en.txt", "delayed_payment_support/friendly_note.gentle.j2", "en_GB"),
+        ("clear_dates.de.txt", "delayed_payment_support/clear_dates.structured.j2", "de_DE"),
+        ("last_offer.fr.txt", "delayed_payment_support/last_offer.firm.j2", "fr_FR"),
+        ("personal_contact.en.txt", "delayed_payment_support/personal_contact.gentle.j2", "en_GB"),
+        ("thank_you.en.txt", "post_payment_onboarding/thank_you.gentle.j2", "en_GB"),
+        ("renewal_options.en.txt", "pre_renewal/renewal_options.gentle.j2", "en_GB"),
+    ],
+)
+def test_the_message_reads_as_agreed(golden: str, name: str, locale: str) -> None:
+    content = WRITER.write(due(*STEPS[name]), Recipient(name="Ada Lovelace", locale=locale))
+    assert f"{content.subject}\n\n{content.text}" == (GOLDEN / golden).read_text(encoding="utf-8")
+
+
+def test_the_page_reads_as_agreed() -> None:
+    content = WRITER.write(due(*STEPS["delayed_payment_support/friendly_note.gentle.j2"]), ADA)
+    assert content.html == (GOLDEN / "friendly_note.html").read_text(encoding="utf-8")

@@ -1,0 +1,122 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from handlers.channels.contract import Recipient
+from handlers.channels.presend import at_any_hour, gate_look
+from models.events.envelope import epoch_ms
+from models.events.invoices import InvoiceIssued
+from models.events.payments import PaymentReceived
+from models.events.signals import ClientErased, ClientProfiled, ConsentChanged, Purpose
+from models.events.union import AnyEvent
+from models.learners.baseline import BASELINE
+from models.money import Money
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.state.codec import encode
+from models.transition import transition
+from models.triggers import CancelWhen
+from tests.handlers.channel_examples import trigger
+
+MONDAY_MORNING = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+NIGHT = datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
+LOOK = gate_look(DEFAULT_POLICY)
+PROFILE = ClientProfiled(
+    event_id="p1",
+    source="test",
+    occurred_at=MONDAY_MORNING - timedelta(days=60),
+    client_id="ada",
+    name="Ada Lovelace",
+    email="ada@client.example",
+    locale="en_GB",
+    timezone="Europe/London",
+)
+INVOICE = InvoiceIssued(
+    event_id="i1",
+    source="test",
+    occurred_at=MONDAY_MORNING - timedelta(days=40),
+    client_id="ada",
+    invoice_id="in_1",
+    amount=Money(125_000, "EUR"),
+    due_at=MONDAY_MORNING - timedelta(days=10),
+)
+ASKED = trigger(
+    facts={"amount_open": Money(125_000, "EUR")},
+    cancel_when=(CancelWhen.INVOICES_SETTLED, CancelWhen.CONSENT_WITHDRAWN, CancelWhen.CLIENT_ERASED),
+    expires_at=MONDAY_MORNING + timedelta(days=5),
+)
+
+
+def state_after(*events: AnyEvent) -> bytes:
+    state: ClientState | None = None
+    for event in events:
+        state = transition(state, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
+    assert state is not None
+    return encode(state)
+
+
+def test_what_is_still_right_may_go_to_the_address_of_the_profile() -> None:
+    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(MONDAY_MORNING))
+    assert (seen.allowed, seen.not_before_ms) == (True, epoch_ms(MONDAY_MORNING))
+    assert seen.recipient == Recipient(name="Ada Lovelace", email="ada@client.example", locale="en_GB", timezone="Europe/London")
+
+
+PAID = PaymentReceived(
+    event_id="m1",
+    source="test",
+    occurred_at=MONDAY_MORNING - timedelta(hours=1),
+    client_id="ada",
+    payment_id="pay_1",
+    invoice_id="in_1",
+    amount=Money(125_000, "EUR"),
+)
+REFUSED = ConsentChanged(
+    event_id="c1",
+    source="test",
+    occurred_at=MONDAY_MORNING - timedelta(hours=1),
+    client_id="ada",
+    purpose=Purpose.SERVICING,
+    granted=False,
+)
+ERASED = ClientErased(
+    event_id="e1", source="test", occurred_at=MONDAY_MORNING - timedelta(hours=1), client_id="ada", requested_by="ada"
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [(PAID, "invoices_settled"), (REFUSED, "consent_withdrawn")],
+    ids=["payment", "consent withdrawn"],
+)
+def test_what_happened_since_the_decision_stops_the_message(event: AnyEvent, code: str) -> None:
+    seen = LOOK(state_after(PROFILE, INVOICE, event), ASKED, epoch_ms(MONDAY_MORNING))
+    assert (seen.allowed, seen.code) == (False, code)
+    assert seen.reasons
+
+
+def test_a_client_who_asked_to_be_forgotten_is_not_written_to() -> None:
+    courtesy = ASKED.model_copy(update={"cancel_when": (CancelWhen.CLIENT_ERASED,)})
+    seen = LOOK(state_after(PROFILE, INVOICE, ERASED), courtesy, epoch_ms(MONDAY_MORNING))
+    assert (seen.allowed, seen.code, seen.recipient) == (False, "client_erased", Recipient())
+
+
+def test_at_night_a_message_waits_for_the_clients_own_morning() -> None:
+    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT))
+    assert seen.allowed
+    assert datetime.fromtimestamp(seen.not_before_ms / 1000, UTC) == datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+
+
+def test_a_task_for_staff_does_not_wait_for_the_clients_morning() -> None:
+    task = ASKED.model_copy(update={"channel": "console"})
+    assert LOOK(state_after(PROFILE, INVOICE), task, epoch_ms(NIGHT)).not_before_ms == epoch_ms(NIGHT)
+
+
+def test_a_message_whose_last_open_hour_has_passed_is_stopped() -> None:
+    short = ASKED.model_copy(update={"expires_at": NIGHT + timedelta(hours=2)})
+    seen = LOOK(state_after(PROFILE, INVOICE), short, epoch_ms(NIGHT))
+    assert (seen.allowed, seen.code) == (False, "expired")
+
+
+def test_a_clock_that_races_through_days_is_not_asked_for_quiet_hours() -> None:
+    seen = at_any_hour(LOOK)(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT))
+    assert (seen.allowed, seen.not_before_ms) == (True, 0)
