@@ -33,7 +33,8 @@ _JAVA_FLAGS: Final = (
 )
 _ONE_STEP_ARCHIVES: Final = 25  # the Java from which -XX:AOTCacheOutput exists
 _TRAINING_SECONDS: Final = 60.0
-_MAX_RECORD_BYTES: Final = 2_097_152 + 4096  # the largest topic limit in streams/wire/topics.py, and its envelope
+MAX_RECORD_BYTES: Final = 2_097_152 + 4096
+"""The largest topic limit in streams/wire/topics.py, and its envelope."""
 
 _LOG4J: Final = """\
 Configuration:
@@ -148,8 +149,8 @@ def _properties(node: int, port: int, controller: int, voters: str, data: Path, 
         # After kill -9 a broker may register again only when its old session has expired: 9 s by default.
         "broker.heartbeat.interval.ms": "1000",
         "broker.session.timeout.ms": "4000",
-        "message.max.bytes": str(_MAX_RECORD_BYTES),
-        "replica.fetch.max.bytes": str(_MAX_RECORD_BYTES),
+        "message.max.bytes": str(MAX_RECORD_BYTES),
+        "replica.fetch.max.bytes": str(MAX_RECORD_BYTES),
         # Sized for one machine: the defaults reserve 128 MB for compaction and threads for dozens of cores.
         "log.cleaner.dedupe.buffer.size": "16777216",
         "num.network.threads": "2",

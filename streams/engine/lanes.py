@@ -131,6 +131,7 @@ class Lanes:
             self._watchdog.beat()
             for slot, running in self._running.items():
                 self._look(slot, running, now, behind)
+            self._report_halted()
             expected = monotonic() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -150,7 +151,11 @@ class Lanes:
 
     def _consider_tick(self, slot: Slot, running: _Running, grasp: Grasp) -> None:
         """Write a tick when a timer is due and the last tick has been folded."""
-        if grasp.next_due_ms is None or running.ticking:
+        if running.ticking:
+            return
+        if grasp.next_due_ms is None:
+            if slot.topic == CLIENT_EVENTS.name:
+                self._tools.meter.set(metrics.TIMERS_DUE_BACKLOG, 0, partition=str(slot.partition))
             return
         if running.tick_at is not None and grasp.next_offset <= running.tick_at:
             return
@@ -183,7 +188,7 @@ class Lanes:
             *(metrics.OUTBOX_DEPTH, metrics.OUTBOX_OLDEST_AGE),
         ):
             self._tools.meter.forget(metric, **labels)
-        if CLIENT_EVENTS.name == slot.topic:
+        if slot.topic == CLIENT_EVENTS.name:
             self._tools.meter.forget(metrics.TIMERS_DUE_BACKLOG, partition=labels["partition"])
 
     def _owned(self) -> dict[str, int]:
@@ -193,3 +198,10 @@ class Lanes:
         owned = self._owned()
         for topic in self._stages:
             self._tools.meter.set(metrics.PARTITIONS_ASSIGNED, owned.get(topic, 0), topic=topic)
+            self._tools.meter.set(metrics.TOPIC_PARTITIONS, self._tools.settings.partitions, topic=topic)
+        self._report_halted()
+
+    def _report_halted(self) -> None:
+        halted = Counter(slot.topic for slot in self.halted())
+        for topic in self._stages:
+            self._tools.meter.set(metrics.PARTITIONS_HALTED, halted[topic], topic=topic)

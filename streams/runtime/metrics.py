@@ -53,6 +53,7 @@ BUILD_INFO: Final = _gauge(
     "build_info", "Version of Rapport and of the engine under it; always 1.", "version", "faust", "aiokafka"
 )
 PARTITIONS_ASSIGNED: Final = _gauge("worker_partitions_assigned", "Partitions this worker owns.", "topic")
+TOPIC_PARTITIONS: Final = _gauge("topic_partitions", "Partitions that all workers together should own.", "topic")
 PARTITIONS_HALTED: Final = _gauge("worker_partitions_halted", "Partitions stopped because going on would lose data.", "topic")
 WORKER_GENERATION: Final = _gauge("worker_generation", "Generation of the consumer group this worker last joined.")
 REBALANCES: Final = _counter("rebalances_total", "Rebalances this worker went through.")
