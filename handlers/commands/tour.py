@@ -1,7 +1,6 @@
 """The story and the totals of a simulation: each happening in a few lines, and at the end what it came to."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from handlers.commands.simulation import INNER_SOURCES, Happening
-from handlers.commands.wording import day, tell_decision, tell_event
+from handlers.terminal.wording import day, general, tell_decision, tell_event
 from models.events.control import ClockTicked
 from models.learners.baseline import BASELINE
 from models.policy.segments import effective_segment
@@ -19,7 +18,6 @@ from models.transition import Disposition
 from models.triggers import Decision, DecisionOutcome
 
 _STORY_HAPPENINGS: Final = 250  # a longer story is not read; one client's is never cut
-_PARTICULARS: Final = re.compile(r"\b[\w-]*\d[\w.,-]*\b")  # numbers, dates and ids: reasons that differ in them only are one
 
 
 @dataclass(slots=True)
@@ -108,7 +106,7 @@ class Totals:
                 case DecisionOutcome.TRIGGERED:
                     self.triggers[f"{output.journey}/{output.step} by {output.channel}"] += 1
                 case DecisionOutcome.SUPPRESSED | DecisionOutcome.HELD:
-                    self.silences[_PARTICULARS.sub("...", output.reasons[0])] += 1
+                    self.silences[general(output.reasons[0])] += 1
                 case DecisionOutcome.RETRACTED:
                     self.retracted += 1
                 case DecisionOutcome.SEGMENT_CHANGED:

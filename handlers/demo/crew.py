@@ -1,10 +1,11 @@
 """The processes of the demo: gateway, workers, channels. They log to files and cannot outlive the process that started them."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Crew:
         log = self.folder / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(  # noqa: S603 (our own commands)
-                [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), sys.executable, "-m", "handlers.cli", *command],
+                _rapport(command),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -64,6 +65,27 @@ class Crew:
                 start_new_session=True,  # Ctrl-C is for us; they are stopped in order
             )
         self._members[name] = Member(name, process, log)
+
+    async def run(self, *command: str) -> str:
+        """Run `rapport <command>` to its end and return what it printed; raise DemoError when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            *_rapport(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
+        )
+        try:
+            said, complaint = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            message = f"rapport {' '.join(command)} failed with code {process.returncode}: {complaint.decode()[-500:]}"
+            raise DemoError(message)
+        return said.decode()
 
     def kill(self, name: str) -> int:
         """Kill a process as kill -9 does; returns its id."""
@@ -98,3 +120,8 @@ class Crew:
             except subprocess.TimeoutExpired:
                 member.process.kill()
                 member.process.wait()
+
+
+def _rapport(command: Sequence[str]) -> list[str]:
+    """Return the command line of `rapport <command>` as a process that dies with this one."""
+    return [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), sys.executable, "-m", "handlers.cli", *command]

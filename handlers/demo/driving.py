@@ -1,23 +1,20 @@
-"""Drives the shared clock through the year, a day at a time, and posts what the processor delivered that day."""
+"""Drives the shared clock through the year, half a day at a time, and posts what the processor delivered since."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from handlers.demo.backlog import Backlogs
 from handlers.demo.crew import Crew
-from handlers.demo.firm import FirmYear
+from handlers.demo.firm import YEAR_START, FirmYear
 from handlers.demo.live import Scene
 from handlers.demo.posting import Poster
 from streams.runtime.clock import FileClock
 
-_EVENING: Final = timedelta(hours=23, minutes=59)
-"""The moment of each day at which its webhooks are posted: all of them have happened by then."""
-
 PATIENCE_SECONDS: Final = 60.0
-"""How long one day's work may take; only the day on which a worker is killed comes near it."""
+"""How long the work of half a day may take; only the one in which a worker is killed comes near it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +42,22 @@ class Drive:
     async def through(self, year: FirmYear, *, crash: Crash) -> datetime:
         """Live through `year`; return the moment at which the clock stands then.
 
-        A day ends when nothing is left to do: every record folded, every timer fired, every mail that is due sent.
+        The clock moves on when nothing is left to do: every record folded, every timer fired, every mail that is due sent.
         """
-        days = list(year.days())
-        now = days[0][0]
-        for number, (day, webhooks) in enumerate(days):
-            now = day + _EVENING
+        now, crashed = YEAR_START, False
+        for now, webhooks in year.moments():
             FileClock.write(self.clock, now)
             await self.poster.post(webhooks, at=now)
             self.posted += len(webhooks)
-            if number == crash.day:
+            day = (now - YEAR_START).days
+            if not crashed and day >= crash.day and webhooks:
                 self._crash(crash)
+                crashed = True
             self.crew.raise_if_dead()
             await self.backlogs.settle(now_ms=round(now.timestamp() * 1000), patience_seconds=PATIENCE_SECONDS)
             workers = sum(name.startswith("worker") for name in self.crew.alive())
-            self.show(Scene(day=day, done=number + 1, days=len(days), posted=self.posted, mails=self.mails(), workers=workers))
+            scene = Scene(day=now, done=day, days=year.length, posted=self.posted, mails=self.mails(), workers=workers)
+            self.show(scene)
         return now
 
     def _crash(self, crash: Crash) -> None:

@@ -1,6 +1,5 @@
 """A year of a small firm as signed Stripe webhooks: seeded, consistent in money, with duplicates and mild reordering."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ YEAR_DAYS: Final = 365
 
 _DUPLICATES = 0.03  # share of deliveries that the processor repeats
 _STRAGGLERS = 0.04  # share that arrives hours late, after newer ones
+_MOMENTS: Final = (timedelta(hours=8, minutes=30), timedelta(hours=16, minutes=30))
 _SEASON: Final = ((14, 105), (290, 335))  # days of the year in which seasonal clients are busy
 
 
@@ -39,13 +39,24 @@ class FirmYear:
     webhooks: tuple[Webhook, ...]
     open_minor: dict[str, int]
 
-    def days(self) -> Iterator[tuple[datetime, list[Webhook]]]:
-        """Yield each day's midnight and its deliveries, days without any included."""
-        by_day: dict[int, list[Webhook]] = defaultdict(list)
-        for webhook in self.webhooks:
-            by_day[(webhook.at - YEAR_START).days].append(webhook)
-        for day in range(max(by_day, default=-1) + 1):
-            yield YEAR_START + timedelta(days=day), by_day.get(day, [])
+    @property
+    def length(self) -> int:
+        """How many days the year has, the last delivery's included."""
+        return (self.webhooks[-1].at - YEAR_START).days + 1 if self.webhooks else 0
+
+    def moments(self) -> Iterator[tuple[datetime, list[Webhook]]]:
+        """Yield the moments at which the clock is set, two a day, and what was delivered since the one before.
+
+        Every client's office is open at one of them: Tokyo and Europe in the morning (UTC), America in the afternoon.
+        """
+        at = 0
+        for day in range(self.length + 1):
+            for hour in _MOMENTS:
+                now = YEAR_START + timedelta(days=day) + hour
+                begin = at
+                while at < len(self.webhooks) and self.webhooks[at].at <= now:
+                    at += 1
+                yield now, list(self.webhooks[begin:at])
 
 
 def firm_year(*, seed: int = 2025, days: int = YEAR_DAYS, clients: tuple[Person, ...] | None = None) -> FirmYear:

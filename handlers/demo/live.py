@@ -41,6 +41,10 @@ class Stage:
         """Print one line, with the seconds since the start."""
         self.console.print(f"[{monotonic() - self._started:5.1f} s] {line}", markup=False, highlight=False, soft_wrap=True)
 
+    def line(self, line: str = "") -> None:
+        """Print one line as it is."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     @contextmanager
     def year(self, *, days: int) -> Iterator[None]:
         """Show a moving line for `days` days while the block runs."""

@@ -1,5 +1,6 @@
 """Events, triggers and decisions in plain words, for people at a terminal."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
@@ -42,6 +43,14 @@ VERBS: Final = {
     DecisionOutcome.SEGMENT_CHANGED: "SEGMENT",
 }
 """How the outcome of a decision is called on screen."""
+
+
+_PARTICULARS: Final = re.compile(r"\b[\w-]*\d[\w.,-]*\b")
+
+
+def general(reason: str) -> str:
+    """Return a reason without its numbers, dates and ids, so that reasons that differ only in these count as one."""
+    return _PARTICULARS.sub("...", reason)
 
 
 def day(moment: datetime) -> str:

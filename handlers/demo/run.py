@@ -1,0 +1,136 @@
+"""The demo from start to end: servers, crew, year, ledger, proof, last page; whatever happens, nothing it started is left."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from handlers.demo.backlog import Backlogs
+from handlers.demo.crew import Crew, DemoError
+from handlers.demo.driving import Crash, Drive
+from handlers.demo.firm import FirmYear, firm_year
+from handlers.demo.ledger import Adopted, adopt
+from handlers.demo.live import Stage
+from handlers.demo.place import Place, deployment, log_folder, servers
+from handlers.demo.posting import Poster
+from handlers.demo.smtp_sink import SmtpSink
+from handlers.demo.summary import Outcome, farewell, summary
+from handlers.demo.verifying import check_mails, gather_evidence
+from handlers.stack.ports import free_ports
+from streams.runtime.clock import fresh_id, monotonic
+
+_READY_SECONDS: Final = 60.0
+_SESSION_SECONDS: Final = 6  # the shortest that brokers allow: the demo does not want to wait long for a killed worker
+_PAUSE_SECONDS: Final = 0.05
+
+
+def run_demo(*, days: int, seed: int, ledger: Path, keep: bool) -> int:
+    """Run the demo and return its exit code."""
+    stage, started, logs = Stage(), monotonic(), log_folder()
+    year = firm_year(seed=seed, days=days)
+    stage.say(f"invented a firm: {len(year.clients)} clients, {len(year.webhooks):,} webhooks in {days} days (seed {seed})")
+    try:
+        with servers(stage, keep=keep) as on, deployment(on, logs=logs) as place:
+            run = _Run(place=place, year=year, ledger=ledger, has_ledger=ledger.is_file(), stage=stage)
+            asyncio.run(run.live())
+            for line in farewell(place, keep=keep, own=on.own, seconds=monotonic() - started):
+                stage.line(line)
+    except DemoError as error:
+        print(f"rapport demo: {error}\nlogs of all processes: {logs}", file=sys.stderr)
+        return 1
+    return 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run on running servers."""
+
+    place: Place
+    year: FirmYear
+    ledger: Path
+    has_ledger: bool
+    stage: Stage
+    secret: str = field(default_factory=lambda: f"whsec_{fresh_id()}")
+
+    async def live(self) -> None:
+        """Start the crew, live the year, adopt the ledger, prove, and print the last page."""
+        (port,) = free_ports(1)
+        async with AsyncExitStack() as stack:
+            sink = await stack.enter_async_context(SmtpSink())
+            crew = stack.enter_context(Crew(self.place.logs, environment=self._environment(port, sink.port)))
+            for name, command in (
+                ("gateway", "serve-webhooks"),
+                ("worker-1", "worker"),
+                ("worker-2", "worker"),
+                ("channels", "run-channels"),
+            ):
+                crew.start(name, command)
+            poster = await stack.enter_async_context(Poster(f"http://127.0.0.1:{port}", secret=self.secret))
+            backlogs = await stack.enter_async_context(Backlogs(self.place.settings))
+            await _until_ready(poster, crew)
+            self.stage.say(f"gateway, two workers and the channels run; logs in {self.place.logs}")
+            crash = Crash(day=self.year.length // 2, victim="worker-1", successor="worker-3")
+            now = await self._pass_the_year(poster, backlogs, crew, sink, crash)
+            adopted = None
+            if self.has_ledger:
+                adopted = await adopt(self.ledger, crew=crew, backlogs=backlogs, now=now, mails=sink.mails, stage=self.stage)
+            await self._prove(backlogs, sink, crash=crash, now=now, adopted=adopted)
+
+    async def _pass_the_year(self, poster: Poster, backlogs: Backlogs, crew: Crew, sink: SmtpSink, crash: Crash) -> datetime:
+        drive = Drive(
+            clock=self.place.clock,
+            poster=poster,
+            backlogs=backlogs,
+            crew=crew,
+            mails=lambda: len(sink.mails),
+            show=self.stage.show,
+            say=self.stage.say,
+        )
+        with self.stage.year(days=self.year.length):
+            return await drive.through(self.year, crash=crash)
+
+    async def _prove(self, backlogs: Backlogs, sink: SmtpSink, *, crash: Crash, now: datetime, adopted: Adopted | None) -> None:
+        self.stage.say("folding the whole log anew, to compare with what the workers stored and published ...")
+        evidence = await gather_evidence(self.place.settings)
+        mails = [mail.message_id.partition("@")[0] for mail in sink.mails]
+        check_mails(mails, evidence)
+        last = await backlogs.look(now_ms=round(now.timestamp() * 1000))
+        outcome = Outcome(
+            year=self.year, evidence=evidence, mails=mails, now=now, victim=crash.victim, left=last, adopted=adopted
+        )
+        self.stage.line()
+        for line in summary(outcome):
+            self.stage.line(line)
+
+    def _environment(self, port: int, smtp_port: int) -> dict[str, str]:
+        settings = self.place.settings
+        return {
+            "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+            "REDIS_URL": settings.redis_url,
+            "RAPPORT_PARTITIONS": str(settings.partitions),
+            "RAPPORT_GROUP": settings.group,
+            "RAPPORT_NAMESPACE": settings.namespace,
+            "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
+            "RAPPORT_CLOCK_FILE": str(self.place.clock),
+            "RAPPORT_SESSION_SECONDS": str(_SESSION_SECONDS),
+            "RAPPORT_WEBHOOK_PORT": str(port),
+            "RAPPORT_WEBHOOK_SECRETS": orjson.dumps({"stripe": [self.secret]}).decode(),
+            "RAPPORT_SMTP_PORT": str(smtp_port),
+            "RAPPORT_FIRM_NAME": "Fennimore & Okoye Advisory",
+            "RAPPORT_MAIL_FROM": "Fennimore & Okoye <care@fennimore-okoye.example>",
+        }
+
+
+async def _until_ready(poster: Poster, crew: Crew) -> None:
+    deadline = monotonic() + _READY_SECONDS
+    while not await poster.is_ready():
+        crew.raise_if_dead()
+        if monotonic() > deadline:
+            message = f"the gateway was not ready within {_READY_SECONDS:.0f} s"
+            raise DemoError(message)
+        await asyncio.sleep(_PAUSE_SECONDS)

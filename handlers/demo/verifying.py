@@ -1,0 +1,165 @@
+"""Holds what the running system stored, published and mailed against what the oracle says must have come out."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from handlers.demo.crew import DemoError
+from handlers.demo.oracle import Expected, fold_log
+from models.triggers import CHANNEL_RECORD_ADAPTER, Trigger
+from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import connect_redis
+from streams.wire.headers import Position, read_origin
+from streams.wire.records import PlainRecord
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, TRIGGERS
+
+_POLL_MS = 500
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the system holds at the end, read from Kafka and Redis.
+
+    `outputs` are accepted ones: of records with the same position only the first counts, as for every reader.
+    """
+
+    states: dict[str, bytes] = field(default_factory=dict)
+    outputs: dict[str, list[bytes]] = field(default_factory=dict)
+    log: int = 0
+    repeated: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    dead_letters: int = 0
+
+
+async def read_topic(settings: Settings, topic: str, *, partitions: int) -> dict[int, list[Any]]:
+    """Return all records of a topic (bare name), by partition, up to the present end."""
+    parts = [TopicPartition(settings.topic(topic), partition) for partition in range(partitions)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8_388_608,
+    )
+    found: dict[int, list[Any]] = {part.partition: [] for part in parts}
+    await consumer.start()
+    try:
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        await consumer.seek_to_beginning(*parts)
+        while any([ends[part] > await consumer.position(part) for part in parts]):
+            for part, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
+                found[part.partition].extend(records)
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def gather_evidence(settings: Settings) -> Evidence:
+    """Read everything, fold the log anew and compare; raise DemoError naming the first difference."""
+    evidence = Evidence()
+    log = await read_topic(settings, CLIENT_EVENTS.name, partitions=settings.partitions)
+    stored = await _stored(settings)
+    published = {
+        topic.name: await read_topic(settings, topic.name, partitions=settings.partitions)
+        for topic in (*TRIGGERS.values(), DECISIONS)
+    }
+    for partition, expected in (await _expected(settings, log)).items():
+        evidence.log += len(log[partition])
+        evidence.outcomes.update(expected.counts)
+        _compare_states(stored[partition], expected.states, partition=partition)
+        evidence.states |= stored[partition]
+        for topic, parts in published.items():
+            accepted, repeated = _accepted(parts[partition])
+            evidence.repeated += repeated
+            _compare_outputs(accepted, expected.outputs.get(topic, []), topic=topic, partition=partition)
+            evidence.outputs.setdefault(topic, []).extend(value for _, value in accepted)
+    letters = await read_topic(settings, DEAD_LETTERS.name, partitions=1)
+    evidence.dead_letters = sum(len(records) for records in letters.values())
+    return evidence
+
+
+def check_mails(mails: Sequence[str], evidence: Evidence) -> None:
+    """Raise DemoError unless each mail (by its trigger's id) belongs to a trigger and no trigger was mailed twice."""
+    twice = [trigger_id for trigger_id, count in Counter(mails).items() if count > 1]
+    if twice:
+        message = f"{len(twice)} triggers were mailed more than once, for example {twice[0]}"
+        raise DemoError(message)
+    records = map(CHANNEL_RECORD_ADAPTER.validate_json, evidence.outputs[TRIGGERS["email"].name])
+    known = {record.trigger_id for record in records if isinstance(record, Trigger)}
+    if stray := set(mails) - known:
+        message = f"{len(stray)} mails belong to no trigger, for example {min(stray)}"
+        raise DemoError(message)
+
+
+async def _expected(settings: Settings, log: Mapping[int, Sequence[Any]]) -> dict[int, Expected]:
+    """Fold all partitions, in processes of their own, because folding is all the work there is."""
+    plain = {partition: [_plain(record) for record in records] for partition, records in log.items()}
+    loop = asyncio.get_running_loop()
+    fold = partial(fold_log, partitions=settings.partitions)
+    # Spawned, not forked: a fork would carry the loop and its connections into the children.
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        folded = await asyncio.gather(*(loop.run_in_executor(pool, fold, records) for records in plain.values()))
+    return dict(zip(plain, folded, strict=True))
+
+
+def _plain(record: Any) -> PlainRecord:  # noqa: ANN401 (a record of aiokafka, which cannot cross into another process)
+    return PlainRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )
+
+
+async def _stored(settings: Settings) -> dict[int, dict[str, bytes]]:
+    redis = connect_redis(settings)
+    try:
+        found: dict[int, dict[str, bytes]] = {}
+        for partition in range(settings.partitions):
+            keys = PartitionKeys.of(settings, CLIENT_EVENTS.name, partition)
+            blobs = cast("dict[bytes, bytes]", await redis.hgetall(keys.states))
+            found[partition] = {client.decode(): blob for client, blob in blobs.items()}
+        return found
+    finally:
+        await redis.aclose()
+
+
+def _accepted(records: Iterable[Any]) -> tuple[list[tuple[Position, bytes]], int]:
+    """Return records above the high-water mark, as every reader takes them, and how many were repetitions."""
+    accepted: list[tuple[Position, bytes]] = []
+    repeated = 0
+    high = Position(-1, -1)
+    for record in records:
+        position = read_origin(record.headers).position
+        if position <= high:
+            repeated += 1
+            continue
+        high = position
+        accepted.append((position, record.value))
+    return accepted, repeated
+
+
+def _compare_states(stored: Mapping[str, bytes], expected: Mapping[str, bytes], *, partition: int) -> None:
+    wrong = [client for client in {**stored, **expected} if stored.get(client) != expected.get(client)]
+    if wrong:
+        message = f"{len(wrong)} states of partition {partition} differ from the log folded anew, for example {wrong[0]}"
+        raise DemoError(message)
+
+
+def _compare_outputs(
+    accepted: Sequence[tuple[Position, bytes]], expected: Sequence[tuple[Position, bytes]], *, topic: str, partition: int
+) -> None:
+    if list(accepted) != list(expected):
+        message = f"{topic}-{partition} holds {len(accepted)} outputs, the log folded anew gives {len(expected)}, or others"
+        raise DemoError(message)

@@ -1,0 +1,1 @@
+"""What commands say to people: events, decisions and numbers in plain words."""
