@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, overload
 
 from streams.runtime.clock import monotonic
 
@@ -22,6 +22,14 @@ def until(condition: Callable[[], Found], *, timeout: float = 30.0, what: str = 
             raise AssertionError(message)
         pause.wait(_PAUSE_SECONDS)
     return value
+
+
+@overload
+async def until_async(condition: Callable[[], Awaitable[Found]], *, timeout: float = ..., what: str = ...) -> Found: ...  # noqa: ASYNC109
+
+
+@overload
+async def until_async(condition: Callable[[], Found], *, timeout: float = ..., what: str = ...) -> Found: ...  # noqa: ASYNC109
 
 
 async def until_async(

@@ -1,0 +1,231 @@
+"""What the engine's tests do to real servers: feed logs, run and kill workers, and hold everything against the oracle."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from models.events.payments import PaymentReceived
+from models.events.union import AnyClientEvent
+from models.money import Money
+from streams.engine.fence import Slot
+from streams.engine.fold import Program
+from streams.engine.lag import WATCHED_TOPICS
+from streams.engine.log_view import LogView
+from streams.engine.oracle import fold_partition
+from streams.engine.producer import KafkaProducer, Outgoing
+from streams.engine.redis_fence import RedisFence
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import connect_redis
+from streams.wire.codec import encode_event
+from streams.wire.headers import Position, read_origin
+from streams.wire.partitioning import partition_of
+from streams.wire.records import Record
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, TRIGGERS, Partitioning, Topic
+from tests.conftest import REPOSITORY
+from tests.waiting import until, until_async
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+OUTPUTS = (*TRIGGERS.values(), DECISIONS, DEAD_LETTERS)
+
+
+def payment(number: int, *, clients: int = 40, event_id: str | None = None, source: str = "test") -> PaymentReceived:
+    moment = START + timedelta(seconds=number)
+    return PaymentReceived(
+        event_id=event_id or f"event-{number}",
+        source=source,
+        occurred_at=moment,
+        received_at=moment,
+        client_id=f"client-{number % clients}",
+        payment_id=f"payment-{number}",
+        amount=Money(minor=100 + number, currency="EUR"),
+    )
+
+
+def on_the_log(events: Iterable[AnyClientEvent], settings: Settings) -> list[Outgoing]:
+    return [
+        Outgoing(
+            topic=CLIENT_EVENTS.name,
+            partition=partition_of(event.client_id, settings.partitions),
+            key=event.client_id.encode(),
+            value=encode_event(event),
+            headers=(),
+        )
+        for event in events
+    ]
+
+
+def to_topic(topic: Topic, value: bytes, *, key: bytes = b"k") -> Outgoing:
+    return Outgoing(topic=topic.name, partition=None, key=key, value=value, headers=())
+
+
+async def feed(settings: Settings, records: Sequence[Outgoing]) -> None:
+    producer = KafkaProducer(settings, Meter())
+    try:
+        for first in range(0, len(records), 500):
+            await producer.send_all(records[first : first + 500])
+    finally:
+        await producer.close()
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    own = {
+        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "REDIS_URL": settings.redis_url,
+        "RAPPORT_GROUP": settings.group,
+        "RAPPORT_NAMESPACE": settings.namespace,
+        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
+        "RAPPORT_PARTITIONS": str(settings.partitions),
+        "RAPPORT_SESSION_SECONDS": "6",
+        "RAPPORT_BATCH_RECORDS": "50",
+    }
+    return {**os.environ, **own, **more}
+
+
+class Worker:
+    """A real worker process with the counting program."""
+
+    def __init__(self, settings: Settings, log: Path, **more: str) -> None:
+        self.log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.streams.counting_worker"],
+                cwd=REPOSITORY,
+                env=environment(settings, **more),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def said(self, words: str) -> bool:
+        return words in self.log.read_text(errors="replace")
+
+    def until_working(self) -> "Worker":
+        until(lambda: self.said("partitions assigned"), what=f"an assignment in {self.log}")
+        return self
+
+    def until_dead(self) -> int:
+        until(lambda: self.process.poll() is not None, what=f"the end of the worker; see {self.log}")
+        return self.process.wait()
+
+    def kill(self) -> int:
+        self.process.kill()
+        return self.process.wait()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.until_dead()
+
+
+class Crew:
+    """Workers of one test; whoever still lives at its end is killed."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self.workers: list[Worker] = []
+
+    def start(self, **more: str) -> Worker:
+        worker = Worker(self._settings, self._folder / f"worker-{len(self.workers)}.log", **more)
+        self.workers.append(worker)
+        return worker
+
+
+@contextmanager
+def crew_of(settings: Settings, folder: Path) -> Iterator[Crew]:
+    crew = Crew(settings, folder)
+    try:
+        yield crew
+    finally:
+        for worker in crew.workers:
+            worker.kill()
+
+
+async def until_caught_up(settings: Settings, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - as in tests.waiting
+    """Wait until every position is at the end of its log and every outbox is empty."""
+    redis = connect_redis(settings)
+    fence, view = RedisFence(redis, settings), LogView(settings)
+    slots = [Slot(topic.name, partition) for topic in WATCHED_TOPICS for partition in range(settings.partitions)]
+
+    async def caught_up() -> bool:
+        bounds = await view.read(slots)
+        for slot in slots:
+            if await fence.position(slot) != bounds[slot].end or await fence.read_outbox(slot, limit=1):
+                return False
+        return True
+
+    try:
+        condition: Callable[[], Awaitable[bool]] = caught_up
+        await until_async(condition, timeout=timeout, what="every position at the end of its log")
+    finally:
+        await view.close()
+        await redis.aclose()
+
+
+async def read_topic(settings: Settings, topic: Topic) -> dict[int, list[Record]]:
+    """Return all records of `topic` by partition."""
+    count = 1 if topic.partitioning is Partitioning.SINGLE else settings.partitions
+    at = [TopicPartition(settings.topic(topic.name), partition) for partition in range(count)]
+    consumer: Any = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+    found: defaultdict[int, list[Record]] = defaultdict(list)
+    await consumer.start()
+    try:
+        consumer.assign(at)
+        ends = await consumer.end_offsets(at)
+        await consumer.seek_to_beginning(*at)
+        while any([await consumer.position(tp) < ends[tp] for tp in at]):
+            for tp, records in (await consumer.getmany(*at, timeout_ms=500)).items():
+                found[tp.partition] += records
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def stored_states(settings: Settings, partition: int) -> dict[str, bytes]:
+    redis = connect_redis(settings)
+    try:
+        stored: Any = await redis.hgetall(PartitionKeys.of(settings, CLIENT_EVENTS.name, partition).states)
+    finally:
+        await redis.aclose()
+    return {client.decode(): blob for client, blob in stored.items()}
+
+
+def accepted(records: Iterable[Record]) -> list[tuple[Position, bytes | None, bytes | None]]:
+    """Return what a reader keeps that follows the high-water rule: nothing at or below the furthest position it has seen."""
+    furthest = Position(-1, -1)
+    kept = []
+    for record in records:
+        position = read_origin(record.headers).position
+        if position > furthest:
+            furthest = position
+            kept.append((position, record.key, record.value))
+    return kept
+
+
+async def assert_equals_oracle(settings: Settings, program: Program[Any]) -> None:
+    """States stored and outputs accepted are those of a single-threaded fold of the log, once and in order."""
+    log = await read_topic(settings, CLIENT_EVENTS)
+    outputs = {topic.name: await read_topic(settings, topic) for topic in OUTPUTS}
+    for partition in range(settings.partitions):
+        truth = fold_partition(program, log[partition], partitions=settings.partitions)
+        assert await stored_states(settings, partition) == truth.states
+        for topic in OUTPUTS:
+            shared = topic.partitioning is Partitioning.SINGLE
+            records = outputs[topic.name][0 if shared else partition]
+            own = [record for record in records if _came_from(record, partition)]
+            expected = [(told.position, told.key, told.value) for told in truth.outputs if told.topic == topic.name]
+            assert accepted(own) == expected, topic.name
+
+
+def _came_from(record: Record, partition: int) -> bool:
+    origin = read_origin(record.headers)
+    return (origin.src_topic, origin.src_partition) == (CLIENT_EVENTS.name, partition)

@@ -1,0 +1,45 @@
+"""Workers that come and go under load, and how they leave."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from streams.runtime.settings import Settings
+from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, until_caught_up
+from tests.streams.counting import CountingProgram
+
+pytestmark = pytest.mark.integration
+
+
+async def test_two_workers_joining_and_leaving_under_load_fold_every_event_once(settings: Settings, tmp_path: Path) -> None:
+    events = on_the_log([payment(number) for number in range(6_000)], settings)
+    with crew_of(settings, tmp_path) as crew:
+        first = crew.start().until_working()
+        await feed(settings, events[:1_500])
+        second = crew.start()
+        await feed(settings, events[1_500:3_000])
+        await asyncio.to_thread(second.until_working)
+        first.kill()
+        await feed(settings, events[3_000:4_500])
+        third = crew.start()
+        await asyncio.to_thread(third.until_working)
+        leaving = asyncio.create_task(asyncio.to_thread(second.stop))
+        await feed(settings, events[4_500:])
+        assert await leaving == 0
+        await until_caught_up(settings)
+    await assert_equals_oracle(settings, CountingProgram())
+
+
+async def test_a_worker_told_to_stop_leaves_with_code_0_and_never_listens_on_faust_s_port(
+    settings: Settings, tmp_path: Path
+) -> None:
+    await feed(settings, on_the_log([payment(number) for number in range(1_000)], settings))
+    with crew_of(settings, tmp_path) as crew:
+        worker = crew.start().until_working()
+        await until_caught_up(settings)
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", 6066)) != 0
+        assert worker.stop() == 0
+    await assert_equals_oracle(settings, CountingProgram())

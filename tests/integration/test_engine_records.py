@@ -1,0 +1,108 @@
+"""Records that are no pleasure: repeated, unreadable, too large, in the wrong place; and a Redis that lost everything."""
+
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from streams.engine.producer import Outgoing
+from streams.runtime.settings import Settings
+from streams.state.redis_store import connect_redis
+from streams.wire.codec import encode_event
+from streams.wire.dead_letters import DeadLetter, Reason, read_dead_letter
+from streams.wire.headers import Position
+from streams.wire.partitioning import partition_of
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, PAYMENTS, TRIGGERS
+from tests.integration.engine_world import (
+    accepted,
+    assert_equals_oracle,
+    crew_of,
+    feed,
+    on_the_log,
+    payment,
+    read_topic,
+    to_topic,
+    until_caught_up,
+)
+from tests.streams.counting import POISON_SOURCE, SENSELESS, CountingProgram
+
+pytestmark = pytest.mark.integration
+
+ALMOST_TOO_LARGE = b"x" * 1_000_000
+
+
+def misplaced(settings: Settings) -> Outgoing:
+    event = payment(7)
+    elsewhere = (partition_of(event.client_id, settings.partitions) + 1) % settings.partitions
+    return Outgoing(
+        topic=CLIENT_EVENTS.name, partition=elsewhere, key=event.client_id.encode(), value=encode_event(event), headers=()
+    )
+
+
+async def dead_letters(settings: Settings) -> list[DeadLetter]:
+    return [read_dead_letter(record) for record in (await read_topic(settings, DEAD_LETTERS))[0]]
+
+
+async def test_repeated_and_unreadable_records_on_the_log_leave_their_neighbours_intact(
+    settings: Settings, tmp_path: Path
+) -> None:
+    events = [payment(number) for number in range(600)]
+    again = [payment(number) for number in range(0, 600, 3)]
+    senseless = [payment(number, source=POISON_SOURCE) for number in range(600, 610)]
+    junk = [to_topic(CLIENT_EVENTS, value, key=b"client-1") for value in (b"", b"{", b"null", b"\xff\xfe", ALMOST_TOO_LARGE)]
+    log = on_the_log([*events, *again], settings)
+    await feed(settings, [*log[:300], *junk, misplaced(settings), *log[300:], *on_the_log(senseless, settings)])
+    with crew_of(settings, tmp_path) as crew:
+        crew.start()
+        await until_caught_up(settings)
+    await assert_equals_oracle(settings, CountingProgram())
+    letters = await dead_letters(settings)
+    assert [letter.value for letter in letters if letter.reason == Reason.BAD_JSON].count(ALMOST_TOO_LARGE) == 1
+    assert sum(letter.reason == SENSELESS for letter in letters) == len(senseless)
+    assert sum(letter.reason == Reason.BAD_KEY for letter in letters) == 1
+    assert len(letters) == len(junk) + len(senseless) + 1
+
+
+async def test_intake_puts_public_records_on_the_log_and_keeps_what_it_cannot_read(settings: Settings, tmp_path: Path) -> None:
+    good = [to_topic(PAYMENTS, encode_event(payment(number)), key=f"client-{number % 40}".encode()) for number in range(300)]
+    bad = [to_topic(PAYMENTS, value) for value in (b"{", b'{"kind":"invoice.issued"}', ALMOST_TOO_LARGE)]
+    await feed(settings, [*good[:150], *bad, *good[150:], *good[:50]])
+    with crew_of(settings, tmp_path) as crew:
+        crew.start()
+        await until_caught_up(settings)
+        await until_caught_up(settings)
+    await assert_equals_oracle(settings, CountingProgram())
+    log = await read_topic(settings, CLIENT_EVENTS)
+    payments = [record for records in log.values() for record in records if record.key != b""]
+    assert len(payments) == len(good) + 50
+    letters = await dead_letters(settings)
+    assert sorted(letter.value or b"" for letter in letters) == sorted(record.value for record in bad)
+    assert {letter.src_topic for letter in letters} == {PAYMENTS.name}
+
+
+async def forget_everything(settings: Settings) -> None:
+    redis: Redis = connect_redis(settings)
+    try:
+        await redis.delete(*[key async for key in redis.scan_iter(match=f"*{settings.namespace}*")])
+    finally:
+        await redis.aclose()
+
+
+async def test_when_redis_loses_everything_states_are_rebuilt_and_nothing_is_published_again(
+    settings: Settings, tmp_path: Path
+) -> None:
+    await feed(settings, on_the_log([payment(number) for number in range(900)], settings))
+    with crew_of(settings, tmp_path) as crew:
+        first = crew.start()
+        await until_caught_up(settings)
+        first.stop()
+        before = await read_topic(settings, TRIGGERS["email"])
+        await forget_everything(settings)
+        await feed(settings, on_the_log([payment(number) for number in range(900, 1_200)], settings))
+        crew.start()
+        await until_caught_up(settings)
+    await assert_equals_oracle(settings, CountingProgram())
+    for partition, records in (await read_topic(settings, TRIGGERS["email"])).items():
+        positions: list[Position] = [position for position, _, _ in accepted(records)]
+        assert len(positions) == len(records), "a record was published twice"
+        assert len(records) > len(before[partition])
