@@ -1,0 +1,193 @@
+"""`rapport dead-letters list|show|redrive` (`dead_letters`, a cyclopts App)."""
+
+import asyncio
+import getpass
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from handlers.commands.letters import LetterBox, Place, Shelf, Shelved, Stretch, Wanted
+from streams.runtime.clock import make_clock
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings, load_settings
+
+_PREVIEW_BYTES: Final = 4_000
+
+dead_letters = App(
+    name="dead-letters",
+    help="""List, show and redrive unreadable records.
+
+    What Rapport cannot read it keeps: the original bytes with stage, reason and position. Once the cause is mended (a new
+    release, a client named in the processor, a corrected body) `redrive` puts them back where they came from.
+    """,
+)
+
+Stage = Annotated[str | None, Parameter(help="Only letters of this stage, e.g. intake.")]
+ReasonName = Annotated[str | None, Parameter(help="Only letters with this reason, e.g. no_client.")]
+Source = Annotated[str | None, Parameter(help="Only letters of this webhook source or topic.")]
+From = Annotated[int | None, Parameter(name="--from", help="Read from this offset on.")]
+Last = Annotated[int, Parameter(help="Read this many of the latest records; 0 reads all.")]
+
+
+@dead_letters.command(name="list")
+def list_letters(
+    *,
+    stage: Stage = None,
+    reason: ReasonName = None,
+    source: Source = None,
+    start: From = None,
+    last: Last = 10_000,
+    limit: Annotated[int, Parameter(help="Show at most this many, the newest.")] = 50,
+) -> None:
+    """Show dead letters with their reasons, the newest last."""
+    wanted = Wanted(stage=stage, reason=reason, source=source)
+    shelf = asyncio.run(LetterBox(load_settings()).survey(wanted, stretch=Stretch(start=start, last=last), limit=limit))
+    console = Console()
+    if shelf.fitting:
+        console.print(_letters_table(shelf))
+        console.print(_reasons_table(shelf))
+    console.print(_bottom_line(shelf), highlight=False)
+
+
+@dead_letters.command
+def show(
+    place: Annotated[str, Parameter(help="partition:offset, as `list` shows it.")],
+    *,
+    save: Annotated[Path | None, Parameter(help="Write the original bytes to this file, e.g. to edit them.")] = None,
+) -> None:
+    """Show one dead letter whole: why, since when, its headers and its bytes."""
+    shelved = asyncio.run(LetterBox(load_settings()).read(Place.parse(place)))
+    letter = shelved.letter
+    console = Console()
+    facts = Table(show_header=False, box=None)
+    for name, value in (
+        ("place", str(shelved.place)),
+        ("stage", letter.stage),
+        ("reason", letter.reason),
+        ("detail", letter.detail),
+        ("came from", f"{letter.src_topic}, partition {letter.src_partition}, offset {letter.src_offset}"),
+        ("first seen", letter.first_seen.isoformat()),
+        ("key", repr(letter.key)),
+        *((f"header {name}", repr(value)) for name, value in letter.headers),
+        ("bytes", str(len(letter.value or b""))),
+    ):
+        facts.add_row(Text(name, style="bold"), Text(value))
+    console.print(facts)
+    if save is None:
+        console.print(Text(_preview(letter.value or b"")))
+        return
+    save.write_bytes(letter.value or b"")
+    console.print(f"Wrote {len(letter.value or b'')} bytes to {save}. Drive them again, corrected, with:", highlight=False)
+    console.print(f"  rapport dead-letters redrive {shelved.place} --edit {save}", highlight=False)
+
+
+@dead_letters.command
+def redrive(
+    *places: Annotated[str, Parameter(help="Letters as partition:offset; none: all that the options fit.")],
+    stage: Stage = None,
+    reason: ReasonName = None,
+    source: Source = None,
+    start: From = None,
+    last: Last = 10_000,
+    everything: Annotated[bool, Parameter(name="--all", help="No restriction at all.", negative="")] = False,
+    limit: Annotated[int, Parameter(help="Drive at most this many; 0: no limit.")] = 0,
+    edit: Annotated[Path | None, Parameter(help="A file with the corrected body, for exactly one letter.")] = None,
+    again: Annotated[bool, Parameter(help="Also those that were driven again before.", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(help="Only say what would be done.", negative="")] = False,
+    note: Annotated[str, Parameter(help="Why, for the record.")] = "",
+) -> None:
+    """Put dead letters back on the topic they came from, with their original bytes.
+
+    What was driven again is noted on the topic of dead letters, so a second run leaves it alone. Ids of events make it
+    harmless when something is driven twice. Try --dry-run first.
+    """
+    settings = load_settings()
+    named = frozenset(Place.parse(place) for place in places)
+    wanted = Wanted(stage=stage, reason=reason, source=source, places=named)
+    if wanted == Wanted() and not everything:
+        message = "name letters (rapport dead-letters redrive 0:17), restrict them (--reason no_client), or say --all"
+        raise UsageError(message)
+    if edit is not None and len(named) != 1:
+        message = "--edit replaces the body of exactly one letter: rapport dead-letters redrive 0:17 --edit body.json"
+        raise UsageError(message)
+    body = _corrected(edit)
+    stretch = Stretch(start=min(place.offset for place in named), last=0) if named else Stretch(start=start, last=last)
+    how = f"edited: {note}" if edit else note
+    found = asyncio.run(
+        _redrive(settings, wanted, stretch=stretch, limit=limit, body=body, again=again, dry_run=dry_run, note=how)
+    )
+    verb = "would be driven" if dry_run else "were driven"
+    print(f"{found} dead letters {verb} again.")
+
+
+async def _redrive(
+    settings: Settings, wanted: Wanted, *, stretch: Stretch, limit: int, body: bytes | None, again: bool, dry_run: bool, note: str
+) -> int:
+    box = LetterBox(settings)
+    shelf = await box.survey(wanted, stretch=stretch, limit=0)
+    letters = box.chosen(wanted, stretch=stretch, known=set() if again else shelf.redriven, limit=limit)
+    if dry_run:
+        return sum([1 async for _ in letters])
+    return await box.redrive(letters, body=body, actor=getpass.getuser(), note=note, clock=make_clock(settings.clock_file))
+
+
+def _corrected(edit: Path | None) -> bytes | None:
+    if edit is None:
+        return None
+    try:
+        body = edit.read_bytes()
+        orjson.loads(body)
+    except OSError as error:
+        message = f"--edit {edit} cannot be read: {error.strerror}"
+        raise UsageError(message) from error
+    except orjson.JSONDecodeError as error:
+        message = f"--edit {edit} is no JSON ({error}), so it would only come back"
+        raise UsageError(message) from error
+    return body
+
+
+def _letters_table(shelf: Shelf) -> Table:
+    table = Table("place", "first seen", "source", "stage", "reason", "detail", "driven again")
+    for shelved in shelf.shown:
+        letter = shelved.letter
+        seen = letter.first_seen.strftime("%Y-%m-%d %H:%M:%S")
+        cells = (str(shelved.place), seen, shelved.source, letter.stage, letter.reason, letter.detail, _again(shelf, shelved))
+        table.add_row(*map(Text, cells))  # Text: what strangers wrote is no markup
+    return table
+
+
+def _again(shelf: Shelf, shelved: Shelved) -> str:
+    if str(shelved.place) in shelf.redriven:
+        return "yes"
+    return "" if shelved.redrivable else "cannot be"
+
+
+def _reasons_table(shelf: Shelf) -> Table:
+    table = Table("stage", "reason", "letters")
+    table.columns[2].justify = "right"
+    for (stage, reason), count in shelf.reasons.most_common():
+        table.add_row(Text(stage), Text(reason), f"{count:,}")
+    return table
+
+
+def _bottom_line(shelf: Shelf) -> str:
+    said = f"{shelf.fitting:,} dead letters among {shelf.read:,} records."
+    if shelf.skipped:
+        said += f" {shelf.skipped:,} older records were not read; --last 0 reads all."
+    if shelf.strange:
+        said += f" {shelf.strange:,} records are no dead letters."
+    return said
+
+
+def _preview(value: bytes) -> str:
+    try:
+        text = orjson.dumps(orjson.loads(value), option=orjson.OPT_INDENT_2).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        text = value[:_PREVIEW_BYTES].decode(errors="backslashreplace")
+    rest = len(text) - _PREVIEW_BYTES
+    return text if rest <= 0 else f"{text[:_PREVIEW_BYTES]}\n... and {rest:,} more characters; --save FILE writes all"

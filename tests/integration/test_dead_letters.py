@@ -1,0 +1,143 @@
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from handlers.cli import run
+from streams.agents.intake import read_webhook
+from streams.runtime.errors import DeadLetterError
+from streams.runtime.settings import Settings, load_settings
+from streams.wire.dead_letters import DeadLetter
+from streams.wire.headers import Origin
+from streams.wire.records import PlainRecord, Record
+from streams.wire.topics import DEAD_LETTERS, WEBHOOKS
+from tests.streams.stripe_samples import dispute, event
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def deployment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """The settings of this test as the environment of the command line."""
+    for name, value in {"KAFKA_BOOTSTRAP": settings.kafka_bootstrap, "RAPPORT_TOPIC_PREFIX": settings.topic_prefix}.items():
+        monkeypatch.setenv(name, value)
+    load_settings.cache_clear()
+    yield settings
+    load_settings.cache_clear()
+
+
+def nameless(number: int) -> PlainRecord:
+    body = event("charge.dispute.created", dispute(charge=f"ch_{number}"), event_id=f"evt_{number}")
+    headers = (("source", b"stripe"), ("received_at", b"2026-01-01T00:00:00+00:00"), ("delivery_id", b"d"))
+    return PlainRecord(topic="webhooks", partition=1, offset=number, timestamp=0, key=b"d", value=body, headers=headers)
+
+
+def fail(settings: Settings, records: Sequence[Record]) -> None:
+    """Do what the intake stage does with records that cannot be read."""
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+            for idx, record in enumerate(records):
+                with pytest.raises(DeadLetterError) as raised:
+                    read_webhook(record)
+                letter = DeadLetter.of(record, raised.value, stage="intake", src_topic=WEBHOOKS.name)
+                origin = Origin(src_topic=WEBHOOKS.name, src_partition=1, src_offset=idx, idx=0, kind="dead_letter")
+                await producer.send_and_wait(
+                    settings.topic(DEAD_LETTERS.name),
+                    key=letter.key,
+                    value=letter.value,
+                    headers=[*origin.to_headers()[3:], *letter.to_headers()],
+                )
+
+    asyncio.run(send())
+
+
+def webhooks(settings: Settings) -> list[Record]:
+    async def read() -> list[Record]:
+        found: list[Record] = []
+        async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest") as consumer:
+            places = [TopicPartition(settings.topic(WEBHOOKS.name), partition) for partition in range(settings.partitions)]
+            consumer.assign(places)
+            for place, end in (await consumer.end_offsets(places)).items():
+                while await consumer.position(place) < end:
+                    for records in (await consumer.getmany(place, timeout_ms=200)).values():
+                        found += records
+        return found
+
+    return asyncio.run(read())
+
+
+def test_letters_are_listed_shown_mended_and_driven_again_once(
+    deployment: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    records = [nameless(number) for number in range(5)]
+    fail(deployment, records)
+
+    assert run(["dead-letters", "list", "--reason", "no_client", "--limit", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "5 dead letters among 5 records" in said
+    assert "0:4" in said
+    assert "0:1" not in said
+    assert run(["dead-letters", "list", "--source", "gocardless"]) == 0
+    assert "0 dead letters among 5 records" in capsys.readouterr().out
+    assert run(["dead-letters", "list", "--last", "2"]) == 0
+    assert "3 older records were not read" in capsys.readouterr().out
+
+    file = tmp_path / "body.json"
+    assert run(["dead-letters", "show", "0:3", "--save", str(file)]) == 0
+    assert "metadata.client_id" in " ".join(capsys.readouterr().out.split())
+    assert file.read_bytes() == records[3].value
+
+    body = json.loads(file.read_text())
+    body["data"]["object"]["metadata"]["client_id"] = "cus_9"
+    file.write_text(json.dumps(body))
+    assert run(["dead-letters", "redrive", "0:3", "--edit", str(file), "--note", "asked the client"]) == 0
+    (mended,) = webhooks(deployment)
+    assert {read.client_id for read in read_webhook(mended)} == {"cus_9"}
+    assert mended.key == b"d"
+
+    assert run(["dead-letters", "redrive", "--reason", "no_client", "--dry-run"]) == 0
+    assert "4 dead letters would be driven again" in capsys.readouterr().out
+    assert len(webhooks(deployment)) == 1
+    assert run(["dead-letters", "redrive", "--reason", "no_client"]) == 0
+    assert run(["dead-letters", "redrive", "--reason", "no_client"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == ["4 dead letters were driven again.", "0 dead letters were driven again."]
+    back = webhooks(deployment)
+    originals = [records[number].value for number in (0, 1, 2, 4)]
+    assert sorted(str(record.value) for record in back) == sorted(str(value) for value in [*originals, file.read_bytes()])
+    assert {dict(record.headers)["source"] for record in back} == {b"stripe"}
+    assert {dict(record.headers)["redriven"] for record in back} == {b"0:%d" % number for number in range(5)}
+
+    assert run(["dead-letters", "redrive", "--all", "--again", "--limit", "2"]) == 0
+    assert len(webhooks(deployment)) == 7
+    assert run(["dead-letters", "list"]) == 0
+    assert "yes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["redrive"], "say --all"),
+        (["redrive", "--all", "--edit", "x.json"], "exactly one letter"),
+        (["redrive", "0:1", "--edit", "missing.json"], "cannot be read"),
+        (["redrive", "seven"], "is no place of a dead letter"),
+        (["show", "0:7"], "no dead letter is at 0:7"),
+    ],
+)
+def test_what_cannot_work_is_said_with_the_way_out(
+    deployment: Settings, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert deployment.topic_prefix
+    assert run(["dead-letters", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_while_kafka_is_away_the_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    load_settings.cache_clear()
+    assert run(["dead-letters", "list"]) == 1
+    load_settings.cache_clear()
+    assert "rapport stack up" in capsys.readouterr().err
