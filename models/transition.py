@@ -30,6 +30,7 @@ from models.workdays import DAY_MS
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
 FIRED_AT_ONCE: Final = 64
 RUN_KEPT_MS: Final = 120 * DAY_MS
+_ONBOARDING: Final = JOURNEYS.index(Journey.ONBOARDING)
 
 
 class Disposition(StrEnum):
@@ -126,7 +127,8 @@ def _fire_due(turn: Turn, until_ms: int, *, plan_first: bool = False) -> None:
         if not timers or timers[0].due_ms > until_ms:
             break
         timer = timers[0]
-        turn.state = replace(turn.state, now_ms=max(turn.state.now_ms, timer.due_ms))
+        if timer.due_ms > turn.state.now_ms:
+            turn.state = replace(turn.state, now_ms=timer.due_ms)
         _fire(turn, timer, until_ms)
         _plan(turn)
     if turn.state.now_ms < until_ms:
@@ -151,7 +153,7 @@ def _plan(turn: Turn) -> None:
     timers = segment_timers(state, policy)
     if state.ledger.invoices or state.ledger.promises:
         timers += delay_timers(state, policy)
-    if state.care.runs or state.person.contracts:
+    if state.person.contracts or any(run.journey == _ONBOARDING and not run.closed for run in state.care.runs):
         timers += relationship_timers(state, policy)
     timers.sort()
     wanted = tuple(timers)

@@ -29,9 +29,9 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
         for row in state.ledger.promises
         if row.made_at > row.withdrawn_at and not row.judged
     ]
-    if not any(map(left, state.ledger.invoices)):
-        return timers
     found = arrears(state, policy)
+    if not found:
+        return timers
     now = state.now_ms
     for row in found:
         silence = row.silence

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from models.events.invoices import ContractStatus
@@ -13,7 +14,7 @@ from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Con
 from models.state.person import in_force
 from models.state.reckoning import Item, gross, taken_back
 from models.triggers import CancelWhen, Journey, Trigger
-from models.workdays import local_day, zone_named
+from models.workdays import DAY_MS, moment
 
 _RUNNING = frozenset({ContractStatus.ACTIVE.value, ContractStatus.TRIAL.value, ContractStatus.PAST_DUE.value})
 
@@ -114,7 +115,12 @@ def release_of(state: ClientState, journey: Journey, at_ms: int) -> Override | N
 
 def renewal_anchor(contract: Contract) -> str:
     """Return what a renewal run is about: the contract and the day of its renewal (UTC)."""
-    return f"{contract.contract_id}@{local_day(contract.renews_ms, zone_named('UTC', 'UTC')).isoformat()}"
+    return f"{contract.contract_id}@{_date(contract.renews_ms // DAY_MS)}"
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    return moment(day * DAY_MS).date().isoformat()
 
 
 def is_running(contract: Contract) -> bool:

@@ -165,7 +165,9 @@ def _tight_budget(state: ClientState) -> bool:
 
 
 def _overdue(state: ClientState, policy: Policy) -> bool:
-    return any(left(row) and due_since(row, state, policy) <= state.now_ms for row in state.ledger.invoices)
+    return any(
+        not row.settled_ms and left(row) and due_since(row, state, policy) <= state.now_ms for row in state.ledger.invoices
+    )
 
 
 def _is_reversed(state: ClientState, payment_id: str) -> bool:

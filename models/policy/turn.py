@@ -26,7 +26,7 @@ _BASIS = {
 class Turn:
     """The client's state within one transition, and the outputs decided so far, in order."""
 
-    __slots__ = ("outputs", "policy", "scorer", "state")
+    __slots__ = ("_scored", "outputs", "policy", "scorer", "state")
 
     def __init__(self, state: ClientState, policy: Policy, scorer: Scorer) -> None:
         """Begin a turn on a state."""
@@ -34,6 +34,7 @@ class Turn:
         self.policy = policy
         self.scorer = scorer
         self.outputs: list[Output] = []
+        self._scored: tuple[ClientState, float | None] | None = None
 
     def run(self, journey: Journey, anchor: str) -> Run:
         """Return the run of `journey` about `anchor`, a fresh one where there is none."""
@@ -68,7 +69,6 @@ class Turn:
         journey = JOURNEYS[run.journey]
         trigger_id = derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch)
         why = (*reasons, *fallback)
-        score = self.scorer.score(state)
         trigger = Trigger(
             client_id=state.client_id,
             decided_at=moment(now),
@@ -89,7 +89,7 @@ class Turn:
             facts=allowed_facts(step.purpose, facts),
             reasons=why,
             segment=effective_segment(state, now).value,
-            score=score.probability if score else None,
+            score=self._score(),
             policy_version=self.policy.version,
             learner_version=self.scorer.version,
         )
@@ -143,7 +143,6 @@ class Turn:
         state, now = self.state, self.state.now_ms
         journey = JOURNEYS[run.journey] if run else None
         anchor = run.anchor if run else ""
-        score = self.scorer.score(state)
         identity = (state.client_id, now, state.events, outcome.value, journey or "", anchor, step, trigger_id, reasons[0])
         self.outputs.append(
             Decision(
@@ -158,7 +157,7 @@ class Turn:
                 trigger_id=trigger_id or None,
                 reasons=tuple(reasons),
                 segment=effective_segment(state, now).value,
-                score=score.probability if score else None,
+                score=self._score(),
                 policy_version=self.policy.version,
                 learner_version=self.scorer.version,
             )
@@ -167,6 +166,17 @@ class Turn:
         note = Note(now, outcome.value, what, reasons[0][:120])
         care = state.care
         self.state = replace(state, care=replace(care, notes=(*care.notes, note)[-NOTES_KEPT:]))
+
+    def _score(self) -> float | None:
+        """Return P(late) now; asked again only when something a learner may look at has changed."""
+        state = self.state
+        if self._scored is not None:
+            then, known = self._scored
+            if then.ledger is state.ledger and then.rhythm is state.rhythm and then.now_ms == state.now_ms:
+                return known
+        score = self.scorer.score(state)
+        self._scored = (state, score.probability if score else None)
+        return self._scored[1]
 
     def _channel(self, step: Step) -> tuple[str, tuple[str, ...]]:
         """Return the channel of a step; without an address that works, a person is asked instead."""

@@ -17,7 +17,7 @@ from models.state.rows import Dispute, Invoice, Ledger, Promise
 
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     """Return the open invoices, oldest due first, each with what of it may be asked for at `now_ms`."""
-    open_rows = [row for row in ledger.invoices if left(row)]
+    open_rows = [row for row in ledger.invoices if not row.settled_ms and left(row)]
     if not open_rows:
         return ()
     open_rows.sort(key=lambda row: (row.due_ms, row.invoice_id))

@@ -25,7 +25,7 @@ from models.state.reckoning import (
     taken_back,
 )
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise, Totals
-from models.state.windows import compact, day_of, tail_before
+from models.state.windows import compact, day_of, tail_before, week_start
 from models.workdays import DAY_MS, whole_days
 
 CLOSED_AGE_MS: Final = 35 * DAY_MS  # most refunds and corrections come within a month
@@ -41,9 +41,9 @@ STATE_LIMIT_BYTES: Final = 160 * 1024
 
 
 def tidy(state: ClientState) -> ClientState:
-    """Collapse and drop what is due for it; cheap unless a day has passed since the last time or a cap is reached."""
+    """Collapse and drop what is due for it; cheap unless a new week has begun since the last time or a cap is reached."""
     before, today = day_of(state.memory.tidied_ms), day_of(state.now_ms)
-    if before == today and not _crowded(state):
+    if week_start(before) == week_start(today) and not _crowded(state):
         return state
     ledger = state.ledger
     state = replace(state, memory=replace(state.memory, tidied_ms=state.now_ms))

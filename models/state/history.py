@@ -43,8 +43,7 @@ def lateness(state: ClientState) -> Lateness:
     labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
     overdue = oldest = 0
     for row in state.ledger.invoices:
-        label = label_of(row)
-        if label is not None:
+        if row.settled_ms and (label := label_of(row)):
             labels.append(label)
             labelled += 1
             late += is_late(label)

@@ -1,8 +1,9 @@
 """How payment facts change the ledger and the rhythm. Every fact is idempotent and may arrive in any order."""
 
+from operator import add as add_figures
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from models.events.envelope import epoch_ms
 from models.events.payments import (
@@ -120,12 +121,9 @@ def add_total(totals: tuple[Totals, ...], change: Totals) -> tuple[Totals, ...]:
     """Add `change` to the totals of its currency."""
     for index, row in enumerate(totals):
         if row.currency == change.currency:
-            merged = Totals(row.currency, *(getattr(row, name) + getattr(change, name) for name in _TOTAL_FIELDS))
+            merged = Totals(row.currency, *map(add_figures, astuple(row)[1:], astuple(change)[1:]))
             return (*totals[:index], merged, *totals[index + 1 :])
     return (*totals, change)
-
-
-_TOTAL_FIELDS: Final = Totals.__struct_fields__[1:]
 
 
 def payment_key(payment_id: str, currency: str) -> str:

@@ -1,7 +1,7 @@
-"""Event-time windows at constant memory: days for five weeks, then weeks, thirteen months in all.
+"""Event-time windows at constant memory: days for five weeks at least, then weeks, thirteen months in all.
 
-Buckets are sums, so every fact has an inverse and the order of arrival does not matter. Size: at most 35 days and 7 + 52 weeks
-per currency that the client really used in that time.
+Buckets are sums, so every fact has an inverse and the order of arrival does not matter. Days become weeks four weeks at a time,
+so there are at most 63 days and 53 weeks per currency that the client really used in that time.
 """
 
 from typing import Final
@@ -12,6 +12,7 @@ from models.workdays import DAY_MS
 DAILY_DAYS: Final = 35
 KEPT_DAYS: Final = 57 * 7  # thirteen months and the days up to the next Monday, so that a year on year comparison works
 _MONDAY_OFFSET: Final = 3  # 1970-01-01 was a Thursday
+_STRIDE: Final = 28
 
 
 def day_of(ms: int) -> int:
@@ -47,6 +48,8 @@ def compact(buckets: tuple[Bucket, ...], *, now_ms: int) -> tuple[Bucket, ...]:
     """Fold days that left the daily part into their weeks, and drop what left the window."""
     today = day_of(now_ms)
     edge = tail_before(today)
+    if not any(row.day <= today - KEPT_DAYS or (row.day < edge and row.day != week_start(row.day)) for row in buckets):
+        return buckets
     kept: dict[tuple[int, str], Bucket] = {}
     for row in buckets:
         if row.day <= today - KEPT_DAYS:
@@ -58,8 +61,9 @@ def compact(buckets: tuple[Bucket, ...], *, now_ms: int) -> tuple[Bucket, ...]:
 
 
 def tail_before(today: int) -> int:
-    """Return the first day that is kept as a day of its own; always a Monday."""
-    return week_start(today - DAILY_DAYS)
+    """Return the first day that is kept as a day of its own; always a Monday, the same one for four weeks."""
+    day = today - DAILY_DAYS
+    return day - (day + _MONDAY_OFFSET) % _STRIDE
 
 
 def total(buckets: tuple[Bucket, ...], *, currency: str, since_ms: int) -> Bucket:
