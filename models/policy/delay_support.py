@@ -5,6 +5,8 @@ invoices it names, so no invoice skips or repeats a step, and many open invoices
 for the next message of an older one. A broken promise takes an invoice one step back.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from models.money import Money
@@ -19,7 +21,8 @@ from models.state.reckoning import PROMISE_GRACE_MS, left
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
-HUMAN_DAYS = 5  # a person gets five days before the sequence goes on
+HUMAN_DAYS: Final = 5  # a person gets five days before the sequence goes on
+LAST_DAYS: Final = 14
 
 
 def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
@@ -215,4 +218,5 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], ladder
 
 
 def _wait(ladder: Ladder, stage: int) -> int:
-    return ladder.steps[stage].after_days if stage < len(ladder.steps) else 0
+    # Beyond the last step: a client whose segment changes then starts no faster on the longer ladder.
+    return ladder.steps[stage].after_days if stage < len(ladder.steps) else LAST_DAYS

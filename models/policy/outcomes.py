@@ -1,5 +1,7 @@
 """What becomes of triggers: retraction when facts overtake them, outcomes that channel workers report, erasure."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported
@@ -12,8 +14,9 @@ from models.state.person import add_contact
 from models.triggers import CancelWhen, Journey
 from models.workdays import DAY_MS
 
-SUPPRESSIONS_KEPT = 8
-KEPT_AFTER_RETRACTION_MS = 10 * DAY_MS  # a worker's "too late" is expected well within
+SUPPRESSIONS_KEPT: Final = 8
+_FOR_GOOD: Final = frozenset({CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED})
+KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
 
 
 def retract_what_no_longer_holds(turn: Turn) -> None:
@@ -35,7 +38,8 @@ def retract_what_no_longer_holds(turn: Turn) -> None:
             continue
         _mark(turn, row)
         turn.retract(row, result.because, result.reasons)
-        _again(turn, row, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
+        if result.because not in _FOR_GOOD:
+            _again(turn, row, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
 
 
 def reported(turn: Turn, event: DeliveryReported) -> None:

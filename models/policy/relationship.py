@@ -81,12 +81,15 @@ def fire_relationship(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         return
     silence = _silence(opening, state, policy)
     if state.now_ms >= opening.end_ms or woken_ms >= opening.end_ms:
-        reasons = silence.reasons if silence else (f"found only after its last day (step {opening.step.id})",)
+        found_late = (
+            "found only after its last day" if state.now_ms < opening.end_ms else "no open hour was left before its last day"
+        )
+        reasons = silence.reasons if silence else (found_late,)
         _close(turn, opening, reasons)
     elif silence is not None and silence.code in {"reversed", "recent", "no_need"}:
         _close(turn, opening, silence.reasons)
     elif silence is not None:
-        turn.put_run(replace(opening.run, told=silence.code))
+        turn.put_run(replace(opening.run, told=silence.code, ready_ms=max(opening.run.ready_ms, opening.from_ms)))
         turn.decide(DecisionOutcome.HELD, silence.reasons, run=opening.run, step=opening.step.id)
     else:
         _send(turn, opening)
@@ -178,7 +181,8 @@ def _is_reversed(state: ClientState, payment_id: str) -> bool:
 
 
 def _close(turn: Turn, opening: _Opening, reasons: tuple[str, ...]) -> None:
-    run = replace(opening.run, stage=opening.run.stage + 1, told="", ready_ms=0)
+    now = turn.state.now_ms
+    run = replace(opening.run, stage=opening.run.stage + 1, told="", ready_ms=now)
     turn.put_run(run)
     turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=run, step=opening.step.id)
 
@@ -206,7 +210,7 @@ def _send(turn: Turn, opening: _Opening) -> None:
         payment_id="" if contract else run.anchor,
     )
     started = run.started_ms or state.now_ms
-    turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=0))
+    turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=state.now_ms))
 
 
 def _size(event: PaymentReceived, policy: Policy) -> str:

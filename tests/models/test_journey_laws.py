@@ -99,6 +99,7 @@ HORIZON = ms(240)
 
 
 @given(stories())
+@settings(max_examples=60)
 def test_a_tick_and_an_event_wake_a_client_alike(story: list[AnyClientEvent]) -> None:
     woken = Firm().run(story)
     late = Firm(punctual=False)
@@ -113,6 +114,7 @@ def test_a_tick_and_an_event_wake_a_client_alike(story: list[AnyClientEvent]) ->
 
 
 @given(stories())
+@settings(max_examples=60)
 def test_a_replay_gives_identical_bytes(story: list[AnyClientEvent]) -> None:
     first, second = Firm().run(story, until_ms=HORIZON), Firm().run(story, until_ms=HORIZON)
     assert [output.model_dump_json() for output in first.outputs] == [output.model_dump_json() for output in second.outputs]
@@ -122,6 +124,7 @@ def test_a_replay_gives_identical_bytes(story: list[AnyClientEvent]) -> None:
 
 
 @given(stories())
+@settings(max_examples=60)
 def test_nobody_is_contacted_in_quiet_hours(story: list[AnyClientEvent]) -> None:
     firm = Firm().run(story, until_ms=HORIZON)
     for trigger in firm.triggers:
@@ -133,6 +136,7 @@ def test_nobody_is_contacted_in_quiet_hours(story: list[AnyClientEvent]) -> None
 
 
 @given(stories())
+@settings(max_examples=60)
 def test_contacts_keep_their_distance(story: list[AnyClientEvent]) -> None:
     firm = Firm().run(story, until_ms=HORIZON)
     retracted = {output.trigger_id for output in firm.outputs if output.kind == "retraction"}
@@ -149,6 +153,7 @@ def test_contacts_keep_their_distance(story: list[AnyClientEvent]) -> None:
 
 
 @given(stories())
+@settings(max_examples=60)
 def test_no_step_is_skipped_or_repeated(story: list[AnyClientEvent]) -> None:
     firm = Firm().run(story, until_ms=HORIZON)
     assert len({trigger.trigger_id for trigger in firm.triggers}) == len(firm.triggers)
@@ -170,6 +175,7 @@ def test_no_step_is_skipped_or_repeated(story: list[AnyClientEvent]) -> None:
 
 
 @given(stories())
+@settings(max_examples=60)
 def test_every_trigger_passes_its_own_gate_when_decided(story: list[AnyClientEvent]) -> None:
     firm = Firm()
     for event in story:

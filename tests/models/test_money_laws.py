@@ -16,6 +16,7 @@ from tests.models.views import final, fold, money_view, rhythm_view
 
 
 @given(facts(), st.randoms(use_true_random=False))
+@settings(max_examples=60)
 def test_any_order_of_arrival_gives_the_same_money(events: list[AnyClientEvent], dice: Random) -> None:
     order = list(range(len(events)))
     straight = final(arriving(events, order))
@@ -26,6 +27,7 @@ def test_any_order_of_arrival_gives_the_same_money(events: list[AnyClientEvent],
 
 
 @given(facts(), st.data())
+@settings(max_examples=60)
 def test_a_repeated_delivery_changes_nothing(events: list[AnyClientEvent], data: st.DataObject) -> None:
     log = arriving(events, list(range(len(events))))
     before = final(log)
@@ -37,6 +39,7 @@ def test_a_repeated_delivery_changes_nothing(events: list[AnyClientEvent], data:
 
 
 @given(facts(), st.data())
+@settings(max_examples=60)
 def test_a_repeated_fact_under_another_id_changes_no_money(events: list[AnyClientEvent], data: st.DataObject) -> None:
     order = list(range(len(events)))
     log = arriving(events, order)
@@ -68,6 +71,7 @@ def accounted(state: ClientState) -> bool:
 
 
 @given(facts(at_most=20))
+@settings(max_examples=60)
 def test_every_minor_unit_received_is_accounted_for(events: list[AnyClientEvent]) -> None:
     for result in fold(arriving(events, list(range(len(events))))):
         assert accounted(result.state)
@@ -86,6 +90,7 @@ def test_money_is_accounted_for_while_rows_collapse(events: list[AnyClientEvent]
 
 
 @given(facts())
+@settings(max_examples=60)
 def test_a_state_survives_its_codec(events: list[AnyClientEvent]) -> None:
     state = final(arriving(events, list(range(len(events)))))
     assert decode(encode(state)) == state
@@ -93,6 +98,7 @@ def test_a_state_survives_its_codec(events: list[AnyClientEvent]) -> None:
 
 
 @given(facts(at_most=8), st.sampled_from((1_000, 5_000, 10_000)))
+@settings(max_examples=60)
 def test_apply_then_reverse_leaves_the_balances_alone(events: list[AnyClientEvent], minor: int) -> None:
     build = Events()
     log = arriving(events, list(range(len(events))))

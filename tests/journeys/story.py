@@ -1,0 +1,197 @@
+"""Reads a story (what happened, and the ledger of decisions a credit controller expects) and tells it to the core.
+
+A line is a moment (UTC) and what happened then. Channel workers deliver what they are given one minute after its
+not-before, unless the story says `channels are silent`. The expected ledger has one line per decision: moment, outcome,
+step, channel, first reason.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
+from models.learners.baseline import BASELINE
+from models.money import Money
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.transition import transition
+from models.triggers import Decision, Retraction, Trigger
+from models.workdays import moment
+from tests.models.builders import tick_at
+
+CLIENT = "client-1"
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened, in order, until when time goes on, and what is expected."""
+
+    title: str
+    events: tuple[AnyClientEvent, ...]
+    until_ms: int
+    silent: bool
+    expected: tuple[str, ...]
+
+
+def read(path: Path) -> Story:
+    """Read a story file: title, `what happened`, `ledger`."""
+    title, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    happened, _, ledger = rest.partition("\nledger\n")
+    events: list[AnyClientEvent] = []
+    until = 0
+    silent = False
+    for line in happened.splitlines():
+        words = line.split()
+        if not words or words[0] == "what":
+            continue
+        if line.strip() == "channels are silent":
+            silent = True
+            continue
+        at = datetime.fromisoformat(f"{words[0]}T{words[1]}").replace(tzinfo=UTC)
+        if words[2:] == ["nothing", "more"]:
+            until = round(at.timestamp() * 1000)
+            continue
+        events.append(_event(at, words[2], words[3:], len(events)))
+    return Story(title, tuple(events), until, silent, tuple(line.rstrip() for line in ledger.splitlines() if line.strip()))
+
+
+def tell(story: Story) -> list[str]:
+    """Return the ledger of decisions, one line each."""
+    teller = _Teller(silent=story.silent)
+    for event in story.events:
+        teller.pass_until(event.received_ms)
+        teller.feed(event)
+    teller.pass_until(story.until_ms)
+    return teller.lines
+
+
+class _Teller:
+    def __init__(self, *, silent: bool) -> None:
+        self.silent = silent
+        self.state: ClientState | None = None
+        self.due: int | None = None
+        self.lines: list[str] = []
+        self.mail: dict[str, tuple[int, str]] = {}
+
+    def feed(self, event: AnyEvent) -> None:
+        result = transition(self.state, event, policy=DEFAULT_POLICY, scorer=BASELINE)
+        self.state, self.due = result.state, result.next_due_ms
+        for output in result.outputs:
+            match output:
+                case Trigger():
+                    self.mail[output.trigger_id] = (round(output.not_before.timestamp() * 1000) + MINUTE_MS, output.channel)
+                case Retraction():
+                    self.mail.pop(output.trigger_id, None)
+                case Decision():
+                    self.lines.append(_line(output))
+
+    def pass_until(self, until_ms: int) -> None:
+        while True:
+            due = self.due if self.due is not None else until_ms + 1
+            mails = sorted((at, trigger_id, channel) for trigger_id, (at, channel) in self.mail.items())
+            if mails and not self.silent and mails[0][0] <= min(due, until_ms):
+                at, trigger_id, channel = mails[0]
+                del self.mail[trigger_id]
+                words = [trigger_id, channel]
+                self.feed(_event(moment(at), "delivered", words, at))
+            elif due <= until_ms:
+                self.feed(tick_at(due))
+            else:
+                return
+
+
+def _line(decision: Decision) -> str:
+    when = decision.decided_at.strftime("%Y-%m-%d %H:%M")
+    what = f"{decision.outcome.value:<15} {decision.step or '-':<16} {decision.channel or '-':<7}"
+    return f"{when} {what} {decision.reasons[0]}"
+
+
+def _event(at: datetime, verb: str, words: list[str], serial: int) -> AnyClientEvent:
+    named = (
+        dict(zip(words[1::2], words[2::2], strict=False)) if verb in _ODD else dict(zip(words[::2], words[1::2], strict=False))
+    )
+    kind, fields = _VERBS[verb](words, named)
+    base = {
+        "kind": kind,
+        "event_id": f"{verb}-{serial}",
+        "source": "story",
+        "client_id": CLIENT,
+        "occurred_at": at,
+        "received_at": at,
+    }
+    event = EVENT_ADAPTER.validate_python({**base, **{name: value for name, value in fields.items() if value is not None}})
+    assert event.kind != "clock.ticked"
+    return event
+
+
+def _day(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+
+
+def _euro(text: str | None) -> Money | None:
+    return Money.parse(text, "EUR") if text else None
+
+
+Fields = tuple[str, dict[str, object]]
+# After these verbs comes a name, then pairs of a word and its value.
+_ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reversal", "dispute", "resolved", "promise"} | {
+    "contract",
+    "credit",
+    "void",
+    "writeoff",
+    "hold",
+    "amend",
+}
+_VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
+    "profile": lambda _, n: ("client.profiled", {"name": "Ada", "email": n.get("email"), "timezone": n.get("zone")}),
+    "invoice": lambda w, n: ("invoice.issued", {"invoice_id": w[0], "amount": _euro(n["over"]), "due_at": _day(n["due"])}),
+    "amend": lambda w, n: ("invoice.amended", {"invoice_id": w[0], "amount": _euro(n.get("to")), "due_at": _day(n.get("due"))}),
+    "void": lambda w, _: ("invoice.voided", {"invoice_id": w[0]}),
+    "writeoff": lambda w, _: ("invoice.written_off", {"invoice_id": w[0]}),
+    "credit": lambda w, n: (
+        "credit_note.issued",
+        {"credit_note_id": w[0], "amount": _euro(n["over"]), "invoice_id": n.get("on")},
+    ),
+    "payment": lambda w, n: (
+        "payment.received",
+        {"payment_id": w[0], "amount": _euro(n["over"]), "invoice_id": n.get("for"), "method": n.get("by", "wire")},
+    ),
+    "pending": lambda w, n: (
+        "payment.pending",
+        {"payment_id": w[0], "amount": _euro(n["over"]), "invoice_id": n.get("for"), "expected_at": _day(n.get("expected"))},
+    ),
+    "failed": lambda w, n: (
+        "payment.failed",
+        {"payment_id": w[0], "amount": _euro(n["over"]), "invoice_id": n.get("for"), "next_retry_at": _day(n.get("retry"))},
+    ),
+    "refund": lambda w, n: ("payment.refunded", {"refund_id": w[0], "payment_id": n["of"], "amount": _euro(n["over"])}),
+    "chargeback": lambda w, n: (
+        "payment.charged_back",
+        {"chargeback_id": w[0], "payment_id": n["of"], "amount": _euro(n["over"])},
+    ),
+    "reversal": lambda w, n: (
+        "payment.chargeback_reversed",
+        {"chargeback_id": w[0], "payment_id": n["of"], "amount": _euro(n["over"])},
+    ),
+    "dispute": lambda w, n: ("dispute.opened", {"dispute_id": w[0], "invoice_id": n.get("on")}),
+    "resolved": lambda w, n: ("dispute.closed", {"dispute_id": w[0], "outcome": n.get("as", "withdrawn")}),
+    "promise": lambda w, n: (
+        "promise.made",
+        {"promise_id": w[0], "invoice_id": n.get("for"), "promised_at": _day(n["by"])},
+    ),
+    "contract": lambda w, n: (
+        "contract.recorded",
+        {"contract_id": w[0], "status": n.get("status", "active"), "renews_at": _day(n.get("renews"))},
+    ),
+    "hold": lambda w, n: (
+        "override.set",
+        {"override_id": w[0], "effect": "hold", "reason": "talked on the phone", "author": "sam", "expires_at": _day(n["until"])},
+    ),
+    "refuses": lambda w, _: ("consent.changed", {"purpose": w[0], "granted": False}),
+    "call": lambda _, __: ("contact.logged", {"channel": "phone", "author": "sam"}),
+    "erased": lambda _, __: ("client.erased", {"requested_by": "ada"}),
+    "delivered": lambda w, _: ("delivery.reported", {"trigger_id": w[0], "channel": w[1], "outcome": "sent"}),
+    "bounced": lambda w, _: ("delivery.reported", {"trigger_id": w[0], "channel": "email", "outcome": "bounced_hard"}),
+}

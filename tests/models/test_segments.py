@@ -1,0 +1,130 @@
+from models.events.signals import OverrideEffect
+from models.events.union import AnyClientEvent
+from models.learners.baseline import BASELINE
+from models.money import Money
+from models.policy.policy import DEFAULT_POLICY
+from models.policy.rfm import rfm
+from models.policy.segments import effective_segment
+from models.state.client import ClientState, Segment
+from models.triggers import Decision, DecisionOutcome, Trigger
+from tests.models.builders import Events, ms, tick
+from tests.models.test_journey_laws import Firm
+from tests.models.views import final
+
+
+def monthly(build: Events, months: int, *, late: float, first: int = 0, minor: int = 90_000) -> list[AnyClientEvent]:
+    """Return one invoice a month, each paid `late` days after it was due."""
+    log: list[AnyClientEvent] = []
+    for month in range(first, first + months):
+        name = f"M{month}"
+        log.append(build.issued(month * 30, name, minor, due=month * 30 + 14))
+        log.append(build.paid(month * 30 + 14 + late, f"PM{month}", minor, name))
+    return sorted(log, key=lambda event: event.received_ms)
+
+
+def moves(firm: Firm) -> list[Decision]:
+    return [
+        output for output in firm.outputs if isinstance(output, Decision) and output.outcome is DecisionOutcome.SEGMENT_CHANGED
+    ]
+
+
+def test_a_new_client_stays_new_for_ninety_days() -> None:
+    firm = Firm().run(monthly(Events(), 3, late=-2), until_ms=ms(89.9))
+    assert not moves(firm)
+    firm.wake(ms(91))
+    assert moves(firm)[0].reasons == ("from new to reliable: 3 of the last 3 invoices were on time",)
+
+
+def test_a_client_with_too_little_history_stays_new_whatever_its_age() -> None:
+    firm = Firm().run(monthly(Events(), 1, late=20), until_ms=ms(400))
+    assert firm.state is not None
+    assert firm.state.care.segment is Segment.NEW
+
+
+def test_a_move_needs_eight_weeks_of_the_same_verdict() -> None:
+    build = Events()
+    firm = Firm().run([*monthly(build, 5, late=-2), *monthly(build, 8, late=12, first=5)], until_ms=ms(500))
+    first, second = moves(firm)
+    assert first.segment == "reliable"
+    assert "from reliable to slow" in second.reasons[0]
+    assert firm.state is not None
+    turned = ms(5 * 30 + 14 + 12)
+    assert firm.state.care.segment_since_ms - turned >= DEFAULT_POLICY.segments.persist_days * 86_400_000
+
+
+def test_one_bad_month_moves_nobody() -> None:
+    build = Events()
+    log = [*monthly(build, 6, late=-2), *monthly(build, 1, late=12, first=6), *monthly(build, 6, late=-2, first=7)]
+    assert len(moves(Firm().run(log, until_ms=ms(600)))) == 1
+
+
+def test_very_late_payments_make_a_problem_client() -> None:
+    firm = Firm().run(monthly(Events(), 4, late=45), until_ms=ms(200))
+    assert firm.state is not None
+    assert firm.state.care.segment is Segment.PROBLEM
+
+
+def test_a_relationship_manager_overrides_the_segment_until_the_expiry() -> None:
+    build = Events()
+    state = final([*monthly(build, 3, late=-2), build.override(80, OverrideEffect.SEGMENT, until=100, value="problem")])
+    assert effective_segment(state, ms(90)) is Segment.PROBLEM
+    assert effective_segment(state, ms(101)) is Segment.NEW
+    assert state.care.segment is Segment.NEW
+
+
+def test_a_reliable_client_turning_late_gets_a_person_first() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0), *monthly(build, 8, late=-2)]
+    log += [build.issued(240, "X1", 90_000, due=250), build.issued(241, "X2", 90_000, due=251), build.called(262)]
+    log.append(build.amended(263, "X2", minor=91_000))
+    firm = Firm().run(log, until_ms=ms(290))
+    alarms = [o for o in firm.outputs if isinstance(o, Decision) and "suddenly" in o.reasons[0]]
+    assert len(alarms) == 1
+    assert alarms[0].outcome is DecisionOutcome.HELD
+
+
+def test_the_alarm_makes_the_next_step_a_task_for_a_person() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0), *monthly(build, 8, late=-2)]
+    log += [build.issued(240, "X1", 90_000, due=250), build.issued(240.5, "X2", 90_000, due=250)]
+    log.append(build.amended(261.2, "X2", minor=91_000))
+    firm = Firm().run(log, until_ms=ms(290))
+    steps = [(o.step, o.channel) for o in firm.outputs if isinstance(o, Trigger) and "X1" in o.invoice_ids]
+    assert ("personal_contact", "console") in steps
+
+
+def test_the_baseline_abstains_under_three_known_ends() -> None:
+    build = Events()
+    assert BASELINE.score(final(monthly(build, 2, late=10))) is None
+    score = BASELINE.score(final(monthly(Events(), 3, late=10)))
+    assert score is not None
+    assert score.probability == round((3 + 4 * 0.25) / 7, 4)
+    assert "3 of 3 invoices" in score.reasons[0]
+
+
+def test_an_invoice_open_beyond_grace_is_known_to_be_late_before_it_is_paid() -> None:
+    build = Events()
+    log = [*monthly(build, 3, late=-1), build.issued(100, "X", due=110)]
+    before, after = final([*log, build.called(111)]), final([*log, build.called(116)])
+    scores = [BASELINE.score(state) for state in (before, after)]
+    assert scores[0] is not None
+    assert scores[1] is not None
+    assert scores[1].probability > scores[0].probability
+    assert "1 overdue now" in scores[1].reasons[0]
+
+
+def test_tiers_show_their_cut_points() -> None:
+    state = final(monthly(Events(), 9, late=-2, minor=150_000))
+    tiers = rfm(state, DEFAULT_POLICY)
+    assert tiers is not None
+    assert (tiers.recency, tiers.frequency, tiers.monetary) == (4, 3, 3)
+    assert tiers.received == Money(9 * 150_000, "EUR")
+    assert tiers.explain(DEFAULT_POLICY)[2] == "monetary 3 of 4: 13500.00 EUR in 13 months (cuts 1000, 10000, 50000)"
+
+
+def test_there_are_no_tiers_before_the_first_payment() -> None:
+    assert rfm(ClientState("c"), DEFAULT_POLICY) is None
+    firm = Firm().run([Events().issued(0)])
+    firm.feed(tick(1))
+    assert firm.state is not None
+    assert rfm(firm.state, DEFAULT_POLICY) is None

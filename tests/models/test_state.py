@@ -1,0 +1,110 @@
+"""Codec, description, size, windows."""
+
+import pytest
+
+from models.state.client import ClientState
+from models.state.codec import UnreadableStateError, decode, encode
+from models.state.describe import describe, describe_change
+from models.state.history import cadence, decline_streak, money_in, next_retry_ms
+from tests.bench.bench_transition import _year
+from tests.models.builders import Events, ms
+from tests.models.views import final
+
+
+def test_an_unknown_version_is_refused_with_the_fix() -> None:
+    raw = encode(ClientState("c"))
+    with pytest.raises(UnreadableStateError, match="schema version 9, this release reads 1"):
+        decode(b"\x09" + raw[1:])
+    with pytest.raises(UnreadableStateError, match="none \\(empty value\\)"):
+        decode(b"")
+    with pytest.raises(UnreadableStateError, match="damaged"):
+        decode(raw[:-3])
+
+
+def test_a_state_of_an_older_release_with_fewer_fields_is_read() -> None:
+    assert decode(encode(ClientState("c"))[:1] + b"\x91\xa1c") == ClientState("c")
+
+
+def test_each_term_of_the_exposure_is_visible() -> None:
+    build = Events()
+    state = final(
+        [
+            build.issued(0, "I1", 100_000, due=5),
+            build.issued(0.1, "I2", 50_000, due=6),
+            build.issued(0.2, "I3", 30_000, due=7),
+            build.paid(1, "P1", 20_000, "I1"),
+            build.credit(1.1, "C1", 10_000, "I1"),
+            build.paid(1.2, "P2", 5_000, None),
+            build.disputed(1.3, "D1", "I1", minor=15_000),
+            build.promised(1.4, "Y1", "I2", by=9),
+            build.pending(1.5, "P3", 25_000, "I3", expected=3),
+        ]
+    )
+    lines = describe(state)
+    assert lines[1] == (
+        "exposure 550.00 EUR = 1800.00 EUR open - 200.00 EUR part paid - 100.00 EUR credits - 50.00 EUR unapplied"
+        " - 150.00 EUR disputed - 500.00 EUR promised - 250.00 EUR in flight"
+    )
+
+
+def test_a_change_is_told_in_plain_words() -> None:
+    build = Events()
+    before = final([build.issued(0)])
+    after = final([build.issued(0), build.paid(1, minor=40_000)])
+    assert describe_change(before, after) == ["part paid: 0.00 EUR -> 400.00 EUR", "exposure: 1000.00 EUR -> 600.00 EUR"]
+    assert describe_change(None, before)[0] == "client-1 is known from now on"
+    settled = final([build.issued(0), build.paid(1)])
+    assert "nothing is open in EUR any more" in describe_change(before, settled)
+    assert describe_change(settled, settled) == []
+
+
+def test_an_erased_client_is_described_in_one_line() -> None:
+    build = Events()
+    assert describe(final([build.profiled(0), build.erased(1)])) == ["client-1: erased on 2024-01-09; nothing else is kept"]
+
+
+def test_the_story_of_a_client_reads_well() -> None:
+    build = Events()
+    state = final(
+        [
+            build.profiled(0),
+            build.contract(0.1, renews=200),
+            build.issued(1, "I1", due=5),
+            build.failed(2, "F1"),
+            build.hold(3, until=40),
+            build.consent(3.1),
+        ]
+    )
+    text = "\n".join(describe(state))
+    for words in (
+        "Ada Example",
+        "due 2024-01-13",
+        "override by sam",
+        "refuses servicing",
+        "renews 2024-07-26",
+        "declined attempts",
+    ):
+        assert words in text
+
+
+def test_a_year_of_a_typical_client_fits_in_four_kilobytes() -> None:
+    assert len(encode(final(_year("client-1")))) < 4096
+
+
+def test_cadence_and_declines_are_read_from_the_state() -> None:
+    build = Events()
+    state = final(
+        [
+            *(build.paid(day, f"P{day}", 1_000, None) for day in (0, 10, 20, 40)),
+            build.failed(41, "F1", retry=44),
+            build.failed(42, "F2", retry=45),
+        ]
+    )
+    rhythm = cadence(state)
+    assert rhythm is not None
+    assert (rhythm.median_gap, rhythm.weighted_gap) == (10.0, 13.0)
+    assert decline_streak(state) == 2
+    assert next_retry_ms(state) == ms(45)
+    assert money_in(state, "EUR", days=90) == (4, 4_000)
+    paid = final([build.failed(1, "F1", retry=9), build.paid(2, "P1", 1_000, None)])
+    assert next_retry_ms(paid) is None
