@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from itertools import islice
 from typing import Final
@@ -49,7 +50,7 @@ class Inbox:
         self.read = offset
 
     def close(self) -> None:
-        """Take nothing more in and hand nothing more out; a `take` that waits returns an empty list."""
+        """Take nothing more in and hand nothing more out."""
         self._closed = True
         self._arrived.set()
 
@@ -91,10 +92,20 @@ class Inbox:
         """Whether a paused partition may go on."""
         return len(self._waiting) <= self._most_records * _RELIEF and self._bytes <= self._most_bytes * _RELIEF
 
-    async def take(self, limit: int, cut: Callable[[Sequence[Record]], int]) -> list[Record]:
-        """Wait for records and return the next batch: at most `limit`, of which `cut` says how many belong together."""
-        await self._arrived.wait()
-        if self._closed:
+    @property
+    def closed(self) -> bool:
+        """Whether the lane is to end."""
+        return self._closed
+
+    async def take(self, limit: int, cut: Callable[[Sequence[Record]], int], *, patience: float) -> list[Record]:
+        """Return the next batch: at most `limit` records, of which `cut` says how many belong together.
+
+        Waits `patience` seconds for a record to arrive, then returns an empty list; so it does at once when closed.
+        """
+        if not self._arrived.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), patience)
+        if self._closed or not self._waiting:
             return []
         waiting = list(islice(self._waiting, limit))
         batch = waiting[: cut(waiting)]

@@ -193,16 +193,15 @@ class Lane:
         self._paused = False
         self._flow.resume(self.slot)
         while True:
-            records = await self.inbox.take(self._tools.settings.batch_records, self._stage.cut)
-            if not records:
+            records = await self.inbox.take(
+                self._tools.settings.batch_records, self._stage.cut, patience=self._tools.settings.idle_check_seconds
+            )
+            if self.inbox.closed:
                 return True
             if self._paused and self.inbox.relieved:
                 self._paused = False
                 self._flow.resume(self.slot)
-            self.busy = True
-            kept = await self._turn(records, grasp)
-            self.busy = False
-            if not kept:
+            if not await (self._turn(records, grasp) if records else self._look_back(grasp)):
                 self.grasp = None
                 self._paused = True
                 self._flow.pause(self.slot)
@@ -284,13 +283,35 @@ class Lane:
             high_water=held.high_water,
         )
 
+    async def _look_back(self, grasp: Grasp) -> bool:
+        """Compare an idle partition with Redis; returns whether it is still where we left it."""
+        stored = await patiently(lambda: self._tools.fence.position(self.slot), op="position", meter=self._tools.meter)
+        if stored == grasp.next_offset:
+            return True
+        self._count_rollback(stored or 0, grasp)
+        log.warning("Redis is not where we left it", slot=self.slot, stored=stored, ours=grasp.next_offset)
+        return False
+
+    def _count_rollback(self, stored: int, grasp: Grasp) -> None:
+        if stored <= grasp.next_offset:
+            self._tools.meter.count(metrics.REDIS_ROLLBACKS, topic=self.slot.topic)
+            self._tools.meter.count(metrics.REDIS_ROLLBACK_OFFSETS, grasp.next_offset - stored, topic=self.slot.topic)
+
     async def _turn(self, records: Sequence[Record], grasp: Grasp) -> bool:
         """Fold and store one batch; returns whether we still hold the partition under the version we know."""
+        self.busy = True
+        try:
+            return await self._fold_and_store(records, grasp)
+        finally:
+            self.busy = False
+
+    async def _fold_and_store(self, records: Sequence[Record], grasp: Grasp) -> bool:
         meter, topic = self._tools.meter, self.slot.topic
         meter.observe(metrics.BATCH_EVENTS, len(records), topic=topic)
         started = monotonic()
         prepared = await patiently(lambda: self._stage.prepare(records, grasp), op="prepare", meter=meter)
         if isinstance(prepared, Moved | Missing):
+            self._count_rollback(prepared.next_offset if isinstance(prepared, Moved) else 0, grasp)
             log.warning("the partition moved on without us, reading again", slot=self.slot, answer=type(prepared).__name__)
             return False
         folded = monotonic()
@@ -334,10 +355,8 @@ class Lane:
             self._tools.meter.set(metrics.LAST_PROGRESS, self._tools.clock.now().timestamp(), **self._labels)
             self._stored(grasp)
             return True
-        if reply.verdict in {Verdict.BEHIND, Verdict.FORKED}:
-            self._tools.meter.count(metrics.REDIS_ROLLBACKS, topic=self.slot.topic)
-            lost = max(grasp.next_offset - reply.next_offset, 0)
-            self._tools.meter.count(metrics.REDIS_ROLLBACK_OFFSETS, lost, topic=self.slot.topic)
+        if reply.verdict in {Verdict.BEHIND, Verdict.FORKED, Verdict.MISSING}:
+            self._count_rollback(reply.next_offset, grasp)
         self._fenced = reply.verdict is Verdict.FENCED
         log.warning("commit refused, starting from what is stored", slot=self.slot, verdict=reply.verdict, ours=grasp.next_offset)
         return False

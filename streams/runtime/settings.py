@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     exit_seconds: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Time a stopping process gets before it exits hard."
     )
+    idle_check_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="How often an idle partition is compared with Redis, which may have lost writes."
+    )
     cached_states: Annotated[int, Field(ge=0)] = Field(
         default=4_000, description="Client states that a partition's owner keeps decoded between batches."
     )

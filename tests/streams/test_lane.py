@@ -1,0 +1,203 @@
+"""Lanes against everything that Redis, Kafka and other processes may do to them; the truth is always the oracle's."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.engine.fence import Claim
+from streams.engine.oracle import fold_partition
+from streams.runtime import metrics
+from streams.wire.records import PlainRecord
+from tests.streams.counting import CountingProgram
+from tests.streams.engine_examples import SLOT, event_content, logs, on_log, tick_content
+from tests.streams.lane_world import LaneWorld, MemoryFlow
+from tests.waiting import until_async
+
+CLIENTS = ("ada", "bob", "eve")
+
+
+def make_log(length: int) -> list[PlainRecord]:
+    contents = [
+        tick_content(number + 70) if number % 9 == 8 else event_content(number, CLIENTS[number % 3], f"e{number % 50}", "test")
+        for number in range(length)
+    ]
+    return on_log(contents)
+
+
+@asynccontextmanager
+async def world_of(log: list[PlainRecord], **fields: object) -> AsyncIterator[LaneWorld]:
+    world = LaneWorld(log, **fields)
+    try:
+        yield world
+    finally:
+        await world.close()
+
+
+def assert_equals_oracle(world: LaneWorld) -> None:
+    truth = fold_partition(CountingProgram(), world.log, partitions=1)
+    assert world.stored.states == truth.states
+    assert world.stored.timers == truth.timers
+    assert world.accepted() == [tuple(told) for told in truth.outputs]
+
+
+async def test_a_lane_folds_its_log_to_the_end() -> None:
+    async with world_of(make_log(60)) as world:
+        world.lane()
+        await world.until_done()
+        assert_equals_oracle(world)
+
+
+@pytest.mark.parametrize("fault", ["lost request", "lost reply"])
+async def test_lost_requests_and_lost_replies_change_nothing(fault: str) -> None:
+    async with world_of(make_log(40)) as world:
+        world.fence.faults = ["", "", fault, fault, "", "", fault, "", "", fault]
+        world.lane()
+        await world.until_done()
+        assert_equals_oracle(world)
+
+
+async def test_a_redis_that_comes_back_with_an_older_state_is_noticed_and_folded_forward_again() -> None:
+    async with world_of(make_log(200)) as world:
+        world.lane()
+        await world.until_position(20)
+        saved = world.save()
+        await world.until_position(80)
+        world.restore(saved)
+        await world.until_done()
+        assert_equals_oracle(world)
+        assert world.meter.read(metrics.REDIS_ROLLBACKS, topic=SLOT.topic) >= 1
+
+
+async def test_a_redis_that_lost_everything_is_rebuilt_and_nothing_is_published_twice() -> None:
+    async with world_of(make_log(100)) as world:
+        world.lane()
+        await world.until_done()
+        before = {place: len(records) for place, records in world.producer.topics.items()}
+        world.restore(LaneWorld([]).stored)
+        world.log += [
+            PlainRecord(topic=at.topic, partition=0, offset=100 + at.offset, timestamp=at.timestamp, key=at.key, value=at.value)
+            for at in make_log(3)
+        ]
+        await world.until_done()
+        assert_equals_oracle(world)
+        after = {place: len(records) for place, records in world.producer.topics.items()}
+        assert all(after[place] - before[place] <= 3 for place in before)
+
+
+async def test_an_old_owner_that_wakes_up_late_cannot_write() -> None:
+    async with world_of(make_log(120)) as world:
+        old = MemoryFlow(world.log)
+        world.lane(generation=1, owner="old", flow=old)
+        await world.until_position(30)
+        old.member = False
+        world.lane(generation=2, owner="new")
+        await world.until_done()
+        assert_equals_oracle(world)
+        await until_async(lambda: old.proofs > 0, what="the old owner's doubts")
+        assert world.stored.fence is not None
+        assert world.stored.fence.owner == "new"
+
+
+async def test_a_group_that_the_broker_forgot_begins_a_new_incarnation() -> None:
+    async with world_of(make_log(30)) as world:
+        await world.fence.acquire(SLOT, Claim(generation=57, owner="before"))
+        first = world.lane(generation=57, owner="before")
+        await world.until_done()
+        assert first.work is not None
+        first.work.cancel()
+        world.lane(generation=1, owner="after")
+        await until_async(lambda: world.stored.fence is not None and world.stored.fence.owner == "after", what="the new owner")
+        assert world.stored.fence is not None
+        assert world.stored.fence.incarnation == 1
+
+
+async def test_records_that_the_client_library_lost_are_read_again() -> None:
+    async with world_of(make_log(60)) as world:
+        flow = MemoryFlow(world.log)
+        flow.lose = {3, 17, 18, 44}
+        world.lane(flow=flow)
+        await world.until_done()
+        assert_equals_oracle(world)
+        assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="reread") == 3
+        assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="accepted") == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda flow: setattr(flow, "start", 50), "retention has deleted"),
+        (lambda flow: setattr(flow, "end", 2), "mix two clusters"),
+    ],
+    ids=["retention passed the position", "the log ends before the position"],
+)
+async def test_a_position_outside_the_log_halts_the_partition_with_the_cause(
+    spoil: Callable[[MemoryFlow], None], words: str
+) -> None:
+    async with world_of(make_log(40)) as world:
+        first = world.lane()
+        await world.until_done()
+        assert first.work is not None
+        first.work.cancel()
+        flow = MemoryFlow(world.log)
+        spoil(flow)
+        second = world.lane(generation=2, owner="next", flow=flow)
+        halted = await until_async(lambda: second.lane.halted, what="a halt")
+        assert words in str(halted)
+        assert flow.paused
+
+
+async def test_a_first_use_without_the_beginning_of_the_log_halts() -> None:
+    async with world_of(make_log(40)) as world:
+        flow = MemoryFlow(world.log)
+        flow.start = 5
+        running = world.lane(flow=flow)
+        assert "without the beginning" in str(await until_async(lambda: running.lane.halted, what="a halt"))
+
+
+async def test_a_full_lane_pauses_its_partition_and_goes_on_when_relieved() -> None:
+    async with world_of(make_log(300), lane_records=10, batch_records=3) as world:
+        running = world.lane()
+        await until_async(lambda: running.flow.paused and world.position() > 0, what="a pause")
+        await world.until_done()
+        assert_equals_oracle(world)
+
+
+async def test_a_full_outbox_holds_the_lane_until_the_publisher_has_made_room() -> None:
+    async with world_of(make_log(120), outbox_limit=2) as world:
+        world.lane()
+        await world.until_done()
+        assert_equals_oracle(world)
+
+
+_ACTS = st.sampled_from(["lost request", "lost reply", "save", "restore", "forget", "take over", "step", "step", "step"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(log=logs, acts=st.lists(_ACTS, max_size=12), hops=st.lists(st.integers(1, 9), min_size=12, max_size=12))
+async def test_whatever_happens_in_whatever_order_the_end_is_the_oracle_s(
+    log: list[PlainRecord], acts: list[str], hops: list[int]
+) -> None:
+    async with world_of(log) as world:
+        current = world.lane()
+        generation, saved = 1, world.save()
+        for act, hop in zip(acts, hops, strict=False):
+            target = min(world.position() + hop, len(log))
+            match act:
+                case "lost request" | "lost reply":
+                    world.fence.faults += ["", act]
+                case "save":
+                    saved = world.save()
+                case "restore":
+                    world.restore(saved)
+                case "forget":
+                    world.restore(LaneWorld([]).stored)
+                case "take over":
+                    current.flow.member = False
+                    generation += 1
+                    current = world.lane(generation=generation, owner=f"owner-{generation}")
+            await world.until_position(target if act == "step" else -1)
+        await until_async(lambda: world.position() == len(log) and not world.stored.outbox, timeout=20, what="the end")
+        assert_equals_oracle(world)
