@@ -24,12 +24,19 @@ def run_channels(
     """
     import asyncio
 
+    from streams.runtime.errors import UsageError
+    from streams.wire.topics import CHANNELS
+
+    names = list(dict.fromkeys(channels or CHANNELS))
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown:
+        message = f"there is no channel {unknown[0]!r}; known: {', '.join(CHANNELS)}"
+        raise UsageError(message)
+
     from handlers.channels.assembly import make_channel, run_workers
     from streams.runtime.log import configure_log
     from streams.runtime.settings import load_settings
-    from streams.wire.topics import CHANNELS
 
     settings = load_settings()
     configure_log(settings)
-    names = list(dict.fromkeys(channels or CHANNELS))
     return asyncio.run(run_workers(settings, [make_channel(name, settings, out=out) for name in names]))

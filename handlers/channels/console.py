@@ -1,7 +1,9 @@
 """The console channel: one readable block per message, for people who act themselves, and for the curious."""
 
 import asyncio
+import errno
 from pathlib import Path
+from typing import TextIO
 
 import orjson
 from rich.console import Console, Group
@@ -12,12 +14,19 @@ from rich.text import Text
 from handlers.channels.contract import Delivery, Limits, OnAmbiguous, Recipient, SendResult, Verdict
 
 
+class _Terminal(Console):
+    """A console whose broken pipe is an error like others; rich would end the whole process, other channels and all."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads this output any more")
+
+
 class ConsoleChannel:
     """Prints to a terminal, plain text when it is piped; or writes one JSON line per message to a file."""
 
-    def __init__(self, *, console: Console | None = None, out: Path | None = None) -> None:
-        """Print on `console` (standard output), or append to the file `out` when it is given."""
-        self._console = console or Console(highlight=False)
+    def __init__(self, *, out: Path | None = None, file: TextIO | None = None, width: int | None = None) -> None:
+        """Print on `file` (standard output) in `width` columns (the terminal's), or append to `out` when it is given."""
+        self._terminal = _Terminal(file=file, width=width, highlight=False)
         self._out = out
 
     @property
@@ -48,7 +57,7 @@ class ConsoleChannel:
         """Print or append one message."""
         try:
             if self._out is None:
-                self._console.print(_block(message))
+                self._terminal.print(_block(message))
             else:
                 await asyncio.to_thread(_append, self._out, _line(message))
         except OSError as error:

@@ -73,6 +73,7 @@ class Lane:
     standing: Standing | None = None
     in_flight: set[str] = field(default_factory=set)
     filtered: int = 0
+    doubted: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -100,6 +101,11 @@ class Lane:
             records = [record for record in records if record.offset >= standing.next_offset]
             if not records:
                 return Continue()
+        if records[0].offset > standing.next_offset and self.doubted != standing.next_offset:
+            # A hole: read it again once. One that stays was made by retention or compaction and is accepted.
+            self.doubted = standing.next_offset
+            _log.warning("offsets missing, reading again", channel=self.channel, partition=self.partition)
+            return SeekTo(standing.next_offset)
         batch = Batch(
             expected=standing,
             next_offset=records[-1].offset + 1,

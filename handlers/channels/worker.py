@@ -60,6 +60,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._failpoint = failpoint
         self._sender = KafkaSender(settings)
         self._owner_id = fresh_id()
+        self._incarnation = 0
         self._lanes: dict[TopicPartition, Lane] = {}
         self._unopened: dict[int, str] = {}
         self._crowded: dict[TopicPartition, float] = {}
@@ -115,6 +116,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
                 clock=self._clock,
                 wall=self._wall,
             )
+        self._consumer.pause(*assigned)  # until the ledger has said where to read
         _log.info("partitions assigned", channel=self._channel, count=len(assigned))
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -148,19 +150,32 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
                     await asyncio.sleep(_AWAY_SECONDS)
 
     async def _open(self, partition: TopicPartition, lane: Lane) -> None:
-        owner = Owner(generation=self._generation(), owner_id=self._owner_id)
-        answer = await lane.acquire(owner)
+        try:
+            standing = await self._acquire(partition, lane)
+            await self._seek(partition, standing.next_offset)
+        except (RetryError, KafkaError, IllegalStateError):
+            lane.close()
+            raise
+
+    async def _acquire(self, partition: TopicPartition, lane: Lane) -> Standing:
+        answer = await lane.acquire(self._owner())
+        if isinstance(answer, Fenced) and answer.incarnation > self._incarnation:
+            self._incarnation = answer.incarnation
+            answer = await lane.acquire(self._owner())
         if isinstance(answer, Fenced):
             # Generations restart when a group is deleted. Only a live member's commit is accepted, which proves our right.
             await self._consumer.commit({partition: await self._consumer.committed(partition) or 0})
-            owner = Owner(generation=owner.generation, owner_id=owner.owner_id, incarnation=answer.incarnation + 1)
-            answer = await lane.acquire(owner)
+            self._incarnation = answer.incarnation + 1
+            answer = await lane.acquire(self._owner())
         if isinstance(answer, Missing):
-            answer = await lane.acquire(owner, first_offset=await self._first_offset(partition))
+            answer = await lane.acquire(self._owner(), first_offset=await self._first_offset(partition))
         if not isinstance(answer, Standing):
             message = f"partition {partition.partition} of {partition.topic} is held by another worker"
             raise RetryError(message)
-        await self._seek(partition, answer.next_offset)
+        return answer
+
+    def _owner(self) -> Owner:
+        return Owner(generation=self._generation(), owner_id=self._owner_id, incarnation=self._incarnation)
 
     async def _first_offset(self, partition: TopicPartition) -> int:
         committed = await self._consumer.committed(partition)
@@ -183,6 +198,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             )
             raise FatalError(message)
         self._consumer.seek(partition, offset)
+        self._consumer.resume(partition)
 
     async def _take(self, partition: TopicPartition, records: list[Record]) -> None:
         lane = self._lanes.get(partition)

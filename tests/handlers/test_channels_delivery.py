@@ -352,6 +352,15 @@ async def test_records_fetched_before_a_seek_are_ignored(bench: Bench) -> None:
     assert bench.lane.standing.next_offset == 2
 
 
+async def test_a_hole_in_the_offsets_is_read_again_once_and_then_accepted(bench: Bench) -> None:
+    await bench.take(trigger("a"))
+    beyond = [record(trigger("c"), offset=5)]
+    assert await bench.lane.take(beyond) == SeekTo(1)
+    assert await bench.lane.take(beyond) == Continue(claimed=1)
+    assert bench.lane.standing is not None
+    assert bench.lane.standing.next_offset == 6
+
+
 async def test_the_sweep_tells_how_much_waits_without_naming_anybody(bench: Bench) -> None:
     await bench.take(trigger("a"), trigger("b", not_before=NOW + HOUR))
     await bench.dispatch.sweep([bench.lane])

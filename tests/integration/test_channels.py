@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis.asyncio import Redis
@@ -116,7 +117,7 @@ class Town:
                 kind=content.kind,
             )
             await self.producer.send_and_wait(
-                self.settings.topic(TRIGGERS["email"].name),
+                self.settings.topic(TRIGGERS[content.channel].name),
                 key=content.client_id.encode(),
                 value=encode_output(content),
                 headers=origin.to_headers(),
@@ -125,7 +126,7 @@ class Town:
 
     async def told(self, count: int) -> list[tuple[str, str]]:
         """Wait for `count` outcomes on signals and return all of them."""
-        await until_async(lambda: len(self.outcomes) >= count, what=f"{count} outcomes")
+        await until_async(lambda: len(self.outcomes) >= count, timeout=60, what=f"{count} outcomes")
         return sorted((event.trigger_id, event.outcome.value) for event in self.outcomes)
 
     def worker(self, meter: Meter | None = None, **fields: object) -> ChannelWorker:
@@ -146,9 +147,9 @@ class Town:
             yield running
         finally:
             running.stop()
-            await asyncio.wait_for(task, 15)
+            await asyncio.wait_for(task, 30)
 
-    async def process(self, **environment: str) -> asyncio.subprocess.Process:
+    async def process(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         """Start a worker as an operator does."""
         settings = self.settings
         return await asyncio.create_subprocess_exec(
@@ -156,7 +157,7 @@ class Town:
             "-c",
             "from handlers.cli import main; main()",
             "run-channels",
-            "email",
+            *(arguments or ("email",)),
             env={
                 **os.environ,
                 "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
@@ -324,7 +325,7 @@ async def test_two_workers_share_the_partitions_and_each_mail_is_sent_once(town:
 async def test_killed_after_the_server_accepted_the_mail_is_ambiguous_and_never_sent_again(town: Town) -> None:
     doomed = await town.process(RAPPORT_FAILPOINT=PROVIDER_ACCEPTED)
     await town.publish(thanks("t1"))
-    assert await asyncio.wait_for(doomed.wait(), 30) == -signal.SIGKILL
+    assert await asyncio.wait_for(doomed.wait(), 60) == -signal.SIGKILL
     assert len(town.sink.mails) == 1
     async with town.working():
         assert await town.told(1) == [("t1", "ambiguous")]
@@ -336,8 +337,9 @@ async def test_killed_after_the_server_accepted_the_mail_is_ambiguous_and_never_
 async def test_killed_after_an_outcome_was_published_publishes_it_again_with_the_same_id(town: Town) -> None:
     doomed = await town.process(RAPPORT_FAILPOINT=OUTCOME_PUBLISHED)
     await town.publish(thanks("t1"))
-    assert await asyncio.wait_for(doomed.wait(), 30) == -signal.SIGKILL
-    async with town.working():
+    assert await asyncio.wait_for(doomed.wait(), 60) == -signal.SIGKILL
+    # Another group, so that the test need not wait until Kafka gives up the dead member.
+    async with town.working(town.worker(group=f"{town.settings.group}-next")):
         await town.told(2)
     assert len({event.event_id for event in town.outcomes}) == 1
     assert len(town.sink.mails) == 1
@@ -349,8 +351,18 @@ async def test_a_worker_told_to_stop_finishes_the_mail_it_is_sending(town: Town)
     await town.publish(thanks("t1"))
     await until_async(lambda: town.sink.mails)
     running.terminate()
-    assert await asyncio.wait_for(running.wait(), 15) == 0
+    assert await asyncio.wait_for(running.wait(), 30) == 0
     assert await town.told(1) == [("t1", "ambiguous")]
+
+
+async def test_tasks_for_people_are_written_to_a_file_and_a_stopped_process_leaves_with_zero(town: Town, tmp_path: Path) -> None:
+    out = tmp_path / "tasks.jsonl"
+    running = await town.process("console", "--out", str(out))
+    await town.publish(thanks("t1", channel="console"))
+    assert await town.told(1) == [("t1", "sent")]
+    running.terminate()
+    assert await asyncio.wait_for(running.wait(), 30) == 0
+    assert orjson.loads(out.read_bytes())["trigger_id"] == "t1"
 
 
 async def test_a_deleted_group_starts_its_generations_anew_and_is_let_in(town: Town) -> None:

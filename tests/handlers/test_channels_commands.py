@@ -1,0 +1,24 @@
+import pytest
+
+from handlers.channels.assembly import make_channel
+from handlers.cli import run
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings
+from streams.wire.topics import CHANNELS
+
+
+def test_every_channel_of_the_topic_table_can_be_made() -> None:
+    settings = Settings(mail_from="Firm <care@firm.example>")
+    assert [make_channel(name, settings).name for name in CHANNELS] == list(CHANNELS)
+
+
+def test_a_channel_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run-channels", "fax"]) == 2
+    assert capsys.readouterr().err == "rapport: there is no channel 'fax'; known: email, console\n"
+    with pytest.raises(UsageError, match="fax"):
+        make_channel("fax", Settings())
+
+
+def test_the_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run-channels", "--help"]) == 0
+    assert "rapport run-channels console --out FILE" in capsys.readouterr().out
