@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from handlers.stack.errors import StackError
 from handlers.stack.folders import locked, require_room
 from handlers.stack.progress import Display
+from streams.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
@@ -112,7 +113,7 @@ def _context(scratch: Path, advance: Callable[[int], None]) -> "MavenContext":
     # The requests library knows proxies and its own two names for a certificate bundle, but not OpenSSL's.
     if (bundle := os.environ.get("SSL_CERT_FILE")) and not {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & os.environ.keys():
         os.environ["REQUESTS_CA_BUNDLE"] = bundle
-    mirror = os.environ.get("RAPPORT_MAVEN_URL")
+    mirror = Settings().maven_url
     return MavenContext(
         resolver=PythonResolver(progress_callback=_reporter(advance)),
         repo_cache=scratch,

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
 
     metrics_host: str = Field(default="127.0.0.1", description="Address of the health and metrics endpoints.")
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="Their port; 0 turns them off.")
+    maven_url: str | None = Field(
+        default=None, description="Mirror of Maven Central from which the local stack fetches Kafka; unset: Maven Central."
+    )
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written.")
 
