@@ -93,21 +93,7 @@ class Turn:
             policy_version=self.policy.version,
             learner_version=self.scorer.version,
         )
-        row = Pending(
-            trigger_id=trigger_id,
-            journey=run.journey,
-            anchor=run.anchor,
-            step=step.id,
-            channel=channel,
-            purpose=PURPOSES.index(step.purpose),
-            not_before_ms=not_before,
-            expires_ms=expires,
-            cancel_when=tuple(PREDICATES.index(predicate) for predicate in step.cancel_when),
-            invoice_ids=invoice_ids,
-            contract_id=contract_id,
-            payment_id=payment_id,
-            asked=asked,
-        )
+        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked)
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
         self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger_id)
@@ -196,3 +182,22 @@ def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
         if row.anchor == anchor and row.journey == index:
             return row
     return None
+
+
+def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: int) -> Pending:
+    """Return what the state keeps of a trigger until it is settled."""
+    return Pending(
+        trigger_id=trigger.trigger_id,
+        journey=run.journey,
+        anchor=run.anchor,
+        step=trigger.step,
+        channel=trigger.channel,
+        purpose=PURPOSES.index(trigger.purpose),
+        not_before_ms=not_before_ms,
+        expires_ms=expires_ms,
+        cancel_when=tuple(PREDICATES.index(predicate) for predicate in trigger.cancel_when),
+        invoice_ids=trigger.invoice_ids,
+        contract_id=trigger.contract_id or "",
+        payment_id=trigger.payment_id or "",
+        asked=asked,
+    )
