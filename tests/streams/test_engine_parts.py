@@ -1,0 +1,171 @@
+"""The small parts of the engine: where a client lives, what headers say, versions, failpoints, watchdog, health, metrics."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.agents.readers import INTAKE_READERS
+from streams.app import TESTED_VERSIONS, check_versions
+from streams.engine.failpoints import make_failpoint
+from streams.engine.memory_pipeline import MemoryPipeline
+from streams.engine.outbox_codec import pack_entry, position_of, stream_id, unpack_entry
+from streams.engine.writes import OutboxEntry, Outcome
+from streams.runtime import metrics
+from streams.runtime.errors import DeadLetterError, UsageError
+from streams.runtime.health import HealthServer
+from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
+from streams.runtime.metrics import METRICS, Meter, MetricKind
+from streams.runtime.settings import Settings
+from streams.wire.codec import decode_event, encode_event
+from streams.wire.headers import Origin, Position, read_origin
+from streams.wire.partitioning import partition_of
+from tests.conftest import REPOSITORY
+from tests.streams.counting import CountingProgram
+from tests.streams.engine_examples import START, paid
+from tests.waiting import until
+
+
+@pytest.mark.parametrize(
+    ("client", "hashed"),
+    # Murmur2 (seed 0x9747b28c) of the UTF-8 bytes, as Kafka's Java client computes it and its own tests state it.
+    [("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536), ("abc", 479470107)],
+)
+def test_a_client_lives_where_kafka_s_default_partitioner_puts_his_key(client: str, hashed: int) -> None:
+    for partitions in (1, 2, 8, 64, 1_024):
+        assert partition_of(client, partitions) == (hashed & 0x7FFFFFFF) % partitions
+
+
+@given(partition=st.integers(0, 1_023), offset=st.integers(0, 2**53), idx=st.integers(0, 10**6))
+def test_headers_tell_the_origin_back(partition: int, offset: int, idx: int) -> None:
+    origin = Origin(src_topic="client.events", src_partition=partition, src_offset=offset, idx=idx, kind="trigger")
+    assert read_origin(origin.to_headers()) == origin
+
+
+@pytest.mark.parametrize("headers", [[], [("src_topic", b"t")], [("src_offset", b"x")]])
+def test_a_record_without_an_origin_is_a_dead_letter(headers: list[tuple[str, bytes]]) -> None:
+    with pytest.raises(DeadLetterError, match="not published by Rapport"):
+        read_origin(headers)
+
+
+def test_an_event_comes_back_from_its_bytes() -> None:
+    assert decode_event(encode_event(paid(3))) == paid(3)
+
+
+@given(
+    position=st.builds(Position, st.integers(0, 2**53), st.integers(0, 10**6)),
+    key=st.none() | st.binary(max_size=20),
+    value=st.binary(max_size=50),
+)
+def test_an_outbox_entry_comes_back_from_the_stream(position: Position, key: bytes | None, value: bytes) -> None:
+    entry = OutboxEntry(position=position, topic="decisions", partition=3, key=key, value=value, headers=(("a", b"\xff"),))
+    assert unpack_entry(position_of(stream_id(position).encode()), pack_entry(entry)) == entry
+    assert stream_id(position) != "0-0"
+
+
+def test_versions_the_engine_was_not_tested_with_are_refused_unless_allowed() -> None:
+    check_versions(Settings())
+    with pytest.raises(UsageError, match="was tested with"):
+        check_versions(Settings(), installed=lambda _name: "9.9.9")
+    check_versions(Settings(allow_untested_versions=True), installed=lambda _name: "9.9.9")
+    assert set(TESTED_VERSIONS) == {"faust-streaming", "aiokafka"}
+
+
+@pytest.mark.parametrize("spec", ["nowhere", "before_commit:x", ":2"])
+def test_an_unknown_failpoint_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match="RAPPORT_FAILPOINT"):
+        make_failpoint(spec)
+
+
+def test_a_failpoint_kills_at_its_own_place_and_time_only() -> None:
+    code = (
+        "from streams.engine.failpoints import make_failpoint\n"
+        "pass_by = make_failpoint('before_commit:2')\n"
+        "for place in ('after_commit', 'before_commit', 'in_seek', 'before_commit', 'never reached'):\n"
+        "    print(place, flush=True)\n"
+        "    pass_by(place)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == -9
+    assert done.stdout.split("\n")[-2] == "before_commit"
+
+
+def test_the_watchdog_ends_a_process_that_was_told_to_end_and_does_not() -> None:
+    ended: list[int] = []
+    dog = ExitWatchdog(exit_seconds=0.01, stall_seconds=60, kill=ended.append)
+    dog.start()
+    dog.arm("a test")
+    until(lambda: ended, what="the end")
+    dog.stop()
+    assert ended[0] == EXIT_FAILED
+
+
+def test_the_watchdog_ends_a_process_whose_event_loop_stands_still() -> None:
+    ended = threading.Event()
+    dog = ExitWatchdog(exit_seconds=60, stall_seconds=0.01, kill=lambda _code: ended.set())
+    dog.beat()
+    dog.start()
+    assert ended.wait(10)
+    dog.stop()
+
+
+async def ask(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_health_is_asked_about_progress_and_metrics_are_shown() -> None:
+    meter, ailments = Meter(), ["client.events-3: halted"]
+    meter.count(metrics.TICKS, partition="1")
+    server = HealthServer(meter, ailments=lambda: ailments)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        assert b"503" in await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
+        ailments.clear()
+        assert b"200 OK" in await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
+        assert b'rapport_ticks_total{partition="1"} 1.0' in await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert b"404" in await ask(port, b"GET /secrets HTTP/1.1\r\n\r\n")
+        assert await ask(port, b"x" * 20_000) == b""
+    finally:
+        await server.stop()
+
+
+def test_every_metric_of_the_table_can_be_counted_and_is_shown_under_its_name() -> None:
+    meter = Meter()
+    for metric in METRICS:
+        labels = dict.fromkeys(metric.labels, "x")
+        match metric.kind:
+            case MetricKind.COUNTER:
+                meter.count(metric, **labels)
+            case MetricKind.GAUGE:
+                meter.set(metric, 1, **labels)
+            case MetricKind.HISTOGRAM:
+                meter.observe(metric, 1, **labels)
+    shown = {family.name for family in text_string_to_metric_families(meter.render().decode())}
+    assert {metric.full_name.removesuffix("_total") for metric in METRICS} <= shown
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    assert not any("client" in label for metric in METRICS for label in metric.labels)
+
+
+def test_the_memory_pipeline_tells_what_each_record_did_and_fires_timers_at_their_time() -> None:
+    pipeline = MemoryPipeline(CountingProgram(), readers=INTAKE_READERS, start=START)
+    outcomes = []
+    for second in (0, 1, 1, 2, 3, 4):
+        pipeline.advance_to(paid(second).occurred_at)
+        outcomes += [step.outcome for step in pipeline.receive("payments", encode_event(paid(second)))]
+    assert outcomes == [Outcome.APPLIED, Outcome.APPLIED, Outcome.DUPLICATE, *[Outcome.APPLIED] * 3]
+    (step,) = pipeline.advance_to(paid(100).occurred_at)
+    assert (step.client_id, step.outcome, [at.topic for at in step.entries]) == ("ada", Outcome.TICK, ["decisions"])
+    assert step.before is not None
+    assert step.after is not None
+    assert (step.before.fired, step.after.fired) == (0, 1)
+    assert pipeline.receive("payments", b"{") == []
+    assert [at.topic for at in pipeline.entries] == ["triggers.email", "decisions", "dead.letters"]
