@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.control import ClockTicked
+from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.signals import ClientErased, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
@@ -91,17 +92,15 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         case _:
             turn.state = evolve(before, event)
     first = isinstance(event, PaymentReceived) and not before.care.onboarded
-    new_day = before.memory.tidied_ms // DAY_MS != before.now_ms // DAY_MS
     turn.state = tidy(turn.state)
+    tidied = turn.state.memory is not before.memory and turn.state.memory.tidied_ms != before.memory.tidied_ms
     if turn.state.care.pending:
         retract_what_no_longer_holds(turn)
-    if (
-        new_day
-        or turn.state.ledger.invoices is not before.ledger.invoices
-        or turn.state.ledger.disputes is not before.ledger.disputes
-    ):
+    # A new invoice says nothing about how the client pays; time passing does, but not from one hour to the next.
+    changed = turn.state.ledger is not before.ledger and not isinstance(event, InvoiceIssued)
+    if tidied or changed:
         resegment(turn)
-    if new_day:
+    if tidied:
         _prune_runs(turn)
     if first and isinstance(event, PaymentReceived):
         enter_onboarding(turn, event)
@@ -142,6 +141,7 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.SEGMENT:
             resegment(turn)
         case TimerKind.DELAY:
+            resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
         case _:
             fire_relationship(turn, timer, woken_ms=woken_ms)

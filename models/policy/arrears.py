@@ -1,22 +1,26 @@
 """Which overdue invoices may be asked for, from when on, and why the others may not. Facts only; delay_support decides."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from models.money import Money, exponent
 from models.policy.facts import Fact
 from models.policy.gate import release_of
+from models.policy.journeys import Ladder
 from models.policy.policy import Policy
+from models.policy.segments import effective_segment
 from models.policy.silence import Silence
 from models.policy.turn import find_run
 from models.state.balances import items
-from models.state.client import JOURNEYS, ClientState, Run
+from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
-from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open
+from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
 from models.state.rows import Invoice
 from models.triggers import Journey
 from models.workdays import DAY_MS, local_day, rolled_ms
 
-_JOURNEY = JOURNEYS.index(Journey.DELAY_SUPPORT)
+_JOURNEY: Final = JOURNEYS.index(Journey.DELAY_SUPPORT)
+_NO_RUN: Final = Run(_JOURNEY, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,12 @@ class Arrear:
     core_ms: int
     ready_ms: int
     silence: Silence | None
+    ladder: Ladder
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Say whether its ladder has no further step."""
+        return self.run.stage >= len(self.ladder.steps)
 
     @property
     def invoice(self) -> Invoice:
@@ -39,6 +49,24 @@ def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
     """Return all open invoices at the state's time, oldest due first."""
     rows = items(state.ledger, state.now_ms)
     return [_arrear(row, state, policy) for row in rows]
+
+
+def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
+    """Return (when, which) the first open invoice may need anything at all, None when none is open. Cheap: asks no claims."""
+    first: tuple[int, str] | None = None
+    for invoice in state.ledger.invoices:
+        if not invoice.settled_ms and left(invoice):
+            run = find_run(state, Journey.DELAY_SUPPORT, invoice.invoice_id) or _NO_RUN
+            found = (_core_ms(invoice, run, state, policy), invoice.invoice_id)
+            if first is None or found < first:
+                first = found
+    return first
+
+
+def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
+    """Return the ladder of a run: the one it was begun on, so that a move to another segment skips no step; else the client's."""
+    begun = run.stage or run.human
+    return policy.journeys.delay[Segment(run.subject) if begun and run.subject else effective_segment(state, state.now_ms)]
 
 
 def due_since(invoice: Invoice, state: ClientState, policy: Policy) -> int:
@@ -90,13 +118,18 @@ def is_high_value(found: list[Arrear], state: ClientState, policy: Policy) -> bo
 def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
     invoice = item.invoice
     run = find_run(state, Journey.DELAY_SUPPORT, invoice.invoice_id) or Run(_JOURNEY, invoice.invoice_id)
+    core = _core_ms(invoice, run, state, policy)
+    ready, until = _claims(invoice, state, policy)
+    silence = _silence(item, run, state, policy, until)
+    return Arrear(item, run, core, max(core, ready), silence, ladder_of(run, state, policy))
+
+
+def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> int:
     core = max(due_since(invoice, state, policy), invoice.seen_ms + policy.settle_days * DAY_MS, run.ready_ms)
     if invoice.expected_ms:
         limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
         core = max(core, min(invoice.expected_ms, limit) + policy.grace_days * DAY_MS)
-    ready, until = _claims(invoice, state, policy)
-    silence = _silence(item, run, state, policy, until)
-    return Arrear(item, run, core, max(core, ready), silence)
+    return core
 
 
 def _claims(invoice: Invoice, state: ClientState, policy: Policy) -> tuple[int, int]:

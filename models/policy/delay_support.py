@@ -2,7 +2,8 @@
 
 The stage of an invoice is the number of messages that named it. A message speaks with the step after the highest stage among the
 invoices it names, so no invoice skips or repeats a step, and many open invoices still make one message. A younger invoice waits
-for the next message of an older one. A broken promise takes an invoice one step back.
+for the next message of an older one. A broken promise takes an invoice one step back. An invoice stays on the ladder it was
+begun on, whatever becomes of the client's segment meanwhile.
 """
 
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.money import Money
-from models.policy.arrears import Arrear, arrears, due_since, facts_of, is_high_value, small_or_retried
+from models.policy.arrears import Arrear, arrears, due_since, earliest, facts_of, is_high_value, ladder_of, small_or_retried
 from models.policy.journeys import Ladder, Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
@@ -32,10 +33,14 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
         for row in state.ledger.promises
         if row.made_at > row.withdrawn_at and not row.judged
     ]
-    found = arrears(state, policy)
-    if not found:
-        return timers
     now = state.now_ms
+    first = earliest(state, policy)
+    if first is None:
+        return timers
+    if first[0] > now:
+        # Nothing can be due before that; what is to be done then is decided then.
+        return [*timers, _timer(state, policy, *first)]
+    found = arrears(state, policy)
     for row in found:
         silence = row.silence
         if silence is None:
@@ -44,7 +49,7 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
             timers.append(_timer(state, policy, max(row.core_ms, now), row.invoice.invoice_id))
         elif silence.until_ms:
             timers.append(_timer(state, policy, max(row.core_ms, silence.until_ms, now), row.invoice.invoice_id))
-    carrying = _carrying(found, ladder_of(state, policy))
+    carrying = _carrying(found)
     if carrying is not None:
         timers += _carried(carrying, state, policy, found)
     return timers
@@ -57,23 +62,22 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
     found = arrears(state, policy)
     for row in found:
         if row.silence is not None and row.core_ms <= now and row.run.told != row.silence.code:
-            _tell(turn, row.run, row.silence, ladder_of(state, policy))
-    ladder = ladder_of(state, policy)
-    carrying = _carrying(found, ladder)
+            _tell(turn, row.run, row.silence, row.ladder)
+    carrying = _carrying(found)
     if carrying is None or carrying.ready_ms > now:
         return
-    riders = _riders(carrying, found, state, policy, ladder)
-    step = _step(carrying, riders, ladder, state, policy)
+    riders = _riders(carrying, found, state, policy)
+    step = _step(carrying, riders, state, policy)
     silence = _message_silence(step, riders, state, policy)
     if silence is not None:
         if carrying.run.told != silence.code:
-            _tell(turn, carrying.run, silence, ladder)
+            _tell(turn, carrying.run, silence, carrying.ladder)
         return
     if woken_ms - timer.due_ms > step.valid_days * DAY_MS:
         missed = Silence("missed", (f"found {(woken_ms - timer.due_ms) // DAY_MS} days after it was due: decided anew",))
-        _tell(turn, replace(carrying.run, ready_ms=woken_ms + policy.settle_days * DAY_MS), missed, ladder)
+        _tell(turn, replace(carrying.run, ready_ms=woken_ms + policy.settle_days * DAY_MS), missed, carrying.ladder)
         return
-    _send(turn, step, carrying, riders, ladder)
+    _send(turn, step, carrying, riders)
 
 
 def fire_promise(turn: Turn, timer: Timer) -> None:
@@ -95,17 +99,11 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
         )
 
 
-def ladder_of(state: ClientState, policy: Policy) -> Ladder:
-    """Return the ladder of the client's segment."""
-    return policy.journeys.delay[effective_segment(state, state.now_ms)]
-
-
 def undo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, ready_ms: int, tries: int) -> None:
     """Make the step of an undelivered message about these invoices due anew, from `ready_ms` on."""
-    ladder = ladder_of(turn.state, turn.policy)
     for invoice_id in invoice_ids:
         run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
-        human = step == ladder.human.id
+        human = step == ladder_of(run, turn.state, turn.policy).human.id
         turn.put_run(
             replace(
                 run,
@@ -126,29 +124,31 @@ def _timer(state: ClientState, policy: Policy, at_ms: int, anchor: str) -> Timer
 
 def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[Arrear]) -> list[Timer]:
     """Return the timer of the next message, which is also the one that explains why it is not sent."""
-    now, ladder = state.now_ms, ladder_of(state, policy)
+    now = state.now_ms
     at = max(carrying.ready_ms, now)
     if carrying.run.told:
         # Told about a silence of the whole message: wait for its end, or for the event that ends it.
-        riders = _riders(carrying, found, state, policy, ladder)
-        silence = _message_silence(_step(carrying, riders, ladder, state, policy), riders, state, policy)
+        riders = _riders(carrying, found, state, policy)
+        silence = _message_silence(_step(carrying, riders, state, policy), riders, state, policy)
         if silence is not None and silence.code == carrying.run.told:
-            if not silence.until_ms:
+            # Without an end of its own it may still end with the next invoice that becomes overdue (too little becomes enough).
+            later = [row.ready_ms for row in found if row.silence is None and row.ready_ms > now]
+            if not silence.until_ms and not later:
                 return []
-            at = max(at, silence.until_ms)
+            at = max(at, silence.until_ms or min(later))
     return [_timer(state, policy, at, carrying.invoice.invoice_id)]
 
 
-def _carrying(found: list[Arrear], ladder: Ladder) -> Arrear | None:
+def _carrying(found: list[Arrear]) -> Arrear | None:
     """Return the invoice that the next message is about: the furthest on the ladder, of several the oldest."""
-    free = [row for row in found if row.silence is None and row.run.stage < len(ladder.steps)]
+    free = [row for row in found if row.silence is None and not row.is_exhausted]
     started = [row for row in free if row.run.stage or row.run.human]
     if started:
         return max(started, key=lambda row: (row.run.stage, -row.invoice.due_ms, row.invoice.invoice_id))
     return min(free, key=lambda row: (row.ready_ms, row.invoice.due_ms, row.invoice.invoice_id), default=None)
 
 
-def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy, ladder: Ladder) -> list[Arrear]:
+def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy) -> list[Arrear]:
     """Return the invoices a message names: the carrying one and all others overdue beyond grace, of its currency."""
     return [
         row
@@ -157,14 +157,15 @@ def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: P
         or (
             row.silence is None
             and row.invoice.currency == carrying.invoice.currency
-            and row.run.stage < len(ladder.steps)
+            and not row.is_exhausted
             and due_since(row.invoice, state, policy) <= state.now_ms
         )
     ]
 
 
-def _step(carrying: Arrear, riders: list[Arrear], ladder: Ladder, state: ClientState, policy: Policy) -> Step:
+def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Step:
     """Return the next step; a person asks first where the segment, an alarm or the amount calls for one."""
+    ladder = carrying.ladder
     asked = carrying.run.human or state.care.last_human_ms >= carrying.invoice.due_ms
     wanted = ladder.human_first or state.care.alarm_ms or is_high_value(riders, state, policy)
     if wanted and not asked:
@@ -185,7 +186,7 @@ def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
     turn.decide(outcome, silence.reasons, run=run, step=step)
 
 
-def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], ladder: Ladder) -> None:
+def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> None:
     state, policy = turn.state, turn.policy
     facts = facts_of(riders, carrying, state, policy)
     total = Money(sum(row.item.rest for row in riders), carrying.invoice.currency)
@@ -201,10 +202,11 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], ladder
         invoice_ids=tuple(row.invoice.invoice_id for row in riders),
         asked=total.minor,
     )
-    human = step.id == ladder.human.id
+    human = step.id == carrying.ladder.human.id
     for row in riders:
         stage = row.run.stage + (not human)
-        wait = HUMAN_DAYS if human else _wait(ladder, stage)
+        wait = HUMAN_DAYS if human else _wait(row.ladder, stage)
+        begun = row.run.subject if row.run.stage or row.run.human else ""
         turn.put_run(
             replace(
                 row.run,
@@ -213,10 +215,10 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], ladder
                 told="",
                 ready_ms=not_before + wait * DAY_MS,
                 started_ms=row.run.started_ms or state.now_ms,
+                subject=begun or segment,
             )
         )
 
 
 def _wait(ladder: Ladder, stage: int) -> int:
-    # Beyond the last step: a client whose segment changes then starts no faster on the longer ladder.
     return ladder.steps[stage].after_days if stage < len(ladder.steps) else LAST_DAYS
