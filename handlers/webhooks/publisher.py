@@ -18,6 +18,10 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 2.0
+_BATCH_BYTES: Final = 524_288
+"""One batch per partition is under way at a time, and who finds the next one full waits for a round trip. The default of 16 KiB
+holds a handful of webhooks."""
+
 _LINGER_MS: Final = 2  # costs 2 ms of waiting and lets requests that arrive together share one round trip to Kafka
 
 
@@ -177,6 +181,7 @@ class KafkaPublisher:
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=_LINGER_MS,
+                max_batch_size=_BATCH_BYTES,
             )
             try:
                 await producer.start()

@@ -1,0 +1,93 @@
+"""Requests per second of the gateway with acks=all, against a handler of the same server that only answers 200, in one run.
+
+Each server is a process of its own on loopback, in front of the same client.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import httpx
+
+from streams.runtime.clock import SystemClock, monotonic
+from streams.runtime.settings import Settings
+from tests.conftest import SettingsMaker
+from tests.handlers.signing import stripe_headers
+from tests.waiting import until
+
+SECRET = "whsec_bench"
+CONNECTIONS = 64
+REQUESTS = 6_400
+BODY_BYTES = 2_000  # the size of a usual Stripe event
+
+
+def test_requests_per_second(make_settings: SettingsMaker, unused_tcp_port_factory: Callable[[], int]) -> None:
+    settings = make_settings(partitions=8)
+    with running([sys.executable, "-m", "tests.bench.bare_server"], port=unused_tcp_port_factory(), environment={}) as port:
+        bare = asyncio.run(load(port))
+    command = [sys.executable, "-c", "from handlers.cli import main; main()", "serve-webhooks", "--port"]
+    with running(command, port=unused_tcp_port_factory(), environment=gateway_environment(settings)) as port:
+        until(lambda: httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200, what="Kafka")
+        ours = asyncio.run(load(port))
+    sys.stdout.write(
+        f"\nwebhook gateway, {BODY_BYTES}-byte bodies, {CONNECTIONS} connections, {REQUESTS} requests each:\n"
+        f"  answers 200 and nothing else   {bare:8.0f} requests/s\n"
+        f"  verified, published, acks=all  {ours:8.0f} requests/s   ratio {ours / bare:.2f}\n"
+    )
+
+
+def gateway_environment(settings: Settings) -> dict[str, str]:
+    return {
+        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
+        "RAPPORT_WEBHOOK_SECRETS": json.dumps({"stripe": [SECRET]}),
+    }
+
+
+@contextmanager
+def running(command: Sequence[str], *, port: int, environment: Mapping[str, str]) -> Iterator[int]:
+    """Start a server as a process and give its port once it answers."""
+
+    def answers() -> bool:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/")
+        except httpx.TransportError:
+            return False
+        return True
+
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([*command, str(port)], stdout=quiet, stderr=quiet, env=dict(environment))
+    try:
+        until(answers, what="the server to listen")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def load(port: int) -> float:
+    """Send the requests over keep-alive connections with a client that costs little; return requests per second."""
+    requests = iter([signed_request(number) for number in range(REQUESTS)])
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for request in requests:  # shared by all connections: each takes the next
+            writer.write(request)
+            answer = await reader.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 200"), answer
+        writer.close()
+
+    started = monotonic()
+    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    return REQUESTS / (monotonic() - started)
+
+
+def signed_request(number: int) -> bytes:
+    body = json.dumps({"id": f"evt_{number}", "object": "event", "filling": "x" * (BODY_BYTES - 60)}).encode()
+    signed = stripe_headers(body, secret=SECRET, at=SystemClock().now())
+    headers = {"host": "gateway", "content-type": "application/json", "content-length": str(len(body)), **signed}
+    head = ["POST /webhooks/stripe HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(head).encode() + body
