@@ -13,13 +13,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from handlers.channels.dispatch import Dispatch
-from handlers.channels.kafka_producer import KafkaSender
+from handlers.channels.kafka_producer import STAGE, KafkaSender
 from handlers.channels.lane import Continue, Lane, Pause, Reopen, SeekTo, Taken
 from handlers.channels.ledger import Fenced, Ledgers, Missing, Owner, Standing
 from handlers.channels.outcomes import publish_outcomes
 from streams.runtime.clock import Clock, fresh_id, monotonic
 from streams.runtime.errors import DeadLetterError, FatalError, RetryError
-from streams.runtime.metrics import CHANNEL_REPEATED, Meter
+from streams.runtime.metrics import CHANNEL_REPEATED, DLQ_RECORDS, Meter
 from streams.runtime.settings import Settings
 from streams.wire.records import Record
 from streams.wire.topics import TRIGGERS
@@ -258,6 +258,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
     async def _bury(self, record: Record, error: DeadLetterError) -> None:
         _log.error("dead letter", channel=self._channel, partition=record.partition, offset=record.offset, reason=error.reason)
         await self._sender.bury(record, error, topic=self._topic)
+        self._meter.count(DLQ_RECORDS, stage=STAGE, reason=str(error.reason))
 
     async def _commit(self) -> None:
         self._committed_at = monotonic()

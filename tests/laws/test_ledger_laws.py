@@ -34,6 +34,7 @@ from handlers.channels.redis_ledger import RedisLedgers
 from models.events.signals import DeliveryOutcome
 from streams.runtime.clock import fresh_id
 from streams.runtime.settings import Settings
+from streams.state.redis_store import connect_redis
 from streams.wire.headers import Position
 from tests.conftest import Servers
 
@@ -256,6 +257,36 @@ async def test_a_deferred_attempt_waits_for_its_retry_and_then_counts_on(books: 
     (entry,) = await books.ledger.ready(now_ms=0, wall_ms=500, limit=10)
     assert (entry.attempt, entry.body) == (1, b"\x00\xfft")
     assert await books.outcomes() == []
+
+
+@pytest.mark.parametrize("how", ["retracted", "settled", "expired"])
+async def test_what_ends_while_it_waits_for_a_retry_is_not_ready_any_more(books: Books, how: str) -> None:
+    await books.accept(claim(1, expires_ms=100))
+    retry = Ending(stage=Stage.PREPARED, reason="451", retry_ms=500)
+    await books.ledger.finish(await books.one_attempt(), retry, now_ms=0, wall_ms=0)
+    match how:
+        case "retracted":
+            await books.accept(withdrawal(2))
+        case "settled":
+            await books.ledger.settle(ALICE, "t", Ending(stage=Stage.SUPPRESSED), now_ms=0, wall_ms=0)
+        case _:
+            await books.ledger.expire(ALICE, now_ms=100, wall_ms=0, limit=10)
+    assert await books.ledger.ready(now_ms=0, wall_ms=500, limit=10) == []
+
+
+async def test_the_text_of_a_finished_trigger_is_not_kept(servers: Servers) -> None:
+    fields = {"redis_url": servers.redis_url, "namespace": f"laws-{fresh_id()}"}
+    settings = Settings.model_validate(fields)
+    redis = connect_redis(settings)
+    ledger = RedisLedgers(redis, namespace=settings.namespace).open("triggers.email", 0)
+    standing = await ledger.acquire(ALICE, first_offset=0)
+    assert isinstance(standing, Standing)
+    books = Books(ledger, standing=standing)
+    await books.accept(claim(1, "sent"), claim(2, "gone"), claim(3, "open", not_before_ms=50))
+    await books.accept(withdrawal(4, "gone"))
+    await books.ledger.finish(await books.one_attempt(), SENT, now_ms=0, wall_ms=0)
+    assert await redis.hkeys(f"{{{settings.namespace}:triggers.email:0}}:b") == [b"open"]
+    await redis.aclose()
 
 
 async def test_a_retry_after_the_expiry_expires_instead(books: Books) -> None:
