@@ -38,7 +38,9 @@ def test_nothing_is_lost_doubled_or_reordered_in_any_of_the_drawn_interleavings(
 
 @pytest.mark.integration
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("simulator", MUTANTS, indirect=True, ids=lambda variant: f"{variant.name}, caught by {'+'.join(sorted(variant.caught_by))}")
+@pytest.mark.parametrize(
+    "simulator", MUTANTS, indirect=True, ids=lambda variant: f"{variant.name}, caught by {'+'.join(sorted(variant.caught_by))}"
+)
 def test_a_system_without_one_of_its_guards_is_caught_by_the_invariant_that_the_guard_protects(
     simulator: Simulator, request: pytest.FixtureRequest
 ) -> None:
