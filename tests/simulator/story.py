@@ -320,7 +320,6 @@ class Story:
         """End all faults and let everything come to rest; returns whether it did."""
         for worker in [each for each in self._workers if each.stopped]:
             self._continue(worker)
-        self._write_one()
         self._rebalance()
         world = self.world
         for _ in range(_REST_STEPS):
