@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -109,7 +109,8 @@ class LocalStack:
         StackError names what is missing and the fix.
         """
         _sweep()
-        with locked(stacks_folder() / f"{self.name}.start.lock"):
+        # A stack without a name of its own cannot be started twice.
+        with nullcontext() if self._ephemeral else locked(stacks_folder() / f"{self.name}.start.lock"):
             if self.is_running():
                 return
             kafka = prepare_kafka(display=self._display)
@@ -150,7 +151,6 @@ class LocalStack:
             (self.folder / STATE).unlink()
         if self._ephemeral:
             shutil.rmtree(self.folder, ignore_errors=True)
-            (stacks_folder() / f"{self.name}.start.lock").unlink(missing_ok=True)
 
     def kill(self, server: str) -> None:
         """Kill one server as kill -9 does; returns when it is gone."""
@@ -306,7 +306,6 @@ def _sweep() -> None:
     for state in stacks_folder().glob(f"{_SESSION}*/{STATE}"):
         if not is_locked(state.with_name(SUPERVISOR_LOCK)):
             shutil.rmtree(state.parent, ignore_errors=True)
-            (stacks_folder() / f"{state.parent.name}.start.lock").unlink(missing_ok=True)
 
 
 def _explain(server: Running) -> str:
