@@ -118,6 +118,17 @@ def undo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, ready_ms: int, 
         )
 
 
+def redo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, at_ms: int) -> None:
+    """Count the step of a message that left although it was retracted, so that it is not sent again."""
+    for invoice_id in invoice_ids:
+        run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
+        ladder = ladder_of(run, turn.state, turn.policy)
+        human = step == ladder.human.id
+        stage = run.stage + (not human)
+        ready = at_ms + (HUMAN_DAYS if human else _wait(ladder, stage)) * DAY_MS
+        turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready)))
+
+
 def _timer(state: ClientState, policy: Policy, at_ms: int, anchor: str) -> Timer:
     return Timer(policy.open_hour(state, at_ms), TimerKind.DELAY, anchor)
 

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported
-from models.policy.delay_support import undo
+from models.policy.delay_support import redo, undo
 from models.policy.gate import check
 from models.policy.relationship import reopen
 from models.policy.turn import Turn
@@ -88,6 +88,8 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     _drop(turn, row)
     if row.channel not in turn.policy.internal_channels:
         turn.state = add_contact(turn.state, event.occurred_ms)
+    if row.retracted and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
+        redo(turn, row.invoice_ids, step=row.step, at_ms=event.occurred_ms)
 
 
 def _suppress(turn: Turn, event: DeliveryReported) -> None:

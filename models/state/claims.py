@@ -8,8 +8,8 @@ from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, Di
 from models.events.envelope import epoch_ms
 from models.state.client import ClientState
 from models.state.memory import is_closed
-from models.state.payments import count
 from models.state.rows import Dispute, Invoice, Promise
+from models.state.totals import count
 
 DISPUTES_KEPT: Final = 8
 

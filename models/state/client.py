@@ -229,9 +229,7 @@ class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):
     facts: int = 0
     parked: int = 0
     rows: int = 0
-    late: int = 0
     repeats: int = 0
-    conflicts: int = 0
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from models.state.client import ClientState, Label, Memory, Rhythm
 from models.state.memory import close
-from models.state.payments import add_total, count, payment_key
 from models.state.reckoning import (
     applied,
     dispute_open,
@@ -25,6 +24,7 @@ from models.state.reckoning import (
     taken_back,
 )
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise, Totals
+from models.state.totals import add_total, count, payment_key
 from models.state.windows import compact, day_of, tail_before, week_start
 from models.workdays import DAY_MS, whole_days
 

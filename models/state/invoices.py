@@ -14,9 +14,9 @@ from models.events.invoices import (
 )
 from models.state.client import Bucket, ClientState, Contract
 from models.state.memory import is_closed
-from models.state.payments import count
 from models.state.reckoning import is_live, reckon
 from models.state.rows import Credit, Invoice
+from models.state.totals import count
 from models.state.windows import add
 
 

@@ -1,9 +1,8 @@
 """How payment facts change the ledger and the rhythm. Every fact is idempotent and may arrive in any order."""
 
-from operator import add as add_figures
 from typing import Final
 
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.events.payments import (
@@ -15,10 +14,11 @@ from models.events.payments import (
     PaymentReceived,
     PaymentRefunded,
 )
-from models.state.client import Bucket, ClientState, Forgotten, Rhythm
+from models.state.client import Bucket, ClientState, Rhythm
 from models.state.memory import close, is_closed
 from models.state.reckoning import gross, part_net, receipt_ms, reckon
 from models.state.rows import METHODS, Part, Payment, Reduction, Totals
+from models.state.totals import add_total, count, give_back, payment_key, take_back
 from models.state.windows import add, day_of
 from models.workdays import DAY_MS
 
@@ -104,39 +104,12 @@ def chargeback_reversed(state: ClientState, event: ChargebackReversed) -> Client
     return _reduce(state, event, row)
 
 
-def count(state: ClientState, *, repeats: int = 0, parked: int = 0, rows: int = 0, facts: int = 0) -> ClientState:
-    """Count what was ignored or forgotten."""
-    known = state.memory.forgotten
-    forgotten: Forgotten = replace(
-        known,
-        repeats=known.repeats + repeats,
-        parked=known.parked + parked,
-        rows=known.rows + rows,
-        facts=known.facts + facts,
-    )
-    return replace(state, memory=replace(state.memory, forgotten=forgotten))
-
-
-def add_total(totals: tuple[Totals, ...], change: Totals) -> tuple[Totals, ...]:
-    """Add `change` to the totals of its currency."""
-    for index, row in enumerate(totals):
-        if row.currency == change.currency:
-            merged = Totals(row.currency, *map(add_figures, astuple(row)[1:], astuple(change)[1:]))
-            return (*totals[:index], merged, *totals[index + 1 :])
-    return (*totals, change)
-
-
-def payment_key(payment_id: str, currency: str) -> str:
-    """Return the name under which a closed payment is remembered."""
-    return f"payment:{currency}:{payment_id}"
-
-
 def _reduce(state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, fact: Reduction) -> ClientState:
     code = event.amount.currency
     before = _find(state, event.payment_id, code)
     if before is None:
         if is_closed(state.memory.closed, payment_key(event.payment_id, code)):
-            return _reduce_closed(state, event, fact)
+            return _reduce_collapsed(state, event, fact)
         before = Payment(event.payment_id, code, _OTHER)
     rows = before.reductions
     known = next((row for row in rows if row.reduction_id == fact.reduction_id), Reduction(fact.reduction_id))
@@ -154,27 +127,21 @@ def _reduce(state: ClientState, event: PaymentRefunded | PaymentChargedBack | Ch
     return state
 
 
-def _reduce_closed(
-    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, row: Reduction
+def _reduce_collapsed(
+    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, fact: Reduction
 ) -> ClientState:
     """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true."""
-    code, flow = event.amount.currency, row.taken - row.returned
-    fact = f"{event.kind}:{row.reduction_id}"
-    if is_closed(state.memory.closed, fact):
+    name = f"{event.kind}:{fact.reduction_id}"
+    if is_closed(state.memory.closed, name):
         return count(state, repeats=1)
-    closed, lost = close(state.memory.closed, fact)
-    state = replace(state, memory=replace(state.memory, closed=closed))
-    if flow > 0 and event.invoice_id is not None:
-        state, flow_left = _uncarry(state, event.invoice_id, code, flow)
-    else:
-        flow_left = flow
-    # Which invoices the money stood to is not kept: take it from what was applied, the rest from cash on account.
-    known = next((total for total in state.ledger.totals if total.currency == code), Totals(code))
-    gone = min(flow_left, known.applied) if flow_left > 0 else flow_left
-    change = Totals(code, applied=-gone)
-    change = replace(change, charged_back=flow) if row.chargeback else replace(change, refunded=flow)
-    ledger = replace(state.ledger, totals=add_total(state.ledger.totals, change))
-    return count(_flow_out(replace(state, ledger=ledger), event.occurred_ms, code, flow), facts=lost)
+    closed, lost = close(state.memory.closed, name)
+    state = count(replace(state, memory=replace(state.memory, closed=closed)), facts=lost)
+    code = event.amount.currency
+    if fact.returned:
+        state, flow = give_back(state, code, fact.returned)
+        return _flow_out(state, event.occurred_ms, code, -flow)
+    state, flow = take_back(state, code, fact.taken, invoice_id=event.invoice_id or "", chargeback=fact.chargeback)
+    return _flow_out(state, event.occurred_ms, code, flow)
 
 
 def _moved_by(row: Payment, event: PaymentReceived | PaymentPending | PaymentFailed, now_ms: int) -> Payment:
@@ -183,18 +150,6 @@ def _moved_by(row: Payment, event: PaymentReceived | PaymentPending | PaymentFai
     if event.method is PaymentMethod.OTHER or (row.method_at, row.method) >= (at, method):
         at, method = row.method_at, row.method
     return replace(row, method=method, method_at=at, touched_ms=now_ms)
-
-
-def _uncarry(state: ClientState, invoice_id: str, code: str, flow: int) -> tuple[ClientState, int]:
-    """Take money off an invoice that is still kept while its payment has collapsed; return what is left to take."""
-    ledger = state.ledger
-    row = next((row for row in ledger.invoices if row.invoice_id == invoice_id and row.currency == code), None)
-    if row is None or not row.carried_paid:
-        return state, flow
-    gone = min(flow, row.carried_paid)
-    after = reckon(replace(row, carried_paid=row.carried_paid - gone), ledger.payments, ledger.credits, state.now_ms)
-    invoices = tuple(after if known is row else known for known in ledger.invoices)
-    return replace(state, ledger=replace(ledger, invoices=invoices)), flow - gone
 
 
 def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:

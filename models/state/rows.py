@@ -133,7 +133,6 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     invoiced: int = 0
     received: int = 0
     applied: int = 0
-    unapplied: int = 0
     refunded: int = 0
     charged_back: int = 0
     credited: int = 0

@@ -1,0 +1,84 @@
+"""The sums that collapsed rows leave behind, and how money still moves among them. Whatever is forgotten is counted here."""
+
+from operator import add as add_figures
+
+from msgspec.structs import astuple, replace
+
+from models.state.client import ClientState, Forgotten
+from models.state.reckoning import reckon, unapplied
+from models.state.rows import Totals
+
+
+def count(state: ClientState, *, repeats: int = 0, parked: int = 0, rows: int = 0, facts: int = 0) -> ClientState:
+    """Count what was ignored or forgotten."""
+    known = state.memory.forgotten
+    forgotten: Forgotten = replace(
+        known,
+        repeats=known.repeats + repeats,
+        parked=known.parked + parked,
+        rows=known.rows + rows,
+        facts=known.facts + facts,
+    )
+    return replace(state, memory=replace(state.memory, forgotten=forgotten))
+
+
+def add_total(totals: tuple[Totals, ...], change: Totals) -> tuple[Totals, ...]:
+    """Add `change` to the totals of its currency."""
+    for index, row in enumerate(totals):
+        if row.currency == change.currency:
+            merged = Totals(row.currency, *map(add_figures, astuple(row)[1:], astuple(change)[1:]))
+            return (*totals[:index], merged, *totals[index + 1 :])
+    return (*totals, change)
+
+
+def payment_key(payment_id: str, currency: str) -> str:
+    """Return the name under which a closed payment is remembered."""
+    return f"payment:{currency}:{payment_id}"
+
+
+def take_back(state: ClientState, currency: str, minor: int, *, invoice_id: str, chargeback: bool) -> tuple[ClientState, int]:
+    """Take money off a payment that has collapsed, at most what collapsed payments brought; return how much it was.
+
+    Which invoices the payment stood to is not kept. The money comes, in this order, from the named invoice, from what closed
+    invoices had taken, from cash on account, from other open invoices.
+    """
+    known = _of(state, currency)
+    flow = min(minor, known.received - known.refunded - known.charged_back)
+    rest = flow
+    if invoice_id:
+        state, rest = _uncarry(state, currency, rest, only=invoice_id)
+    cash = unapplied(state.ledger).get(currency, 0)
+    gone = min(rest, known.applied)
+    rest = max(0, rest - gone - cash)
+    change = Totals(currency, applied=-gone)
+    change = replace(change, charged_back=flow) if chargeback else replace(change, refunded=flow)
+    state = replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change)))
+    if rest:
+        state, _ = _uncarry(state, currency, rest)
+    return state, flow
+
+
+def give_back(state: ClientState, currency: str, minor: int) -> tuple[ClientState, int]:
+    """Return the money of a chargeback on a collapsed payment, first to the closed invoices that had lost it."""
+    known = _of(state, currency)
+    flow = min(minor, known.charged_back)
+    room = max(0, known.invoiced - known.credited - known.written_off - known.applied)
+    change = Totals(currency, charged_back=-flow, applied=min(flow, room))
+    return replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change))), flow
+
+
+def _of(state: ClientState, currency: str) -> Totals:
+    return next((row for row in state.ledger.totals if row.currency == currency), Totals(currency))
+
+
+def _uncarry(state: ClientState, currency: str, minor: int, *, only: str = "") -> tuple[ClientState, int]:
+    """Take money off invoices that are still kept while their payment has collapsed; return what is left to take."""
+    ledger = state.ledger
+    rows = sorted((row for row in ledger.invoices if row.carried_paid), key=lambda row: (-row.due_ms, row.invoice_id))
+    for row in rows:
+        if row.currency == currency and only in {"", row.invoice_id} and minor:
+            gone = min(minor, row.carried_paid)
+            minor -= gone
+            after = reckon(replace(row, carried_paid=row.carried_paid - gone), ledger.payments, ledger.credits, state.now_ms)
+            ledger = replace(ledger, invoices=tuple(after if known is row else known for known in ledger.invoices))
+    return replace(state, ledger=ledger), minor
