@@ -15,6 +15,8 @@ from streams.runtime.clock import FileClock
 
 PATIENCE_SECONDS: Final = 60.0
 """How long the work of half a day may take; only the one in which a worker is killed comes near it."""
+_UNDER_WAY: Final = 12
+"""Triggers and outcomes that may be on their way when the clock moves on: waiting for each would double the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,10 @@ class Drive:
     posted: int = 0
 
     async def through(self, year: FirmYear, *, crash: Crash) -> datetime:
-        """Live through `year`; return the moment at which the clock stands then.
+        """Live through `year`; return the moment at which the clock stands then, with nothing left to do.
 
-        The clock moves on when nothing is left to do: every record folded, every timer fired, every mail that is due sent.
+        The clock moves on when every record is folded and every timer that is due has fired. A few mails may still be under
+        way then, as in life: they are sent half a day later, if the gate still lets them.
         """
         now, crashed = YEAR_START, False
         for now, webhooks in year.moments():
@@ -54,13 +57,18 @@ class Drive:
                 self._crash(crash)
                 crashed = True
             self.crew.raise_if_dead()
-            await self.backlogs.settle(now_ms=round(now.timestamp() * 1000), patience_seconds=PATIENCE_SECONDS)
+            await self.backlogs.settle(now_ms=_ms(now), slack=_UNDER_WAY, patience_seconds=PATIENCE_SECONDS)
             workers = sum(name.startswith("worker") for name in self.crew.alive())
             scene = Scene(day=now, done=day, days=year.length, posted=self.posted, mails=self.mails(), workers=workers)
             self.show(scene)
+        await self.backlogs.settle(now_ms=_ms(now), patience_seconds=PATIENCE_SECONDS)
         return now
 
     def _crash(self, crash: Crash) -> None:
         pid = self.crew.kill(crash.victim)
         self.say(f"kill -9 {crash.victim} (process {pid}) with the day's webhooks in flight; {crash.successor} takes over")
         self.crew.start(crash.successor, "worker")
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -56,7 +56,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
     yield from _book(outcome, ours)
     yield from _story(outcome, decisions)
     left = outcome.left
-    yield f"Lag         {left.lag} records, {left.outbox} outputs, {left.timers} timers, {left.deliveries} deliveries are waiting"
+    yield f"Lag         {left.lag} records, {left.outbox} outputs, {left.timers} timers, {left.delivering} deliveries are waiting"
 
 
 def _events(outcome: Outcome) -> Iterator[str]:
