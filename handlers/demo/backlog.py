@@ -1,6 +1,7 @@
 """What the running system still has to do: one question to the broker and one to Redis."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -35,14 +36,18 @@ class Backlog:
     outcomes: int
 
     @property
-    def folding(self) -> int:
-        """What the workers still have to do."""
-        return self.lag + self.outbox + self.timers
+    def total(self) -> int:
+        """Everything; zero means that nothing will happen until the clock moves or something arrives."""
+        return self.lag + self.outbox + self.timers + self.delivering
 
     @property
     def delivering(self) -> int:
         """What the channels still have to do, the way back of their outcomes included."""
         return self.untaken + self.deliveries + self.outcomes
+
+
+def _nothing(left: Backlog) -> bool:
+    return not left.total
 
 
 class Backlogs:
@@ -90,15 +95,15 @@ class Backlogs:
             deliveries += next(answers) + next(answers) + next(answers)
         return Backlog(lag, outbox, timers, untaken, deliveries, outcomes)
 
-    async def settle(self, *, now_ms: int, slack: int = 0, patience_seconds: float) -> Backlog:
-        """Return when the workers have nothing left to do at `now_ms`, and the channels at most `slack`.
+    async def settle(self, *, now_ms: int, enough: Callable[[Backlog], bool] = _nothing, patience_seconds: float) -> Backlog:
+        """Return as soon as the backlog is `enough` settled at `now_ms`, by default when nothing at all is left.
 
         Raises DemoError when that takes longer than `patience_seconds`.
         """
         pause, deadline = 0.01, monotonic() + patience_seconds
         while True:
             left = await self.look(now_ms=now_ms)
-            if not left.folding and left.delivering <= slack:
+            if enough(left):
                 return left
             if monotonic() > deadline:
                 message = f"work is left after {patience_seconds:.0f} s: {left}"

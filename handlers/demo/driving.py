@@ -15,8 +15,11 @@ from streams.runtime.clock import FileClock
 
 PATIENCE_SECONDS: Final = 60.0
 """How long the work of half a day may take; only the one in which a worker is killed comes near it."""
-_UNDER_WAY: Final = 12
-"""Triggers and outcomes that may be on their way when the clock moves on: waiting for each would double the time."""
+_UNDER_WAY: Final = 20
+"""Triggers and outcomes that may be on their way when the clock moves on."""
+
+_TIMERS_MAY_WAIT_MS: Final = 24 * 3_600_000
+"""How old a due timer may be when the clock moves on. Whenever it fires, it is decided at its due time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class Drive:
     async def through(self, year: FirmYear, *, crash: Crash) -> datetime:
         """Live through `year`; return the moment at which the clock stands then, with nothing left to do.
 
-        The clock moves on when every record is folded and every timer that is due has fired. A few mails may still be under
-        way then, as in life: they are sent half a day later, if the gate still lets them.
+        The clock moves on when everything that arrived is folded, so that no timer overtakes a payment. Ticks and mails may
+        still be under way then, as in life: waiting for each of them would double the time.
         """
         now, crashed = YEAR_START, False
         for now, webhooks in year.moments():
@@ -57,7 +60,11 @@ class Drive:
                 self._crash(crash)
                 crashed = True
             self.crew.raise_if_dead()
-            await self.backlogs.settle(now_ms=_ms(now), slack=_UNDER_WAY, patience_seconds=PATIENCE_SECONDS)
+            await self.backlogs.settle(
+                now_ms=_ms(now) - _TIMERS_MAY_WAIT_MS,
+                enough=lambda left: not left.lag and not left.timers and left.delivering <= _UNDER_WAY,
+                patience_seconds=PATIENCE_SECONDS,
+            )
             workers = sum(name.startswith("worker") for name in self.crew.alive())
             scene = Scene(day=now, done=day, days=year.length, posted=self.posted, mails=self.mails(), workers=workers)
             self.show(scene)
