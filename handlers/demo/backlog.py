@@ -100,7 +100,7 @@ class Backlogs:
 
         Raises DemoError when that takes longer than `patience_seconds`.
         """
-        pause, deadline = 0.01, monotonic() + patience_seconds
+        pause, deadline = 0.015, monotonic() + patience_seconds
         while True:
             left = await self.look(now_ms=now_ms)
             if enough(left):
@@ -109,7 +109,7 @@ class Backlogs:
                 message = f"work is left after {patience_seconds:.0f} s: {left}"
                 raise DemoError(message)
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 0.05)
+            pause = min(pause * 1.5, 0.06)
 
     def _ask(self, now_ms: int) -> Pipeline:
         asked = self._redis.pipeline(transaction=False)

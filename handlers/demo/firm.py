@@ -122,10 +122,10 @@ def _billing_days(person: Person, rng: Random) -> Iterator[int]:
         if busy:
             yield day
         day += {
-            PayerType.MICRO: rng.randint(5, 8),
-            PayerType.SEASONAL: rng.randint(5, 9),
+            PayerType.MICRO: rng.randint(7, 10),
+            PayerType.SEASONAL: rng.randint(6, 10),
             PayerType.PROBLEM: rng.randint(22, 32),
-        }.get(person.payer, rng.randint(11, 16))
+        }.get(person.payer, rng.randint(14, 21))
 
 
 def _retainer(person: Person, rng: Random) -> Iterator[Happening]:

@@ -23,10 +23,14 @@ class Adopted:
     totals: tuple[str, ...]
 
 
-async def adopt(ledger: Path, *, crew: Crew, backlogs: Backlogs, now: datetime, mails: Sequence[object], stage: Stage) -> Adopted:
-    """Replay the book at `ledger`, wait until it is folded, return its totals; raise DemoError when a mail leaves."""
-    stage.say(f"adopting the receivables book {ledger} ...")
-    plan = await crew.run("import", str(ledger), "--dry-run")
+async def read_plan(ledger: Path, *, crew: Crew) -> tuple[str, ...]:
+    """Return the totals of the book at `ledger`, one line per currency, read without sending anything."""
+    return tuple(_TOTALS.findall(await crew.run("import", str(ledger), "--dry-run")))
+
+
+async def adopt(ledger: Path, *, crew: Crew, backlogs: Backlogs, now: datetime, mails: Sequence[object], stage: Stage) -> None:
+    """Replay the book at `ledger` and return when it is folded; raise DemoError when a mail leaves."""
+    stage.say(f"adopting the receivables book {ledger} through the public topics ...")
     before = len(mails)
     await crew.run("replay", str(ledger), "--format", "csv")
     stage.say("the book is sent; waiting until it is folded ...")
@@ -34,4 +38,3 @@ async def adopt(ledger: Path, *, crew: Crew, backlogs: Backlogs, now: datetime, 
     if len(mails) != before:
         message = f"{len(mails) - before} mails left while an old book was adopted; none should"
         raise DemoError(message)
-    return Adopted(name=ledger.name, totals=tuple(_TOTALS.findall(plan)))

@@ -25,6 +25,8 @@ from streams.wire.topics import TOPICS
 PARTITIONS: Final = 4
 KEPT_STACK: Final = "demo"
 _LOGS_KEPT: Final = 5
+_SESSION_SECONDS: Final = {True: 3, False: 6}
+"""How long a killed worker keeps its partitions, on our own servers and on others: brokers refuse less than 6 by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Place:
     settings: Settings
     clock: Path
     logs: Path
+    session_seconds: int
 
 
 def log_folder() -> Path:
@@ -105,7 +108,7 @@ def deployment(on: Servers, *, logs: Path) -> Iterator[Place]:
     )
     try:
         run_apart(ensure_topics(settings))
-        yield Place(settings=settings, clock=clock, logs=logs)
+        yield Place(settings=settings, clock=clock, logs=logs, session_seconds=_SESSION_SECONDS[on.own])
     finally:
         if not on.own:
             _delete(settings)

@@ -14,7 +14,7 @@ from handlers.demo.backlog import Backlogs
 from handlers.demo.crew import Crew, DemoError
 from handlers.demo.driving import Crash, Drive
 from handlers.demo.firm import FirmYear, firm_year
-from handlers.demo.ledger import Adopted, adopt
+from handlers.demo.ledger import Adopted, adopt, read_plan
 from handlers.demo.live import Stage
 from handlers.demo.place import Place, deployment, log_folder, servers
 from handlers.demo.posting import Poster
@@ -25,7 +25,6 @@ from handlers.stack.ports import free_ports
 from streams.runtime.clock import fresh_id, monotonic
 
 _READY_SECONDS: Final = 60.0
-_SESSION_SECONDS: Final = 6  # the shortest that brokers allow: the demo does not want to wait long for a killed worker
 _PAUSE_SECONDS: Final = 0.05
 
 
@@ -75,10 +74,13 @@ class _Run:
             await _until_ready(poster, crew)
             self.stage.say(f"gateway, two workers and the channels run; logs in {self.place.logs}")
             crash = Crash(day=self.year.length // 2, victim="worker-1", successor="worker-3")
+            # Meanwhile, for there is time while the workers join their group:
+            plan = asyncio.create_task(read_plan(self.ledger, crew=crew)) if self.has_ledger else None
             now = await self._pass_the_year(poster, backlogs, crew, sink, crash)
             adopted = None
-            if self.has_ledger:
-                adopted = await adopt(self.ledger, crew=crew, backlogs=backlogs, now=now, mails=sink.mails, stage=self.stage)
+            if plan is not None:
+                adopted = Adopted(name=self.ledger.name, totals=await plan)
+                await adopt(self.ledger, crew=crew, backlogs=backlogs, now=now, mails=sink.mails, stage=self.stage)
             await self._prove(backlogs, sink, crash=crash, now=now, adopted=adopted)
 
     async def _pass_the_year(self, poster: Poster, backlogs: Backlogs, crew: Crew, sink: SmtpSink, crash: Crash) -> datetime:
@@ -117,7 +119,7 @@ class _Run:
             "RAPPORT_NAMESPACE": settings.namespace,
             "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
             "RAPPORT_CLOCK_FILE": str(self.place.clock),
-            "RAPPORT_SESSION_SECONDS": str(_SESSION_SECONDS),
+            "RAPPORT_SESSION_SECONDS": str(self.place.session_seconds),
             "RAPPORT_WEBHOOK_PORT": str(port),
             "RAPPORT_WEBHOOK_SECRETS": orjson.dumps({"stripe": [self.secret]}).decode(),
             "RAPPORT_SMTP_PORT": str(smtp_port),

@@ -146,6 +146,7 @@ def _properties(node: int, port: int, controller: int, voters: str, data: Path, 
         "share.coordinator.state.topic.replication.factor": copies,
         "share.coordinator.state.topic.min.isr": enough,
         "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",  # tests and the demo kill workers and do not want to wait long
         # After kill -9 a broker may register again only when its old session has expired: 9 s by default.
         "broker.heartbeat.interval.ms": "1000",
         "broker.session.timeout.ms": "4000",

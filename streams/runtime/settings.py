@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     outbox_limit: Annotated[int, Field(ge=1)] = Field(
         default=20_000, description="Unpublished outputs before a partition is paused."
     )
-    session_seconds: Annotated[float, Field(ge=6, le=300)] = Field(
-        default=30.0, description="A worker that dies silently keeps its partitions for this long; brokers allow 6 at least."
+    session_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
+        default=30.0, description="A worker that dies silently keeps its partitions for this long; brokers ask for 6 or more."
     )
     drain_seconds: Annotated[float, Field(gt=0)] = Field(
         default=5.0, description="Time a lane gets to finish when it is revoked."
