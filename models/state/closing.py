@@ -111,7 +111,13 @@ def _collapse_payment(state: ClientState, row: Payment) -> ClientState:
         for known in ledger.invoices
     )
     refunded, charged = taken_back(row)
-    change = Totals(row.currency, payments=1, received=gross(row), refunded=refunded, charged_back=charged)
+    change = Totals(
+        row.currency,
+        payments=int(not row.covered or gross(row) > 0),
+        received=gross(row),
+        refunded=refunded,
+        charged_back=charged,
+    )
     ledger = replace(ledger, payments=payments, invoices=invoices, totals=add_total(ledger.totals, change))
     return _remember(replace(state, ledger=ledger), payment_key(row.payment_id, row.currency))
 

@@ -16,7 +16,7 @@ from models.events.payments import (
 )
 from models.state.client import Bucket, ClientState, Rhythm
 from models.state.memory import close, is_closed
-from models.state.reckoning import gross, part_net, receipt_ms, reckon
+from models.state.reckoning import covered, gross, is_settlement, part_net, receipt_ms, reckon
 from models.state.rows import METHODS, Part, Payment, Reduction, Totals
 from models.state.totals import add_total, count, give_back, payment_key, take_back
 from models.state.windows import add, day_of
@@ -155,6 +155,8 @@ def _moved_by(row: Payment, event: PaymentReceived | PaymentPending | PaymentFai
 def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:
     """Store the row and renew everything derived from it: named invoices, windows, cadence, methods."""
     ledger = state.ledger
+    if is_settlement(after):
+        after = replace(after, covered=covered(after, ledger))
     rows = ledger.payments
     index = next((i for i, row in enumerate(rows) if row is before), None)
     rows = (*rows, after) if index is None else (*rows[:index], after, *rows[index + 1 :])
@@ -176,7 +178,17 @@ def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:
     if missing:
         totals = add_total(totals, Totals(after.currency, applied=missing))
     ledger = replace(ledger, payments=rows, invoices=invoices, totals=totals)
-    return replace(state, ledger=ledger, rhythm=_rhythm(state, before, after))
+    state = replace(state, ledger=ledger, rhythm=_rhythm(state, before, after))
+    return state if is_settlement(after) else _cover(state, after)
+
+
+def _cover(state: ClientState, named: Payment) -> ClientState:
+    """Take off settlements what a payment with a name of its own accounts for."""
+    invoices = {part.invoice_id for part in named.parts}
+    for row in state.ledger.payments:
+        if row.payment_id in invoices and is_settlement(row) and row.covered != covered(row, state.ledger):
+            state = _put(state, row, row)
+    return state
 
 
 def _rhythm(state: ClientState, before: Payment, after: Payment) -> Rhythm:

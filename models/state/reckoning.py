@@ -28,7 +28,26 @@ def gross(payment: Payment) -> int:
     if payment.failed_at and payment.failed_at > _last_receipt(payment):
         return 0
     named = parts[0].minor if len(parts) == 1 else sum(part.minor for part in parts)
-    return max(payment.whole, named)
+    return max(0, max(payment.whole, named) - payment.covered)
+
+
+def is_settlement(payment: Payment) -> bool:
+    """Say whether the payment bears the name of the invoice it pays: nobody named the money."""
+    return any(part.invoice_id == payment.payment_id for part in payment.parts)
+
+
+def covered(settlement: Payment, ledger: Ledger) -> int:
+    """Return what of a settlement other payments account for: those that name its invoice, bounced or not, live or collapsed."""
+    named = sum(
+        part.minor
+        for payment in ledger.payments
+        if payment.payment_id != settlement.payment_id and payment.currency == settlement.currency
+        for part in payment.parts
+        if part.invoice_id == settlement.payment_id
+    )
+    owner = next((row for row in ledger.invoices if row.invoice_id == settlement.payment_id), None)
+    carried = owner.carried_paid if owner is not None and owner.currency == settlement.currency else 0
+    return min(named + carried, sum(part.minor for part in settlement.parts))
 
 
 def taken_back(payment: Payment) -> tuple[int, int]:
@@ -58,10 +77,10 @@ def part_net(payment: Payment, invoice_id: str) -> int:
     if not there:
         return 0
     parts = payment.parts
-    lost = sum(taken_back(payment)) if payment.reductions else 0
+    lost = payment.covered + (sum(taken_back(payment)) if payment.reductions else 0)
     if not lost:
         return sum(part.minor for part in parts if part.invoice_id == invoice_id)
-    lost -= min(lost, there - sum(part.minor for part in parts))
+    lost -= min(lost, there + payment.covered - sum(part.minor for part in parts))
     for part in sorted(parts, key=lambda row: row.invoice_id):
         gone = min(part.minor, lost)
         if part.invoice_id == invoice_id:

@@ -32,7 +32,8 @@ class Payment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One payment in one currency, whatever arrived of it first.
 
     `whole` is what was reported without an invoice; parts that name invoices consume it, so a payment reported both ways
-    counts once.
+    counts once. A payment that bears the name of its invoice is a settlement: "paid, by whatever means". `covered` is what
+    payments with names of their own account for; only the rest of a settlement is money.
     """
 
     payment_id: str
@@ -49,6 +50,7 @@ class Payment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expected_ms: int = 0
     touched_ms: int = 0
     method_at: int = 0
+    covered: int = 0
 
 
 class Invoice(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -7,8 +7,9 @@ no id of its own: its events share the event id `<charge>:failed` and collapse t
 
 Old and new shapes. Up to the API versions of early 2025 an invoice names its `charge` and `payment_intent`, and these name their
 `invoice`. Since then an invoice lists its `payments` (only where they are included) and an intent names its invoice as
-`payment_details.order_reference`. A paid invoice that names no payment says only that it is settled: it is told as the
-payment `<invoice>`, the name that the fold gives to "paid, by whatever means" (a wire entered by hand has no other).
+`payment_details.order_reference`. A paid invoice that names no payment says only that it is settled, and is told as the payment
+`<invoice>`: to the fold a payment that bears the name of its invoice is "paid, by whatever means", of which only what no named
+payment accounts for is money (a wire entered by hand has no other name).
 
 What is owed is restated with every event of an invoice that is past its draft: a lost or late
 `invoice.finalized` costs nothing.
