@@ -5,7 +5,7 @@ from operator import add as add_figures
 from msgspec.structs import astuple, replace
 
 from models.state.client import ClientState, Forgotten
-from models.state.reckoning import reckon, unapplied
+from models.state.reckoning import applied, reckon, unapplied
 from models.state.rows import Totals
 
 
@@ -49,12 +49,12 @@ def take_back(state: ClientState, currency: str, minor: int, *, invoice_id: str,
         state, rest = _uncarry(state, currency, rest, only=invoice_id)
     cash = unapplied(state.ledger).get(currency, 0)
     gone = min(rest, known.applied)
-    rest = max(0, rest - gone - cash)
+    short = max(0, flow - gone - cash)
     change = Totals(currency, applied=-gone)
     change = replace(change, charged_back=flow) if chargeback else replace(change, refunded=flow)
     state = replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change)))
-    if rest:
-        state, _ = _uncarry(state, currency, rest)
+    if short:
+        state, _ = _uncarry(state, currency, short)
     return state, flow
 
 
@@ -77,8 +77,10 @@ def _uncarry(state: ClientState, currency: str, minor: int, *, only: str = "") -
     rows = sorted((row for row in ledger.invoices if row.carried_paid), key=lambda row: (-row.due_ms, row.invoice_id))
     for row in rows:
         if row.currency == currency and only in {"", row.invoice_id} and minor:
-            gone = min(minor, row.carried_paid)
-            minor -= gone
+            # What an invoice holds beyond its amount is cash on account already: only what it needs is missed elsewhere.
+            excess = 0 if only else row.paid - applied(row)[1]
+            gone = min(minor + excess, row.carried_paid)
+            minor -= max(0, gone - excess)
             after = reckon(replace(row, carried_paid=row.carried_paid - gone), ledger.payments, ledger.credits, state.now_ms)
             ledger = replace(ledger, invoices=tuple(after if known is row else known for known in ledger.invoices))
     return replace(state, ledger=ledger), minor
