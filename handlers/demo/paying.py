@@ -77,7 +77,7 @@ def pay(bill: Bill, rng: Random, *, day: int) -> Iterator[Happening]:
     if rng.random() < habits.disputes:
         yield from _contested(bill, attempt=attempt, at=at + timedelta(days=rng.randint(4, 20)), won=rng.random() < 0.5)  # noqa: PLR2004 (a coin)
     elif rng.random() < habits.refunds:
-        yield _refunded(bill, attempt=attempt, amount=bill.amount // 4, at=at + timedelta(days=rng.randint(1, 9)))
+        yield from _refunded(bill, attempt=attempt, amount=bill.amount // 4, at=at + timedelta(days=rng.randint(1, 9)))
 
 
 def _collected(bill: Bill, *, attempt: int, amount: int, paid_before: int, at: datetime) -> Iterator[Happening]:
@@ -132,6 +132,10 @@ def _contested(bill: Bill, *, attempt: int, at: datetime, won: bool) -> Iterator
     yield Happening(at=closed_at, kind="charge.dispute.closed", content=closed, client_id=client_id)
 
 
-def _refunded(bill: Bill, *, attempt: int, amount: int, at: datetime) -> Happening:
+def _refunded(bill: Bill, *, attempt: int, amount: int, at: datetime) -> Iterator[Happening]:
+    """Give `amount` back as Stripe does it for an invoice: a credit note says that less was owed, the refund moves the money."""
+    client_id = bill.person.client_id
+    note = stripe.credit_note(bill, amount=amount, at=at)
+    yield Happening(at=at, kind="credit_note.created", content=note, client_id=client_id, owes=-amount)
     content = stripe.charge(bill, attempt=attempt, amount=bill.amount, at=at, refunded=amount)
-    return Happening(at=at, kind="charge.refunded", content=content, client_id=bill.person.client_id)
+    yield Happening(at=at + timedelta(seconds=2), kind="charge.refunded", content=content, client_id=client_id, owes=amount)

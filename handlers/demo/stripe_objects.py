@@ -191,6 +191,23 @@ def charge(bill: Bill, *, attempt: int, amount: int, at: datetime, failure: str 
     }
 
 
+def credit_note(bill: Bill, *, amount: int, at: datetime) -> Object:
+    """Return a credit note of `amount` against a bill."""
+    return {
+        "id": object_id("cn", bill.invoice_id),
+        "object": "credit_note",
+        "customer": bill.person.client_id,
+        "invoice": bill.invoice_id,
+        "amount": amount,
+        "total": amount,
+        "currency": bill.person.currency.lower(),
+        "status": "issued",
+        "created": seconds(at),
+        "livemode": False,
+        "metadata": {},
+    }
+
+
 def dispute(bill: Bill, *, attempt: int, amount: int, at: datetime, status: str) -> Object:
     """Return a contested charge. Stripe names no customer in it, so the firm keeps the client in the metadata."""
     return {

@@ -8,9 +8,12 @@ import orjson
 import pytest
 import stripe
 
+from handlers.commands.simulation import Simulation
 from handlers.demo.firm import YEAR_START, FirmYear, firm_year
 from handlers.demo.people import PayerType, people
 from handlers.demo.stripe_objects import signature
+from models.state.balances import items
+from streams.sources.registry import translate
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,10 @@ def test_the_books_agree_with_the_money_in_the_webhooks(year: FirmYear) -> None:
             owed[content["customer"]] -= content["amount"]
         elif kind == "invoice.paid" and content["paid_out_of_band"]:
             owed[content["customer"]] -= content["amount_paid"]
+        elif kind == "credit_note.created":
+            owed[content["customer"]] -= content["amount"]
+        elif kind == "charge.refunded":
+            owed[content["customer"]] += content["amount_refunded"]
         elif kind == "charge.dispute.funds_withdrawn":
             owed[content["metadata"]["client_id"]] += content["amount"]
         elif kind == "charge.dispute.funds_reinstated":
@@ -82,6 +89,19 @@ def test_the_books_agree_with_the_money_in_the_webhooks(year: FirmYear) -> None:
         client: amount for client, amount in year.open_minor.items() if amount
     }
     assert min(owed.values()) >= 0
+
+
+def test_every_webhook_of_the_year_can_be_read_and_the_fold_ends_with_the_firm_s_own_books(year: FirmYear) -> None:
+    simulation = Simulation()
+    for webhook in year.webhooks:
+        for event in translate("stripe", webhook.body, received_at=webhook.at):
+            assert event.client_id == webhook.client_id
+            for _ in simulation.feed(event):
+                pass
+    left = {
+        client: sum(item.left for item in items(state.ledger, simulation.now_ms)) for client, state in simulation.states.items()
+    }
+    assert left == year.open_minor
 
 
 def test_stripe_s_own_verifier_accepts_the_signature() -> None:
