@@ -16,9 +16,9 @@ from models.events.payments import (
 )
 from models.state.client import Bucket, ClientState, Rhythm
 from models.state.memory import close, is_closed
-from models.state.reckoning import covered, gross, is_settlement, part_net, receipt_ms, reckon
+from models.state.reckoning import covered, gross, is_settlement, net, part_net, receipt_ms, reckon
 from models.state.rows import METHODS, Part, Payment, Reduction, Totals
-from models.state.totals import add_total, count, give_back, payment_key, take_back
+from models.state.totals import add_total, balanced, count, give_back, payment_key, take_back
 from models.state.windows import add, day_of
 from models.workdays import DAY_MS
 
@@ -179,6 +179,8 @@ def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:
         totals = add_total(totals, Totals(after.currency, applied=missing))
     ledger = replace(ledger, payments=rows, invoices=invoices, totals=totals)
     state = replace(state, ledger=ledger, rhythm=_rhythm(state, before, after))
+    if totals and net(after) < net(before):
+        state = balanced(state, after.currency)
     return state if is_settlement(after) else _cover(state, after)
 
 

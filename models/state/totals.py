@@ -47,15 +47,27 @@ def take_back(state: ClientState, currency: str, minor: int, *, invoice_id: str,
     rest = flow
     if invoice_id:
         state, rest = _uncarry(state, currency, rest, only=invoice_id)
-    cash = unapplied(state.ledger).get(currency, 0)
-    gone = min(rest, known.applied)
-    short = max(0, flow - gone - cash)
-    change = Totals(currency, applied=-gone)
+    change = Totals(currency, applied=-min(rest, known.applied))
     change = replace(change, charged_back=flow) if chargeback else replace(change, refunded=flow)
     state = replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change)))
-    if short:
-        state, _ = _uncarry(state, currency, short)
-    return state, flow
+    return balanced(state, currency), flow
+
+
+def balanced(state: ClientState, currency: str) -> ClientState:
+    """Return the state with at least nothing unapplied.
+
+    Money that went back may be missed by another invoice than the one its payment stood to, once rows have collapsed: then
+    closed invoices had less, and after them the open ones due last.
+    """
+    short = -unapplied(state.ledger).get(currency, 0)
+    if short <= 0:
+        return state
+    gone = min(short, _of(state, currency).applied)
+    if gone:
+        state = replace(
+            state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, Totals(currency, applied=-gone)))
+        )
+    return _uncarry(state, currency, short - gone)[0] if short > gone else state
 
 
 def give_back(state: ClientState, currency: str, minor: int) -> tuple[ClientState, int]:
