@@ -21,7 +21,7 @@ from streams.engine.fence import (
     Verdict,
 )
 from streams.engine.inbox import Inbox, Offer
-from streams.engine.patience import Backoff, patiently
+from streams.engine.patience import Backoff, heed_cancellation, patiently
 from streams.engine.writes import Writes
 from streams.runtime import metrics
 from streams.runtime.clock import Clock, fresh_id, monotonic
@@ -196,6 +196,7 @@ class Lane:
             records = await self.inbox.take(
                 self._tools.settings.batch_records, self._stage.cut, patience=self._tools.settings.idle_check_seconds
             )
+            heed_cancellation()
             if self.inbox.closed:
                 return True
             if self._paused and self.inbox.relieved:

@@ -31,6 +31,17 @@ class Backoff:
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
 
+def heed_cancellation() -> None:
+    """End the task if it was cancelled while it waited in a library that did not pass the cancellation on.
+
+    Redis' and asyncio's own timeouts were seen to swallow one that comes at the wrong moment; a publisher or lane that misses
+    it would go on working after its partition was revoked.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter) -> T:
     """Return what `call` returns, repeating it for as long as it raises RetryError; ends early only by cancellation.
 
@@ -44,7 +55,9 @@ async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter) 
         except RetryError as error:
             meter.count(REDIS_ERRORS, op=op)
             log.warning("trying again", op=op, error=str(error))
+            heed_cancellation()
             await backoff.wait()
         else:
+            heed_cancellation()
             meter.observe(REDIS_CALL_DURATION, monotonic() - started, op=op)
             return result

@@ -1,6 +1,7 @@
 """The small parts of the engine: where a client lives, what headers say, versions, failpoints, watchdog, health, metrics."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from streams.app import TESTED_VERSIONS, check_versions
 from streams.engine.failpoints import make_failpoint
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.outbox_codec import pack_entry, position_of, stream_id, unpack_entry
+from streams.engine.patience import patiently
 from streams.engine.writes import OutboxEntry, Outcome
 from streams.runtime import metrics
 from streams.runtime.errors import DeadLetterError, UsageError
@@ -169,3 +171,19 @@ def test_the_memory_pipeline_tells_what_each_record_did_and_fires_timers_at_thei
     assert (step.before.fired, step.after.fired) == (0, 1)
     assert pipeline.receive("payments", b"{") == []
     assert [at.topic for at in pipeline.entries] == ["triggers.email", "decisions", "dead.letters"]
+
+
+async def test_a_cancellation_that_a_library_swallows_ends_the_task_all_the_same() -> None:
+    began = asyncio.Event()
+
+    async def swallow() -> str:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "as if nothing had happened"
+
+    task = asyncio.create_task(patiently(swallow, op="test", meter=Meter()))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
