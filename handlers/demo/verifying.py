@@ -9,8 +9,6 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from handlers.demo.crew import DemoError
 from handlers.demo.oracle import Expected, fold_log
 from models.triggers import CHANNEL_RECORD_ADAPTER, Trigger
@@ -18,10 +16,9 @@ from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
 from streams.wire.headers import Position, read_origin
+from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, TRIGGERS
-
-_POLL_MS = 500
 
 
 @dataclass(slots=True)
@@ -39,37 +36,14 @@ class Evidence:
     dead_letters: int = 0
 
 
-async def read_topic(settings: Settings, topic: str, *, partitions: int) -> dict[int, list[Any]]:
-    """Return all records of a topic (bare name), by partition, up to the present end."""
-    parts = [TopicPartition(settings.topic(topic), partition) for partition in range(partitions)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=8_388_608,
-    )
-    found: dict[int, list[Any]] = {part.partition: [] for part in parts}
-    await consumer.start()
-    try:
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
-        while any([ends[part] > await consumer.position(part) for part in parts]):
-            for part, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
-                found[part.partition].extend(records)
-    finally:
-        await consumer.stop()
-    return found
-
-
 async def gather_evidence(settings: Settings) -> Evidence:
     """Read everything, fold the log anew and compare; raise DemoError naming the first difference."""
     evidence = Evidence()
-    log = await read_topic(settings, CLIENT_EVENTS.name, partitions=settings.partitions)
+    every = list(range(settings.partitions))
+    log = await read_topic(settings, CLIENT_EVENTS.name, partitions=every)
     stored = await _stored(settings)
     published = {
-        topic.name: await read_topic(settings, topic.name, partitions=settings.partitions)
-        for topic in (*TRIGGERS.values(), DECISIONS)
+        topic.name: await read_topic(settings, topic.name, partitions=every) for topic in (*TRIGGERS.values(), DECISIONS)
     }
     for partition, expected in (await _expected(settings, log)).items():
         evidence.log += len(log[partition])
@@ -81,7 +55,7 @@ async def gather_evidence(settings: Settings) -> Evidence:
             evidence.repeated += repeated
             _compare_outputs(accepted, expected.outputs.get(topic, []), topic=topic, partition=partition)
             evidence.outputs.setdefault(topic, []).extend(value for _, value in accepted)
-    letters = await read_topic(settings, DEAD_LETTERS.name, partitions=1)
+    letters = await read_topic(settings, DEAD_LETTERS.name, partitions=[0])
     evidence.dead_letters = sum(len(records) for records in letters.values())
     return evidence
 

@@ -80,3 +80,14 @@ def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path: Path) -> None:
     os.close(writing)
     assert done.returncode == EXIT_BROKEN_PIPE
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_command_teaches_what_for_an_example_or_subcommands_and_its_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert len(said) > 150
+    assert "Example" in said or "COMMAND" in said or command == "doctor"
+    assert "xit code" in said or "COMMAND" in said

@@ -1,0 +1,160 @@
+"""`rapport inspect client|trigger`: explain what is known and decided. Exposes the cyclopts App `inspect`."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from handlers.terminal.wording import tell_decision
+from models.learners.baseline import BASELINE
+from models.policy.policy import DEFAULT_POLICY
+from models.policy.rfm import rfm
+from models.policy.segments import effective_segment
+from models.state.balances import exposures
+from models.state.client import ClientState
+from models.state.codec import decode
+from models.state.describe import describe
+from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings, load_settings
+from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.partitioning import partition_of
+from streams.wire.reading import read_topic
+from streams.wire.topics import DECISIONS, TRIGGERS
+
+inspect = App(
+    name="inspect",
+    help="""Explain a client or a trigger: what is known, what was decided, and why - also why nothing was sent.
+
+    Exit codes: 0 found, 1 a server is away, 2 no such client or trigger.
+    """,
+)
+
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object, for programs.")]
+
+
+@inspect.command
+def client(
+    client_id: str,
+    /,
+    *,
+    decisions: Annotated[int, Parameter(help="How many of the latest decisions to read from the log of decisions.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Explain a client: segment and score with reasons, exposure term by term, what is pending, due and was decided.
+
+    Reads the committed state from Redis. The last decisions are in it; with --decisions N the latest N come from Kafka, those
+    to send and those not to send.
+
+    Example: rapport inspect client cus_1a2b3c --decisions 20
+    """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+    settings = load_settings()
+    state, found = asyncio.run(_read_client(settings, client_id, decisions))
+    if as_json:
+        print(json.dumps(_client_json(state, found), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(_client_lines(state, found)))
+
+
+@inspect.command
+def trigger(trigger_id: str, /, *, as_json: AsJson = False) -> None:
+    """Explain a trigger: what it asked for and why, whether it was taken back, and every decision about it.
+
+    Example: rapport inspect trigger 3f2c9a
+    """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # likewise
+    settings = load_settings()
+    records, decisions = asyncio.run(_read_trigger(settings, trigger_id))
+    if not records and not decisions:
+        message = f"no trigger {trigger_id} is known; rapport inspect client ID --decisions 50 lists those of a client"
+        raise UsageError(message)
+    if as_json:
+        said = {"records": records, "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions]}
+        print(json.dumps(said, ensure_ascii=False, indent=2))
+        return
+    for record in records:
+        print(json.dumps(record, ensure_ascii=False, indent=2))
+    print("\n".join(_decision_lines(decisions)))
+
+
+async def _read_client(settings: Settings, client_id: str, count: int) -> tuple[ClientState, list[Decision]]:
+    redis = connect_redis(settings)
+    try:
+        blob = await RedisStateStore(redis, settings).read(client_id)
+    finally:
+        await redis.aclose()
+    if blob is None:
+        message = f"no client {client_id!r} is known in namespace {settings.namespace!r} at the server of REDIS_URL"
+        raise UsageError(message)
+    decisions: list[Decision] = []
+    if count > 0:
+        partition = partition_of(client_id, settings.partitions)
+        decisions = [each for each in await _decisions(settings, [partition]) if each.client_id == client_id][-count:]
+    return decode(blob), decisions
+
+
+async def _read_trigger(settings: Settings, trigger_id: str) -> tuple[list[dict[str, Any]], list[Decision]]:
+    every = list(range(settings.partitions))
+    found: dict[str, dict[str, Any]] = {}
+    for topic in TRIGGERS.values():
+        for records in (await read_topic(settings, topic.name, partitions=every)).values():
+            for record in records:
+                if trigger_id.encode() not in record.value:
+                    continue
+                content = CHANNEL_RECORD_ADAPTER.validate_json(record.value)
+                if content.trigger_id == trigger_id:
+                    found.setdefault(content.kind, content.model_dump(mode="json", exclude_none=True))
+    decisions = [each for each in await _decisions(settings, every) if each.trigger_id == trigger_id]
+    return list(found.values()), decisions
+
+
+async def _decisions(settings: Settings, partitions: list[int]) -> list[Decision]:
+    """Return the decisions of `partitions`, oldest first; a decision published twice counts once."""
+    found: dict[str, Decision] = {}
+    for records in (await read_topic(settings, DECISIONS.name, partitions=partitions)).values():
+        for record in records:
+            decision = Decision.model_validate_json(record.value)
+            found.setdefault(decision.decision_id, decision)
+    return sorted(found.values(), key=lambda decision: decision.decided_at)
+
+
+def _client_lines(state: ClientState, decisions: list[Decision]) -> Iterator[str]:
+    yield from describe(state)
+    score = BASELINE.score(state)
+    if score is None:
+        yield "score: too little history to say; the rules of the segment decide"
+    else:
+        yield f"score: {score.probability:.0%} likely to pay the next invoice late ({BASELINE.version})"
+        yield from (f"  {reason}" for reason in score.reasons)
+    tiers = rfm(state, DEFAULT_POLICY)
+    if tiers is not None:
+        yield from tiers.explain(DEFAULT_POLICY)
+    if decisions:
+        yield f"latest {len(decisions)} decisions:"
+        yield from _decision_lines(decisions)
+
+
+def _decision_lines(decisions: list[Decision]) -> Iterator[str]:
+    for decision in decisions:
+        first, *rest = tell_decision(decision)
+        yield f"  {decision.decided_at:%Y-%m-%d %H:%M}  {first}"
+        yield from (f"  {'':16}  {line}" for line in rest)
+
+
+def _client_json(state: ClientState, decisions: list[Decision]) -> dict[str, Any]:
+    score = BASELINE.score(state)
+    rows = exposures(state.ledger, state.now_ms)
+    names = ("currency", "open", "part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "net")
+    return {
+        "client_id": state.client_id,
+        "name": state.person.name.value or None,
+        "segment": effective_segment(state, state.now_ms).value,
+        "score": None if score is None else {"probability": score.probability, "reasons": list(score.reasons)},
+        "exposure": [{name: getattr(row, name) for name in names} for row in rows],
+        "described": describe(state),
+        "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],
+    }

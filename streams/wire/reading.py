@@ -1,0 +1,41 @@
+"""Reads whole topics from their beginning to their present end: for inspection and proofs, never for processing."""
+
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.runtime.errors import RetryError
+from streams.runtime.settings import Settings
+
+_POLL_MS: Final = 500
+_FETCH_BYTES: Final = 8_388_608
+
+
+async def read_topic(settings: Settings, topic: str, *, partitions: list[int]) -> dict[int, list[Any]]:
+    """Return the records of `partitions` of a topic (bare name) up to the present end; raises RetryError while Kafka is away.
+
+    Everything is held in memory: a topic that is too large for that must not be read this way.
+    """
+    parts = [TopicPartition(settings.topic(topic), partition) for partition in partitions]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_FETCH_BYTES,
+    )
+    found: dict[int, list[Any]] = {part.partition: [] for part in parts}
+    try:
+        await consumer.start()
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        await consumer.seek_to_beginning(*parts)
+        while any([ends[part] > await consumer.position(part) for part in parts]):
+            for part, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
+                found[part.partition].extend(records)
+    except (KafkaError, OSError) as error:
+        message = f"no Kafka answers at {settings.kafka_bootstrap} ({error}); fix: rapport stack up, or set KAFKA_BOOTSTRAP"
+        raise RetryError(message) from error
+    finally:
+        await consumer.stop()
+    return found
