@@ -16,11 +16,13 @@ def run_channels(
 
     Reads triggers.CHANNEL as its own consumer group, looks once more at the client's present state just before sending, and
     reports what became of every trigger on signals. Start as many of these processes as you like; they share the partitions.
-    Stop with Ctrl-C or SIGTERM: what is being sent is finished first.
+    Stop with Ctrl-C or SIGTERM: what is being sent is finished first. Examples:
 
         rapport run-channels                      mail and console
         rapport run-channels email                mail only
         rapport run-channels console --out FILE   into a file, for other programs
+
+    Exit codes: 0 stopped, 1 a server is away or going on was not safe, 2 no such channel.
     """
     import asyncio
 

@@ -17,7 +17,11 @@ def worker(
     decisions. Start as many workers as there are processors, at most one per partition; they share the work, and take over
     from one that dies within half a minute, at once from one that stops. Missing topics are created.
 
-    Settings come from the environment, chiefly KAFKA_BOOTSTRAP and REDIS_URL. Exit codes: 0 stopped, 70 stopped itself
+    Settings come from the environment, chiefly KAFKA_BOOTSTRAP and REDIS_URL.
+
+    Example: rapport worker --metrics-port 9100
+
+    Exit codes: 0 stopped, 70 stopped itself
     because going on was not safe (a supervisor should start it again).
     """
     import asyncio

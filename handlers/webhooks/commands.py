@@ -22,6 +22,10 @@ def serve_webhooks(
         RAPPORT_WEBHOOK_SECRETS='{"stripe": ["whsec_new", "whsec_old"]}' rapport serve-webhooks
 
     Also there: GET /health/live, /health/ready (is Kafka there?), /metrics. Ctrl-C or SIGTERM lets requests finish first.
+
+    Example: rapport serve-webhooks --port 8080
+
+    Exit codes: 0 stopped, 2 no secret is configured or the address is taken.
     """
     from handlers.webhooks.serving import listen, make_server
 
