@@ -126,6 +126,9 @@ def _amount(row: Invoice, minor: int, currency: str, at: int, *, wins_tie: bool)
     stamp = 2 * at + wins_tie
     if (row.minor_at, row.minor, row.currency) >= (stamp, minor, currency):
         return row
+    if row.currency not in {"", currency}:
+        # Money of another currency cannot stand to it any more: it is cash on account in its own.
+        row = replace(row, carried_paid=0, carried_credit=0)
     return replace(row, minor=minor, currency=currency, minor_at=stamp)
 
 
