@@ -228,11 +228,11 @@ class Lane:
                 case Missing():
                     birth = await self._birth()
                 case Refused(incarnation=stored):
-                    incarnation = await self._answer_refusal(stored, incarnation)
+                    incarnation = await self._answer_refusal(stored, incarnation, backoff)
                 case _:
                     assert_never(reply)
 
-    async def _answer_refusal(self, stored: int, claimed: int) -> int:
+    async def _answer_refusal(self, stored: int, claimed: int, backoff: Backoff) -> int:
         """Return the incarnation to claim next.
 
         The group's generation starts again at 1 when the broker has forgotten the group; then every claim would be refused
@@ -240,7 +240,7 @@ class Lane:
         """
         if stored > claimed:
             return stored
-        await Backoff().wait()
+        await backoff.wait()
         return stored + 1 if await self._prove() else claimed
 
     async def _prove(self) -> bool:

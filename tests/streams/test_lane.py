@@ -89,14 +89,16 @@ async def test_a_redis_that_lost_everything_is_rebuilt_and_nothing_is_published_
 
 async def test_an_old_owner_that_wakes_up_late_cannot_write() -> None:
     async with world_of(make_log(120)) as world:
-        old = MemoryFlow(world.log)
+        old = MemoryFlow(world.log[:40])
         world.lane(generation=1, owner="old", flow=old)
-        await world.until_position(30)
+        await world.until_position(40)
         old.member = False
         world.lane(generation=2, owner="new")
+        await world.until_position(80)
+        old.log = world.log
+        await until_async(lambda: old.proofs > 1, what="the old owner's doubts")
         await world.until_done()
         assert_equals_oracle(world)
-        await until_async(lambda: old.proofs > 0, what="the old owner's doubts")
         assert world.stored.fence is not None
         assert world.stored.fence.owner == "new"
 
