@@ -14,6 +14,7 @@ from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.signals import ClientErased, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
+from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.scorer import Scorer
 from models.policy.delay_support import delay_timers, fire_delay, fire_promise
 from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
@@ -90,7 +91,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         case DeliveryReported():
             reported(turn, event)
         case _:
-            turn.state = evolve(before, event)
+            turn.state, known = notice(before, evolve(before, event), turn.scorer)
+            turn.outputs += known
     first = isinstance(event, PaymentReceived) and not before.care.onboarded
     turn.state = tidy(turn.state)
     tidied = turn.state.memory is not before.memory and turn.state.memory.tidied_ms != before.memory.tidied_ms
@@ -140,6 +142,9 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
             fire_promise(turn, timer)
         case TimerKind.SEGMENT:
             resegment(turn)
+        case TimerKind.QUESTION:
+            turn.state, known = due_questions(turn.state, until_ms=timer.due_ms, scorer=turn.scorer)
+            turn.outputs += known
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
@@ -155,6 +160,9 @@ def _plan(turn: Turn) -> None:
         timers += delay_timers(state, policy)
     if state.person.contracts or any(run.journey == _ONBOARDING and not run.closed for run in state.care.runs):
         timers += relationship_timers(state, policy)
+    question = next_question_ms(state.habits)
+    if question is not None:
+        timers.append(Timer(question, TimerKind.QUESTION))
     timers.sort()
     wanted = tuple(timers)
     if wanted != state.care.timers:

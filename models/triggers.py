@@ -122,8 +122,43 @@ class Decision(_Output):
     learner_version: str
 
 
+class Question(BaseModel):
+    """A question about one invoice as it was put, with the prediction given for it.
+
+    `features` are base64 of half-precision floats in the order of the feature table whose hash the example names; `chances` are
+    P(more than 5, 15, 30 days late), -1 where it was decided already; `days` the days after due at the levels .05, .5, .9, .95.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    landmark: int
+    asked_ms: int
+    features: str
+    chances: tuple[float, ...] = ()
+    days: tuple[float, ...] = ()
+    version: str = ""
+
+
+class Example(_Output):
+    """Questions whose answer became known at `decided_at`: what the trainers learn from.
+
+    `over_days` 5, 15 or 30: was the invoice still open when so many days after due had passed? `over_days` 0: it was settled
+    `days_late` days after due. An invoice that is still open has no `days_late` yet (censored).
+    """
+
+    kind: Literal["example"] = "example"
+    invoice_id: Identifier
+    over_days: int
+    late: bool
+    days_late: int | None = None
+    due_day: int
+    log_amount: float
+    table: str = Field(description="Hash of the feature table.")
+    questions: Annotated[tuple[Question, ...], Field(min_length=1)]
+
+
 ChannelRecord: TypeAlias = Trigger | Retraction
-Output: TypeAlias = Trigger | Retraction | Decision
+Output: TypeAlias = Trigger | Retraction | Decision | Example
 
 CHANNEL_RECORD_ADAPTER: TypeAdapter[ChannelRecord] = TypeAdapter(Annotated[ChannelRecord, Field(discriminator="kind")])
 """Reads one record of a `triggers.<channel>` topic."""

@@ -18,7 +18,7 @@ from streams.state.redis_store import connect_redis
 from streams.wire.headers import Position, read_origin
 from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord
-from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, TRIGGERS
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 
 
 @dataclass(slots=True)
@@ -43,7 +43,8 @@ async def gather_evidence(settings: Settings) -> Evidence:
     log = await read_topic(settings, CLIENT_EVENTS.name, partitions=every)
     stored = await _stored(settings)
     published = {
-        topic.name: await read_topic(settings, topic.name, partitions=every) for topic in (*TRIGGERS.values(), DECISIONS)
+        topic.name: await read_topic(settings, topic.name, partitions=every)
+        for topic in (*TRIGGERS.values(), DECISIONS, EXAMPLES)
     }
     for partition, expected in (await _expected(settings, log)).items():
         evidence.log += len(log[partition])

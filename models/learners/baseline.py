@@ -9,9 +9,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from models.features import INDEX, LATE_DAYS, NEW_FIRM, Landmark, lateness_features, pack, unpack
+from models.learners.calibration import bounded
+from models.learners.kalman import sigmoid
 from models.learners.scorer import Score
 from models.state.client import ClientState, Segment
+from models.state.habits import Asked
 from models.state.history import lateness
+from models.state.rows import Invoice
+from models.workdays import DAY_MS
 
 _PRIORS: Final = MappingProxyType({Segment.NEW: 0.25, Segment.RELIABLE: 0.10, Segment.SLOW: 0.55, Segment.PROBLEM: 0.70})
 
@@ -39,6 +45,19 @@ class ShrunkLateShare:
         if past.overdue_now:
             reasons.insert(0, f"{past.overdue_now} overdue now, the oldest by {past.oldest_overdue_days} days")
         return Score(probability, tuple(reasons))
+
+    def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
+        """Answer with the client's share of invoices that passed each limit, of those that were open this long.
+
+        The features are stored all the same, so that learners can start from the log of a firm that began without them.
+        """
+        raw = pack(lateness_features(state, invoice, now_ms=now_ms, seen_ms=seen_ms, landmark=landmark, firm=NEW_FIRM))
+        features = unpack(raw)
+        overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
+        chances = tuple(
+            -1.0 if overdue > days else round(bounded(sigmoid(features[INDEX[f"still_open_{days}"]])), 4) for days in LATE_DAYS
+        )
+        return Asked(int(landmark), now_ms, raw, chances, (), self.version)
 
 
 BASELINE: Final = ShrunkLateShare()

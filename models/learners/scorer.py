@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from models.features import Landmark
 from models.state.client import ClientState
+from models.state.habits import Asked
+from models.state.rows import Invoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +27,8 @@ class Scorer(Protocol):
 
     def score(self, state: ClientState) -> Score | None:
         """Return the score at the client's logical time, None when there is too little history."""
+        ...
+
+    def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
+        """Answer one question about one invoice: features and prediction, stored until the outcome is known."""
         ...

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from models.events.signals import Purpose
+from models.state.habits import Habits
 from models.state.rows import Ledger
 from models.triggers import CancelWhen, Journey
 
@@ -35,6 +36,7 @@ class TimerKind(IntEnum):
     DELAY = 2
     ONBOARDING = 3
     RENEWAL = 4
+    QUESTION = 5
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -255,3 +257,4 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     person: Person = Person()
     care: Care = Care()
     memory: Memory = Memory()
+    habits: Habits = Habits()

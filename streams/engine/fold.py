@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from models.events.control import ClockTicked
 from models.events.union import AnyClientEvent, AnyEvent
-from models.triggers import Decision, Output, Retraction, Trigger
+from models.triggers import Decision, Example, Output, Retraction, Trigger
 from streams.engine.letters import dead_letter_entry
 from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
@@ -17,7 +17,7 @@ from streams.wire.dead_letters import Reason
 from streams.wire.headers import Origin, Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS, DECISIONS, TRIGGERS
+from streams.wire.topics import CLIENT_EVENTS, DECISIONS, EXAMPLES, TRIGGERS
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -225,6 +225,8 @@ class _Outlet:
                 topic = TRIGGERS.get(channel)
             case Decision():
                 topic = DECISIONS
+            case Example():
+                topic = EXAMPLES
         if topic is None:
             self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)
             return

@@ -7,14 +7,14 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from models.events.control import ClockTicked
 from models.events.union import AnyEvent
-from models.triggers import Decision, Output
+from models.triggers import Decision, Example, Output
 from streams.engine.fold import DUE_PER_TICK, TICK_KEY, Program
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import DEAD_LETTERS, DECISIONS, TRIGGERS
+from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 
 S = TypeVar("S")
 
@@ -111,4 +111,10 @@ class _Run(Generic[S]):
 
 
 def _topic(output: Output) -> str:
-    return DECISIONS.name if isinstance(output, Decision) else TRIGGERS[output.channel].name
+    match output:
+        case Decision():
+            return DECISIONS.name
+        case Example():
+            return EXAMPLES.name
+        case _:
+            return TRIGGERS[output.channel].name

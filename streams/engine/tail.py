@@ -11,9 +11,9 @@ from streams.engine.fence import Slot
 from streams.runtime.errors import DeadLetterError, RetryError
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position, read_origin
-from streams.wire.topics import DEAD_LETTERS, DECISIONS, TRIGGERS, Partitioning, Topic
+from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
 
-OUTPUT_TOPICS: Final = (*TRIGGERS.values(), DECISIONS, DEAD_LETTERS)
+OUTPUT_TOPICS: Final = (*TRIGGERS.values(), DECISIONS, EXAMPLES, DEAD_LETTERS)
 
 _OWN_TAIL: Final = 2_000
 """Records read back of a topic with a partition of our own: two publishers may have interleaved there, so the last record

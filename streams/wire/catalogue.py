@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from models.events.union import EVENT_KINDS, PUBLIC_TOPIC_KINDS
 from models.triggers import Output
-from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, TOPICS, TRIGGERS, WEBHOOKS, Topic
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TOPICS, TRIGGERS, WEBHOOKS, Topic
 
 Document: TypeAlias = dict[str, Any]
 
@@ -55,7 +55,11 @@ def topics_of(kind: str) -> list[str]:
         found.append(CLIENT_EVENTS.name)
     if kind in {"trigger", "retraction"}:
         found += [topic.name for topic in TRIGGERS.values()]
-    return [*found, DECISIONS.name] if kind == "decision" else found
+    if kind == "decision":
+        found.append(DECISIONS.name)
+    if kind == "example":
+        found.append(EXAMPLES.name)
+    return found
 
 
 def catalogue() -> dict[str, str]:

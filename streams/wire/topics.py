@@ -50,6 +50,8 @@ SIGNALS: Final = Topic("signals", "consent, profile, override and outcome events
 # One log per client is the truth that state is rebuilt from: it must outlive the oldest backup of Redis by far.
 CLIENT_EVENTS: Final = Topic("client.events", "the one canonical log, keyed by client", retention_ms=-1)
 DECISIONS: Final = Topic("decisions", "why something was sent, held or not sent", retention_ms=400 * DAY_MS)
+# A challenger is refit from a firm's whole past, so examples are kept as long as decisions.
+EXAMPLES: Final = Topic("examples", "answered questions: what the learners learn from", retention_ms=400 * DAY_MS)
 DEAD_LETTERS: Final = Topic(
     "dead.letters",
     "unreadable records with stage, reason, position and the original bytes",
@@ -62,4 +64,4 @@ TRIGGERS: Final = {name: Topic(f"triggers.{name}", f"triggers and retractions fo
 INTAKE_TOPICS: Final = (WEBHOOKS, PAYMENTS, INVOICES, DELAYS, SIGNALS)
 """What the intake agents read and merge into `client.events`."""
 
-TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS, *TRIGGERS.values(), DECISIONS, DEAD_LETTERS)
+TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS, *TRIGGERS.values(), DECISIONS, EXAMPLES, DEAD_LETTERS)

@@ -31,12 +31,12 @@ from streams.wire.codec import encode_event
 from streams.wire.headers import Position, read_origin
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, TRIGGERS, Partitioning, Topic
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
 from tests.conftest import REPOSITORY
 from tests.waiting import until, until_async
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
-OUTPUTS = (*TRIGGERS.values(), DECISIONS, DEAD_LETTERS)
+OUTPUTS = (*TRIGGERS.values(), DECISIONS, EXAMPLES, DEAD_LETTERS)
 
 
 def payment(number: int, *, clients: int = 40, event_id: str | None = None, source: str = "test") -> PaymentReceived:

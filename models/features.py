@@ -1,0 +1,380 @@
+"""What the learners look at: every feature in one typed table, computed from the client's state at one moment.
+
+The same function serves the live worker, the replay and `rapport evaluate`. It sees the state after the events received so far
+and nothing else, so it cannot know more than was known. All values are bounded and need no scaler; one that does not apply is 0.
+"""
+
+import struct
+from bisect import bisect_right
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import lru_cache
+from math import cos, log, log1p, pi, sin
+from typing import Final
+
+from models.ids import derive
+from models.money import exponent
+from models.state.client import ClientState
+from models.state.habits import Habits, weekday
+from models.state.reckoning import left
+from models.state.rows import Invoice
+from models.workdays import DAY_MS, moment
+
+
+class Landmark(IntEnum):
+    """When a question about an invoice is put: at its issue, or some days before or after it falls due."""
+
+    ISSUE = 0
+    WEEK_BEFORE = 1
+    DAYS_BEFORE = 2
+    DUE = 3
+    WEEK_AFTER = 4
+
+
+OFFSETS: Final = {Landmark.WEEK_BEFORE: -7, Landmark.DAYS_BEFORE: -3, Landmark.DUE: 0, Landmark.WEEK_AFTER: 7}
+"""Days from the due date to each landmark."""
+
+LATE_DAYS: Final = (5, 15, 30)
+"""The three meanings of "late": still open when more than so many days after the due date have passed."""
+
+
+class Family(StrEnum):
+    """Features that are explained together."""
+
+    HISTORY = "history"
+    DAYS = "days"
+    BOOK = "book"
+    AMOUNT = "amount"
+    TERMS = "terms"
+    WEEKDAY = "weekday"
+    SEASON = "season"
+    CADENCE = "cadence"
+    FRICTION = "friction"
+    FIRM = "firm"
+    PROGRESS = "progress"
+    STILL_OPEN = "still_open"
+
+
+class ClockUsed(StrEnum):
+    """Which clock of the events a feature reads."""
+
+    NONE = "none"
+    OCCURRED = "occurred"
+    EFFECTIVE = "effective"
+    RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column: its name, unit and family, the purpose it may serve, the clock it uses and how to say it in plain words."""
+
+    name: str
+    unit: str
+    family: Family
+    phrase: str
+    clock: ClockUsed = ClockUsed.OCCURRED
+    purpose: str = "servicing"
+
+
+_H, _D, _B, _A, _T, _W = Family.HISTORY, Family.DAYS, Family.BOOK, Family.AMOUNT, Family.TERMS, Family.WEEKDAY
+_S, _C, _R, _F, _P, _O = Family.SEASON, Family.CADENCE, Family.FRICTION, Family.FIRM, Family.PROGRESS, Family.STILL_OPEN
+_EFF, _REC, _NO = ClockUsed.EFFECTIVE, ClockUsed.RECEIVED, ClockUsed.NONE
+
+FEATURES: Final = (
+    Feature("late_share", "logit above the firm's", _H, "share of their invoices paid late"),
+    Feature("late_share_fast", "logit above the firm's", _H, "how the last few invoices went"),
+    Feature("late_share_slow", "logit above the firm's", _H, "how the last dozen invoices went"),
+    Feature("known_outcomes", "log count / 2 - 1", _H, "how many outcomes are known"),
+    Feature("no_outcome", "0 or 1", _H, "no outcome known yet"),
+    Feature("few_outcomes", "0 or 1", _H, "fewer than three outcomes known"),
+    Feature("median_days", "15 days", _D, "their usual days after the due date"),
+    Feature("fast_days", "15 days", _D, "days late of the last few invoices"),
+    Feature("slow_days", "15 days", _D, "days late in the longer run"),
+    Feature("spread_days", "10 days", _D, "how much their payment day varies"),
+    Feature("last_days", "15 days", _D, "days late of the last payment"),
+    Feature("open_others", "log count", _B, "other open invoices"),
+    Feature("overdue_others", "log count", _B, "other invoices overdue today", clock=_REC),
+    Feature("long_overdue_others", "log count", _B, "other invoices more than five days overdue", clock=_REC),
+    Feature("oldest_overdue", "log days / 2", _B, "age of the oldest overdue invoice", clock=_REC),
+    Feature("overdue_share", "share", _B, "share of the open invoices that is overdue", clock=_REC),
+    Feature("amount_firm", "standard deviations", _A, "amount against what the firm usually bills", clock=_NO),
+    Feature("amount_own", "log ratio", _A, "amount against what they usually get", clock=_NO),
+    Feature("terms", "30 days - 1", _T, "days given to pay", clock=_EFF),
+    Feature("short_terms", "0 or 1", _T, "ten days or fewer to pay", clock=_EFF),
+    Feature("to_go", "30 days - .5", _T, "days left until due when entered", clock=_REC),
+    Feature("past_due", "15 days", _T, "already overdue when entered", clock=_REC),
+    Feature("entered_late", "15 days", _T, "days between the invoice date and its entry", clock=_REC),
+    *(Feature(f"due_{day}", "0 or 1", _W, f"falls due on a {day.capitalize()}day", clock=_EFF) for day in
+      ("mon", "tues", "wednes", "thurs", "fri", "satur", "sun")),
+    Feature("payday_wait", "2 days", _W, "days from the due date to the weekday on which they pay", clock=_EFF),
+    Feature("payday_habit", "share", _W, "how much they keep to one weekday", clock=_EFF),
+    Feature("wait_x_median", "product", _W, "their weekday habit together with their usual delay", clock=_EFF),
+    Feature("monday_x_median", "product", _W, "due on a Monday, with their usual delay", clock=_EFF),
+    Feature("friday_x_median", "product", _W, "due on a Friday, with their usual delay", clock=_EFF),
+    Feature("saturday_x_median", "product", _W, "due on a Saturday, with their usual delay", clock=_EFF),
+    Feature("month_sine", "sine", _S, "time of the month", clock=_EFF),
+    Feature("month_cosine", "cosine", _S, "time of the month", clock=_EFF),
+    Feature("year_sine", "sine", _S, "time of the year", clock=_EFF),
+    Feature("year_cosine", "cosine", _S, "time of the year", clock=_EFF),
+    Feature("since_payment", "log days / 2 - 1", _C, "time since their last payment", clock=_REC),
+    Feature("never_paid", "0 or 1", _C, "no payment seen yet"),
+    Feature("gap_ratio", "log ratio", _C, "gap since the last invoice against their rhythm", clock=_REC),
+    Feature("cadence", "log days / 2 - 1.5", _C, "their rhythm of invoices"),
+    Feature("disputes", "log count", _R, "past disputes"),
+    Feature("declines", "log count", _R, "recent declined payments"),
+    Feature("disputed_now", "0 or 1", _R, "this invoice is disputed"),
+    Feature("promised_now", "0 or 1", _R, "a promise to pay covers this invoice", clock=_REC),
+    Feature("firm_recent", "logit above the long run", _F, "how all clients pay lately"),
+    Feature("age", "log days / 2 - 1.5", _P, "days since the invoice was entered", clock=_REC),
+    Feature("paid_since", "0 or 1", _P, "another payment came since"),
+    Feature("part_paid", "share", _P, "part of this invoice is paid"),
+    *(Feature(f"still_open_{days}", "logit", _O, f"of invoices still open at this point, how many took over {days} days",
+              clock=_REC) for days in LATE_DAYS),
+)  # fmt: skip
+"""Every feature, in the order of the vector."""
+
+NAMES: Final = tuple(row.name for row in FEATURES)
+INDEX: Final = {name: place for place, name in enumerate(NAMES)}
+TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in FEATURES))[:12]
+"""Hash of names, units and order; a snapshot made with another one is refused."""
+
+_PACK: Final = struct.Struct(f"<{len(FEATURES)}e")
+_HISTOGRAM_LOW: Final = -60
+_HISTOGRAM_HIGH: Final = 120
+BINS: Final = _HISTOGRAM_HIGH - _HISTOGRAM_LOW + 1
+_PRIOR_LABELS: Final = 3.0  # a client needs about three outcomes before their own share outweighs the firm's
+_FEW: Final = 3  # outcomes or payments, from which a habit begins
+_SHORT_TERMS: Final = 10
+_SEASON_DAYS: Final = 730  # before two years have passed, the time of the year is only a clock
+
+
+@dataclass(frozen=True, slots=True)
+class FirmView:
+    """What all clients of the firm have in common, as the trainer last published it.
+
+    `survival[d + 60]` is the share of settled invoices that took more than d days after due (d from -60 to 120).
+    """
+
+    late_share: float = 0.3
+    recent_share: float = 0.3
+    mean_days: float = 0.0
+    log_amount: float = 6.0
+    log_amount_spread: float = 1.0
+    settled: float = 0.0
+    survival: tuple[float, ...] = ()
+    first_day: int = 0
+
+    def longer(self, days: int) -> float:
+        """Return the (weighted) number of settled invoices that took more than `days` days after due."""
+        if not self.survival:
+            return 0.0
+        return self.survival[min(max(days - _HISTOGRAM_LOW, 0), BINS - 1)]
+
+
+NEW_FIRM: Final = FirmView()
+
+
+def survival_of(histogram: list[float]) -> tuple[float, ...]:
+    """Return, for each day from -60 to 120, the weight of what took longer; `histogram` has `BINS` cells."""
+    running, found = 0.0, [0.0] * BINS
+    for place in range(BINS - 1, -1, -1):
+        found[place] = running
+        running += histogram[place]
+    return tuple(found)
+
+
+def histogram_cell(days_late: int) -> int:
+    """Return the cell of the firm's histogram for so many days after due."""
+    return min(max(days_late, _HISTOGRAM_LOW), _HISTOGRAM_HIGH) - _HISTOGRAM_LOW
+
+
+def log_amount_of(invoice: Invoice) -> float:
+    """Return ln(1 + amount in major units)."""
+    return log1p(invoice.minor / 10 ** exponent(invoice.currency))
+
+
+def pack(values: list[float]) -> bytes:
+    """Return the vector as half-precision floats: what is stored with a question, and what is scored."""
+    return _PACK.pack(*values)
+
+
+def unpack(raw: bytes) -> tuple[float, ...]:
+    """Return the vector that `pack` wrote. Raises struct.error when it has another length than the table."""
+    return _PACK.unpack(raw)
+
+
+def lateness_features(
+    state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark, firm: FirmView
+) -> list[float]:
+    """Return the features of one question about `invoice`, in table order.
+
+    `now_ms` is when the question is put, `seen_ms` when the invoice was first seen, both by the client's logical clock. At its
+    issue the invoice must not be counted in `state.habits` yet, at the other landmarks it must be.
+    """
+    habits, today, due = state.habits, now_ms // DAY_MS, invoice.due_ms // DAY_MS
+    at_issue = landmark is Landmark.ISSUE
+    prior = _logit(_bounded(firm.late_share, 0.01, 0.99))
+    weight = len(habits.recent_days) / (len(habits.recent_days) + 2.0)
+    median = _bounded((weight * habits.median + (1 - weight) * firm.mean_days) / 15, -2.0, 4.0)
+    others = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and left(row)]
+    values = _history(habits, firm, prior)
+    values += _days(habits, firm, median)
+    values += _book(others)
+    values += _amount(habits, log_amount_of(invoice), firm, counted=not at_issue)
+    values += _terms(invoice, due, today, seen_ms, at_issue=at_issue)
+    values += _weekday(habits, due, median)
+    values += _season(due, today, firm)
+    values += _cadence(state, now_ms)
+    values += _friction(state, invoice, now_ms)
+    values.append(_logit(_bounded(firm.recent_share, 0.03, 0.97)) - prior)
+    values += _progress(state, invoice, now_ms, seen_ms, at_issue=at_issue)
+    values += _still_open(habits, others, today - due - 1, firm)
+    return values
+
+
+def _history(habits: Habits, firm: FirmView, prior: float) -> list[float]:
+    known, pull = habits.known, _PRIOR_LABELS * firm.late_share
+    quick, long = min(known, 4), min(known, 12)
+    return [
+        _logit(_bounded((habits.late + pull) / (known + _PRIOR_LABELS), 0.01, 0.99)) - prior,
+        _logit(_bounded((habits.fast * quick + pull) / (quick + _PRIOR_LABELS), 0.02, 0.98)) - prior,
+        _logit(_bounded((habits.slow * long + pull) / (long + _PRIOR_LABELS), 0.02, 0.98)) - prior,
+        _bounded(log1p(known) / 2 - 1, -1.0, 3.0),
+        1.0 if known == 0 else 0.0,
+        1.0 if known < _FEW else 0.0,
+    ]
+
+
+def _days(habits: Habits, firm: FirmView, median: float) -> list[float]:
+    count, mean = len(habits.endings), firm.mean_days
+    last = habits.last_days if count else mean
+    return [
+        median,
+        _bounded((habits.fast_days * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
+        _bounded((habits.slow_days * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
+        min(habits.spread / 10, 3.0),
+        _bounded(last / 15, -2.0, 4.0),
+    ]
+
+
+def _book(others: list[int]) -> list[float]:
+    """`others` holds the days since each other open invoice fell due, negative before."""
+    overdue = [days for days in others if days > 0]
+    return [
+        log1p(len(others)),
+        log1p(len(overdue)),
+        log1p(sum(days > LATE_DAYS[0] for days in overdue)),
+        log1p(max(overdue, default=0)) / 2,
+        len(overdue) / (len(others) + 1.0),
+    ]
+
+
+def _amount(habits: Habits, amount: float, firm: FirmView, *, counted: bool) -> list[float]:
+    # Once it is counted among the issued ones, the invoice is taken out of the client's own mean.
+    before, total = (habits.issued - 1, habits.log_amounts - amount) if counted else (habits.issued, habits.log_amounts)
+    own = 0.0
+    if before > 0:
+        mean = total / before
+        own = _bounded((amount - mean) * before / (before + 1), -3.0, 3.0)
+    return [_bounded((amount - firm.log_amount) / (firm.log_amount_spread + 0.3), -3.0, 3.0), own]
+
+
+def _terms(invoice: Invoice, due: int, today: int, seen_ms: int, *, at_issue: bool) -> list[float]:
+    issued = invoice.issued_ms // DAY_MS
+    terms = due - issued
+    return [
+        _bounded(terms, 0, 120) / 30 - 1,
+        1.0 if terms <= _SHORT_TERMS else 0.0,
+        _bounded(due - today, -30, 60) / 30 - 0.5 if at_issue else 0.0,
+        _bounded((today - due) / 15, 0.0, 4.0) if at_issue else 0.0,
+        _bounded((seen_ms / DAY_MS - issued) / 15, 0.0, 4.0),
+    ]
+
+
+def _weekday(habits: Habits, due: int, median: float) -> list[float]:
+    falls = weekday(due)
+    flags = [0.0] * 7
+    flags[falls] = 1.0
+    counts, total = habits.pay_weekdays, len(habits.endings)
+    wait, habit = 0.0, -0.3
+    if total >= _FEW:
+        wait = (sum(((day - falls) % 7) * count for day, count in enumerate(counts)) / total - 3.0) / 2
+        habit = (max(counts) / total - 0.3) * 2
+    return [
+        *flags, wait, habit, median * wait, flags[0] * median, flags[4] * median, flags[5] * median,
+    ]  # fmt: skip
+
+
+def _season(due: int, today: int, firm: FirmView) -> list[float]:
+    month_sine, month_cosine, year_sine, year_cosine = _calendar(due)
+    if not firm.first_day or today - firm.first_day < _SEASON_DAYS:
+        year_sine = year_cosine = 0.0
+    return [month_sine, month_cosine, year_sine, year_cosine]
+
+
+@lru_cache(maxsize=4096)
+def _calendar(day: int) -> tuple[float, float, float, float]:
+    date = moment(day * DAY_MS)
+    month, year = 2 * pi * date.day / 30.4, 2 * pi * date.timetuple().tm_yday / 365.25
+    return sin(month), cos(month), sin(year), cos(year)
+
+
+def _cadence(state: ClientState, now_ms: int) -> list[float]:
+    habits, paid = state.habits, state.rhythm.last_paid_ms
+    gap = 0.0
+    if habits.issued > 1:
+        gap = (habits.last_issue_ms - habits.first_issue_ms) / DAY_MS / (habits.issued - 1)
+    since = max(0.0, (now_ms - habits.last_issue_ms) / DAY_MS)
+    return [
+        _bounded(log1p(max(0, now_ms - paid) / DAY_MS) / 2 - 1, -1.0, 2.0) if paid else 0.0,
+        0.0 if paid else 1.0,
+        _bounded(log((since + 1) / (gap + 1)), -2.0, 2.0) if habits.issued > 1 else 0.0,
+        _bounded(log1p(gap) / 2 - 1.5, -2.0, 2.0) if habits.issued > 1 else 0.0,
+    ]
+
+
+def _friction(state: ClientState, invoice: Invoice, now_ms: int) -> list[float]:
+    ledger, rhythm = state.ledger, state.rhythm
+    disputed = promised = 0.0
+    for dispute in ledger.disputes:
+        if dispute.opened_at > dispute.closed_at and dispute.invoice_id in {"", invoice.invoice_id}:
+            disputed = 1.0
+    for promise in ledger.promises:
+        if promise.made_at > promise.withdrawn_at and promise.invoice_id in {"", invoice.invoice_id}:
+            promised = 1.0 if promise.promised_ms >= now_ms else promised
+    return [log1p(len(rhythm.disputes)), log1p(len(rhythm.failures)), disputed, promised]
+
+
+def _progress(state: ClientState, invoice: Invoice, now_ms: int, seen_ms: int, *, at_issue: bool) -> list[float]:
+    part = min(1.0, invoice.paid / invoice.minor) if invoice.minor else 0.0
+    if at_issue:
+        return [0.0, 0.0, part]
+    age = _bounded(log1p(max(0, now_ms - seen_ms) / DAY_MS) / 2 - 1.5, -2.0, 2.0)
+    return [age, 1.0 if state.rhythm.last_paid_ms > seen_ms else 0.0, part]
+
+
+def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -> list[float]:
+    """Conditional shares: of the invoices that were still open `floor` days after due, how many passed 5, 15 and 30.
+
+    The client's recent settled ones and the open ones that have already passed the limit, shrunk to the firm's share.
+    """
+    recent = habits.recent_days
+    total = len(recent)
+    survivors = total - bisect_right(recent, floor)
+    base = firm.longer(floor)
+    found = []
+    for days in LATE_DAYS:
+        limit = max(days, floor)
+        share = (firm.longer(limit) + 1.0) / (base + 3.0)
+        beyond = sum(days > limit for days in others)
+        passed = total - bisect_right(recent, limit) + beyond
+        found.append(_logit(_bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
+    return found
+
+
+def _bounded(value: float, low: float, high: float) -> float:
+    return low if value < low else min(value, high)
+
+
+def _logit(share: float) -> float:
+    return log(share / (1 - share))

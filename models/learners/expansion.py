@@ -1,0 +1,66 @@
+"""Steps added to the straight lines: a few features cut into bins, so that a linear learner can bend.
+
+Cut points are fixed numbers of the feature's own unit, never taken from data: nothing can leak through them and a snapshot needs
+no copy. One weight per bin is looked up when scoring, so the bend costs a search of seven short lists.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import FEATURES, INDEX, LATE_DAYS
+
+Vector = NDArray[np.float64]
+
+BIN_VALUE: Final = 0.7  # below 1: a bin may move a score less than a straight line does
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A feature, its cut points, and where its bins start in the expanded vector. A value on a cut belongs below it."""
+
+    place: int
+    points: tuple[float, ...]
+    start: int
+
+
+_SHARES: Final = (-2.0, -1.0, -0.3, 0.3, 1.0, 2.0)
+_DAYS: Final = (-0.7, -0.2, 0.2, 0.7, 1.5)
+_POINTS: Final = (
+    ("median_days", _DAYS),
+    ("last_days", _DAYS),
+    ("to_go", (-0.45, -0.3, 0.0, 0.3)),
+    ("entered_late", (0.1, 0.5, 1.5)),
+    ("amount_firm", (-1.0, -0.3, 0.3, 1.0)),
+    ("age", (-0.5, 0.0, 0.5)),
+)
+LINES: Final = len(FEATURES) + 1
+"""The intercept and one slope per feature come first."""
+
+
+def _cuts(days: int) -> tuple[Cut, ...]:
+    found, start = [], LINES
+    for name, points in ((f"still_open_{days}", _SHARES), *_POINTS):
+        found.append(Cut(INDEX[name], points, start))
+        start += len(points) + 1
+    return tuple(found)
+
+
+CUTS: Final = {days: _cuts(days) for days in LATE_DAYS}
+"""The cut features for each meaning of late: its own conditional share, and six that all have in common."""
+
+WIDTH: Final = CUTS[LATE_DAYS[0]][-1].start + len(_POINTS[-1][1]) + 1
+"""Length of the expanded vector: intercept, slopes, bins."""
+
+
+def expand(features: tuple[float, ...], *, days: int) -> Vector:
+    """Return intercept, features and bins as one vector of `WIDTH` numbers."""
+    wide = np.zeros(WIDTH)
+    wide[0] = 1.0
+    wide[1:LINES] = features
+    for cut in CUTS[days]:
+        wide[cut.start + bisect_left(cut.points, features[cut.place])] = BIN_VALUE
+    return wide

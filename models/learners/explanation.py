@@ -1,0 +1,107 @@
+"""Why a client got the score it got, in plain words: grouped signed contributions and one counterfactual.
+
+A line is a sum, so what each family of features adds is exact. It is told as the probability with and without it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from models.features import FEATURES, INDEX, Family
+from models.learners.kalman import sigmoid
+from models.state.client import ClientState
+
+_TOLD: Final = 3  # reasons beyond the third are not read
+_WORTH: Final = 0.15  # logit; a family that moves the score less is not worth a sentence
+_FAMILY_OF: Final = tuple(row.family for row in FEATURES)
+_BOOK: Final = tuple(INDEX[name] for name in ("overdue_others", "long_overdue_others", "oldest_overdue", "overdue_share"))
+_QUIET: Final = frozenset({Family.FIRM, Family.SEASON})
+
+_WORDS: Final = {
+    Family.HISTORY: "how their earlier invoices went",
+    Family.DAYS: "their usual days to pay",
+    Family.BOOK: "their other open invoices",
+    Family.AMOUNT: "the amount",
+    Family.TERMS: "the days given to pay",
+    Family.WEEKDAY: "the weekday it falls due and the weekday they pay",
+    Family.SEASON: "the time of the month and the year",
+    Family.CADENCE: "how recently and how regularly they buy and pay",
+    Family.FRICTION: "disputes, declines and promises",
+    Family.FIRM: "how all clients pay lately",
+    Family.PROGRESS: "what has happened since it was sent",
+    Family.STILL_OPEN: "how their invoices ended that were open this long",
+}
+
+
+class ScoringLine(Protocol):
+    """A compiled line: intercept, slopes, and per cut (place, points, weights)."""
+
+    @property
+    def intercept(self) -> float:
+        """The constant of the sum."""
+        ...
+
+    @property
+    def slopes(self) -> tuple[float, ...]:
+        """A weight per feature."""
+        ...
+
+    @property
+    def cuts(self) -> tuple[tuple[int, tuple[float, ...], tuple[float, ...]], ...]:
+        """Weights per bin."""
+        ...
+
+    def chance(self, features: tuple[float, ...]) -> float:
+        """Return the probability."""
+        ...
+
+
+def contributions(line: ScoringLine, features: Sequence[float]) -> dict[Family, float]:
+    """Return what each family adds to the logit; with the intercept they sum to the whole value exactly."""
+    found = dict.fromkeys(Family, 0.0)
+    for family, slope, value in zip(_FAMILY_OF, line.slopes, features, strict=True):
+        found[family] += slope * value
+    for place, points, weights in line.cuts:
+        found[_FAMILY_OF[place]] += weights[bisect_left(points, features[place])]
+    return found
+
+
+def explain(line: ScoringLine, features: tuple[float, ...], state: ClientState) -> tuple[str, ...]:
+    """Return at most three reasons, the strongest first, then one counterfactual where there is one."""
+    chance = line.chance(features)
+    parts = contributions(line, features)
+    total = line.intercept + sum(parts.values())
+    ranked = sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))
+    reasons = [_reason(family, parts[family], total, chance, state) for family in ranked[:_TOLD] if abs(parts[family]) >= _WORTH]
+    if not reasons:
+        reasons = ["nothing about them stands out; the score is the firm's usual share"]
+    other = counterfactual(line, features, chance)
+    return (*reasons, other) if other else tuple(reasons)
+
+
+def counterfactual(line: ScoringLine, features: tuple[float, ...], chance: float) -> str:
+    """Return what the score would be with no other invoice overdue; empty where none is or nothing would change."""
+    if not features[_BOOK[0]]:
+        return ""
+    changed = list(features)
+    for place in _BOOK:
+        changed[place] = 0.0
+    other = line.chance(tuple(changed))
+    if round(other * 100) == round(chance * 100):
+        return ""
+    return f"with no other invoice overdue today this would be {other:.0%}, not {chance:.0%}"
+
+
+def _reason(family: Family, part: float, total: float, chance: float, state: ClientState) -> str:
+    without = sigmoid(total - part)
+    direction = "raises" if part > 0 else "lowers"
+    return f"{_WORDS[family]}{_figure(family, state)} {direction} it from {without:.0%} to {chance:.0%}"
+
+
+def _figure(family: Family, state: ClientState) -> str:
+    habits = state.habits
+    if family is Family.HISTORY and habits.known:
+        return f" ({habits.late} of {habits.known} late)"
+    if family is Family.DAYS and habits.endings:
+        return f" (median {habits.median:+.0f} days from due)"
+    return ""

@@ -1,0 +1,152 @@
+"""Scores lateness from published weights: one question about one invoice, and one score for the client.
+
+Everything a worker does per question is here: features, a dot product per meaning of "late", the days range. Pure Python on
+tuples: for sixty numbers it beats an array library.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from operator import mul
+from typing import Final
+
+from models.features import INDEX, LATE_DAYS, FirmView, Landmark, lateness_features, pack, unpack
+from models.learners.baseline import BASELINE
+from models.learners.calibration import bounded
+from models.learners.days import LEVELS, scale_of
+from models.learners.expansion import CUTS
+from models.learners.explanation import explain
+from models.learners.kalman import sigmoid
+from models.learners.scorer import Score, Scorer
+from models.learners.snapshot import FirmFigures, LatenessWeights, Line
+from models.state.client import ClientState
+from models.state.habits import Asked, Watch
+from models.state.rows import Invoice
+from models.workdays import DAY_MS
+
+RIPE: Final = 60  # answers after which a head stands on its own; before, it is blended with the plain conditional share
+EVIDENCE: Final = 3  # known outcomes of a client below which the answer is "too little history"
+DECIDED: Final = -1.0
+_MEDIAN: Final = INDEX["median_days"]
+_UNIT: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A line ready for scoring. `share` is where the conditional share of its meaning of "late" stands, -1 for days."""
+
+    intercept: float
+    slopes: tuple[float, ...]
+    cuts: tuple[tuple[int, tuple[float, ...], tuple[float, ...]], ...]
+    ripeness: float
+    share: int
+
+    def value(self, features: tuple[float, ...]) -> float:
+        """Return the linear prediction."""
+        total: float = self.intercept + sum(map(mul, self.slopes, features))
+        for place, points, weights in self.cuts:
+            total += weights[bisect_left(points, features[place])]
+        return total
+
+    def chance(self, features: tuple[float, ...]) -> float:
+        """Return the probability; a young line is blended with the client's conditional share, in the logit."""
+        value = self.value(features)
+        if self.ripeness < 1.0:
+            value = self.ripeness * value + (1.0 - self.ripeness) * features[self.share]
+        return bounded(sigmoid(value))
+
+
+def compiled(line: Line) -> Compiled:
+    """Return `line` ready for scoring."""
+    cuts = tuple(
+        (cut.place, cut.points, weights) for cut, weights in zip(CUTS[line.days], line.bins, strict=True) if any(weights)
+    )
+    return Compiled(line.intercept, line.slopes, cuts, min(1.0, line.seen / RIPE), INDEX[f"still_open_{line.days}"])
+
+
+def to_view(figures: FirmFigures) -> FirmView:
+    """Return the firm's figures as features use them."""
+    return FirmView(
+        late_share=figures.late_share,
+        recent_share=figures.recent_share,
+        mean_days=figures.mean_days,
+        log_amount=figures.log_amount,
+        log_amount_spread=figures.log_amount_spread,
+        settled=figures.settled,
+        survival=figures.survival,
+        first_day=figures.first_day,
+    )
+
+
+class LatenessScorer:
+    """Answers from published weights; the same weights and state always give the same answer."""
+
+    def __init__(self, weights: LatenessWeights, *, rules: Scorer = BASELINE) -> None:
+        """Compile `weights`; `rules` get their share of the score back while the learners are trusted less."""
+        self.version = weights.version
+        self.trust = weights.trust
+        self.firm = to_view(weights.firm)
+        self._rules = rules
+        self._lines = {(Landmark(line.landmark), line.days): compiled(line) for line in weights.lines}
+        self._ranges = {Landmark(row.line.landmark): (compiled(row.line), row.quantiles) for row in weights.ranges}
+
+    def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
+        """Return features and prediction of one question, ready to be stored with it."""
+        raw = pack(lateness_features(state, invoice, now_ms=now_ms, seen_ms=seen_ms, landmark=landmark, firm=self.firm))
+        # Scored as stored: half precision, so that whoever reads the question later gets the same score.
+        features = unpack(raw)
+        overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
+        return Asked(
+            landmark=int(landmark),
+            at_ms=now_ms,
+            features=raw,
+            chances=self.chances(features, landmark=landmark, overdue=overdue),
+            days=self.days(features, landmark=landmark, overdue=overdue),
+            version=self.version,
+        )
+
+    def chances(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[float, ...]:
+        """Return P(more than 5, 15, 30 days late), falling; -1 where it is decided already after `overdue` days."""
+        found: list[float] = []
+        ceiling = 1.0
+        for days in LATE_DAYS:
+            line = self._lines.get((landmark, days))
+            if line is None or overdue > days:
+                found.append(DECIDED)
+                continue
+            # Who is more than 15 days late is more than 5 days late.
+            ceiling = min(ceiling, line.chance(features))
+            found.append(round(ceiling, 4))
+        return tuple(found)
+
+    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[float, ...]:
+        """Return the days after due at the levels .05, .5, .9 and .95: never before today."""
+        line, quantiles = self._ranges[landmark]
+        middle = _UNIT * (features[_MEDIAN] + line.value(features))
+        scale = scale_of(features)
+        found = [max(middle + quantile * scale, float(overdue)) for quantile in quantiles]
+        found[LEVELS.index(0.5)] = max(middle, float(overdue))
+        return tuple(round(value, 1) for value in sorted(found))
+
+    def score(self, state: ClientState) -> Score | None:
+        """Return P(late) of the open invoice that is due first, with reasons; without one, what the rules say.
+
+        None ("too little history") while fewer than three outcomes of the client are known, whatever the learners think.
+        """
+        plain = self._rules.score(state)
+        watch = next_watch(state)
+        if watch is None or state.habits.known < EVIDENCE:
+            return plain
+        asked = watch.asked[-1]
+        chance = asked.chances[0] if asked.chances else DECIDED
+        if chance < 0:
+            return plain
+        if plain is not None:
+            chance = self.trust * chance + (1.0 - self.trust) * plain.probability
+        line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
+        return Score(round(chance, 4), explain(line, unpack(asked.features), state))
+
+
+def next_watch(state: ClientState) -> Watch | None:
+    """Return the watch over the open invoice that is due first, of those that were asked about."""
+    rows = [row for row in state.habits.watches if row.asked and not row.settled_day]
+    return min(rows, key=lambda row: (row.due_day, row.invoice_id), default=None)

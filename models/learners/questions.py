@@ -1,0 +1,251 @@
+"""Questions about invoices and when their answers become known: the label queue, kept in the client's own state.
+
+An invoice is asked about when it is issued and, while it is open, at the landmarks around its due date. Features and prediction
+are stored with the question. The answers are released on a fixed schedule, whether the client paid early or not at all: "more
+than 5 days late" is answered for everybody when day 5 has passed. Were prompt payers' answers used when they pay, every learner
+would first see a burst of good news. An invoice that is still open is late, but its number of days stays unknown (censored).
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.events.envelope import epoch_ms
+from models.features import LATE_DAYS, OFFSETS, TABLE, Landmark, log_amount_of
+from models.learners.scorer import Scorer
+from models.state.client import ClientState
+from models.state.habits import (
+    Asked,
+    Ending,
+    Habits,
+    Watch,
+    mark_of,
+    with_answer,
+    with_ending,
+    with_issue,
+    with_watch,
+    without_answer,
+    without_ending,
+    without_issue,
+    without_watch,
+)
+from models.state.reckoning import is_live, is_written_off
+from models.state.rows import Invoice
+from models.triggers import Example, Question
+from models.workdays import DAY_MS, moment
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    offset: int
+    landmark: Landmark | None = None
+    over_days: int = 0
+
+
+GIVEN_UP_DAYS: Final = 121
+"""Days after due when an invoice that is still open is not waited for any more."""
+
+SCHEDULE: Final = tuple(
+    sorted(
+        [_Step(offset, landmark=landmark) for landmark, offset in OFFSETS.items()]
+        + [_Step(days + 1, over_days=days) for days in LATE_DAYS]
+        + [_Step(GIVEN_UP_DAYS)],
+        key=lambda step: step.offset,
+    )
+)
+"""Steps of a watch, in days from the due date; each at the start of that day, before its payments."""
+
+
+def next_question_ms(habits: Habits) -> int | None:
+    """Return when the next step of any watch is due, in epoch ms."""
+    return min((_due_ms(watch) for watch in habits.watches), default=None)
+
+
+def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[ClientState, list[Example]]:
+    """Compare the ledgers around one event: ask about new invoices, note settled ones, take back what was taken back."""
+    if before.ledger.invoices is after.ledger.invoices:
+        return after, []
+    known = {id(row) for row in before.ledger.invoices}
+    examples: list[Example] = []
+    state = after
+    for row in after.ledger.invoices:
+        if id(row) in known:
+            continue
+        earlier = next((old for old in before.ledger.invoices if old.invoice_id == row.invoice_id), None)
+        state = _changed(state, earlier, row, scorer, examples)
+    return state, examples
+
+
+def due_questions(state: ClientState, *, until_ms: int, scorer: Scorer) -> tuple[ClientState, list[Example]]:
+    """Carry out the steps due by `until_ms`, in the order of their time and of first sight."""
+    examples: list[Example] = []
+    while True:
+        first = min(state.habits.watches, key=_due_ms, default=None)
+        if first is None or _due_ms(first) > until_ms:
+            return state, examples
+        state = _step(state, first, scorer, examples)
+
+
+def _due_ms(watch: Watch) -> int:
+    return (watch.due_day + SCHEDULE[watch.stage].offset) * DAY_MS
+
+
+def _changed(state: ClientState, earlier: Invoice | None, row: Invoice, scorer: Scorer, examples: list[Example]) -> ClientState:
+    lived = earlier is not None and bool(earlier.issued_at) and is_live(earlier)
+    lives = bool(row.issued_at) and is_live(row)
+    if lives and not lived:
+        state = _issued(state, row, scorer)
+    elif lived and not lives:
+        return _voided(state, row)
+    elif not lives:
+        return state
+    elif earlier is not None and earlier.due_ms != row.due_ms:
+        state = _moved(state, row)
+    return _settled(state, row, examples)
+
+
+def _issued(state: ClientState, row: Invoice, scorer: Scorer) -> ClientState:
+    now, amount, due_day = state.now_ms, log_amount_of(row), row.due_ms // DAY_MS
+    overdue = now // DAY_MS - due_day
+    asked: tuple[Asked, ...] = ()
+    if overdue <= LATE_DAYS[-1] and not row.settled_ms:
+        asked = (scorer.assess(state, row, now_ms=now, seen_ms=now, landmark=Landmark.ISSUE),)
+    habits = with_issue(state.habits, now, amount)
+    if overdue > LATE_DAYS[0] and not row.settled_ms:
+        # Entered when its first grace had passed: late, and known at once.
+        habits = with_answer(habits, mark_of(row.invoice_id), late=True)
+    # What lies in the past is not asked any more: the first step still ahead.
+    stage = next((place for place, step in enumerate(SCHEDULE) if step.offset > overdue), None)
+    if stage is not None:
+        habits = with_watch(habits, Watch(row.invoice_id, due_day, now, amount, stage, 0, asked))
+    return replace(state, habits=habits)
+
+
+def _voided(state: ClientState, row: Invoice) -> ClientState:
+    mark = mark_of(row.invoice_id)
+    habits = without_issue(state.habits, log_amount_of(row))
+    habits = without_watch(without_ending(without_answer(habits, mark), mark), row.invoice_id)
+    return replace(state, habits=habits)
+
+
+def _moved(state: ClientState, row: Invoice) -> ClientState:
+    watch = _watch_of(state, row.invoice_id)
+    if watch is None:
+        return state
+    # Steps done stay done; the rest follows the new due date.
+    return replace(state, habits=with_watch(state.habits, replace(watch, due_day=row.due_ms // DAY_MS)))
+
+
+def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> ClientState:
+    paid = row.settled_ms and not is_written_off(row)
+    day = row.settled_ms // DAY_MS if paid else 0
+    mark, habits, watch = mark_of(row.invoice_id), state.habits, _watch_of(state, row.invoice_id)
+    remembered = next((old for old in habits.endings if old.mark == mark), None)
+    if day == (remembered.day if remembered else 0):
+        return state
+    if not day:
+        habits = without_ending(habits, mark)
+    else:
+        days_late = day - row.due_ms // DAY_MS
+        habits = with_ending(habits, Ending(mark, days_late, day))
+        if watch is not None and watch.asked:
+            ended = replace(watch, settled_day=day)
+            examples.append(_example(state.client_id, ended, known_ms=state.now_ms, over_days=0, late=days_late > LATE_DAYS[0]))
+        habits = _corrected(habits, mark, late=days_late > LATE_DAYS[0], counted=watch is not None)
+    if watch is not None:
+        # Settled after its last answer: nothing is waited for any more.
+        ended_late = day and SCHEDULE[watch.stage].offset == GIVEN_UP_DAYS
+        habits = without_watch(habits, row.invoice_id) if ended_late else with_watch(habits, replace(watch, settled_day=day))
+    return replace(state, habits=habits)
+
+
+def _corrected(habits: Habits, mark: int, *, late: bool, counted: bool) -> Habits:
+    """Bring the answer in line with a settlement that was reported after the fact.
+
+    An invoice without a watch was entered together with its end (a book that was adopted): history, but never a question.
+    """
+    given = next((row for row in habits.answers if row.mark == mark), None)
+    if given is None:
+        return habits if counted else with_answer(habits, mark, late=late)
+    return habits if given.late == late else with_answer(without_answer(habits, mark), mark, late=late)
+
+
+def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Example]) -> ClientState:
+    step = SCHEDULE[watch.stage]
+    at_ms = _due_ms(watch)
+    habits = state.habits
+    done = replace(watch, stage=watch.stage + 1)
+    if step.landmark is not None:
+        # However late the client is woken: nothing has changed its state since, so the question is put as of its own time.
+        if not watch.settled_day:
+            row = _invoice_of(state, watch.invoice_id)
+            if row is not None:
+                answer = scorer.assess(state, row, now_ms=at_ms, seen_ms=watch.seen_ms, landmark=step.landmark)
+                done = replace(done, asked=(*watch.asked, answer))
+        return replace(state, habits=with_watch(habits, done))
+    if not step.over_days:
+        return replace(state, habits=without_watch(habits, watch.invoice_id))
+    late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
+    asked = tuple(row for row in watch.asked if row.at_ms < at_ms)
+    if asked:
+        answered = replace(watch, asked=asked)
+        examples.append(_example(state.client_id, answered, known_ms=at_ms, over_days=step.over_days, late=late))
+    if step.over_days == LATE_DAYS[0]:
+        habits = with_answer(habits, mark_of(watch.invoice_id), late=late)
+    answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
+    habits = without_watch(habits, watch.invoice_id) if answered_all else with_watch(habits, done)
+    return replace(state, habits=habits)
+
+
+def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, late: bool) -> Example:
+    return Example(
+        client_id=client_id,
+        decided_at=moment(known_ms),
+        invoice_id=watch.invoice_id,
+        over_days=over_days,
+        late=late,
+        days_late=watch.settled_day - watch.due_day if watch.settled_day else None,
+        due_day=watch.due_day,
+        log_amount=watch.log_amount,
+        table=TABLE,
+        questions=tuple(
+            Question(
+                landmark=row.landmark,
+                asked_ms=row.at_ms,
+                features=b64encode(row.features).decode(),
+                chances=row.chances,
+                days=row.days,
+                version=row.version,
+            )
+            for row in watch.asked
+        ),
+    )
+
+
+def _watch_of(state: ClientState, invoice_id: str) -> Watch | None:
+    return next((row for row in state.habits.watches if row.invoice_id == invoice_id), None)
+
+
+def _invoice_of(state: ClientState, invoice_id: str) -> Invoice | None:
+    return next((row for row in state.ledger.invoices if row.invoice_id == invoice_id), None)
+
+
+def day_known(example: Example) -> int:
+    """Return the day (since 1970-01-01 UTC) on which the answer became known."""
+    return epoch_ms(example.decided_at) // DAY_MS
+
+
+def examples_in_order(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples of one day in the order in which they are learned: shuffled, the same for everybody.
+
+    The order of a source may encode the outcome (books list the unpaid last); a hash of day and invoice does not.
+    """
+    return sorted(examples, key=_shuffled)
+
+
+def _shuffled(example: Example) -> tuple[int, int, int]:
+    day = day_known(example)
+    return day, mark_of(f"{day}:{example.client_id}:{example.invoice_id}"), example.over_days

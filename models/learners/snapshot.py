@@ -1,0 +1,164 @@
+"""Bytes of learners: an explicit, checksummed, versioned form. Never pickle; nothing in it can run.
+
+Two things are written in it: `LatenessWeights`, what a worker needs to score (published and activated through the log), and
+`Checkpoint`, what the trainer needs to go on learning exactly where it stood.
+"""
+
+from hashlib import blake2b
+from importlib.metadata import version
+from math import isfinite
+from typing import Final, TypeVar
+
+import msgspec
+
+from models.features import TABLE
+
+FORMAT: Final = 1
+SIZE_LIMIT: Final = 64 * 1024
+"""Most bytes of published weights: they travel through the log and are read by every worker."""
+
+CHECKPOINT_LIMIT: Final = 2 * 1024 * 1024
+"""Most bytes of a trainer's checkpoint, which only the trainer reads."""
+
+_MAGIC: Final = b"RPL"
+_SUM: Final = 16
+_LIBRARIES: Final = ("numpy", "river")
+
+
+class SnapshotError(ValueError):
+    """The bytes are no learner this release can use; the message says why and what to do."""
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """One scoring line: intercept, a slope per feature, a weight per bin (of each cut, in order). `seen`: examples learned."""
+
+    landmark: int
+    days: int
+    seen: int
+    intercept: float
+    slopes: tuple[float, ...]
+    bins: tuple[tuple[float, ...], ...]
+
+
+class Range(msgspec.Struct, frozen=True, array_like=True):
+    """The line for the days late at one landmark, and the quantiles of its error in units of scale."""
+
+    line: Line
+    quantiles: tuple[float, ...]
+
+
+class FirmFigures(msgspec.Struct, frozen=True, array_like=True):
+    """`models.features.FirmView` as it is written down."""
+
+    late_share: float
+    recent_share: float
+    mean_days: float
+    log_amount: float
+    log_amount_spread: float
+    settled: float
+    survival: tuple[float, ...]
+    first_day: int
+
+
+class LatenessWeights(msgspec.Struct, frozen=True, array_like=True):
+    """Everything a worker needs to answer questions about lateness. `version` names it in every decision."""
+
+    version: str
+    trained_ms: int
+    learned: int
+    trust: float
+    lines: tuple[Line, ...]
+    ranges: tuple[Range, ...]
+    firm: FirmFigures
+
+
+class HeadState(msgspec.Struct, frozen=True, array_like=True):
+    """A head's learners with all they need to go on."""
+
+    landmark: int
+    days: int
+    kalman: tuple[bytes, bytes, int]
+    gradient: tuple[bytes, int]
+    recalibration: tuple[bytes, bytes, int, float, float]
+
+
+class DaysState(msgspec.Struct, frozen=True, array_like=True):
+    """The days learner of one landmark."""
+
+    landmark: int
+    learner: tuple[bytes, bytes, int, float, bytes]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """A trainer at one position of the log of examples; `day` is the day whose examples are still being collected."""
+
+    position: int
+    learned: int
+    day: int
+    trained_ms: int
+    heads: tuple[HeadState, ...]
+    days: tuple[DaysState, ...]
+    tally: bytes
+    watch: bytes
+
+
+T = TypeVar("T", LatenessWeights, Checkpoint)
+
+
+class _Envelope(msgspec.Struct, array_like=True):
+    kind: str
+    schema: str
+    libraries: dict[str, str]
+    body: bytes
+
+
+def dump(value: LatenessWeights | Checkpoint) -> bytes:
+    """Return the bytes of published weights or a checkpoint. Raises SnapshotError when they are too large or not finite."""
+    if isinstance(value, LatenessWeights):
+        guard(value)
+    limit = SIZE_LIMIT if isinstance(value, LatenessWeights) else CHECKPOINT_LIMIT
+    envelope = _Envelope(type(value).__name__, TABLE, {name: version(name) for name in _LIBRARIES}, msgspec.msgpack.encode(value))
+    content = bytes([FORMAT]) + msgspec.msgpack.encode(envelope)
+    raw = _MAGIC + blake2b(content, digest_size=_SUM).digest() + content
+    if len(raw) > limit:
+        message = f"a snapshot of {len(raw):,} bytes exceeds {limit:,}: learn fewer heads, or raise the limit on purpose"
+        raise SnapshotError(message)
+    return raw
+
+
+def load(raw: bytes, kind: type[T]) -> T:
+    """Return what `dump` wrote. Raises SnapshotError for damage, another format, kind or feature table, or wild numbers."""
+    head, content = raw[: len(_MAGIC) + _SUM], raw[len(_MAGIC) + _SUM :]
+    if head[: len(_MAGIC)] != _MAGIC or head[len(_MAGIC) :] != blake2b(content, digest_size=_SUM).digest():
+        message = "the snapshot is damaged (checksum): publish it again from the trainer's checkpoint"
+        raise SnapshotError(message)
+    if content[:1] != bytes([FORMAT]):
+        message = f"the snapshot has format {content[0]}, this release reads {FORMAT}: run the release that wrote it"
+        raise SnapshotError(message)
+    try:
+        envelope = msgspec.msgpack.decode(memoryview(content)[1:], type=_Envelope)
+        if envelope.kind != kind.__name__:
+            message = f"the snapshot holds {envelope.kind}, not {kind.__name__}"
+            raise SnapshotError(message)
+        if envelope.schema != TABLE:
+            message = (
+                f"the snapshot was made from the feature table {envelope.schema}, this release has {TABLE}: "
+                "retrain from the examples, or roll back to the release that wrote it"
+            )
+            raise SnapshotError(message)
+        value = msgspec.msgpack.decode(envelope.body, type=kind)
+    except msgspec.MsgspecError as error:
+        message = f"the snapshot cannot be read ({error}): publish it again"
+        raise SnapshotError(message) from error
+    if isinstance(value, LatenessWeights):
+        guard(value)
+    return value
+
+
+def guard(weights: LatenessWeights) -> None:
+    """Refuse weights with a number that is not finite: one of them would poison every score."""
+    for line in (*weights.lines, *(row.line for row in weights.ranges)):
+        numbers = [line.intercept, *line.slopes, *(weight for cut in line.bins for weight in cut)]
+        if not all(map(isfinite, numbers)):
+            message = f"the line for landmark {line.landmark}, {line.days} days holds a number that is not finite"
+            raise SnapshotError(message)

@@ -1,0 +1,214 @@
+"""The trainer of the lateness learners: examples in log order in, published weights out. One writer, no clock, no dice.
+
+A day's examples are collected and learned together at the turn of the day, in an order that a hash decides; then new weights are
+published. They differ from learning at once by less than .0002 AUC (docs/learning.md), and every worker scores a whole day alike.
+"""
+
+from base64 import b64decode
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from models.features import FEATURES, LATE_DAYS, Family, Landmark, unpack
+from models.learners.calibration import Recalibration
+from models.learners.days import DaysLearner
+from models.learners.drift import DriftWatch
+from models.learners.expansion import BIN_VALUE, CUTS, LINES, WIDTH, Vector, expand
+from models.learners.firm import FirmTally
+from models.learners.gradient import GradientLogistic
+from models.learners.kalman import KalmanLinear, sigmoid
+from models.learners.questions import day_known, examples_in_order
+from models.learners.snapshot import Checkpoint, DaysState, FirmFigures, HeadState, LatenessWeights, Line, Range
+from models.triggers import Example, Question
+from models.workdays import DAY_MS
+
+HEADS: Final = tuple(
+    (landmark, days)
+    for landmark in Landmark
+    for days in LATE_DAYS
+    if not (landmark is Landmark.WEEK_AFTER and days == LATE_DAYS[0])  # decided by then
+)
+"""Landmark and meaning of "late" of every head."""
+
+KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning.md says what else was tried)
+_FORGETTING: Final = 0.9997
+_PRIOR: Final = 0.05
+_PRIOR_INTERCEPT: Final = 1.0
+_PRIOR_SEASON: Final = 0.02  # the calendar may explain little, or it explains everything by accident
+
+
+def _variances() -> Vector:
+    found = np.full(WIDTH, _PRIOR)
+    found[0] = _PRIOR_INTERCEPT
+    for place, row in enumerate(FEATURES, 1):
+        if row.family is Family.SEASON:
+            found[place] = _PRIOR_SEASON
+    return found
+
+
+class Head:
+    """Two learners of one question, averaged in the logit, and the recalibration of their average."""
+
+    def __init__(self, landmark: Landmark, days: int) -> None:
+        """Start knowing nothing."""
+        self.landmark = landmark
+        self.days = days
+        self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
+        self.gradient = GradientLogistic(WIDTH)
+        self.recalibration = Recalibration()
+
+    def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> None:
+        """Learn one answered question; the recalibration first, from what the learners would say before they learn it."""
+        wide = expand(features, days=self.days)
+        self.recalibration.learn(float(self._mixed() @ wide), label=late, pace=pace)
+        self.kalman.learn_label(wide, label=late)
+        self.gradient.learn_label(wide, label=late)
+
+    def chance(self, features: tuple[float, ...]) -> float:
+        """Return the probability of being late, recalibration included."""
+        wide = expand(features, days=self.days)
+        slope, shift = self.recalibration.slope_and_shift
+        return sigmoid(slope * float(self._mixed() @ wide) + shift)
+
+    def line(self) -> Line:
+        """Return the scoring line: both learners and the recalibration are linear in the logit, so one line is exact."""
+        slope, shift = self.recalibration.slope_and_shift
+        weights = slope * self._mixed()
+        weights[0] += shift
+        return to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen)
+
+    def _mixed(self) -> Vector:
+        return KALMAN_SHARE * self.kalman.mean + (1.0 - KALMAN_SHARE) * self.gradient.weights
+
+
+def to_line(weights: Vector, *, landmark: Landmark, days: int, seen: int) -> Line:
+    """Return expanded weights as a line; bin weights are multiplied out."""
+    bins = tuple(
+        tuple(float(weight) * BIN_VALUE for weight in weights[cut.start : cut.start + len(cut.points) + 1]) for cut in CUTS[days]
+    )
+    return Line(int(landmark), days, seen, float(weights[0]), tuple(map(float, weights[1:LINES])), bins)
+
+
+class LatenessTrainer:
+    """Learns lateness at all landmarks from the log of examples."""
+
+    def __init__(self) -> None:
+        """Start with an empty log."""
+        self.heads = {(landmark, days): Head(landmark, days) for landmark, days in HEADS}
+        self.days = {landmark: DaysLearner() for landmark in Landmark}
+        self.tally = FirmTally()
+        self.watch = DriftWatch()
+        self.position = 0
+        self.learned = 0
+        self.day = 0
+        self.trained_ms = 0
+        self._waiting: list[Example] = []
+
+    def take(self, example: Example) -> bool:
+        """Take the next example of the log; returns whether the day turned, so that new weights should be published."""
+        day = day_known(example)
+        turned = self.turn(day)
+        self.day = max(self.day, day)
+        self._waiting.append(example)
+        self.position += 1
+        return turned
+
+    def turn(self, day: int) -> bool:
+        """Learn what was collected before `day` began; returns whether there was anything."""
+        ready = [row for row in self._waiting if day_known(row) < day]
+        if not ready:
+            return False
+        self._waiting = [row for row in self._waiting if day_known(row) >= day]
+        for example in examples_in_order(ready):
+            self._learn(example)
+        self.trained_ms = day * DAY_MS
+        return True
+
+    def _learn(self, example: Example) -> None:
+        self.learned += 1
+        if not example.over_days:
+            if example.days_late is not None:
+                self._settled(example, example.days_late)
+            return
+        if example.over_days == LATE_DAYS[0]:
+            day = day_known(example)
+            self.tally.see_answer(late=example.late, log_amount=example.log_amount, day=day)
+        for asked in example.questions:
+            self._answer(example, asked)
+
+    def _settled(self, example: Example, days_late: int) -> None:
+        self.tally.see_settlement(days_late)
+        for asked in example.questions:
+            self.days[Landmark(asked.landmark)].learn(unpack(b64decode(asked.features)), days_late=days_late)
+
+    def _answer(self, example: Example, asked: Question) -> None:
+        head = self.heads.get((Landmark(asked.landmark), example.over_days))
+        given = asked.chances[LATE_DAYS.index(example.over_days)] if asked.chances else -1.0
+        # A question that was decided when it was put (entered long overdue) teaches nothing.
+        if head is None or asked.asked_ms // DAY_MS - example.due_day > example.over_days:
+            return
+        if head.landmark is Landmark.ISSUE and example.over_days == LATE_DAYS[0] and given >= 0:
+            self.watch.see(given, label=example.late)
+        head.learn(unpack(b64decode(asked.features)), late=example.late, pace=self.watch.pace)
+
+    def publish(self) -> LatenessWeights:
+        """Return the weights as they stand."""
+        view = self.tally.view()
+        return LatenessWeights(
+            version=f"lateness-1.{self.position}",
+            trained_ms=self.trained_ms,
+            learned=self.learned,
+            trust=self.watch.trust,
+            lines=tuple(head.line() for head in self.heads.values()),
+            ranges=tuple(
+                Range(
+                    to_line(learner.line.mean, landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen),
+                    tuple(map(float, learner.quantiles)),
+                )
+                for landmark, learner in self.days.items()
+            ),
+            firm=FirmFigures(
+                view.late_share,
+                view.recent_share,
+                view.mean_days,
+                view.log_amount,
+                view.log_amount_spread,
+                view.settled,
+                view.survival,
+                view.first_day,
+            ),
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        """Return everything needed to go on; call it right after `turn`, when nothing is waiting of earlier days."""
+        return Checkpoint(
+            position=self.position - len(self._waiting),
+            learned=self.learned,
+            day=self.day,
+            trained_ms=self.trained_ms,
+            heads=tuple(
+                HeadState(int(landmark), days, head.kalman.dump(), head.gradient.dump(), head.recalibration.dump())
+                for (landmark, days), head in self.heads.items()
+            ),
+            days=tuple(DaysState(int(landmark), learner.dump()) for landmark, learner in self.days.items()),
+            tally=msgspec.msgpack.encode(self.tally),
+            watch=self.watch.dump(),
+        )
+
+    @classmethod
+    def resume(cls, checkpoint: Checkpoint) -> "LatenessTrainer":
+        """Return a trainer that goes on from `checkpoint`; feed it the log from `position`."""
+        trainer = cls()
+        trainer.position, trainer.learned = checkpoint.position, checkpoint.learned
+        trainer.day, trainer.trained_ms = checkpoint.day, checkpoint.trained_ms
+        for row in checkpoint.heads:
+            head = trainer.heads[Landmark(row.landmark), row.days]
+            head.kalman.load(*row.kalman)
+            head.gradient.load(*row.gradient)
+            head.recalibration.load(*row.recalibration)
+        for state in checkpoint.days:
+            trainer.days[Landmark(state.landmark)].load(*state.learner)
+        trainer.tally = msgspec.msgpack.decode(checkpoint.tally, type=FirmTally)
+        trainer.watch = DriftWatch.load(checkpoint.watch)
+        return trainer

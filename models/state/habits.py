@@ -1,0 +1,216 @@
+"""What is remembered of a client for learning: how invoices ended, and the questions about them that are still open.
+
+Everything here follows from the ledger by comparing it before and after an event, so a fact that is taken back (a chargeback, a
+voided invoice) is taken back here as well. Constant memory: the latest `KEPT` outcomes and at most `WATCHED` open questions.
+"""
+
+from typing import Final
+
+import msgspec
+
+from models.state.memory import fingerprint
+
+KEPT: Final = 24  # beyond 24 outcomes the slow average (a tenth each) has forgotten all but an eighth
+RECENT: Final = 12  # of which the median, the spread and the conditional shares are taken
+WATCHED: Final = 64  # weekly invoices need about ten; a burst beyond this is counted in `unwatched`, not learned from
+FAST: Final = 0.3  # a third of the weight is the last outcome: notices a change within three invoices
+SLOW: Final = 0.1
+DAYS_FLOOR: Final = -30  # one invoice paid a year early or late must not own an average
+DAYS_CEILING: Final = 90
+_WEEK: Final = 7
+_FAST_DAYS: Final = 0.3
+_SLOW_DAYS: Final = 0.08
+_MONDAY_OFFSET: Final = 3  # 1970-01-01 was a Thursday
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Whether one invoice was still open when its grace had passed. `mark` is a 48-bit hash of the invoice."""
+
+    mark: int
+    late: bool
+
+
+class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When one invoice was settled: days after due (negative: before) and the day of payment since 1970-01-01 UTC."""
+
+    mark: int
+    days_late: int
+    day: int
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A question as it was put: when, from which features, and what was answered.
+
+    `features` are half-precision floats in the order of the feature table; `chances` are P(more than 5, 15, 30 days late), -1
+    where it was decided already; `days` are the days after due at the levels .05, .5, .9 and .95.
+    """
+
+    landmark: int
+    at_ms: int
+    features: bytes
+    chances: tuple[float, ...] = ()
+    days: tuple[float, ...] = ()
+    version: str = ""
+
+
+class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An invoice whose outcome is waited for. `stage` counts the steps of the schedule done; `settled_day` 0: still open."""
+
+    invoice_id: str
+    due_day: int
+    seen_ms: int
+    log_amount: float
+    stage: int = 0
+    settled_day: int = 0
+    asked: tuple[Asked, ...] = ()
+
+
+class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Outcomes and open questions of a client, with the figures that features need precomputed."""
+
+    issued: int = 0
+    first_issue_ms: int = 0
+    last_issue_ms: int = 0
+    log_amounts: float = 0.0
+    known: int = 0
+    late: int = 0
+    answers: tuple[Answer, ...] = ()
+    endings: tuple[Ending, ...] = ()
+    fast: float = 0.0
+    slow: float = 0.0
+    fast_days: float = 0.0
+    slow_days: float = 0.0
+    median: float = 0.0
+    spread: float = 0.0
+    last_days: float = 0.0
+    recent_days: tuple[int, ...] = ()
+    pay_weekdays: tuple[int, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    unwatched: int = 0
+
+
+def mark_of(invoice_id: str) -> int:
+    """Return the 48-bit hash under which an outcome is remembered."""
+    return int.from_bytes(fingerprint(invoice_id), "big")
+
+
+def weekday(day: int) -> int:
+    """Return the weekday (Monday 0) of a day since 1970-01-01."""
+    return (day + _MONDAY_OFFSET) % _WEEK
+
+
+def with_answer(habits: Habits, mark: int, *, late: bool) -> Habits:
+    """Count that an invoice was, or was not, still open after its grace."""
+    answers = (*habits.answers, Answer(mark, late))[-KEPT:]
+    return _answered(habits, answers, known=1, late=int(late))
+
+
+def without_answer(habits: Habits, mark: int) -> Habits:
+    """Take an answer back; one that has left the memory, or was never given, changes nothing."""
+    found = next((row for row in habits.answers if row.mark == mark), None)
+    if found is None:
+        return habits
+    answers = tuple(row for row in habits.answers if row.mark != mark)
+    return _answered(habits, answers, known=-1, late=-int(found.late))
+
+
+def with_ending(habits: Habits, ending: Ending) -> Habits:
+    """Remember when an invoice was settled; a newer word on the same invoice replaces the older."""
+    rest = [row for row in habits.endings if row.mark != ending.mark]
+    rest.append(ending)
+    # Of several settled by one payment run the newest counts as the latest word.
+    rest.sort(key=lambda row: (row.day, -row.days_late, row.mark))
+    return _ended(habits, tuple(rest[-KEPT:]))
+
+
+def without_ending(habits: Habits, mark: int) -> Habits:
+    """Forget that an invoice was settled (its money went back)."""
+    endings = tuple(row for row in habits.endings if row.mark != mark)
+    return habits if len(endings) == len(habits.endings) else _ended(habits, endings)
+
+
+def with_issue(habits: Habits, at_ms: int, log_amount: float) -> Habits:
+    """Count an invoice; `log_amount` is the natural logarithm of one plus its major units."""
+    return msgspec.structs.replace(
+        habits,
+        issued=habits.issued + 1,
+        first_issue_ms=min(habits.first_issue_ms or at_ms, at_ms),
+        last_issue_ms=max(habits.last_issue_ms, at_ms),
+        log_amounts=habits.log_amounts + log_amount,
+    )
+
+
+def without_issue(habits: Habits, log_amount: float) -> Habits:
+    """Take an invoice back that was voided; the moments of issue stay, for they happened."""
+    left = max(0, habits.issued - 1)
+    return msgspec.structs.replace(habits, issued=left, log_amounts=habits.log_amounts - log_amount if left else 0.0)
+
+
+def with_watch(habits: Habits, watch: Watch) -> Habits:
+    """Add or replace the watch over one invoice, in the order of first sight; beyond `WATCHED` it is counted instead."""
+    for index, row in enumerate(habits.watches):
+        if row.invoice_id == watch.invoice_id:
+            rows = (*habits.watches[:index], watch, *habits.watches[index + 1 :])
+            return msgspec.structs.replace(habits, watches=rows)
+    if len(habits.watches) >= WATCHED:
+        return msgspec.structs.replace(habits, unwatched=habits.unwatched + 1)
+    return msgspec.structs.replace(habits, watches=(*habits.watches, watch))
+
+
+def without_watch(habits: Habits, invoice_id: str) -> Habits:
+    """Stop watching an invoice."""
+    rows = tuple(row for row in habits.watches if row.invoice_id != invoice_id)
+    return msgspec.structs.replace(habits, watches=rows)
+
+
+def _answered(habits: Habits, answers: tuple[Answer, ...], *, known: int, late: int) -> Habits:
+    fast = slow = 0.0
+    for count, row in enumerate(answers, 1):
+        fast += max(FAST, 1 / count) * (row.late - fast)
+        slow += max(SLOW, 1 / count) * (row.late - slow)
+    return msgspec.structs.replace(
+        habits,
+        answers=answers,
+        known=max(0, habits.known + known),
+        late=max(0, habits.late + late),
+        fast=fast,
+        slow=slow,
+    )
+
+
+def _ended(habits: Habits, endings: tuple[Ending, ...]) -> Habits:
+    fast = slow = 0.0
+    for count, row in enumerate(endings, 1):
+        days = min(max(row.days_late, DAYS_FLOOR), DAYS_CEILING)
+        fast += max(_FAST_DAYS, 1 / count) * (days - fast)
+        slow += max(_SLOW_DAYS, 1 / count) * (days - slow)
+    recent = tuple(sorted(row.days_late for row in endings[-RECENT:]))
+    weekdays = [0] * _WEEK
+    for row in endings:
+        weekdays[weekday(row.day)] += 1
+    return msgspec.structs.replace(
+        habits,
+        endings=endings,
+        fast_days=fast,
+        slow_days=slow,
+        median=_quantile(recent, 0.5),
+        last_days=_last_run(endings),
+        spread=_quantile(recent, 0.75) - _quantile(recent, 0.25),
+        recent_days=recent,
+        pay_weekdays=tuple(weekdays) if endings else (),
+    )
+
+
+def _last_run(endings: tuple[Ending, ...]) -> float:
+    """Return the mean days late of what was settled on the last day of payment."""
+    days = [row.days_late for row in endings if row.day == endings[-1].day]
+    return sum(days) / len(days) if days else 0.0
+
+
+def _quantile(ordered: tuple[int, ...], share: float) -> float:
+    if not ordered:
+        return 0.0
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
