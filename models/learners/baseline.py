@@ -12,7 +12,7 @@ from typing import Final
 from models.features import INDEX, LATE_DAYS, NEW_FIRM, Landmark, lateness_features, pack, unpack
 from models.learners.calibration import bounded
 from models.learners.kalman import sigmoid
-from models.learners.scorer import Score
+from models.learners.scorer import DECIDED, PER_CHANCE, Score
 from models.state.client import ClientState, Segment
 from models.state.habits import Asked
 from models.state.history import lateness
@@ -55,7 +55,8 @@ class ShrunkLateShare:
         features = unpack(raw)
         overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
         chances = tuple(
-            -1.0 if overdue > days else round(bounded(sigmoid(features[INDEX[f"still_open_{days}"]])), 4) for days in LATE_DAYS
+            DECIDED if overdue > days else round(bounded(sigmoid(features[INDEX[f"still_open_{days}"]])) * PER_CHANCE)
+            for days in LATE_DAYS
         )
         return Asked(int(landmark), now_ms, raw, chances, (), self.version)
 

@@ -16,7 +16,7 @@ from models.learners.days import LEVELS, scale_of
 from models.learners.expansion import CUTS
 from models.learners.explanation import explain
 from models.learners.kalman import sigmoid
-from models.learners.scorer import Score, Scorer
+from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, LatenessWeights, Line
 from models.state.client import ClientState
 from models.state.habits import Asked, Watch
@@ -25,7 +25,6 @@ from models.workdays import DAY_MS
 
 RIPE: Final = 60  # answers after which a head stands on its own; before, it is blended with the plain conditional share
 EVIDENCE: Final = 3  # known outcomes of a client below which the answer is "too little history"
-DECIDED: Final = -1.0
 _MEDIAN: Final = INDEX["median_days"]
 _UNIT: Final = 15.0
 
@@ -104,9 +103,9 @@ class LatenessScorer:
             version=self.version,
         )
 
-    def chances(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[float, ...]:
-        """Return P(more than 5, 15, 30 days late), falling; -1 where it is decided already after `overdue` days."""
-        found: list[float] = []
+    def chances(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
+        """Return P(more than 5, 15, 30 days late) in ten-thousandths, falling; -1 where `overdue` days have decided it."""
+        found: list[int] = []
         ceiling = 1.0
         for days in LATE_DAYS:
             line = self._lines.get((landmark, days))
@@ -115,17 +114,17 @@ class LatenessScorer:
                 continue
             # Who is more than 15 days late is more than 5 days late.
             ceiling = min(ceiling, line.chance(features))
-            found.append(round(ceiling, 4))
+            found.append(round(ceiling * PER_CHANCE))
         return tuple(found)
 
-    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[float, ...]:
-        """Return the days after due at the levels .05, .5, .9 and .95: never before today."""
+    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
+        """Return the tenths of days after due at the levels .05, .5, .9 and .95: never before today."""
         line, quantiles = self._ranges[landmark]
         middle = _UNIT * (features[_MEDIAN] + line.value(features))
         scale = scale_of(features)
         found = [max(middle + quantile * scale, float(overdue)) for quantile in quantiles]
         found[LEVELS.index(0.5)] = max(middle, float(overdue))
-        return tuple(round(value, 1) for value in sorted(found))
+        return tuple(round(value * PER_DAY) for value in sorted(found))
 
     def score(self, state: ClientState) -> Score | None:
         """Return P(late) of the open invoice that is due first, with reasons; without one, what the rules say.
@@ -137,9 +136,9 @@ class LatenessScorer:
         if watch is None or state.habits.known < EVIDENCE:
             return plain
         asked = watch.asked[-1]
-        chance = asked.chances[0] if asked.chances else DECIDED
-        if chance < 0:
+        if not asked.chances or asked.chances[0] == DECIDED:
             return plain
+        chance = asked.chances[0] / PER_CHANCE
         if plain is not None:
             chance = self.trust * chance + (1.0 - self.trust) * plain.probability
         line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.features import LATE_DAYS, OFFSETS, TABLE, Landmark, log_amount_of
-from models.learners.scorer import Scorer
+from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Scorer
 from models.state.client import ClientState
 from models.state.habits import (
     Asked,
@@ -216,8 +216,8 @@ def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, lat
                 landmark=row.landmark,
                 asked_ms=row.at_ms,
                 features=b64encode(row.features).decode(),
-                chances=row.chances,
-                days=row.days,
+                chances=tuple(DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances),
+                days=tuple(part / PER_DAY for part in row.days),
                 version=row.version,
             )
             for row in watch.asked

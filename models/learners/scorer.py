@@ -1,12 +1,21 @@
 """What every learner offers to the policy: a probability with reasons, or no answer."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from models.features import Landmark
 from models.state.client import ClientState
 from models.state.habits import Asked
 from models.state.rows import Invoice
+
+PER_CHANCE: Final = 10_000
+"""Probabilities are stored with a question in ten-thousandths."""
+
+PER_DAY: Final = 10
+"""Days are stored with a question in tenths."""
+
+DECIDED: Final = -1
+"""Stands for a probability that is none any more: the answer was known when the question was put."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How a state stays small: what is settled collapses into totals, what is old is dropped, and whatever is given up is counted.
 
 Published bound: every tuple below has a cap, so no history makes a state larger than `STATE_LIMIT_BYTES`; a typical client
-(a few open invoices, a year of monthly payments) stays under 2 KiB. Money never leaves without entering `Totals`.
+(a few open invoices, a year of monthly payments) stays under 6 KiB. Money never leaves without entering `Totals`.
 """
 
 from typing import Final

@@ -10,13 +10,14 @@ import msgspec
 
 from models.state.memory import fingerprint
 
-KEPT: Final = 24  # beyond 24 outcomes the slow average (a tenth each) has forgotten all but an eighth
+KEPT: Final = 16  # beyond sixteen outcomes the slow average (a tenth each) has forgotten all but a fifth
 RECENT: Final = 12  # of which the median, the spread and the conditional shares are taken
 WATCHED: Final = 64  # weekly invoices need about ten; a burst beyond this is counted in `unwatched`, not learned from
 FAST: Final = 0.3  # a third of the weight is the last outcome: notices a change within three invoices
 SLOW: Final = 0.1
 DAYS_FLOOR: Final = -30  # one invoice paid a year early or late must not own an average
 DAYS_CEILING: Final = 90
+_MARK_BYTES: Final = 4
 _WEEK: Final = 7
 _FAST_DAYS: Final = 0.3
 _SLOW_DAYS: Final = 0.08
@@ -24,7 +25,7 @@ _MONDAY_OFFSET: Final = 3  # 1970-01-01 was a Thursday
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Whether one invoice was still open when its grace had passed. `mark` is a 48-bit hash of the invoice."""
+    """Whether one invoice was still open when its grace had passed. `mark` is a 32-bit hash of the invoice."""
 
     mark: int
     late: bool
@@ -41,15 +42,15 @@ class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A question as it was put: when, from which features, and what was answered.
 
-    `features` are half-precision floats in the order of the feature table; `chances` are P(more than 5, 15, 30 days late), -1
-    where it was decided already; `days` are the days after due at the levels .05, .5, .9 and .95.
+    `features` are half-precision floats in the order of the feature table; `chances` are P(more than 5, 15, 30 days late) in
+    ten-thousandths, -1 where it was decided already; `days` are the tenths of days after due at the levels .05, .5, .9 and .95.
     """
 
     landmark: int
     at_ms: int
     features: bytes
-    chances: tuple[float, ...] = ()
-    days: tuple[float, ...] = ()
+    chances: tuple[int, ...] = ()
+    days: tuple[int, ...] = ()
     version: str = ""
 
 
@@ -90,8 +91,8 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def mark_of(invoice_id: str) -> int:
-    """Return the 48-bit hash under which an outcome is remembered."""
-    return int.from_bytes(fingerprint(invoice_id), "big")
+    """Return the 32-bit hash under which an outcome is remembered among the client's few dozen others."""
+    return int.from_bytes(fingerprint(invoice_id)[:_MARK_BYTES], "big")
 
 
 def weekday(day: int) -> int:

@@ -87,8 +87,8 @@ def test_the_story_of_a_client_reads_well() -> None:
         assert words in text
 
 
-def test_a_year_of_a_typical_client_fits_in_four_kilobytes() -> None:
-    assert len(encode(final(_year("client-1")))) < 4096
+def test_a_year_of_a_typical_client_fits_in_six_kilobytes() -> None:
+    assert len(encode(final(_year("client-1")))) < 6 * 1024
 
 
 def test_cadence_and_declines_are_read_from_the_state() -> None:
