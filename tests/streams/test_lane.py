@@ -61,10 +61,13 @@ async def test_lost_requests_and_lost_replies_change_nothing(fault: str) -> None
 
 async def test_a_redis_that_comes_back_with_an_older_state_is_noticed_and_folded_forward_again() -> None:
     async with world_of(make_log(200)) as world:
-        world.lane()
+        flow = MemoryFlow(world.log[:20])
+        world.lane(flow=flow)
         await world.until_position(20)
         saved = world.save()
+        flow.log = world.log[:80]
         await world.until_position(80)
+        flow.log = world.log
         world.restore(saved)
         await world.until_done()
         assert_equals_oracle(world)
