@@ -109,11 +109,8 @@ async def _publish(
         flying.append(await producer.send(topic, value=found.body, key=found.client_id.encode(), headers=found.headers()))
         if len(flying) >= _IN_FLIGHT:
             await _landed(flying, sent)
-        if rate is not None:
-            await _landed(flying, sent)
-            ahead = (sent.read - skip) / rate - (monotonic() - started)
-            if ahead > 0:
-                await asyncio.sleep(ahead)
+        if rate is not None and (ahead := (sent.read - skip) / rate - (monotonic() - started)) > 0:
+            await asyncio.sleep(ahead)
         if monotonic() - reported > _REPORT_SECONDS:
             report(sent)
             reported = monotonic()
