@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format lock clean
+.PHONY: help setup demo test check chaos soak bench format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -35,6 +35,12 @@ check: setup ## Lint, types, architecture, generated files
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@$(BIN)/rapport contracts check
+
+chaos: setup ## Faults on real processes and servers, with a seed; the table goes to the cache folder and docs/chaos.md
+	@$(BIN)/python -m pytest tests/chaos --override-ini 'python_files=chaos_*.py' --timeout 900 -s $(CHAOS)
+
+soak: setup ## Half an hour of random faults: SOAK=--minutes=5 for less
+	@$(BIN)/python -m tests.chaos.soak $(SOAK)
 
 bench: setup ## Measured ratios, side by side in one run
 	@$(BIN)/python -m pytest tests/bench --override-ini 'python_files=bench_*.py' -s

@@ -1,0 +1,1 @@
+"""Real processes, real servers, and everything that can go wrong between them."""
