@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from handlers.channels.failpoints import PLACES
 from handlers.channels.presend import at_any_hour, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.worker import ChannelWorker
-from models.policy.policy import DEFAULT_POLICY
 from streams.engine.failpoints import make_failpoint
 from streams.runtime.clock import SystemClock, make_clock
 from streams.runtime.errors import UsageError
+from streams.runtime.firm import firm_policy
 from streams.runtime.health import HealthServer
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.runtime.metrics import Meter
@@ -49,7 +48,7 @@ def make_channel(name: str, settings: Settings, *, out: Path | None = None) -> C
 
 def make_worker(channel: Channel, settings: Settings, *, ledgers: RedisLedgers, store: StateStore, meter: Meter) -> ChannelWorker:
     """Return the worker of `channel`, with its content, its last look and its ledgers; nothing is connected yet."""
-    policy = replace(DEFAULT_POLICY, zone=settings.firm_timezone)
+    policy = firm_policy(settings)
     clock, wall = make_clock(settings.clock_file), SystemClock()
     failpoint = make_failpoint(settings.failpoint, places=PLACES)
     courier = Courier(

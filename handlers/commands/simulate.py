@@ -16,6 +16,7 @@ from handlers.commands.tour import Story, Totals
 from models.events.union import AnyClientEvent
 from streams.agents.intake import read_webhook
 from streams.runtime.errors import UsageError
+from streams.runtime.firm import firm_policy
 from streams.runtime.settings import load_settings
 
 SAMPLE: Final = "sample_history.jsonl"
@@ -41,7 +42,7 @@ def simulate(
 
     Exit codes: 0 told, 2 the file cannot be read or knows no such client.
     """
-    simulation, totals = Simulation(), Totals()
+    simulation, totals = Simulation(policy=firm_policy(load_settings())), Totals()
     story = Story(client=client, as_json=as_json)
     events = _events(file, form=form, asked=asked or Asked())
     for happening in _happenings(simulation, events, until=until):

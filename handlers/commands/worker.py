@@ -28,6 +28,7 @@ def worker(
 
     from streams.app import check_versions, run_worker
     from streams.engine.program import ClientProgram
+    from streams.runtime.firm import firm_policy
     from streams.wire.admin import ensure_topics
 
     settings = load_settings()
@@ -35,5 +36,6 @@ def worker(
         settings = settings.model_copy(update={"metrics_port": metrics_port})
     configure_log(settings)
     check_versions(settings)
+    program = ClientProgram(firm_policy(settings))
     asyncio.run(ensure_topics(settings))
-    return run_worker(settings, ClientProgram())
+    return run_worker(settings, program)

@@ -10,8 +10,11 @@ from multiprocessing import get_context
 from typing import Any, cast
 
 from handlers.demo.crew import DemoError
-from handlers.demo.oracle import Expected, fold_log
+from models.state.client import ClientState
 from models.triggers import CHANNEL_RECORD_ADAPTER, Trigger
+from streams.engine.oracle import Folded, fold_partition
+from streams.engine.program import ClientProgram
+from streams.runtime.firm import firm_policy
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
@@ -48,13 +51,14 @@ async def gather_evidence(settings: Settings) -> Evidence:
     }
     for partition, expected in (await _expected(settings, log)).items():
         evidence.log += len(log[partition])
-        evidence.outcomes.update(expected.counts)
+        evidence.outcomes.update(expected.outcomes)
         _compare_states(stored[partition], expected.states, partition=partition)
         evidence.states |= stored[partition]
         for topic, parts in published.items():
             accepted, repeated = _accepted(parts[partition])
             evidence.repeated += repeated
-            _compare_outputs(accepted, expected.outputs.get(topic, []), topic=topic, partition=partition)
+            due = [(told.position, told.value) for told in expected.outputs if told.topic == topic]
+            _compare_outputs(accepted, due, topic=topic, partition=partition)
             evidence.outputs.setdefault(topic, []).extend(value for _, value in accepted)
     letters = await read_topic(settings, DEAD_LETTERS.name, partitions=[0])
     evidence.dead_letters = sum(len(records) for records in letters.values())
@@ -74,15 +78,19 @@ def check_mails(mails: Sequence[str], evidence: Evidence) -> None:
         raise DemoError(message)
 
 
-async def _expected(settings: Settings, log: Mapping[int, Sequence[Any]]) -> dict[int, Expected]:
+async def _expected(settings: Settings, log: Mapping[int, Sequence[Any]]) -> dict[int, Folded[ClientState]]:
     """Fold all partitions, in processes of their own, because folding is all the work there is."""
     plain = {partition: [_plain(record) for record in records] for partition, records in log.items()}
     loop = asyncio.get_running_loop()
-    fold = partial(fold_log, partitions=settings.partitions)
+    fold = partial(_fold, settings)
     # Spawned, not forked: a fork would carry the loop and its connections into the children.
     with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
         folded = await asyncio.gather(*(loop.run_in_executor(pool, fold, records) for records in plain.values()))
     return dict(zip(plain, folded, strict=True))
+
+
+def _fold(settings: Settings, records: Sequence[PlainRecord]) -> Folded[ClientState]:
+    return fold_partition(ClientProgram(firm_policy(settings)), records, partitions=settings.partitions)
 
 
 def _plain(record: Any) -> PlainRecord:  # noqa: ANN401 (a record of aiokafka, which cannot cross into another process)

@@ -1,0 +1,60 @@
+"""The policy of this firm: the default one with the firm's zone and the public holidays of every client's country."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import holidays
+
+from models.policy.policy import DEFAULT_POLICY, Policy
+from models.workdays import NO_HOLIDAYS
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings
+
+# Fixed years, not "around now": a replay must find the same holidays whenever it runs.
+_YEARS: Final = range(2015, 2036)
+_COUNTRIES: Final = frozenset(holidays.list_supported_countries())
+
+
+@lru_cache(maxsize=256)
+def _of_country(country: str) -> frozenset[date]:
+    if country not in _COUNTRIES:
+        return NO_HOLIDAYS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some calendars know fewer years; the others of them are taken as working days
+        return frozenset(holidays.country_holidays(country, years=_YEARS))
+
+
+class PublicHolidays(Mapping[str, frozenset[date]]):
+    """National public holidays by ISO 3166 country, 2015 to 2035; computed when a country is first asked for."""
+
+    def __getitem__(self, country: str) -> frozenset[date]:
+        """Return the holidays of `country`; KeyError for a country without a calendar."""
+        if country not in _COUNTRIES:
+            raise KeyError(country)
+        return _of_country(country)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the countries that have a calendar."""
+        return iter(sorted(_COUNTRIES))
+
+    def __len__(self) -> int:
+        """Return how many countries have a calendar."""
+        return len(_COUNTRIES)
+
+
+def firm_policy(settings: Settings, policy: Policy = DEFAULT_POLICY) -> Policy:
+    """Return `policy` for the firm of `settings`: one value for workers, channel workers and the tools that explain them.
+
+    Raises UsageError for a zone that does not exist.
+    """
+    try:
+        ZoneInfo(settings.firm_timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        message = f"RAPPORT_FIRM_TIMEZONE={settings.firm_timezone!r} is no IANA zone; set one such as Europe/Dublin"
+        raise UsageError(message) from error
+    return replace(policy, zone=settings.firm_timezone, holidays=PublicHolidays())
