@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from streams.engine.lag import read_lag, total
+from streams.engine.log_view import LogView
+from streams.engine.redis_fence import RedisFence
+from streams.runtime.clock import SystemClock
 from streams.runtime.settings import Settings
+from streams.state.redis_store import connect_redis
+from streams.wire.topics import CLIENT_EVENTS
 from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, until_caught_up
 from tests.streams.counting import CountingProgram
 
@@ -43,3 +49,29 @@ async def test_a_worker_told_to_stop_leaves_with_code_0_and_never_listens_on_fau
             assert probe.connect_ex(("127.0.0.1", 6066)) != 0
         assert worker.stop() == 0
     await assert_equals_oracle(settings, CountingProgram())
+
+
+async def test_lag_is_told_in_records_and_seconds_also_when_every_worker_is_dead(settings: Settings, tmp_path: Path) -> None:
+    events = on_the_log([payment(number) for number in range(400)], settings)
+    await feed(settings, events[:300])
+    assert await lag_of(settings) == (300, True, 0)
+    with crew_of(settings, tmp_path) as crew:
+        worker = crew.start()
+        await until_caught_up(settings)
+        worker.kill()
+    assert await lag_of(settings) == (0, False, settings.partitions)
+    await feed(settings, events[300:])
+    assert await lag_of(settings) == (100, True, settings.partitions)
+
+
+async def lag_of(settings: Settings) -> tuple[int, bool, int]:
+    """Return the records waiting on the client log, whether the oldest has an age, and how many partitions were ever taken."""
+    redis, view = connect_redis(settings), LogView(settings)
+    try:
+        lags = await read_lag(settings, RedisFence(redis, settings), clock=SystemClock(), view=view)
+    finally:
+        await view.close()
+        await redis.aclose()
+    own = [at for at in lags if at.slot.topic == CLIENT_EVENTS.name]
+    records, seconds = total(lags, CLIENT_EVENTS.name)
+    return records, seconds > 0, sum(at.next_offset is not None for at in own)

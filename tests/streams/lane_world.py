@@ -76,6 +76,7 @@ class MemoryFlow:
         self.end: int | None = None
         self.member = True
         self.proofs = 0
+        self.pauses = 0
         self.paused = True
         self.at = 0
         self.lose: set[int] = set()
@@ -83,6 +84,7 @@ class MemoryFlow:
 
     def pause(self, _slot: Slot) -> None:
         self.paused = True
+        self.pauses += 1
 
     def resume(self, _slot: Slot) -> None:
         self.paused = False
@@ -104,9 +106,10 @@ class MemoryFlow:
         """Fetch once."""
         if self.paused or self.at >= len(self.log):
             return
-        fetched = [record for record in self.log[self.at : self.at + self._fetch] if record.offset not in self.lose]
-        self.lose -= set(range(self.at, self.at + self._fetch))
-        self.at += self._fetch
+        found = self.log[self.at : self.at + self._fetch]
+        fetched = [record for record in found if record.offset not in self.lose]
+        self.lose -= {record.offset for record in found}
+        self.at += len(found)
         if lane.offer(fetched) is Offer.HOLE:
             self.at = lane.inbox.read
 

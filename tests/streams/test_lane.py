@@ -165,9 +165,9 @@ async def test_a_first_use_without_the_beginning_of_the_log_halts() -> None:
 async def test_a_full_lane_pauses_its_partition_and_goes_on_when_relieved() -> None:
     async with world_of(make_log(300), lane_records=10, batch_records=3) as world:
         running = world.lane()
-        await until_async(lambda: running.flow.paused and world.position() > 0, what="a pause")
         await world.until_done()
         assert_equals_oracle(world)
+        assert running.flow.pauses > 0
 
 
 async def test_a_full_outbox_holds_the_lane_until_the_publisher_has_made_room() -> None:
@@ -185,12 +185,14 @@ _ACTS = st.sampled_from(["lost request", "lost reply", "save", "restore", "forge
 async def test_whatever_happens_in_whatever_order_the_end_is_the_oracle_s(
     log: list[PlainRecord], acts: list[str], hops: list[int]
 ) -> None:
-    async with world_of(log) as world:
+    async with world_of([]) as world:
         current = world.lane()
         generation, saved = 1, world.save()
         for act, hop in zip(acts, hops, strict=False):
-            target = min(world.position() + hop, len(log))
+            world.log += log[len(world.log) : len(world.log) + hop]
             match act:
+                case "step":
+                    await world.until_position(len(world.log))
                 case "lost request" | "lost reply":
                     world.fence.faults += ["", act]
                 case "save":
@@ -203,6 +205,6 @@ async def test_whatever_happens_in_whatever_order_the_end_is_the_oracle_s(
                     current.flow.member = False
                     generation += 1
                     current = world.lane(generation=generation, owner=f"owner-{generation}")
-            await world.until_position(target if act == "step" else -1)
-        await until_async(lambda: world.position() == len(log) and not world.stored.outbox, timeout=20, what="the end")
+        world.log += log[len(world.log) :]
+        await world.until_done()
         assert_equals_oracle(world)
