@@ -24,7 +24,7 @@ from streams.wire.headers import Position, read_origin
 from streams.wire.records import PlainRecord
 from tests.streams.counting import CountingProgram, Tally
 from tests.streams.engine_examples import SLOT
-from tests.waiting import until_async
+from tests.waiting import pause, until_async
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class FaultyFence:
 
     async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
         fault = self.faults.pop(0) if self.faults else ""
-        await asyncio.sleep(0)
+        await pause(0)
         if fault == "lost request":
             raise RetryError(fault)
         answer = await call()
@@ -220,4 +220,4 @@ class Running:
     async def pump(self) -> None:
         while True:
             self.flow.pump(self.lane)
-            await asyncio.sleep(0)
+            await pause(0)
