@@ -1,4 +1,4 @@
-"""Drives the shared clock through the year, half a day at a time, and posts what the processor delivered since."""
+"""Drives the shared clock through the year, a day at a time, and posts what the processor delivered since."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from handlers.demo.posting import Poster
 from streams.runtime.clock import FileClock
 
 PATIENCE_SECONDS: Final = 60.0
-"""How long the work of half a day may take; only the one in which a worker is killed comes near it."""
+"""How long the work of a day may take; only the one on which a worker is killed comes near it."""
 _UNDER_WAY: Final = 20
 """Triggers and outcomes that may be on their way when the clock moves on."""
 

@@ -16,7 +16,6 @@ YEAR_DAYS: Final = 365
 
 _DUPLICATES = 0.03  # share of deliveries that the processor repeats
 _STRAGGLERS = 0.04  # share that arrives hours late, after newer ones
-_MORNING: Final = timedelta(hours=8, minutes=30)
 _AFTERNOON: Final = timedelta(hours=16, minutes=30)
 _SEASON: Final = ((14, 105), (290, 335))  # days of the year in which seasonal clients are busy
 
@@ -46,15 +45,10 @@ class FirmYear:
         return (self.webhooks[-1].at - YEAR_START).days + 1 if self.webhooks else 0
 
     def moments(self) -> Iterator[tuple[datetime, list[Webhook]]]:
-        """Yield the moments at which the clock is set, two a day, and what is posted then, once a day.
-
-        Every client's office is open at one of them: Tokyo and Europe in the morning (UTC), America in the afternoon.
-        """
+        """Yield the moments at which the clock is set, one a day, and what was delivered since the one before."""
         at = 0
         for day in range(self.length + 1):
-            midnight = YEAR_START + timedelta(days=day)
-            yield midnight + _MORNING, []
-            begin, now = at, midnight + _AFTERNOON
+            begin, now = at, YEAR_START + timedelta(days=day) + _AFTERNOON
             while at < len(self.webhooks) and self.webhooks[at].at <= now:
                 at += 1
             yield now, list(self.webhooks[begin:at])

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from handlers.demo.backlog import Backlog
 from handlers.demo.firm import FirmYear
@@ -22,7 +23,7 @@ from models.triggers import Decision, DecisionOutcome
 _PARTICULARS_KEPT = 7  # reasons listed; the rest is a number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Everything the last page tells."""
 
@@ -34,26 +35,32 @@ class Outcome:
     left: Backlog
     adopted: Adopted | None
 
+    @cached_property
+    def ours(self) -> frozenset[str]:
+        """The clients of the year; all others came with the book."""
+        return frozenset(person.client_id for person in self.year.clients)
+
+    @cached_property
     def states(self) -> dict[str, ClientState]:
-        """Return the stored states, decoded."""
+        """The stored states, decoded."""
         return {client: decode(blob) for client, blob in self.evidence.states.items()}
 
+    @cached_property
     def decisions(self) -> list[Decision]:
-        """Return all decisions, in order of time."""
-        found = [Decision.model_validate_json(value) for value in self.evidence.outputs.get("decisions", [])]
-        return sorted(found, key=lambda decision: decision.decided_at)
+        """The decisions about the clients of the year, in order of time."""
+        found = (Decision.model_validate_json(value) for value in self.evidence.outputs.get("decisions", ()) if b'"cus_' in value)
+        return sorted((each for each in found if each.client_id in self.ours), key=lambda each: each.decided_at)
 
 
 def summary(outcome: Outcome) -> Iterator[str]:
     """Yield the lines of the last page."""
-    ours = {person.client_id for person in outcome.year.clients}
-    decisions = [decision for decision in outcome.decisions() if decision.client_id in ours]
+    decisions = outcome.decisions
     yield from _events(outcome)
     yield from _segments(outcome)
     yield from _triggers(decisions)
     yield from _silences(decisions)
     yield f"Mails       {len(outcome.mails):,} received by the SMTP sink, none twice"
-    yield from _book(outcome, ours)
+    yield from _book(outcome)
     yield from _story(outcome, decisions)
     left = outcome.left
     yield f"Lag         {left.lag} records, {left.outbox} outputs, {left.timers} timers, {left.delivering} deliveries are waiting"
@@ -73,7 +80,7 @@ def _events(outcome: Outcome) -> Iterator[str]:
 
 def _segments(outcome: Outcome) -> Iterator[str]:
     now_ms = round(outcome.now.timestamp() * 1000)
-    states = outcome.states()
+    states = outcome.states
     kinds: dict[str, Counter[str]] = {}
     for person in outcome.year.clients:
         if (state := states.get(person.client_id)) is not None:
@@ -107,11 +114,11 @@ def _silences(decisions: Sequence[Decision]) -> Iterator[str]:
         yield f"            {rest:>5,}  for other reasons"
 
 
-def _book(outcome: Outcome, ours: set[str]) -> Iterator[str]:
+def _book(outcome: Outcome) -> Iterator[str]:
     if outcome.adopted is None:
         return
     now_ms = round(outcome.now.timestamp() * 1000)
-    states = [state for client, state in outcome.states().items() if client not in ours]
+    states = [state for client, state in outcome.states.items() if client not in outcome.ours]
     segments = Counter(effective_segment(state, now_ms).value for state in states)
     found = ", ".join(f"{segments[segment.value]:,} {segment.value}" for segment in Segment if segments[segment.value])
     yield f"Old book    {outcome.adopted.name}: {len(states):,} clients adopted ({found}); not one mail was sent"
@@ -126,7 +133,7 @@ def _book(outcome: Outcome, ours: set[str]) -> Iterator[str]:
 def _story(outcome: Outcome, decisions: Sequence[Decision]) -> Iterator[str]:
     person = _protagonist(outcome.year.clients, decisions)
     mine = [decision for decision in decisions if decision.client_id == person.client_id]
-    state = outcome.states()[person.client_id]
+    state = outcome.states[person.client_id]
     yield f"One client  {person.name} ({person.payer.value} by invention, {state.care.segment.value} by experience):"
     for decision in mine[-10:]:
         step = f"{decision.step}: " if decision.step else ""
