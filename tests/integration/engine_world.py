@@ -95,11 +95,11 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 class Worker:
     """A real worker process with the counting program."""
 
-    def __init__(self, settings: Settings, log: Path, **more: str) -> None:
+    def __init__(self, settings: Settings, log: Path, *, module: str = "tests.streams.counting_worker", **more: str) -> None:
         self.log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.streams.counting_worker"],
+                [sys.executable, "-m", module],
                 cwd=REPOSITORY,
                 env=environment(settings, **more),
                 stdout=out,
@@ -134,8 +134,8 @@ class Crew:
         self._folder = folder
         self.workers: list[Worker] = []
 
-    def start(self, **more: str) -> Worker:
-        worker = Worker(self._settings, self._folder / f"worker-{len(self.workers)}.log", **more)
+    def start(self, *, module: str = "tests.streams.counting_worker", **more: str) -> Worker:
+        worker = Worker(self._settings, self._folder / f"worker-{len(self.workers)}.log", module=module, **more)
         self.workers.append(worker)
         return worker
 

@@ -1,0 +1,253 @@
+"""The faults: what each does to a site while events flow. Rows are those of the fault matrix in docs/chaos.md."""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import redis
+
+from handlers.stack.local import LocalStack
+from streams.wire.admin import admin_client
+from tests.chaos.site import Site
+from tests.integration.engine_world import Worker
+from tests.waiting import pause, until_async
+
+SESSION_SECONDS: Final = 6.0  # of the workers' group membership, as the tests' environment sets it
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault; `own_servers`: it stops, fills or wipes servers, so it needs some that nobody else uses."""
+
+    row: str
+    name: str
+    inject: Callable[[Site], Awaitable[None]]
+    own_servers: bool = False
+
+
+async def kill_workers(site: Site) -> None:
+    """Kill one worker after the other, at random moments; a supervisor starts new ones."""
+    for _ in range(3):
+        await pause(site.dice.uniform(0.5, 2.0))
+        site.dice.choice(site.living()).kill()
+        site.mind()
+
+
+async def zombie(site: Site) -> None:
+    """Stop a worker for longer than its session, and let it go on as if nothing had happened."""
+    worker = site.dice.choice(site.living())
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    await pause(SESSION_SECONDS + 4)
+    os.kill(worker.process.pid, signal.SIGCONT)
+    await pause(2)
+
+
+async def blocked_loop(site: Site) -> None:
+    """Block a worker's event loop; its watchdog must end it, though its heartbeats go on."""
+    worker = site.start(RAPPORT_STALL_SECONDS="4").until_working()
+    os.kill(worker.process.pid, signal.SIGUSR1)
+    await until_async(lambda: worker.process.poll() is not None, timeout=30, what="the watchdog to end the worker")
+    assert worker.process.returncode == 70
+
+
+async def stop_under_load(site: Site) -> None:
+    """Stop a worker politely under load, and another while Redis is away: both end within their grace."""
+    first, second = site.living()[:2]
+    first.process.send_signal(signal.SIGTERM)
+    await until_async(lambda: first.process.poll() is not None, timeout=20, what="the end of a worker under load")
+    site.redis.set(silent=True)
+    await pause(1)
+    second.process.send_signal(signal.SIGTERM)
+    await until_async(lambda: second.process.poll() is not None, timeout=25, what="the end of a worker without Redis")
+    site.redis.set()
+    site.mind()
+
+
+async def broker_killed(site: Site) -> None:
+    """Kill the broker and start it again."""
+    _own(site).kill("kafka-1")
+    await pause(2)
+    _own(site).resume("kafka-1")
+
+
+async def broker_restarted(site: Site) -> None:
+    """Stop the broker cleanly and start it again."""
+    _own(site).halt("kafka-1")
+    _own(site).resume("kafka-1")
+
+
+async def broker_away(site: Site) -> None:
+    """Stop the broker's process for longer than every timeout of the session."""
+    (pid,) = (each.pid for each in _own(site).servers() if each.name == "kafka-1")
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await pause(20)
+    os.kill(pid, signal.SIGCONT)
+
+
+async def group_deleted(site: Site) -> None:
+    """Stop all workers, delete the group with its commits and generations, start again."""
+    for worker in site.living():
+        worker.kill()
+
+    async def deleted() -> bool:
+        async with admin_client(site.settings) as client:
+            answers = await client.delete_consumer_groups([site.settings.group])
+        return all(error.__name__ in {"NoError", "GroupIdNotFound"} for _, error in answers)
+
+    await until_async(deleted, timeout=40, what="the group to be deleted")
+    site.mind()
+
+
+async def redis_killed(site: Site) -> None:
+    """Kill Redis and start it again on its append-only file."""
+    _own(site).kill("valkey")
+    await pause(1)
+    _own(site).resume("valkey")
+
+
+async def redis_rolled_back(site: Site) -> None:
+    """Turn all keys back to what they were some seconds ago, all at once, as a fail-over to a late replica does."""
+    with redis.Redis.from_url(site.settings.redis_url) as wire:
+        for _ in range(3):
+            kept = _dump(wire, site)
+            await pause(site.dice.uniform(0.5, 2.0))
+            with wire.pipeline(transaction=True) as pipe:
+                pipe.delete(*_keys(wire, site))
+                for key, value in kept.items():
+                    pipe.restore(key, 0, value)
+                pipe.execute()
+
+
+async def redis_lost(site: Site) -> None:
+    """Delete everything that is stored."""
+    await pause(1)
+    with redis.Redis.from_url(site.settings.redis_url) as wire:
+        wire.delete(*_keys(wire, site))
+    await pause(1)
+
+
+async def slow_redis(site: Site) -> None:
+    """Delay everything to and from Redis."""
+    for delay in (0.02, 0.1, 0.3):
+        site.redis.set(delay=delay)
+        await pause(3)
+    site.redis.set()
+
+
+async def lost_replies(site: Site) -> None:
+    """Let requests reach Redis and cut the connection in place of every few replies."""
+    site.redis.set(losing=site.dice.randint(3, 9))
+    await pause(8)
+    site.redis.set()
+
+
+async def out_of_memory(site: Site) -> None:
+    """Take Redis' memory away, and give it back."""
+    with redis.Redis.from_url(site.settings.redis_url) as wire:
+        wire.config_set("maxmemory", 1_000_000)
+        await pause(6)
+        wire.config_set("maxmemory", 0)
+
+
+async def rebalance_storm(site: Site) -> None:
+    """Add a worker or stop one, every two seconds."""
+    for _ in range(6):
+        await pause(2)
+        if len(site.living()) > 2:
+            site.dice.choice(site.living()).process.send_signal(signal.SIGTERM)
+        else:
+            site.start()
+
+
+async def spare_takes_over(site: Site) -> None:
+    """Have more workers than partitions, kill those that work, and see the spare ones take over."""
+    spare = [site.start(), site.start()]
+    await pause(4)
+    for worker in site.crew.workers[:2]:
+        worker.kill()
+    await pause(SESSION_SECONDS + 2)
+    assert any(worker.process.poll() is None for worker in spare)
+
+
+async def cut_off(site: Site) -> None:
+    """Cut the workers off from Kafka, then from Redis, then from both; new connections are refused."""
+    for proxies in ((site.kafka,), (site.redis,), (site.kafka, site.redis)):
+        for proxy in proxies:
+            proxy.set(refusing=True)
+            proxy.cut()
+        await pause(4)
+        for proxy in proxies:
+            proxy.set()
+
+
+async def half_open(site: Site) -> None:
+    """Leave connections open that nothing goes through any more, for longer than a session."""
+    site.redis.set(silent=True)
+    await pause(SESSION_SECONDS + 4)
+    site.redis.cut()
+    site.redis.set()
+    site.kafka.set(silent=True)
+    await pause(SESSION_SECONDS + 4)
+    site.kafka.cut()
+    site.kafka.set()
+
+
+async def rolling_deploy(site: Site) -> None:
+    """Replace every worker by a new one, one after the other."""
+    for worker in site.living():
+        site.start().until_working()
+        worker.process.send_signal(signal.SIGTERM)
+        await until_async(partial(_is_over, worker), what="the old worker to leave")
+
+
+def _is_over(worker: Worker) -> bool:
+    return worker.process.poll() is not None
+
+
+def _own(site: Site) -> LocalStack:
+    assert site.stack is not None
+    return site.stack
+
+
+def _keys(wire: "redis.Redis", site: Site) -> list[Any]:
+    return list(wire.scan_iter(match=f"*{site.settings.namespace}*", count=1000))
+
+
+_DUMP_SCRIPT: Final = "local out = {} for i, key in ipairs(KEYS) do out[i] = redis.call('DUMP', key) end return out"
+
+
+def _dump(wire: "redis.Redis", site: Site) -> dict[Any, Any]:
+    keys = _keys(wire, site)
+    values: Any = wire.eval(_DUMP_SCRIPT, len(keys), *keys)
+    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+
+FAULTS: Final = (
+    Fault("1", "worker killed with -9, three times", kill_workers),
+    Fault("2", "worker stopped past its session, then continued", zombie),
+    Fault("3", "event loop blocked", blocked_loop),
+    Fault("4", "SIGTERM under load, and without Redis", stop_under_load),
+    Fault("5", "broker killed with -9 and restarted", broker_killed, own_servers=True),
+    Fault("5b", "broker restarted cleanly", broker_restarted, own_servers=True),
+    Fault("6", "broker away for 20 s", broker_away, own_servers=True),
+    Fault("8", "group deleted", group_deleted),
+    Fault("10", "Redis killed with -9 and restarted", redis_killed, own_servers=True),
+    Fault("11", "Redis turned back, three times", redis_rolled_back),
+    Fault("12", "Redis lost everything", redis_lost),
+    Fault("14", "Redis slow: 20, 100, 300 ms each way", slow_redis),
+    Fault("15", "replies of Redis lost", lost_replies),
+    Fault("16", "Redis out of memory", out_of_memory, own_servers=True),
+    Fault("18", "rebalance every two seconds", rebalance_storm),
+    Fault("19", "more workers than partitions, working ones killed", spare_takes_over),
+    Fault("25", "network cut to Kafka, to Redis, to both", cut_off),
+    Fault("26", "half-open connections to Redis, then to Kafka", half_open),
+    Fault("28", "rolling deploy", rolling_deploy),
+)
+"""Every fault; poison (row 20) and repeated deliveries (row 22) are part of the load of all of them."""
+
+QUICK: Final = ("1", "11", "15")
+"""Rows for every run of the tests, on shared servers."""

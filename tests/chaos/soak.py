@@ -1,0 +1,112 @@
+"""`make soak`: half an hour of random faults under load, then the audit; memory, files and threads before and after."""
+
+import argparse
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from handlers.stack.local import LocalStack
+from streams.runtime.clock import fresh_id, monotonic
+from streams.runtime.settings import Settings
+from streams.wire.admin import ensure_topics
+from tests.chaos.audit import audit
+from tests.chaos.faults import FAULTS
+from tests.chaos.site import Site, site_of
+from tests.chaos.trial import artefacts
+from tests.integration.engine_world import Worker
+from tests.waiting import pause
+
+_SPARES_NOBODY = frozenset({"4", "8", "28"})  # rows that stop every worker: one has to live through it all to be measured
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process uses: resident memory in MiB, open files, threads."""
+
+    memory: int
+    files: int
+    threads: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Usage":
+        """Read it from /proc."""
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return cls(int(status["VmRSS"].split()[0]) // 1024, files, int(status["Threads"]))
+
+
+class Sheltered:
+    """A site whose oldest worker no fault may pick."""
+
+    def __init__(self, site: Site, keep: Worker) -> None:
+        """Shelter `keep`."""
+        self._site = site
+        self._keep = keep
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._site, name)
+
+    def living(self) -> list[Worker]:
+        """Return the workers that live and may be picked."""
+        others = [worker for worker in self._site.living() if worker is not self._keep]
+        return others or [self._site.start()]
+
+
+async def soak(site: Site, *, minutes: float, dice: Random) -> tuple[int, Usage, Usage]:
+    """Let faults happen for `minutes`; returns how many did, and what the sheltered worker used before and after."""
+    keep = site.crew.workers[0]
+    shelter: Site = Sheltered(site, keep)  # type: ignore[assignment] # it is one in all that faults use
+    faults = [fault for fault in FAULTS if fault.row not in _SPARES_NOBODY | {"19"}]
+    deadline = monotonic() + minutes * 60
+    count = 0
+    async with site.under_load():
+        await pause(10)
+        before = Usage.of(keep.process.pid)
+        while monotonic() < deadline:
+            fault = dice.choice(faults)
+            print(
+                f"{(deadline - monotonic()) / 60:5.1f} min left, row {fault.row}: {fault.name}; {Usage.of(keep.process.pid)}",
+                flush=True,
+            )
+            await fault.inject(shelter)
+            await pause(dice.uniform(1, 5))
+            site.mind()
+            count += 1
+    await site.recover()
+    await pause(5)
+    return count, before, Usage.of(keep.process.pid)
+
+
+async def _run(stack: LocalStack, *, minutes: float, seed: int) -> int:
+    name = f"s{fresh_id()[:8]}"
+    settings = Settings(
+        kafka_bootstrap=stack.kafka_bootstrap,
+        redis_url=stack.redis_url,
+        group=name,
+        namespace=name,
+        topic_prefix=f"{name}.",
+        partitions=4,
+    )
+    await ensure_topics(settings)
+    with site_of(settings, folder=artefacts() / f"soak-{seed}", seed=seed, stack=stack) as site:
+        count, before, after = await soak(site, minutes=minutes, dice=Random(seed))
+    found = await audit(settings, site.load.sent)
+    print(f"seed {seed}: {count} faults in {minutes:g} min, {found}")
+    print(f"before: {before}\nafter:  {after}")
+    return int((found.lost, found.doubled) != (0, 0))
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with LocalStack() as stack:
+        return asyncio.run(_run(stack, minutes=arguments.minutes, seed=arguments.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""One trial: a site, a fault under load, recovery, and the audit; each adds a line to the table."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from handlers.stack.folders import cache_folder
+from handlers.stack.local import LocalStack
+from streams.runtime.settings import Settings
+from tests.chaos.audit import audit
+from tests.chaos.faults import Fault
+from tests.chaos.site import site_of
+from tests.waiting import pause
+
+_BEFORE_SECONDS = 1.5
+_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a fault did: nothing, if all is well. `recovery` in seconds from the end of fault and load to caught up."""
+
+    row: str
+    fault: str
+    seed: int
+    events: int
+    records: int
+    lost: int
+    doubled: int
+    recovery: float
+
+
+def artefacts() -> Path:
+    """Return the folder where logs and results are kept."""
+    folder = cache_folder() / "chaos"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalStack | None = None) -> Trial:
+    """Try `fault`; AssertionError names what did not hold, the logs lie in the artefacts."""
+    folder = artefacts() / f"row-{fault.row}-seed-{seed}"
+    with site_of(settings, folder=folder, seed=seed, stack=stack) as site:
+        async with site.under_load():
+            await pause(_BEFORE_SECONDS)
+            await fault.inject(site)
+            await pause(_AFTER_SECONDS)
+        recovery = await site.recover()
+    found = await audit(settings, site.load.sent)
+    trial = Trial(fault.row, fault.name, seed, found.events, found.records, found.lost, found.doubled, round(recovery, 1))
+    with (artefacts() / "trials.jsonl").open("a", encoding="utf-8") as table:
+        table.write(json.dumps(asdict(trial)) + "\n")
+    assert (found.lost, found.doubled) == (0, 0), trial
+    return trial
