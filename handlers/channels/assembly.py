@@ -16,6 +16,7 @@ from handlers.channels.courier import Courier
 from handlers.channels.dispatch import Dispatch
 from handlers.channels.email import EmailChannel
 from handlers.channels.failpoints import PLACES
+from handlers.channels.links import links_of
 from handlers.channels.presend import at_any_hour, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.worker import ChannelWorker
@@ -55,7 +56,7 @@ def make_worker(channel: Channel, settings: Settings, *, ledgers: RedisLedgers, 
         channel,
         store=store,
         look=gate_look(policy) if settings.clock_file is None else at_any_hour(gate_look(policy)),
-        write=Writer(firm_name=settings.firm_name).write,
+        write=Writer(firm_name=settings.firm_name, links=links_of(settings)).write,
         clock=clock,
         wall=wall,
         meter=meter,

@@ -16,6 +16,7 @@ from jinja2 import PackageLoader, StrictUndefined, TemplateError, TemplateNotFou
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.contract import Content, ContentError, Recipient
+from handlers.channels.links import Links, MakeLinks
 from handlers.channels.wording import day_in_words, invoices_in_words, locale_named, money_in_words, number_in_words
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
@@ -56,17 +57,20 @@ class Letter:
 class Writer:
     """Renders messages. Templates are part of the program, reviewed like code; facts are data and never templates."""
 
-    def __init__(self, *, firm_name: str) -> None:
-        """Sign with `firm_name`."""
+    def __init__(self, *, firm_name: str, links: MakeLinks | None = None) -> None:
+        """Sign with `firm_name`; messages to clients carry `links`, none without."""
         self._firm_name = _plain(firm_name)
+        self._links = links
 
     def write(self, trigger: Trigger, recipient: Recipient) -> Content:
         """Return the message of `trigger` for `recipient`; raises ContentError, never leaves a blank."""
         letter = self.letter(trigger, recipient)
         signature = "" if letter.to_staff else f"Kind regards,\n{self._firm_name}"
         greeting = "" if letter.to_staff else _greeting(recipient)
-        page = _page().get_template("page.html.j2").render(letter=letter, greeting=greeting, signature=signature)
-        return Content(letter.subject, _text(letter, greeting=greeting, signature=signature), page)
+        links = None if letter.to_staff or self._links is None else self._links(trigger)
+        page = _page().get_template("page.html.j2").render(letter=letter, greeting=greeting, signature=signature, links=links)
+        text = _text(letter, greeting=greeting, signature=signature, links=links)
+        return Content(letter.subject, text, page, links.opt_out if links else "")
 
     def letter(self, trigger: Trigger, recipient: Recipient) -> Letter:
         """Return the parts of the message."""
@@ -116,9 +120,11 @@ def _blocks(part: str) -> Iterator[Block]:
         yield Block(tuple(_joined(item) for item in items), is_list=True)
 
 
-def _text(letter: Letter, *, greeting: str, signature: str) -> str:
+def _text(letter: Letter, *, greeting: str, signature: str, links: Links | None) -> str:
     blocks = ["\n".join(f"- {line}" for line in block.lines) if block.is_list else block.lines[0] for block in letter.blocks]
     small_print = f"--\n{letter.small_print}" if letter.small_print else ""
+    if links is not None:
+        small_print += f"\n\n{links.answer_words}:\n{links.answer}\n\n{links.opt_out_words}:\n{links.opt_out}"
     return "\n\n".join(part for part in (greeting, *blocks, signature, small_print) if part) + "\n"
 
 

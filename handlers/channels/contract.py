@@ -84,11 +84,15 @@ class ContentError(RapportError):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One message, rendered: a subject of one line, the text, and the same text as HTML."""
+    """One message, rendered: a subject of one line, the text, and the same text as HTML.
+
+    `opt_out_url` is where one POST ends messages like this one (RFC 8058); empty where no links are configured.
+    """
 
     subject: str
     text: str
     html: str
+    opt_out_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

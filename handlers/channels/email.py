@@ -4,10 +4,11 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.policy import SMTPUTF8 as SMTPUTF8_POLICY
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import Final
 
@@ -35,9 +36,34 @@ _OUR_FAULT: Final = (SMTPConnectError, SMTPHeloError, SMTPAuthenticationError, S
 """Refusals that concern this server or our account on it, never the message: they would meet every other mail as well."""
 
 
+class _AddressHeader:
+    """A header that is one long address: folding or encoding it, as the library would, breaks it for mail programs."""
+
+    max_count = 1
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, object]) -> None:
+        kwds["parse_tree"] = cls.value_parser(value)
+        kwds["decoded"] = value
+
+    value_parser = staticmethod(UnstructuredHeader.value_parser)
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        return f"List-Unsubscribe: {self}{policy.linesep}"
+
+
 @dataclass(slots=True)
 class _Progress:
     handed_over: bool = False
+
+
+def _headers() -> HeaderRegistry:
+    registry = HeaderRegistry()
+    registry.map_to_type("list-unsubscribe", _AddressHeader)  # type: ignore[arg-type] # mixed into BaseHeader by the registry
+    return registry
+
+
+_HEADERS: Final = _headers()
 
 
 class EmailChannel:
@@ -114,7 +140,7 @@ class EmailChannel:
     def compose(self, message: Delivery) -> bytes:
         """Return the mail as bytes; the same delivery always gives the same bytes."""
         policy = SMTP_POLICY if message.address.isascii() else SMTPUTF8_POLICY
-        mail = EmailMessage(policy=policy)
+        mail = EmailMessage(policy=policy.clone(header_factory=_HEADERS))
         mail["From"] = self._sender
         local, _, domain = message.address.rpartition("@")
         mail["To"] = Address(display_name=_one_line(message.recipient.name or ""), username=local, domain=domain)
@@ -122,6 +148,9 @@ class EmailChannel:
         mail["Date"] = format_datetime(message.at)
         mail["Message-ID"] = f"<{message.idempotency_key}@{self._sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office programs do not answer
+        if message.content.opt_out_url:
+            mail["List-Unsubscribe"] = f"<{message.content.opt_out_url}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         mail.set_content(message.content.text, cte="quoted-printable")
         mail.add_alternative(message.content.html, subtype="html", cte="quoted-printable")
         mail.set_boundary(f"=_{message.idempotency_key}")  # the library would draw one

@@ -21,6 +21,9 @@ def serve_webhooks(
 
         RAPPORT_WEBHOOK_SECRETS='{"stripe": ["whsec_new", "whsec_old"]}' rapport serve-webhooks
 
+    With RAPPORT_LINK_SECRETS and RAPPORT_LINK_URL set, it also serves the links of mails at /links/TOKEN: pages on which clients
+    stop or pause mails, promise a day, ask for a plan or dispute. Give the channel workers the same two settings.
+
     Also there: GET /health/live, /health/ready (is Kafka there?), /metrics. Ctrl-C or SIGTERM lets requests finish first.
 
     Example: rapport serve-webhooks --port 8080

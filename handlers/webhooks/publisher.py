@@ -1,15 +1,21 @@
-"""Puts deliveries on the topic `webhooks` and says when Kafka has them safely; or says at once that it cannot now."""
+"""Puts deliveries on the topic `webhooks`, and events of our own on theirs, and says when Kafka has them safely.
+
+Or says at once that it cannot now.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from models.events.union import AnyClientEvent, public_topic
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
+from streams.wire.codec import encode_event
 from streams.wire.deliveries import Delivery
 from streams.wire.topics import WEBHOOKS
 
@@ -59,6 +65,10 @@ class Publisher(Protocol):
         """Return once the delivery is safe; raises RetryError when it is not, or not known to be."""
         ...
 
+    async def publish_events(self, events: Sequence[AnyClientEvent]) -> None:
+        """Return once all events are safe on their public topics; raises RetryError as `publish`. Repeating is harmless."""
+        ...
+
     async def reachable(self) -> bool:
         """Return whether a delivery would have a chance now."""
         ...
@@ -70,18 +80,35 @@ class MemoryPublisher:
     def __init__(self) -> None:
         """Start empty, and there."""
         self.published: list[Delivery] = []
+        self.events: list[AnyClientEvent] = []
         self.away = False
 
     async def publish(self, delivery: Delivery) -> None:
         """Keep the delivery; raises RetryError while `away`."""
-        if self.away:
-            message = "the memory publisher was told to be away"
-            raise RetryError(message)
+        self._check()
         self.published.append(delivery)
+
+    async def publish_events(self, events: Sequence[AnyClientEvent]) -> None:
+        """Keep the events; raises RetryError while `away`."""
+        self._check()
+        self.events += events
 
     async def reachable(self) -> bool:
         """Return whether it is not `away`."""
         return not self.away
+
+    def _check(self) -> None:
+        if self.away:
+            message = "the memory publisher was told to be away"
+            raise RetryError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class KafkaPublisher:
@@ -95,7 +122,6 @@ class KafkaPublisher:
         """Publish to the servers and the topic of `settings`."""
         self._settings = settings
         self._budget = budget
-        self._topic = settings.topic(WEBHOOKS.name)
         self._producer: AIOKafkaProducer | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._waiting: set[asyncio.Future[object]] = set()
@@ -115,14 +141,22 @@ class KafkaPublisher:
 
     async def publish(self, delivery: Delivery) -> None:
         """Return after the acknowledgement of all in-sync replicas; raises RetryError after `webhook_ack_seconds`."""
+        await self._publish([_Outgoing(WEBHOOKS.name, delivery.key, delivery.body, delivery.to_headers())])
+
+    async def publish_events(self, events: Sequence[AnyClientEvent]) -> None:
+        """See `Publisher.publish_events`; the acknowledgements are awaited as for `publish`."""
+        await self._publish([_Outgoing(public_topic(event), event.client_id.encode(), encode_event(event)) for event in events])
+
+    async def _publish(self, records: Sequence["_Outgoing"]) -> None:
         producer = self._producer
         if producer is None:
             message = f"no connection to Kafka at {self._settings.kafka_bootstrap}"
             raise RetryError(message)
         try:
             async with asyncio.timeout(self._settings.webhook_ack_seconds):
-                acknowledged = await self._send(producer, delivery)
-                await asyncio.shield(acknowledged)
+                acknowledged = [await self._send(producer, record) for record in records]
+                for sent in acknowledged:
+                    await asyncio.shield(sent)
         except TimeoutError as error:
             message = f"Kafka did not acknowledge within {self._settings.webhook_ack_seconds:g} s (RAPPORT_WEBHOOK_ACK_SECONDS)"
             raise RetryError(message) from error
@@ -144,12 +178,12 @@ class KafkaPublisher:
         except (TimeoutError, KafkaError):
             return False
 
-    async def _send(self, producer: AIOKafkaProducer, delivery: Delivery) -> "asyncio.Future[object]":
-        size = len(delivery.body)
+    async def _send(self, producer: AIOKafkaProducer, record: "_Outgoing") -> "asyncio.Future[object]":
+        size = len(record.value)
         self._budget.take(size)
         try:
             sent: asyncio.Future[object] = await producer.send(
-                self._topic, key=delivery.key, value=delivery.body, headers=delivery.to_headers()
+                self._settings.topic(record.topic), key=record.key, value=record.value, headers=list(record.headers)
             )
         except BaseException:  # a cancelled wait too: the bytes are not in the producer
             self._budget.give_back(size)

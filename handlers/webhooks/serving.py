@@ -5,6 +5,8 @@ from typing import Final
 
 import uvicorn
 
+from handlers.preferences.desk import Desk, add_links
+from handlers.preferences.pages import Pages
 from handlers.webhooks.publisher import Budget, KafkaPublisher
 from handlers.webhooks.server import Gateway, build_app
 from handlers.webhooks.signatures import make_verifiers
@@ -12,26 +14,36 @@ from streams.runtime import metrics
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
+from streams.wire.links import LinkKeys
 
 _KEEP_ALIVE_SECONDS: Final = 30
 
 
 def make_server(settings: Settings, *, meter: metrics.Meter | None = None) -> uvicorn.Server:
-    """Return the HTTP server with its gateway on Kafka; raises UsageError when no secret is configured."""
+    """Return the HTTP server with its gateway on Kafka, and the links of mails where their secrets are configured.
+
+    Raises UsageError when no secret of a source is configured, or when the links could not work.
+    """
     counts = meter or metrics.Meter()
     budget = Budget(settings.webhook_inflight_bytes, changed=lambda held: counts.set(metrics.INGEST_BYTES, held))
     publisher = KafkaPublisher(settings, budget=budget)
+    clock = make_clock(settings.clock_file)
     gateway = Gateway(
         verifiers=make_verifiers(settings),
         publisher=publisher,
-        clock=make_clock(settings.clock_file),
+        clock=clock,
         meter=counts,
         budget=budget,
         largest_body=settings.webhook_max_bytes,
     )
+    app = build_app(gateway, running=publisher)
+    keys = LinkKeys.of(settings)
+    if keys is not None:
+        pages = Pages(firm_name=settings.firm_name)
+        add_links(app, Desk(keys=keys, publisher=publisher, clock=clock, meter=counts, pages=pages, zone=settings.firm_timezone))
     return uvicorn.Server(
         uvicorn.Config(
-            build_app(gateway, running=publisher),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,

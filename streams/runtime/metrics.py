@@ -95,6 +95,7 @@ INGEST_REQUESTS: Final = _counter("ingest_requests_total", "Webhook requests by 
 INGEST_REFUSALS: Final = _counter("ingest_refusals_total", "Webhooks whose signature did not hold.", "source", "reason")
 INGEST_DURATION: Final = _histogram("ingest_request_duration_seconds", "Time from request to answer.", "source")
 INGEST_LAST_ACCEPTED: Final = _gauge("ingest_last_accepted_timestamp_seconds", "When a webhook was last accepted.", "source")
+LINK_REQUESTS: Final = _counter("link_requests_total", "Visits and answers to links in mails.", "choice", "outcome")
 INGEST_BYTES: Final = _gauge("ingest_bytes_in_flight", "Bytes of webhooks that Kafka has not acknowledged yet.")
 
 METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

@@ -53,6 +53,16 @@ class Settings(BaseSettings):
         default=67_108_864, description="Bytes of webhooks held in memory before the gateway asks senders to retry."
     )
 
+    link_secrets: list[SecretStr] = Field(
+        default_factory=list, description="JSON list of secrets for links in mails, the first signs; empty: mails carry no links."
+    )
+    link_url: str | None = Field(
+        default=None, description="Public https address of the gateway, under which links in mails lead to it."
+    )
+    link_days: Annotated[int, Field(ge=30, le=400)] = Field(
+        default=60, description="How long links work after their message has expired."
+    )
+
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = Field(default=500, description="Most records folded in one batch.")
     lane_records: Annotated[int, Field(ge=1)] = Field(
         default=4_000, description="Records waiting in a lane before its partition is paused."

@@ -15,6 +15,7 @@ from handlers.stack.jars import KAFKA_VERSION
 from handlers.stack.kafka import MAX_RECORD_BYTES
 from handlers.webhooks.signatures import VERIFIERS
 from streams.runtime.settings import Settings
+from streams.wire.links import LinkKeys
 from streams.wire.topics import CHANNELS, TOPICS
 from tests.conftest import REPOSITORY
 
@@ -160,6 +161,16 @@ def test_the_example_secrets_are_of_sources_the_gateway_knows() -> None:
     assert given.keys() <= VERIFIERS.keys()
     for source, secrets in given.items():
         VERIFIERS[source](secrets)
+
+
+def test_mails_carry_links_that_the_gateway_answers() -> None:
+    example = REPOSITORY / "deploy" / "secrets" / "example"
+    for service in ("gateway", "channel-email"):
+        assert "rapport_link_secrets" in SERVICES[service]["secrets"]
+    urls = {SERVICES[service]["environment"]["RAPPORT_LINK_URL"] for service in ("gateway", "channel-email")}
+    (url,) = urls
+    settings = Settings(_secrets_dir=example, link_url=url.removeprefix("${LINK_URL:-").removesuffix("}"))
+    assert LinkKeys.of(settings) is not None
 
 
 def test_a_secret_that_is_mounted_as_a_file_is_read() -> None:

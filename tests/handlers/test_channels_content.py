@@ -12,16 +12,19 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.content import MAY_BE_MISSING, Writer, parse, template_name
 from handlers.channels.contract import ContentError, Recipient
+from handlers.channels.links import links_of
 from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.journeys import Journeys, Step
 from models.triggers import Journey, Trigger
+from streams.runtime.settings import Settings
 from tests.handlers.channel_examples import ADA, trigger
 
 TEMPLATES = Path(str(files("handlers.channels"))) / "templates"
 GOLDEN = Path(__file__).parent / "golden"
 WRITER = Writer(firm_name="Ferro & Partner")
+LINKING = Settings.model_validate({"link_secrets": ["k" * 40], "link_url": "https://care.firm.example"})
 FACTS: dict[Journey, dict[str, object]] = {
     Journey.DELAY_SUPPORT: {
         "name": "Ada Lovelace",
@@ -248,3 +251,27 @@ def test_the_message_reads_as_agreed(golden: str, name: str, locale: str) -> Non
 def test_the_page_reads_as_agreed() -> None:
     content = WRITER.write(due(*STEPS["delayed_payment_support/friendly_note.gentle.j2"]), ADA)
     assert content.html == (GOLDEN / "friendly_note.html").read_text(encoding="utf-8")
+
+
+@EACH_STEP
+def test_every_message_to_a_client_carries_both_links_in_text_and_html_and_none_to_staff(journey: Journey, step: Step) -> None:
+    content = Writer(firm_name="Ferro & Partner", links=links_of(LINKING)).write(due(journey, step), ADA)
+    in_text = re.findall(r"^https://care\.firm\.example/links/\S+$", content.text, flags=re.MULTILINE)
+    in_html = re.findall(r'href="(https://care\.firm\.example/links/[^"]+)"', content.html)
+    assert in_text == in_html
+    assert len(in_text) == (0 if step.channel == "console" else 2)
+    assert content.opt_out_url == (in_text[1] if in_text else "")
+
+
+@EACH_STEP
+def test_without_a_secret_no_message_carries_or_promises_a_link(journey: Journey, step: Step) -> None:
+    assert links_of(Settings()) is None
+    content = WRITER.write(due(journey, step), ADA)
+    assert not re.search(r"(?i)https?:|href|click|link|unsubscribe", content.text + content.html)
+    assert content.opt_out_url == ""
+
+
+def test_the_same_trigger_always_carries_the_same_links() -> None:
+    step = STEPS["delayed_payment_support/friendly_note.gentle.j2"]
+    writers = [Writer(firm_name="Ferro & Partner", links=links_of(LINKING)) for _ in range(2)]
+    assert writers[0].write(due(*step), ADA) == writers[1].write(due(*step), ADA)

@@ -123,6 +123,25 @@ def test_nothing_in_a_name_or_subject_can_add_a_header_or_end_the_headers(name: 
     assert [address.addr_spec for address in mail["To"].addresses] == ["ada@client.example"]
 
 
+@given(token=st.text(alphabet="abcXYZ019-_.", min_size=1, max_size=900))
+def test_an_address_to_unsubscribe_is_one_unbroken_line_that_programs_can_post_to(token: str) -> None:
+    channel = EmailChannel(Settings(mail_from="Firm <care@firm.example>"))
+    url = f"https://care.firm.example/links/{token}"
+    for recipient in (ADA, Recipient(email="jörg@exämple.example")):
+        raw = channel.compose(delivery(recipient=recipient, content=Content("s", "text\n", "<p>html</p>", url)))
+        assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in raw
+        assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
+        assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+async def test_the_headers_to_unsubscribe_survive_a_mail_server(sink: SmtpSink) -> None:
+    await channel_to(sink).send(
+        delivery(content=Content("s", "text\n", "<p>html</p>", "https://care.firm.example/links/" + "x" * 300))
+    )
+    (mail,) = sink.mails
+    assert mail.message["List-Unsubscribe"] == f"<https://care.firm.example/links/{'x' * 300}>"
+
+
 def test_the_same_delivery_is_the_same_mail_byte_for_byte() -> None:
     channel = EmailChannel(Settings(mail_from="Firm <care@firm.example>"))
     assert channel.compose(delivery()) == channel.compose(delivery())

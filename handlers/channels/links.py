@@ -1,0 +1,64 @@
+"""The links that a message carries, so that its reader can answer, pause or end such messages with a click."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from models.events.signals import Purpose
+from models.triggers import Trigger
+from streams.runtime.settings import Settings
+from streams.wire.links import Link, LinkKeys, LinkScope
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a message leads: `answer` to a page with all that fits, `opt_out` to the end of such messages."""
+
+    answer: str
+    answer_words: str
+    opt_out: str
+    opt_out_words: str
+
+
+MakeLinks: TypeAlias = Callable[[Trigger], Links]
+"""From a trigger; the same trigger always gives the same links."""
+
+_ANSWER_WORDS: Final = {
+    Purpose.SERVICING: "Name a day, ask for a plan, tell us what is wrong, or pause",
+    Purpose.RELATIONSHIP: "Pause these mails, or let somebody else get them",
+    Purpose.PROMOTION: "Pause these mails, or let somebody else get them",
+}
+_OPT_OUT_WORDS: Final = "Stop mails like this one"
+
+
+def links_of(settings: Settings) -> MakeLinks | None:
+    """Return the maker of links, none where no secret is configured. Raises UsageError when they could not work."""
+    keys = LinkKeys.of(settings)
+    if keys is None:
+        return None
+    life = timedelta(days=settings.link_days)
+
+    def make(trigger: Trigger) -> Links:
+        def address(scope: LinkScope) -> str:
+            return keys.address(
+                Link(
+                    client_id=trigger.client_id,
+                    trigger_id=trigger.trigger_id,
+                    scope=scope,
+                    purpose=trigger.purpose,
+                    journey=trigger.journey,
+                    channel=trigger.channel,
+                    expires=round((trigger.expires_at + life).timestamp()),
+                    invoice_ids=trigger.invoice_ids if scope is LinkScope.ANSWER else (),
+                )
+            )
+
+        return Links(
+            answer=address(LinkScope.ANSWER),
+            answer_words=_ANSWER_WORDS[trigger.purpose],
+            opt_out=address(LinkScope.OPT_OUT),
+            opt_out_words=_OPT_OUT_WORDS,
+        )
+
+    return make

@@ -1,0 +1,1 @@
+"""What clients answer through the signed links of their mails: pages that only show, and posts that act."""

@@ -1,0 +1,200 @@
+"""What a client may answer through a link, and the events that say so. Pure: time is an argument."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, Final, TypeVar, assert_never
+from zoneinfo import ZoneInfo
+
+from models.events.delays import DisputeOpened, PromiseMade
+from models.events.envelope import ClientEvent
+from models.events.signals import ConsentChanged, OverrideCleared, OverrideEffect, OverrideSet, Purpose
+from models.events.union import AnyClientEvent
+from models.ids import derive
+from models.triggers import Journey
+from streams.runtime.errors import RapportError
+from streams.wire.links import Link, LinkScope
+
+SNOOZE_DAYS: Final = 30
+REQUEST_DAYS: Final = 14
+"""How long reminders rest after a request, so that a person can answer it first."""
+
+LONGEST_PROMISE_DAYS: Final = 60
+LONGEST_WORDS: Final = 200
+SOURCE: Final = "link"
+AUTHOR: Final = "client"
+
+E = TypeVar("E", bound=ClientEvent)
+_LAST_MINUTE: Final = time(23, 59)
+
+
+class Choice(StrEnum):
+    """One thing a client may answer; `allow` and `wake` take back an opt-out and a pause."""
+
+    PROMISE = "promise"
+    PLAN = "plan"
+    DISPUTE = "dispute"
+    CONTACT = "contact"
+    SNOOZE = "snooze"
+    WAKE = "wake"
+    OPT_OUT = "opt_out"
+    ALLOW = "allow"
+
+
+UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE}
+"""What takes a choice back with one more click."""
+
+_ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
+
+
+class AnswerError(RapportError):
+    """An answer cannot be taken as it is; the message tells the client why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer. `form` identifies the page it was given on, so that sending a page twice is one answer."""
+
+    choice: Choice
+    form: str
+    words: str = ""
+    day: str = ""
+
+
+def offered(link: Link) -> tuple[Choice, ...]:
+    """Return what the page of `link` offers, in its order."""
+    if link.scope is LinkScope.OPT_OUT:
+        return (Choice.OPT_OUT,)
+    about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
+    return (*about, Choice.SNOOZE, Choice.OPT_OUT)
+
+
+def permitted(link: Link) -> frozenset[Choice]:
+    """Return every choice that `link` may make: what is offered, and what takes it back."""
+    shown = offered(link)
+    return frozenset((*shown, *(UNDO[choice] for choice in shown if choice in UNDO)))
+
+
+def events_of(link: Link, answer: Answer, *, now: datetime, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:
+    """Return the events that say `answer`; their ids follow from link and page. Raises AnswerError."""
+    if answer.choice not in permitted(link):
+        message = "This link is for something else."
+        raise AnswerError(message)
+    return _Told(link, answer, now).events(zone)
+
+
+def last_promise_day(now: datetime, zone: ZoneInfo) -> date:
+    """Return the last day that may be promised."""
+    return now.astimezone(zone).date() + timedelta(days=LONGEST_PROMISE_DAYS)
+
+
+def day_in_words(day: date) -> str:
+    """Return a day as the pages write it, in English: `20 March 2026`."""
+    return f"{day.day} {day:%B %Y}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    link: Link
+    answer: Answer
+    now: datetime
+
+    def events(self, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:  # noqa: PLR0911 - one return per choice reads best
+        match self.answer.choice:
+            case Choice.OPT_OUT | Choice.ALLOW:
+                return (self._consent(),)
+            case Choice.SNOOZE:
+                return self._holds("the client asked for a pause", days=SNOOZE_DAYS, journeys=self._journeys())
+            case Choice.WAKE:
+                return tuple(
+                    self._make(OverrideCleared, journey.value, override_id=self._override(journey), author=AUTHOR)
+                    for journey in self._journeys()
+                )
+            case Choice.PLAN:
+                return self._request("the client asks for a payment plan")
+            case Choice.CONTACT:
+                return self._request("the client asks for another contact")
+            case Choice.DISPUTE:
+                return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None)
+            case Choice.PROMISE:
+                return self._about_invoices(PromiseMade, "promise", promised_at=self._promised(zone))
+            case _:
+                assert_never(self.answer.choice)
+
+    def _consent(self) -> ConsentChanged:
+        # Mails about open work end on this channel alone: staff may still call. All others end everywhere.
+        channel = self.link.channel if self.link.purpose is Purpose.SERVICING else None
+        granted = self.answer.choice is Choice.ALLOW
+        return self._make(ConsentChanged, "", purpose=self.link.purpose, channel=channel, granted=granted)
+
+    def _request(self, what: str) -> tuple[AnyClientEvent, ...]:
+        if self.answer.choice is Choice.CONTACT and not self.answer.words:
+            message = "Please write who should receive our mails, so that a person can look into it."
+            raise AnswerError(message)
+        words = f": {self.answer.words}" if self.answer.words else ""
+        journeys = self._journeys()
+        return self._holds(f"{what}{words}", days=REQUEST_DAYS, journeys=journeys)
+
+    def _holds(self, reason: str, *, days: int, journeys: Sequence[Journey]) -> tuple[AnyClientEvent, ...]:
+        return tuple(
+            self._make(
+                OverrideSet,
+                journey.value,
+                override_id=self._override(journey),
+                effect=OverrideEffect.HOLD,
+                journey=journey.value,
+                reason=reason,
+                author=AUTHOR,
+                expires_at=self.now + timedelta(days=days),
+            )
+            for journey in journeys
+        )
+
+    def _journeys(self) -> tuple[Journey, ...]:
+        if self.link.purpose is Purpose.SERVICING:
+            return (self.link.journey,)
+        return tuple(journey for journey in Journey if journey is not Journey.DELAY_SUPPORT)
+
+    def _override(self, journey: Journey) -> str:
+        pause = self.answer.choice in {Choice.SNOOZE, Choice.WAKE}
+        kind = "link.pause" if pause else f"link.{self.answer.choice.value}"
+        return derive(kind, self.link.client_id, journey.value)
+
+    def _about_invoices(self, kind: type[E], name: str, **fields: Any) -> tuple[E, ...]:  # noqa: ANN401 - as the event's
+        link = self.link
+        about: tuple[str | None, ...] = link.invoice_ids or (None,)
+        return tuple(
+            self._make(
+                kind,
+                invoice_id or "",
+                invoice_id=invoice_id,
+                **{f"{name}_id": derive(f"link.{name}", link.client_id, link.trigger_id, invoice_id or "")},
+                **fields,
+            )
+            for invoice_id in about
+        )
+
+    def _promised(self, zone: ZoneInfo) -> datetime:
+        today, last = self.now.astimezone(zone).date(), last_promise_day(self.now, zone)
+        try:
+            day = date.fromisoformat(self.answer.day)
+        except ValueError as error:
+            message = "Please choose a day."
+            raise AnswerError(message) from error
+        if not today <= day <= last:
+            message = f"Please choose a day from today to {day_in_words(last)}. For a later one, ask for a plan."
+            raise AnswerError(message)
+        return datetime.combine(day, _LAST_MINUTE, zone).astimezone(UTC)
+
+    def _make(self, kind: type[E], subject: str, **fields: Any) -> E:  # noqa: ANN401 - as the event's
+        link, answer = self.link, self.answer
+        identity = (link.client_id, link.trigger_id, answer.choice.value, subject, answer.form, answer.day, answer.words)
+        return kind(
+            event_id=derive("link.event", *identity),
+            source=SOURCE,
+            occurred_at=self.now,
+            received_at=self.now,
+            client_id=link.client_id,
+            **fields,
+        )

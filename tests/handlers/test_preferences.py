@@ -1,0 +1,298 @@
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.preferences.choices import UNDO, Choice, offered
+from handlers.preferences.desk import LARGEST_BODY, Desk, add_links
+from handlers.preferences.pages import Pages
+from handlers.webhooks.publisher import MemoryPublisher
+from models.events.delays import DisputeOpened, PromiseMade
+from models.events.signals import ConsentChanged, OverrideCleared, OverrideSet, Purpose
+from models.learners.baseline import BASELINE
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.transition import transition
+from models.triggers import Journey
+from streams.runtime import metrics
+from streams.runtime.clock import ManualClock
+from streams.wire.links import LinkKeys, LinkScope
+from tests.streams.test_links import END, NEW, NOW, URL, link
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+class Seat:
+    """A desk with its twins, and a client in front of it."""
+
+    def __init__(self, *, zone: str = "Europe/Berlin") -> None:
+        self.keys = LinkKeys(NEW, url=URL)
+        self.publisher = MemoryPublisher()
+        self.clock = ManualClock(NOW)
+        self.meter = metrics.Meter()
+        pages = Pages(firm_name="Ferro & <Partner>")
+        app = FastAPI()
+        add_links(
+            app,
+            Desk(keys=self.keys, publisher=self.publisher, clock=self.clock, meter=self.meter, pages=pages, zone=zone),
+        )
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL)
+
+    def path(self, **fields: object) -> str:
+        return f"/links/{self.keys.sign(link(**fields))}"
+
+    async def post(self, choice: str, *, form: str = "f1", about: dict[str, object] | None = None, **more: str) -> httpx.Response:
+        return await self.client.post(self.path(**(about or {})), data={"choice": choice, "form": form, **more})
+
+    def folded(self) -> ClientState:
+        state = None
+        for event in self.publisher.events:
+            state = transition(state, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
+        assert state is not None
+        return state
+
+
+@pytest.fixture
+def seat() -> Seat:
+    return Seat()
+
+
+class Outline(HTMLParser):
+    """Collects tags, and what labels are for."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, *names: str) -> Iterator[dict[str, str | None]]:
+        return (attributes for tag, attributes in self.tags if tag in names)
+
+
+RELATION: dict[str, object] = {"purpose": Purpose.RELATIONSHIP, "journey": Journey.RENEWAL, "invoice_ids": ()}
+OPT_OUT: dict[str, object] = {"scope": LinkScope.OPT_OUT}
+EACH_LINK = pytest.mark.parametrize("about", [{}, RELATION, OPT_OUT, {**RELATION, **OPT_OUT}])
+
+
+@EACH_LINK
+async def test_looking_at_a_link_changes_nothing_however_often(seat: Seat, about: dict[str, object]) -> None:
+    for method in ("GET", "HEAD", "GET"):
+        answer = await seat.client.request(method, seat.path(**about), params=ONE_CLICK)
+        assert answer.status_code == 200
+    assert seat.publisher.events == []
+
+
+@EACH_LINK
+async def test_a_page_is_accessible_and_lets_nothing_out(seat: Seat, about: dict[str, object]) -> None:
+    answer = await seat.client.get(seat.path(**about))
+    page = Outline(answer.text)
+    assert next(page.all("html"))["lang"] == "en"
+    assert len(list(page.all("h1"))) == len(list(page.all("main"))) == len(list(page.all("title"))) == 1
+    labelled = {label["for"] for label in page.all("label")}
+    asked = {field["id"] for field in page.all("input", "textarea") if field.get("type") != "hidden"}
+    assert labelled == asked
+    assert not list(page.all("script", "img", "link", "a", "iframe"))
+    assert "Ferro &amp; &lt;Partner&gt;" in answer.text
+    assert not re.search(r"ada|t1|in_1", answer.text.partition("<body")[2])
+    headers = answer.headers
+    assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+@EACH_LINK
+async def test_every_choice_that_is_offered_is_taken_and_confirmed(seat: Seat, about: dict[str, object]) -> None:
+    shown = [
+        field["value"]
+        for field in Outline((await seat.client.get(seat.path(**about))).text).all("input")
+        if field["name"] == "choice"
+    ]
+    assert shown == [choice.value for choice in offered(link(**about))]
+    for choice in shown:
+        answer = await seat.post(choice or "", form=f"of {choice}", about=about, day="2026-03-20", words="Bob <b@x.example>")
+        assert answer.status_code == 200
+        undo = [field["value"] for field in Outline(answer.text).all("input") if field["name"] == "choice"]
+        assert undo == ([UNDO[Choice(choice or "")].value] if Choice(choice or "") in UNDO else [])
+    assert len({event.event_id for event in seat.publisher.events}) == len(seat.publisher.events) >= len(shown)
+    assert {(event.client_id, event.source, event.received_at) for event in seat.publisher.events} == {("ada", "link", NOW)}
+
+
+@pytest.mark.parametrize(
+    ("about", "channel"), [({}, "email"), (RELATION, None), ({**RELATION, "purpose": Purpose.PROMOTION}, None)]
+)
+async def test_one_click_ends_such_messages_and_no_others(seat: Seat, about: dict[str, object], channel: str | None) -> None:
+    answer = await seat.client.post(seat.path(**{**about, **OPT_OUT}), data=ONE_CLICK)
+    assert answer.status_code == 200
+    (event,) = seat.publisher.events
+    assert isinstance(event, ConsentChanged)
+    assert (event.purpose, event.channel, event.granted) == (about.get("purpose", Purpose.SERVICING), channel, False)
+
+
+async def test_one_click_may_come_as_multipart_too(seat: Seat) -> None:
+    answer = await seat.client.post(seat.path(**OPT_OUT), files={"List-Unsubscribe": (None, "One-Click")})
+    assert answer.status_code == 200
+    assert len(seat.publisher.events) == 1
+
+
+async def test_one_click_repeated_is_one_fact_and_after_a_change_of_mind_a_new_one(seat: Seat) -> None:
+    path = seat.path(**OPT_OUT)
+    for _ in range(3):
+        await seat.client.post(path, data=ONE_CLICK)
+    assert len({event.event_id for event in seat.publisher.events}) == 1
+    seat.clock.advance_to(NOW + timedelta(minutes=5))
+    await seat.post("allow", about=OPT_OUT)
+    seat.clock.advance_to(NOW + timedelta(days=1))
+    await seat.client.post(path, data=ONE_CLICK)
+    assert [(row.granted, row.channel) for row in seat.folded().person.consents] == [(False, "email")]
+
+
+async def test_a_page_sent_twice_is_one_answer_and_a_new_page_is_another(seat: Seat) -> None:
+    for form in ("f1", "f1", "f2"):
+        await seat.post("snooze", form=form)
+    assert len({event.event_id for event in seat.publisher.events}) == 2
+
+
+async def test_a_pause_holds_the_messages_journeys_for_thirty_days_and_can_be_ended(seat: Seat) -> None:
+    await seat.post("snooze")
+    (event,) = seat.publisher.events
+    assert isinstance(event, OverrideSet)
+    assert (event.journey, event.expires_at) == (Journey.DELAY_SUPPORT.value, NOW + timedelta(days=30))
+    seat.clock.advance_to(NOW + timedelta(hours=1))
+    await seat.post("wake")
+    assert isinstance(seat.publisher.events[-1], OverrideCleared)
+    (override,) = seat.folded().person.overrides
+    assert override.cleared_at > override.set_at
+
+
+async def test_a_pause_of_relationship_mails_leaves_mails_about_invoices_alone(seat: Seat) -> None:
+    await seat.post("snooze", about=RELATION)
+    held = {event.journey for event in seat.publisher.events if isinstance(event, OverrideSet)}
+    assert held == {Journey.ONBOARDING.value, Journey.RENEWAL.value}
+
+
+async def test_a_promise_names_the_end_of_the_day_in_the_firms_zone_for_every_invoice_of_the_message(seat: Seat) -> None:
+    answer = await seat.post("promise", day="2026-03-20", about={"invoice_ids": ("in_1", "in_2")})
+    promises = [event for event in seat.publisher.events if isinstance(event, PromiseMade)]
+    assert [event.invoice_id for event in promises] == ["in_1", "in_2"]
+    assert "by 20 March 2026." in answer.text
+    assert {event.promised_at for event in promises} == {datetime(2026, 3, 20, 22, 59, tzinfo=UTC)}
+
+
+async def test_a_promise_changed_is_the_same_promise_with_another_day(seat: Seat) -> None:
+    for number, day in enumerate(("2026-03-20", "2026-03-25", "2026-03-20")):
+        seat.clock.advance_to(NOW + timedelta(minutes=number))
+        await seat.post("promise", form=f"f{number}", day=day)
+    (promise,) = seat.folded().ledger.promises
+    assert promise.promised_ms == round(datetime(2026, 3, 20, 22, 59, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.mark.parametrize("day", ["", "soon", "2026-03-01", "2026-05-02", "2026-02-30", "9999-12-31"])
+async def test_a_promise_of_no_day_or_one_out_of_reach_is_explained_and_keeps_what_was_given(seat: Seat, day: str) -> None:
+    answer = await seat.post("promise", day=day)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert f'value="{day}"' in answer.text
+    assert seat.publisher.events == []
+
+
+async def test_a_dispute_names_the_invoices_and_the_reason_in_one_clean_line(seat: Seat) -> None:
+    await seat.post("dispute", words="  wrong\r\nhours\x1b[2J\u202e  in May ")
+    (event,) = seat.publisher.events
+    assert isinstance(event, DisputeOpened)
+    assert (event.invoice_id, event.cause) == ("in_1", "wrong hours [2J in May")
+
+
+async def test_a_change_of_contact_needs_to_say_to_whom_and_is_a_request_not_a_change(seat: Seat) -> None:
+    assert (await seat.post("contact")).status_code == 422
+    await seat.post("contact", words="Bob, bob@client.example")
+    (event,) = seat.publisher.events
+    assert isinstance(event, OverrideSet)
+    assert event.reason == "the client asks for another contact: Bob, bob@client.example"
+
+
+@pytest.mark.parametrize("choice", ["promise", "dispute", "plan", "contact", "snooze", "wake"])
+async def test_a_link_to_unsubscribe_can_do_nothing_else(seat: Seat, choice: str) -> None:
+    answer = await seat.post(choice, about=OPT_OUT, day="2026-03-20", words="w")
+    assert answer.status_code == 422
+    assert seat.publisher.events == []
+
+
+async def test_a_link_about_our_relationship_cannot_touch_invoices(seat: Seat) -> None:
+    assert (await seat.post("promise", about=RELATION, day="2026-03-20")).status_code == 422
+    assert (await seat.post("dispute", about=RELATION)).status_code == 422
+    assert seat.publisher.events == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_expired_link_says_so_and_any_other_says_nothing(seat: Seat, method: str) -> None:
+    forged = LinkKeys("z" * 40, url=URL).sign(link())
+    answers = [await seat.client.request(method, f"/links/{token}", data=ONE_CLICK) for token in (forged, "x", "1.a.b.c")]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.text for answer in answers}) == 1
+    seat.clock.advance_to(END)
+    assert (await seat.client.request(method, seat.path(), data=ONE_CLICK)).status_code == 410
+    assert seat.publisher.events == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "application/x-www-form-urlencoded"),
+        (b"choice=everything", "application/x-www-form-urlencoded"),
+        (b"choice=%ff%fe", "application/x-www-form-urlencoded"),
+        (b"&".join(b"a%d=1" % number for number in range(50)), "application/x-www-form-urlencoded"),
+        (b"words=" + b"x" * LARGEST_BODY, "application/x-www-form-urlencoded"),
+        (b'{"choice": "opt_out"}', "application/json"),
+        (b"choice=opt_out", "text/plain"),
+        (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+        (b"One-Click", "multipart/form-data; boundary=x"),
+        (b"\xff\xfe\x00", ""),
+    ],
+    ids=["empty", "unknown", "not UTF-8", "many", "huge", "json", "text", "one-click elsewhere", "multipart elsewhere", "bytes"],
+)
+async def test_what_is_no_answer_changes_nothing_and_says_so(seat: Seat, body: bytes, kind: str) -> None:
+    answer = await seat.client.post(seat.path(), content=body, headers={"content-type": kind})
+    assert answer.status_code == 400
+    assert seat.publisher.events == []
+
+
+async def test_an_answer_that_could_not_be_kept_is_not_confirmed(seat: Seat) -> None:
+    seat.publisher.away = True
+    answer = await seat.post("snooze")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "Paused" not in answer.text
+    assert seat.meter.read(metrics.LINK_REQUESTS, choice="snooze", outcome="not_saved") == 1
+
+
+@given(choice=st.sampled_from(Choice), words=st.text(max_size=300), day=st.text(max_size=30), form=st.text(max_size=80))
+def test_whatever_is_typed_ends_in_a_page_and_in_events_that_the_contracts_allow(
+    choice: Choice, words: str, day: str, form: str
+) -> None:
+    async def typed() -> int:
+        return (await Seat().post(choice.value, words=words, day=day, form=form)).status_code
+
+    assert asyncio.run(typed()) in {200, 422}
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kolkata", "no/such"])
+async def test_today_may_be_promised_wherever_the_firm_is(zone: str) -> None:
+    if zone == "no/such":
+        zone = "UTC"
+    seat = Seat(zone=zone)
+    first = next(
+        field["min"] for field in Outline((await seat.client.get(seat.path())).text).all("input") if field.get("type") == "date"
+    )
+    assert (await seat.post("promise", day=first or "")).status_code == 200
+    (event,) = seat.publisher.events
+    assert isinstance(event, PromiseMade)
+    assert event.promised_at > NOW
