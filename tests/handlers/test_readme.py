@@ -1,0 +1,83 @@
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.runtime.settings import Settings
+from tests.readme.parts import PARTS, README, REPOSITORY, names, renewed
+
+TEXT = README.read_text(encoding="utf-8")
+FENCES = re.compile(r"^```(?P<kind>\w+)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = [line for fence in FENCES.finditer(TEXT) if fence["kind"] == "sh" for line in fence["content"].splitlines()]
+
+# Commands that run for minutes, for ever, or need a machine of their own, and the test that runs the same.
+EQUIVALENTS = {
+    "make demo": "tests/integration/test_demo.py::"
+    "test_the_demo_loses_nothing_to_a_killed_worker_adopts_an_old_book_silently_and_ends_with_lag_zero",
+    "make test": "tests/handlers/test_readme.py::test_every_command_in_the_readme_runs",
+    'eval "$(rapport stack up)"': "tests/handlers/test_stack.py::test_a_named_stack_keeps_its_data_and_addresses",
+    "rapport stack status": "tests/handlers/test_stack.py::test_a_named_stack_keeps_its_data_and_addresses",
+    "rapport stack down": "tests/handlers/test_stack.py::test_a_named_stack_keeps_its_data_and_addresses",
+    """RAPPORT_WEBHOOK_SECRETS='{"stripe": ["whsec_..."]}' rapport serve-webhooks""": "tests/integration/test_gateway.py::"
+    "test_sigterm_lets_the_request_finish_and_the_process_ends_well",
+    "rapport worker": "tests/integration/test_engine_crew.py::"
+    "test_a_worker_told_to_stop_leaves_with_code_0_and_never_listens_on_faust_s_port",
+    "rapport run-channels": "tests/integration/test_channels.py::"
+    "test_tasks_for_people_are_written_to_a_file_and_a_stopped_process_leaves_with_zero",
+    "rapport inspect client client-1": "tests/integration/test_replay_and_inspect.py::"
+    "test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_what_was_not_sent",
+}
+
+
+def _exists(test: str) -> bool:
+    path, _, name = test.partition("::")
+    tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name for node in ast.walk(tree))
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(240)
+def test_every_command_in_the_readme_runs(settings: Settings, tmp_path: Path) -> None:
+    (book,) = [fence["content"] for fence in FENCES.finditer(TEXT) if fence["kind"] == "csv"]
+    (tmp_path / "book.csv").write_text(book, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "REDIS_URL": settings.redis_url,
+        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
+        "RAPPORT_NAMESPACE": settings.namespace,
+        "RAPPORT_PARTITIONS": str(settings.partitions),
+    }
+    executed = [command for command in COMMANDS if command not in EQUIVALENTS]
+    assert len(executed) >= 8
+    for command in executed:
+        done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)  # noqa: S602 (our README)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def test_commands_that_are_not_run_here_have_a_test_that_runs_the_same() -> None:
+    assert set(EQUIVALENTS) <= set(COMMANDS)
+    assert [test for test in EQUIVALENTS.values() if not _exists(test)] == []
+
+
+@pytest.mark.parametrize("part", list(PARTS))
+def test_the_parts_made_from_the_code_are_up_to_date(part: str) -> None:
+    assert part in names(TEXT)
+    assert renewed(TEXT) == TEXT, "make them anew: .venv/bin/python -m tests.readme"
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    promised = re.findall(r"`(tests/\S+::test_\w+)`", TEXT)
+    assert len(promised) >= 12
+    assert [test for test in promised if not _exists(test)] == []
+
+
+def test_every_file_the_readme_links_to_exists() -> None:
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT)
+    named = re.findall(r"\b((?:handlers|models|streams|tests)/[\w/]+\.(?:py|txt))\b", TEXT)
+    assert [path for path in {*linked, *named} if not (REPOSITORY / path).exists()] == []
