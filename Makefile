@@ -5,10 +5,10 @@ BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos soak bench format lock clean
+.PHONY: help setup demo test check chaos soak bench bench-peers format lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 .venv/.ready: pyproject.toml deploy/requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})' \
@@ -44,6 +44,11 @@ soak: setup ## Half an hour of random faults: SOAK=--minutes=5 for less
 
 bench: setup ## Measured ratios, side by side in one run
 	@$(BIN)/python -m pytest tests/bench --override-ini 'python_files=bench_*.py' -s
+
+QUIX := .venv/quix/bin/python
+bench-peers: setup ## The engine beside Faust and Quix Streams, which gets an environment of its own
+	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/quix && $(UV) pip install --python $(QUIX) "quixstreams==3.28.*" msgspec structlog river "aiokafka==0.14.0" "faust-streaming==0.15.3" redis; }
+	@BENCH_QUIX_PYTHON=$(QUIX) $(BIN)/python -m pytest tests/bench/bench_peers.py --override-ini 'python_files=bench_*.py' -s
 
 format: setup ## Format and mend what can be mended
 	@$(BIN)/ruff format .

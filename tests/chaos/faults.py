@@ -48,7 +48,7 @@ async def zombie(site: Site) -> None:
 async def blocked_loop(site: Site) -> None:
     """Block a worker's event loop; its watchdog must end it, though its heartbeats go on."""
     worker = site.start(RAPPORT_STALL_SECONDS="4").until_working()
-    os.kill(worker.process.pid, signal.SIGUSR1)
+    os.kill(worker.process.pid, signal.SIGALRM)
     await until_async(lambda: worker.process.poll() is not None, timeout=30, what="the watchdog to end the worker")
     assert worker.process.returncode == 70
 

@@ -1,4 +1,4 @@
-"""A real worker with the counting program and one extra: SIGUSR1 blocks its event loop, as a long computation would."""
+"""A real worker with the counting program and one extra: SIGALRM blocks its event loop, as a long computation would."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ def _block(_number: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGUSR1, _block)
+    signal.signal(signal.SIGALRM, _block)
     settings = load_settings()
     configure_log(settings)
     sys.exit(run_worker(settings, CountingProgram()))

@@ -1,0 +1,195 @@
+"""The engine beside its peers: the same transition on the same events, from one broker, in one run. Prints, asserts nothing.
+
+`make bench-peers` runs it with Quix Streams, which needs an older pydantic than ours and so an environment of its own;
+`make bench` runs it without. BENCH_EVENTS and BENCH_CLIENTS choose the size; slow contenders get a part of the events.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import redis
+
+from streams.engine.fence import Slot
+from streams.engine.program import ClientProgram
+from streams.engine.redis_fence import RedisFence
+from streams.runtime.clock import FileClock, monotonic
+from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import connect_redis
+from streams.wire.codec import decode_event, encode_event
+from streams.wire.topics import CLIENT_EVENTS
+from tests.bench.firm import START, events
+from tests.conftest import REPOSITORY, SettingsMaker
+from tests.integration.engine_world import environment, feed, on_the_log
+from tests.waiting import until_async
+
+EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "60000"))
+CLIENTS: Final = [int(count) for count in os.environ.get("BENCH_CLIENTS", "1000,100000").split(",")]
+PARTITIONS: Final = 4
+PACED: Final = 500  # events a second, where waiting times are measured
+SLOW: Final = {"faust_each": 10, "faust_take": 2}  # which part of the events: one tenth, one half
+QUIX: Final = os.environ.get("BENCH_QUIX_PYTHON")
+PYTHONS: Final = {"floor": sys.executable, "faust_each": sys.executable, "faust_take": sys.executable} | (
+    {"quix": QUIX} if QUIX else {}
+)
+ROWS: Final = {
+    "floor": "aiokafka, no work",
+    "faust_each": "stock Faust, event by event, Redis",
+    "faust_take": "stock Faust, take(500), Redis batched by hand",
+    "quix": "Quix Streams 3.28, RocksDB and changelog",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `beyond` is in microseconds per event beyond decode and transition; waits in ms."""
+
+    name: str
+    rate: float
+    beyond: float | None = None
+    waits: tuple[float, float] | None = None
+    per_client: float | None = None
+    memory: int | None = None
+
+    def __str__(self) -> str:
+        waits = "" if self.waits is None else f"{self.waits[0]:.0f} / {self.waits[1]:.0f}"
+        beyond = "" if self.beyond is None else f"{self.beyond:.1f}"
+        per_client = "" if self.per_client is None else f"{self.per_client:.0f}"
+        return f"| {self.name} | {self.rate:,.0f} | {beyond} | {waits} | {per_client} | {self.memory or ''} |"
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("clients", CLIENTS)
+def test_the_engine_beside_its_peers(make_settings: SettingsMaker, tmp_path: Path, clients: int) -> None:
+    settings = make_settings(partitions=PARTITIONS)
+    asyncio.run(feed(settings, on_the_log(events(EVENTS, clients=clients), settings)))
+    alone = think_alone(clients)
+    rows = [Row("decode and transition alone", 1 / alone, 0.0)]
+    rows += [contender(name, settings, alone, tmp_path) for name in ROWS if name in PYTHONS]
+    rows += [ours(settings, workers, alone, clients, tmp_path) for workers in (1, 2)]
+    lines = [
+        f"\n{EVENTS:,} events of {clients:,} clients, {PARTITIONS} partitions, one broker",
+        f"{os.cpu_count()} shared cores, Python {platform.python_version()}\n",
+        "| what | events/s | µs beyond decode and transition | p50 / p99 ms to committed | bytes per client in Redis | MiB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        *map(str, rows),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def think_alone(clients: int) -> float:
+    """Return the seconds per event to decode and think, with the states in a dict."""
+    values = [encode_event(event) for event in events(EVENTS, clients=clients)]
+    program = ClientProgram()
+    states: dict[str, Any] = {}
+    began = monotonic()
+    for value in values:
+        event: Any = decode_event(value)
+        states[event.client_id] = program.think(states.get(event.client_id), event).state
+    return (monotonic() - began) / EVENTS
+
+
+def contender(name: str, settings: Settings, alone: float, folder: Path) -> Row:
+    """Run a peer in a process of its own."""
+    count = EVENTS // SLOW.get(name, 1)
+    command = [PYTHONS[name], "-m", "tests.bench.contenders", name, str(count), str(folder / "state")]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment(settings), capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    each = found["seconds"] / found["events"]
+    return Row(ROWS[name], 1 / each, None if name == "floor" else (each - alone) * 1e6, memory=found["memory"])
+
+
+def ours(settings: Settings, workers: int, alone: float, clients: int, folder: Path) -> Row:
+    """Run our workers as they are shipped, from an empty Redis, and then at a steady pace."""
+    clock = folder / "clock"
+    FileClock.write(clock, START)  # timers stay quiet: every contender folds the same events and no ticks
+    mine = settings.model_copy(update={"group": f"{settings.group}-{workers}", "namespace": f"{settings.namespace}-{workers}"})
+    more = {"RAPPORT_CLOCK_FILE": str(clock), "RAPPORT_BATCH_RECORDS": os.environ.get("BENCH_BATCH", "500")}
+    command = [sys.executable, "-c", "import sys; from handlers.cli import main; sys.argv[1:] = ['worker']; main()"]
+    running = [
+        subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment(mine, **more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(workers)
+    ]
+    try:
+        each = asyncio.run(_time_to_the_end(mine, EVENTS)) / EVENTS
+        memory = max(int(_status(worker.pid)["VmRSS"].split()[0]) // 1024 for worker in running)
+        per_client = _bytes_stored(mine) / min(clients, EVENTS)
+        waits = asyncio.run(_waits(mine)) if workers == 1 else None
+    finally:
+        for worker in running:
+            worker.kill()
+            worker.wait()
+    return Row(f"Rapport, {workers} worker{'s' * (workers > 1)}", 1 / each, (each - alone) * 1e6, waits, per_client, memory)
+
+
+async def _positions(fence: RedisFence) -> int:
+    found = [await fence.position(Slot(CLIENT_EVENTS.name, partition)) for partition in range(PARTITIONS)]
+    return sum(position or 0 for position in found)
+
+
+async def _time_to_the_end(settings: Settings, end: int) -> float:
+    """Return the seconds from the first commit seen to the last; the records committed before the first are few."""
+    client = connect_redis(settings)
+    fence = RedisFence(client, settings)
+    try:
+        await until_async(lambda: _moved(fence, 0), timeout=120, what="the first commit")
+        began, already = monotonic(), await _positions(fence)
+        await until_async(lambda: _moved(fence, end - 1), timeout=600, what="the last commit")
+        return (monotonic() - began) * end / max(end - already, 1)
+    finally:
+        await client.aclose()
+
+
+async def _moved(fence: RedisFence, beyond: int) -> bool:
+    return await _positions(fence) > beyond
+
+
+async def _waits(settings: Settings) -> tuple[float, float]:
+    """Send events at a steady pace; return the median and the 99th percentile of the ms from sending to committed."""
+    client = connect_redis(settings)
+    fence = RedisFence(client, settings)
+    waits: list[float] = []
+    start = await _positions(fence)
+    more = list(events(EVENTS + PACED * 4, clients=1000))[EVENTS:]
+    try:
+        for chunk in _chunks(on_the_log(more, settings), 5):
+            sent = monotonic()
+            await feed(settings, chunk)
+            start += len(chunk)
+            await until_async(lambda: _moved(fence, start - 1), timeout=30, what="a commit")  # noqa: B023 - awaited at once
+            waits.append((monotonic() - sent) * 1000)
+    finally:
+        await client.aclose()
+    waits.sort()
+    return waits[len(waits) // 2], waits[len(waits) * 99 // 100]
+
+
+def _chunks(records: list[Any], size: int) -> Iterator[list[Any]]:
+    for first in range(0, len(records), size):
+        yield records[first : first + size]
+
+
+def _status(pid: int) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def _bytes_stored(settings: Settings) -> int:
+    total = 0
+    with redis.Redis.from_url(settings.redis_url) as wire:
+        for partition in range(PARTITIONS):
+            for key in PartitionKeys.of(settings, CLIENT_EVENTS.name, partition).all():
+                used: Any = wire.memory_usage(key, samples=0)
+                total += used or 0
+    return total

@@ -1,0 +1,187 @@
+"""One contender in a process of its own: `python -m tests.bench.contenders NAME EVENTS FOLDER`, settings from the environment.
+
+All do the same: read the client log, decode, let `models.transition` think, keep the state, send the outputs. Each prints one
+line of JSON: events, seconds from the first event to the last, resident memory in MiB.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from streams.engine.program import ClientProgram
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings, load_settings
+from streams.wire.codec import decode_event, encode_output
+from streams.wire.topics import CLIENT_EVENTS, DECISIONS
+
+_TAKE: Final = 500
+PROGRAM: Final = ClientProgram()
+
+
+class Watch:
+    """Counts events, and tells when all are done."""
+
+    def __init__(self, expected: int) -> None:
+        """Expect so many events."""
+        self._expected = expected
+        self._count = 0
+        self._began = 0.0
+
+    def saw(self, events: int) -> bool:
+        """Count `events`; returns true when those were the last. The clock starts with the first."""
+        if not self._count:
+            self._began = monotonic()
+        self._count += events
+        return self._count >= self._expected
+
+    def tell(self) -> None:
+        """Print the figures."""
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        sys.stdout.write(json.dumps({"events": self._count, "seconds": monotonic() - self._began, "memory": memory}) + "\n")
+        sys.stdout.flush()
+
+
+async def floor(settings: Settings, watch: Watch) -> None:
+    """Fetch and do nothing."""
+    from aiokafka import AIOKafkaConsumer
+
+    consumer = AIOKafkaConsumer(
+        settings.topic(CLIENT_EVENTS.name),
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id="floor",
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    while True:
+        found = await consumer.getmany(timeout_ms=500)
+        if watch.saw(sum(map(len, found.values()))):
+            break
+    await consumer.stop()
+
+
+def _think(blob: Any, value: bytes) -> tuple[bytes, list[bytes]]:  # noqa: ANN401 - what a client library returned
+    thought = PROGRAM.think(None if blob is None else PROGRAM.decode(blob), decode_event(value))
+    return PROGRAM.encode(thought.state), [encode_output(output) for output in thought.outputs]
+
+
+def _faust_app(settings: Settings, name: str) -> Any:  # noqa: ANN401 - Faust is not typed for us
+    import faust
+
+    return faust.App(
+        f"{settings.group}-{name}",
+        broker=f"kafka://{settings.kafka_bootstrap}",
+        store="memory://",
+        web_enabled=False,
+        autodiscover=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+    )
+
+
+async def _run_faust(app: Any, over: asyncio.Event) -> None:  # noqa: ANN401 - likewise
+    app.finalize()
+    await app.start()
+    await over.wait()
+
+
+async def faust_each(settings: Settings, watch: Watch) -> None:
+    """Stock Faust, one event at a time, with a get and a set of Redis for each."""
+    from redis.asyncio import Redis
+
+    app, redis, over = _faust_app(settings, "each"), Redis.from_url(settings.redis_url), asyncio.Event()
+    outputs = app.topic(settings.topic(DECISIONS.name), value_serializer="raw")
+
+    async def agent(stream: Any) -> None:  # noqa: ANN401 - likewise
+        async for key, value in stream.items():
+            name = f"each:{key.decode()}"
+            blob, told = _think(await redis.get(name), value)
+            await redis.set(name, blob)
+            for output in told:
+                await outputs.send(key=key, value=output)
+            if watch.saw(1):
+                over.set()
+
+    app.agent(_faust_topic(app, settings))(agent)
+    await _run_faust(app, over)
+
+
+async def faust_take(settings: Settings, watch: Watch) -> None:
+    """Stock Faust with `take`, and Redis batched by hand: one MGET and one MSET for 500 events."""
+    from redis.asyncio import Redis
+
+    app, redis, over = _faust_app(settings, "take"), Redis.from_url(settings.redis_url), asyncio.Event()
+    outputs = app.topic(settings.topic(DECISIONS.name), value_serializer="raw")
+
+    async def agent(stream: Any) -> None:  # noqa: ANN401 - likewise
+        async for batch in stream.take_events(_TAKE, within=0.5):
+            names = list(dict.fromkeys(f"take:{event.message.key.decode()}" for event in batch))
+            blobs: dict[str, Any] = dict(zip(names, await redis.mget(names), strict=True))
+            states = {name: None if blob is None else PROGRAM.decode(blob) for name, blob in blobs.items()}
+            for event in batch:
+                name = f"take:{event.message.key.decode()}"
+                thought = PROGRAM.think(states[name], decode_event(event.value))
+                states[name] = thought.state
+                for output in thought.outputs:
+                    await outputs.send(key=event.message.key, value=encode_output(output))
+            await redis.mset({name: PROGRAM.encode(state) for name, state in states.items() if state is not None})
+            if watch.saw(len(batch)):
+                over.set()
+
+    app.agent(_faust_topic(app, settings))(agent)
+    await _run_faust(app, over)
+
+
+def _faust_topic(app: Any, settings: Settings) -> Any:  # noqa: ANN401 - likewise
+    name = settings.topic(CLIENT_EVENTS.name)
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+async def quix(settings: Settings, watch: Watch) -> None:
+    """Quix Streams with its local store and changelog topic."""
+    from quixstreams import Application
+
+    application = Application(
+        broker_address=settings.kafka_bootstrap, consumer_group=f"{settings.group}-quix", auto_offset_reset="earliest",
+        state_dir=sys.argv[3], loglevel="ERROR", auto_create_topics=True,
+    )  # fmt: skip
+    source = application.topic(settings.topic(CLIENT_EVENTS.name), key_deserializer="bytes", value_deserializer="bytes")
+    told_topic = application.topic(settings.topic(DECISIONS.name), key_serializer="bytes", value_serializer="bytes")
+
+    def fold(value: bytes, state: Any) -> list[bytes]:  # noqa: ANN401 - quixstreams is optional
+        blob, told = _think(state.get_bytes("s"), value)
+        state.set_bytes("s", blob)
+        if watch.saw(1):
+            application.stop()
+        return told
+
+    frame = application.dataframe(source).apply(fold, stateful=True, expand=True)
+    frame.to_topic(told_topic)
+    application.run()
+
+
+CONTENDERS: Final[dict[str, Callable[[Settings, Watch], Any]]] = {
+    "floor": floor,
+    "faust_each": faust_each,
+    "faust_take": faust_take,
+    "quix": quix,
+}
+
+
+def main() -> None:
+    """Run the contender named on the command line."""
+    watch = Watch(int(sys.argv[2]))
+    try:
+        asyncio.run(CONTENDERS[sys.argv[1]](load_settings(), watch))
+    finally:
+        watch.tell()
+        os._exit(0)  # a stock worker may hang while it stops
+
+
+if __name__ == "__main__":
+    main()
