@@ -43,6 +43,7 @@ COMMANDS: Final = (
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
+    Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),
     Command("contracts", "handlers.commands.contracts:contracts", "Show, write and check the published contracts.", _LOOK),
     Command(
         "import", "handlers.commands.import_book:import_book", "Adopt a receivables CSV without sending old messages.", _FEED

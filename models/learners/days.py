@@ -22,7 +22,7 @@ _FLATTEST: Final = 0.3  # errors below this share of the typical one count as eq
 _FORGETTING: Final = 0.9997
 _PACE: Final = 0.01  # of the typical error
 _STEP: Final = 0.06  # of the error quantiles, in units of scale
-_START: Final = (-2.0, 0.0, 2.0, 2.6)
+_START: Final = (-1.4, 0.0, 1.3, 1.7)
 _MEDIAN: Final = INDEX["median_days"]
 _SPREAD: Final = INDEX["spread_days"]
 

@@ -57,7 +57,8 @@ class KalmanLinear:
             message = "an example holds a number that is not finite; features are bounded, so its bytes were damaged"
             raise DivergedError(message)
         self.mean += reach * (gradient / spread)
-        self.covariance -= np.outer(reach, reach * (curvature / spread))
+        # The product of two reaches first: it is the same either way round, so the covariance stays symmetric to the last bit.
+        self.covariance -= np.outer(reach, reach) * (curvature / spread)
         if self.forgetting < 1.0:
             self.covariance *= 1.0 / self.forgetting
             diagonal = np.einsum("ii->i", self.covariance)

@@ -1,0 +1,140 @@
+"""`rapport evaluate`: how well would the live system have predicted a history? Exposes the function `evaluate`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from handlers.commands.book.columns import Meaning, choose_columns
+from handlers.commands.book.plan import Asked, make_plan
+from handlers.commands.book.reading import read_layout
+from handlers.commands.book.totals import Totals, describe_plan, read_book
+from handlers.evaluation import batch
+from handlers.evaluation.judging import DaysJudged, Judged, judge_days, judge_heads
+from handlers.evaluation.report import report_page
+from handlers.evaluation.telling import Telling, Told
+from models.events.union import AnyClientEvent
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import load_settings
+
+NOTES = (
+    "A column that says whether an invoice was disputed is not used: a book does not say when it became known.",
+    "Where a book has a date or a number of days of payment, that payment settles the invoice; a remainder is not waited for.",
+    "Invoices entered when the answer was known already are history for their client, but no questions.",
+)
+
+
+def evaluate(
+    file: Path,
+    /,
+    *,
+    report: Annotated[Path | None, Parameter(help="Write a page with tables and reliability plots (HTML) here.")] = None,
+    asked: Asked | None = None,
+) -> int:
+    """Tell a receivables CSV to the live core and hold its predictions against what happened.
+
+    Events go in by order of arrival; every probability is stored before its outcome is known, and an outcome is learned only when
+    it would have been known. Held against the client's shrunk share and, with `pip install 'rapport[evaluate]'`, against batch
+    logistic regression and LightGBM refit every month on the same features. Columns are found as in `rapport import`.
+
+    Example: rapport evaluate book.csv --report report.html
+
+    Exit codes: 0 evaluated, 1 too little history for any figure, 2 wrong usage.
+    """
+    events, notes = read_history(file, asked=asked or Asked())
+    out = Console(width=120, highlight=False)
+    for line in notes:
+        out.print(line, markup=False)
+    told = Telling().tell(events)
+    out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
+    if not batch.is_installed():
+        out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")
+    heads = []
+    for head in judge_heads(told.examples):
+        heads.append(head)
+        out.print(head_table(head))
+    days = judge_days(told.examples)
+    if days:
+        out.print(days_table(days))
+    if report is not None:
+        _write(report, name=file.name, told=told, heads=heads, days=days)
+        out.print(f"report: {report}", markup=False)
+    if not heads:
+        out.print("too few answered questions for any figure: a head needs 100, of which the latest 40 are judged")
+        return 1
+    return 0
+
+
+def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], list[str]]:
+    """Return the events of a book in order of arrival, and how it was read; raise UsageError when nobody could be late in it."""
+    header = read_layout(file, encoding=asked.encoding).header
+    mapping = choose_columns(header, preset=asked.preset, given=asked.columns)
+    dated = Meaning.SETTLED_ON in mapping or Meaning.DAYS_TO_SETTLE in mapping
+    if not dated:
+        message = f"{file.name} has no date of payment; say which column: --map settled_on=COLUMN or --map days_to_settle=COLUMN"
+        raise UsageError(message)
+    blank = (f"{Meaning.DISPUTED}=", f"{Meaning.SETTLED}=", f"{Meaning.OUTSTANDING}=")
+    plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency)
+    totals = Totals()
+    events = list(read_book(plan, totals=totals, rejects=None))
+    events.sort(key=lambda event: event.received_ms)
+    notes = [*describe_plan(plan), f"{totals.events:,} events; {totals.rejected:,} rows rejected"]
+    return events, notes
+
+
+def _with_columns(asked: Asked, columns: Sequence[str]) -> Asked:
+    return Asked(
+        preset=asked.preset,
+        columns=(*asked.columns, *columns),
+        currency=asked.currency,
+        date_order=asked.date_order,
+        decimal=asked.decimal,
+        encoding=asked.encoding,
+        timezone=asked.timezone,
+        terms_days=asked.terms_days,
+        source=asked.source,
+    )
+
+
+def head_table(head: Judged) -> Table:
+    """Return one head and its baselines for the terminal."""
+    title = f"P({head.title}): {head.questions:,} questions, {head.share:.1%} came true"
+    table = Table(title=title, title_justify="left")
+    table.add_column("predictor")
+    for name in ("AUC", "90 %", "log loss", "90 %", "calibration error"):
+        table.add_column(name, justify="right")
+    for row in head.rows:
+        table.add_row(
+            row.predictor,
+            f"{row.auc:.4f}",
+            f"{row.auc_range[0]:.3f}-{row.auc_range[1]:.3f}",
+            f"{row.log_loss:.4f}",
+            f"{row.log_loss_range[0]:.3f}-{row.log_loss_range[1]:.3f}",
+            f"{row.calibration_error:.4f}",
+        )
+    return table
+
+
+def days_table(days: DaysJudged) -> Table:
+    """Return the days late for the terminal."""
+    table = Table(title=f"days after due, predicted at issue: {days.invoices:,} settled invoices", title_justify="left")
+    table.add_column("predictor")
+    table.add_column("mean absolute error", justify="right")
+    for name, error in days.errors.items():
+        table.add_row(name, f"{error:.3f}")
+    table.add_section()
+    table.add_row(f"90 % range held {days.range_held:.3f} (mean width {days.mean_width:.0f} days)", "")
+    table.add_row(f"paid by the 90 % date {days.by_then_held:.3f}", "")
+    return table
+
+
+def _write(path: Path, *, name: str, told: Told, heads: Sequence[Judged], days: DaysJudged | None) -> None:
+    page = report_page(name, told=told, heads=heads, days=days, notes=NOTES)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write the report to {path} ({error.strerror}); name another place with --report"
+        raise UsageError(message) from error

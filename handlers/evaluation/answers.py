@@ -1,0 +1,146 @@
+"""Answered questions as arrays, and the two baselines that need no library: the client's own share, and its median delay."""
+
+from base64 import b64decode
+from bisect import bisect_left, insort
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from handlers.evaluation.metrics import Floats
+from models.events.envelope import epoch_ms
+from models.features import LATE_DAYS, Landmark, unpack
+from models.learners.questions import examples_in_order
+from models.triggers import Example
+from models.workdays import DAY_MS
+
+TAIL: Final = 0.4
+"""Share of the questions, the latest ones, on which figures are taken; before, the learners are still young."""
+
+_STRENGTH: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Questions of one landmark and meaning of "late", in the order in which they were put."""
+
+    landmark: Landmark
+    over_days: int
+    clients: tuple[str, ...]
+    asked_day: Floats
+    known_day: Floats
+    features: Floats
+    chances: Floats
+    at_issue: Floats
+    labels: Floats
+
+    @property
+    def tail(self) -> slice:
+        """Where figures are taken."""
+        return slice(int(len(self.labels) * (1 - TAIL)), None)
+
+
+def answers_of(examples: Sequence[Example], landmark: Landmark, over_days: int) -> Answers:
+    """Return the questions put at `landmark` whose answer about `over_days` is known; decided ones are left out."""
+    place = LATE_DAYS.index(over_days)
+    rows = []
+    for example in examples_in_order([row for row in examples if row.over_days == over_days]):
+        first = next((row.chances[place] for row in example.questions if row.landmark == Landmark.ISSUE), float("nan"))
+        rows += [
+            (asked.asked_ms, example, asked, first)
+            for asked in example.questions
+            if asked.landmark == landmark and asked.chances[place] >= 0
+        ]
+    rows.sort(key=lambda row: row[0])
+    return Answers(
+        landmark=landmark,
+        over_days=over_days,
+        clients=tuple(row[1].client_id for row in rows),
+        asked_day=np.array([row[0] // DAY_MS for row in rows], dtype=float),
+        known_day=np.array([epoch_ms(row[1].decided_at) // DAY_MS for row in rows], dtype=float),
+        features=np.array([unpack(b64decode(row[2].features)) for row in rows]),
+        chances=np.array([row[2].chances[place] for row in rows]),
+        at_issue=np.array([row[3] if row[3] >= 0 else np.nan for row in rows]),
+        labels=np.array([float(row[1].late) for row in rows]),
+    )
+
+
+def client_share(examples: Sequence[Example], answers: Answers) -> Floats:
+    """Return the client's shrunk share of late invoices as known when each question was put (answers of earlier days)."""
+    known = sorted(
+        (epoch_ms(row.decided_at) // DAY_MS, row.client_id, row.late) for row in examples if row.over_days == answers.over_days
+    )
+    counts: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    every = [0.0, 0.0]
+    found, place = [], 0
+    for client, day in zip(answers.clients, answers.asked_day, strict=True):
+        while place < len(known) and known[place][0] < day:
+            for tally in (counts[known[place][1]], every):
+                tally[0] += 1
+                tally[1] += known[place][2]
+            place += 1
+        prior = (every[1] + 1.0) / (every[0] + 4.0)
+        total, late = counts[client]
+        found.append((late + _STRENGTH * prior) / (total + _STRENGTH))
+    return np.array(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlements:
+    """Questions put at issue about invoices that were settled: the days predicted, the client's median, and the truth."""
+
+    clients: tuple[str, ...]
+    asked_day: Floats
+    known_day: Floats
+    features: Floats
+    predicted: Floats
+    median: Floats
+    truth: Floats
+
+    @property
+    def tail(self) -> slice:
+        """Where figures are taken."""
+        return slice(int(len(self.truth) * (1 - TAIL)), None)
+
+
+def settlements_of(examples: Sequence[Example]) -> Settlements:
+    """Return the settled invoices in the order in which they were issued; `predicted` has a column per level."""
+    rows = sorted(_settled(examples), key=lambda row: (row[0], row[1].client_id, row[1].invoice_id))
+    return Settlements(
+        clients=tuple(row[1].client_id for row in rows),
+        asked_day=np.array([row[0] // DAY_MS for row in rows], dtype=float),
+        known_day=np.array([epoch_ms(row[1].decided_at) // DAY_MS for row in rows], dtype=float),
+        features=np.array([unpack(b64decode(row[2])) for row in rows]),
+        predicted=np.array([row[3] for row in rows]),
+        median=_medians([(row[0] // DAY_MS, row[1]) for row in rows]),
+        truth=np.array([float(row[1].days_late or 0) for row in rows]),
+    )
+
+
+def _settled(examples: Sequence[Example]) -> Iterator[tuple[int, Example, str, tuple[float, ...]]]:
+    for example in examples:
+        if example.over_days or example.days_late is None:
+            continue
+        asked = example.questions[0]
+        if asked.landmark == Landmark.ISSUE:
+            yield asked.asked_ms, example, asked.features, asked.days
+
+
+def _medians(rows: Sequence[tuple[int, Example]]) -> Floats:
+    """Return the median days late of the client's last twelve as known at each question; the firm's where there is none."""
+    known = sorted(
+        ((epoch_ms(row.decided_at) // DAY_MS, row.client_id, row.days_late or 0) for _, row in rows), key=lambda row: row[0]
+    )
+    recent: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=12))
+    every: list[int] = []
+    found, place = [], 0
+    for day, example in rows:
+        while place < len(known) and known[place][0] < day:
+            recent[known[place][1]].append(known[place][2])
+            insort(every, known[place][2], lo=bisect_left(every, known[place][2]))
+            place += 1
+        own = recent[example.client_id]
+        found.append(float(np.median(own)) if own else float(every[len(every) // 2]) if every else 0.0)
+    return np.array(found)

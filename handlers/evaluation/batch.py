@@ -1,0 +1,85 @@
+"""Batch twins, refit every month on the answers known by then: logistic regression and LightGBM. Needs `rapport[evaluate]`."""
+
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, Final
+
+import numpy as np
+
+from handlers.evaluation.metrics import Floats
+
+REFIT_DAYS: Final = 30
+_LEAST: Final = 50  # answers, and both outcomes among them, before a first fit
+_EXTRA: Final = ("sklearn", "lightgbm")
+
+Fit = Callable[[Floats, Floats], Callable[[Floats], Floats]]
+
+
+def is_installed() -> bool:
+    """Say whether the optional libraries are there."""
+    return all(find_spec(name) for name in _EXTRA)
+
+
+def refit_monthly(fit: Fit, *, asked: Floats, known: Floats, features: Floats, targets: Floats, before: Floats) -> Floats:
+    """Return predictions in order of `asked` (days): each month's model saw only what was known before that month began.
+
+    `before` are the predictions until a first fit is possible.
+    """
+    found = before.copy()
+    start = 0
+    while start < len(asked):
+        end = int(np.searchsorted(asked, asked[start] + REFIT_DAYS, side="left"))
+        rows = np.flatnonzero(known < asked[start])
+        if len(rows) >= _LEAST and len(np.unique(targets[rows])) > 1:
+            found[start:end] = fit(features[rows], targets[rows])(features[start:end])
+        start = max(end, start + 1)
+    return found
+
+
+def logistic(features: Floats, labels: Floats) -> Callable[[Floats], Floats]:
+    """Fit a regularised logistic regression on scaled features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    fitted: Any = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(features, labels)
+    return lambda rows: np.asarray(fitted.predict_proba(rows)[:, 1], dtype=np.float64)
+
+
+_TREES: Final = {
+    "n_estimators": 150,
+    "learning_rate": 0.04,
+    "num_leaves": 15,
+    "min_child_samples": 20,
+    "subsample": 0.8,
+    "subsample_freq": 1,
+    "colsample_bytree": 0.7,
+    "reg_lambda": 5.0,
+    "n_jobs": 1,
+    "random_state": 1,
+    "deterministic": True,
+    "verbose": -1,
+}
+
+
+def lightgbm_classifier(features: Floats, labels: Floats) -> Callable[[Floats], Floats]:
+    """Fit gradient-boosted trees for a yes or no."""
+    from lightgbm import LGBMClassifier
+
+    fitted: Any = LGBMClassifier(**_TREES).fit(features, labels)
+    return lambda rows: _quiet(lambda: fitted.predict_proba(rows)[:, 1])
+
+
+def lightgbm_days(features: Floats, days: Floats) -> Callable[[Floats], Floats]:
+    """Fit gradient-boosted trees for the median of a number."""
+    from lightgbm import LGBMRegressor
+
+    fitted: Any = LGBMRegressor(objective="l1", **_TREES).fit(features, days)
+    return lambda rows: _quiet(lambda: fitted.predict(rows))
+
+
+def _quiet(predict: Callable[[], Any]) -> Floats:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # trees fitted on bare arrays remind of column names they never had
+        return np.asarray(predict(), dtype=np.float64)

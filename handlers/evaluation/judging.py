@@ -1,0 +1,154 @@
+"""From answered questions to the table: each head against its baselines, days late against the client's median."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from handlers.evaluation import batch
+from handlers.evaluation.answers import Answers, answers_of, client_share, settlements_of
+from handlers.evaluation.metrics import Bin, Floats, auc, calibration_error, interval, log_loss, reliability
+from models.features import Landmark
+from models.learners.days import LEVELS
+from models.triggers import Example
+
+JUDGED: Final = (
+    (Landmark.ISSUE, 5),
+    (Landmark.ISSUE, 15),
+    (Landmark.WEEK_BEFORE, 5),
+    (Landmark.DAYS_BEFORE, 5),
+    (Landmark.DUE, 5),
+    (Landmark.DUE, 15),
+    (Landmark.WEEK_AFTER, 15),
+    (Landmark.WEEK_AFTER, 30),
+)
+"""The heads that are held against the baselines."""
+
+WHEN: Final = {
+    Landmark.ISSUE: "at issue",
+    Landmark.WEEK_BEFORE: "7 days before due",
+    Landmark.DAYS_BEFORE: "3 days before due",
+    Landmark.DUE: "on the due date",
+    Landmark.WEEK_AFTER: "7 days after due",
+}
+_LEAST: Final = 40  # questions in the tail below which a figure would be noise
+_OURS: Final = "Rapport"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One predictor of one head on the tail: figures with 90 % intervals."""
+
+    predictor: str
+    auc: float
+    auc_range: tuple[float, float]
+    log_loss: float
+    log_loss_range: tuple[float, float]
+    calibration_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One head: how many questions in the tail, the share that came true, every predictor, and our reliability."""
+
+    landmark: Landmark
+    over_days: int
+    questions: int
+    share: float
+    rows: tuple[Row, ...]
+    bins: tuple[Bin, ...]
+
+    @property
+    def title(self) -> str:
+        """The question in words."""
+        return f"more than {self.over_days} days late, asked {WHEN[self.landmark]}"
+
+
+@dataclass(frozen=True, slots=True)
+class DaysJudged:
+    """Days late predicted at issue: mean absolute errors by predictor, and how often the promises held."""
+
+    invoices: int
+    errors: dict[str, float]
+    range_held: float
+    by_then_held: float
+    mean_width: float
+
+
+def judge_heads(examples: Sequence[Example]) -> Iterator[Judged]:
+    """Yield each judged head that has enough questions and both outcomes."""
+    for landmark, over_days in JUDGED:
+        answers = answers_of(examples, landmark, over_days)
+        tail = answers.labels[answers.tail] if len(answers.labels) else answers.labels
+        if len(tail) < _LEAST or len(np.unique(tail)) < len((True, False)):
+            continue
+        yield _judge(examples, answers)
+
+
+def _judge(examples: Sequence[Example], answers: Answers) -> Judged:
+    share = client_share(examples, answers)
+    predictors = {_OURS: answers.chances, "client's shrunk share": share}
+    if answers.landmark is not Landmark.ISSUE:
+        predictors["our score at issue"] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
+    if batch.is_installed():
+        for name, fit in (("logistic regression monthly", batch.logistic), ("LightGBM monthly", batch.lightgbm_classifier)):
+            predictors[name] = batch.refit_monthly(
+                fit,
+                asked=answers.asked_day,
+                known=answers.known_day,
+                features=answers.features,
+                targets=answers.labels,
+                before=share,
+            )
+    tail = answers.tail
+    labels, clients = answers.labels[tail], answers.clients[tail]
+    return Judged(
+        landmark=answers.landmark,
+        over_days=answers.over_days,
+        questions=len(labels),
+        share=float(labels.mean()),
+        rows=tuple(_row(name, chances[tail], labels, clients) for name, chances in predictors.items()),
+        bins=tuple(reliability(answers.chances[tail], labels)),
+    )
+
+
+def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> Row:
+    return Row(
+        predictor=name,
+        auc=auc(chances, labels),
+        auc_range=interval(lambda rows: auc(chances[rows], labels[rows]), clients),
+        log_loss=log_loss(chances, labels),
+        log_loss_range=interval(lambda rows: log_loss(chances[rows], labels[rows]), clients),
+        calibration_error=calibration_error(chances, labels),
+    )
+
+
+def judge_days(examples: Sequence[Example]) -> DaysJudged | None:
+    """Return how good the days were, none without enough settled invoices."""
+    found = settlements_of(examples)
+    tail = found.tail
+    truth = found.truth[tail]
+    if len(truth) < _LEAST:
+        return None
+    low, middle, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
+    errors = {_OURS: middle, "client's median of 12": found.median[tail]}
+    if batch.is_installed():
+        trees = batch.refit_monthly(
+            batch.lightgbm_days,
+            asked=found.asked_day,
+            known=found.known_day,
+            features=found.features,
+            targets=found.truth,
+            before=found.median,
+        )
+        errors["LightGBM (absolute error) monthly"] = trees[tail]
+    # Days are whole: a range that ends within a day includes it.
+    inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
+    return DaysJudged(
+        invoices=len(truth),
+        errors={name: float(np.abs(truth - days).mean()) for name, days in errors.items()},
+        range_held=float(inside.mean()),
+        by_then_held=float((truth <= np.ceil(by_then)).mean()),
+        mean_width=float((high - low).mean()),
+    )

@@ -1,0 +1,73 @@
+"""How good probabilities and ranges were: AUC, log loss, calibration error, coverage; intervals by resampling clients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+
+BINS: Final = 10
+_EDGE: Final = 1e-3
+_RESAMPLES: Final = 200
+_SEED: Final = 20_260_101
+
+
+def auc(chances: Floats, labels: Floats) -> float:
+    """Return the probability that a late one got the higher chance (ties count half); nan when all labels are alike."""
+    positives = labels.sum()
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        return float("nan")
+    _, inverse, counts = np.unique(chances, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return float((ranks[labels > 0].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def log_loss(chances: Floats, labels: Floats) -> float:
+    """Return the mean logarithmic loss in nats; chances are bounded to [.001, .999]."""
+    bounded = np.clip(chances, _EDGE, 1 - _EDGE)
+    return float(-(labels * np.log(bounded) + (1 - labels) * np.log(1 - bounded)).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions of one tenth of the scale: mean chance, share that came true, how many."""
+
+    chance: float
+    share: float
+    count: int
+
+
+def reliability(chances: Floats, labels: Floats) -> list[Bin]:
+    """Return the non-empty tenths of the probability scale."""
+    places = np.minimum((chances * BINS).astype(int), BINS - 1)
+    return [
+        Bin(float(chances[places == place].mean()), float(labels[places == place].mean()), int((places == place).sum()))
+        for place in range(BINS)
+        if (places == place).any()
+    ]
+
+
+def calibration_error(chances: Floats, labels: Floats) -> float:
+    """Return the expected calibration error over tenths: the mean distance of a chance from what came true."""
+    return sum(row.count * abs(row.chance - row.share) for row in reliability(chances, labels)) / len(chances)
+
+
+def interval(measure: Callable[[NDArray[np.intp]], float], clients: Sequence[str]) -> tuple[float, float]:
+    """Return a 90 % bootstrap interval of `measure(rows)`, whole clients resampled, for their invoices are not independent."""
+    names, codes = np.unique(np.array(clients), return_inverse=True)
+    rows_of = [np.flatnonzero(codes == code) for code in range(len(names))]
+    dice = np.random.default_rng(_SEED)
+    found = []
+    for _ in range(_RESAMPLES):
+        rows = np.concatenate([rows_of[code] for code in dice.integers(0, len(names), len(names))])
+        value = measure(rows)
+        if np.isfinite(value):
+            found.append(value)
+    if not found:
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [0.05, 0.95])
+    return float(low), float(high)

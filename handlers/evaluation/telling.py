@@ -1,0 +1,92 @@
+"""Tells a history to the core as it would have lived it: event by event, timers on time, new weights at the turn of a day.
+
+The fold is `models.transition.transition`, the trainer the one that would run beside the workers. A probability is stored with
+its question when it is put; what happens later cannot change it.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+
+from models.events.control import ClockTicked
+from models.events.union import AnyClientEvent
+from models.learners.lateness import LatenessScorer
+from models.learners.trainer import LatenessTrainer
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.transition import Transition, transition
+from models.triggers import Example
+from models.workdays import DAY_MS, moment
+
+
+@dataclass(slots=True)
+class Told:
+    """What came out of a history: the answered questions in the order in which they became known, and how many events went in."""
+
+    examples: list[Example] = field(default_factory=list)
+    events: int = 0
+    clients: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    versions: int = 0
+
+
+class Telling:
+    """One run over one history. Feed events in the order of `received_at`."""
+
+    def __init__(self) -> None:
+        """Start with no clients and learners that know nothing."""
+        self.told = Told()
+        self.trainer = LatenessTrainer()
+        self._scorer = LatenessScorer(self.trainer.publish())
+        self._states: dict[str, ClientState] = {}
+        self._due: dict[str, int] = {}
+        self._timers: list[tuple[int, str]] = []
+        self._day = 0
+        self._ticks = count()
+
+    def tell(self, events: Iterable[AnyClientEvent]) -> Told:
+        """Tell all events; timers that would be due after the last one stay unasked, as their answers are not known."""
+        for event in events:
+            now = event.received_ms
+            self._wake(now)
+            self._turn(now)
+            state = self._states.get(event.client_id)
+            self._keep(event.client_id, transition(state, event, policy=DEFAULT_POLICY, scorer=self._scorer))
+            self.told.events += 1
+            self.told.first_ms = self.told.first_ms or now
+            self.told.last_ms = now
+        self.told.clients = len(self._states)
+        return self.told
+
+    def _wake(self, until_ms: int) -> None:
+        while self._timers and self._timers[0][0] <= until_ms:
+            due, client = heapq.heappop(self._timers)
+            if self._due.get(client) != due:
+                continue
+            del self._due[client]
+            self._turn(due)
+            at = moment(due)
+            tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="evaluate", occurred_at=at, received_at=at)
+            self._keep(client, transition(self._states[client], tick, policy=DEFAULT_POLICY, scorer=self._scorer))
+
+    def _turn(self, now_ms: int) -> None:
+        day = now_ms // DAY_MS
+        if day > self._day:
+            self._day = day
+            if self.trainer.turn(day):
+                self._scorer = LatenessScorer(self.trainer.publish())
+                self.told.versions += 1
+
+    def _keep(self, client: str, result: Transition) -> None:
+        self._states[client] = result.state
+        for output in result.outputs:
+            if isinstance(output, Example):
+                self.told.examples.append(output)
+                self.trainer.take(output)
+        if result.next_due_ms is None:
+            self._due.pop(client, None)
+        elif self._due.get(client) != result.next_due_ms:
+            self._due[client] = result.next_due_ms
+            heapq.heappush(self._timers, (result.next_due_ms, client))

@@ -1,0 +1,138 @@
+"""Laws of every learner, stated once and run over a registry of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.features import FEATURES, Landmark, unpack
+from models.learners.expansion import WIDTH, expand
+from models.learners.gradient import GradientLogistic
+from models.learners.kalman import DivergedError, KalmanLinear
+from models.learners.lateness import LatenessScorer
+from models.learners.snapshot import CHECKPOINT_LIMIT, SIZE_LIMIT, Checkpoint, LatenessWeights, dump, load
+from models.learners.trainer import LatenessTrainer
+from models.triggers import Example
+from tests.models.examples import example
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A learner of labels: how to make, dump and restore one."""
+
+    name: str
+    fresh: Callable[[], KalmanLinear | GradientLogistic]
+
+
+SUBJECTS = (
+    Subject("kalman", lambda: KalmanLinear(np.full(WIDTH, 0.05), forgetting=0.9997)),
+    Subject("gradient", lambda: GradientLogistic(WIDTH)),
+)
+VECTORS = st.lists(st.floats(-4, 4, width=16), min_size=len(FEATURES), max_size=len(FEATURES)).map(tuple)
+EXAMPLES = st.lists(st.integers(0, 500), min_size=1, max_size=60)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+@given(rows=st.lists(st.tuples(VECTORS, st.booleans()), min_size=1, max_size=12), probe=VECTORS)
+@settings(max_examples=25, deadline=None)
+def test_a_restored_learner_predicts_and_learns_on_exactly_as_before(
+    subject: Subject, rows: list[tuple[tuple[float, ...], bool]], probe: tuple[float, ...]
+) -> None:
+    one, two = subject.fresh(), subject.fresh()
+    for features, label in rows:
+        one.learn_label(expand(features, days=5), label=label)
+    two.load(*one.dump())
+    assert two.value(expand(probe, days=5)) == one.value(expand(probe, days=5))
+    for learner in (one, two):
+        learner.learn_label(expand(probe, days=5), label=True)
+    assert two.dump() == one.dump()
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+@given(features=VECTORS, label=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_learning_an_answer_moves_the_prediction_toward_it(subject: Subject, features: tuple[float, ...], label: bool) -> None:
+    learner = subject.fresh()
+    wide = expand(features, days=5)
+    before = learner.value(wide)
+    learner.learn_label(wide, label=label)
+    assert (learner.value(wide) > before) is label
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_and_changes_nothing(subject: Subject, poison: float) -> None:
+    learner = subject.fresh()
+    learner.learn_label(expand((0.5,) * len(FEATURES), days=5), label=True)
+    before = learner.dump()
+    with pytest.raises(DivergedError):
+        learner.learn_label(np.full(WIDTH, poison), label=False)
+    assert learner.dump() == before
+
+
+def told(numbers: list[int]) -> list[Example]:
+    rows = [example(number, over_days=over) for number in sorted(set(numbers)) for over in (0, 5, 15)]
+    return sorted(rows, key=lambda row: row.decided_at)
+
+
+def learned(rows: list[Example]) -> LatenessTrainer:
+    trainer = LatenessTrainer()
+    for row in rows:
+        trainer.take(row)
+    trainer.turn(trainer.day + 1)
+    return trainer
+
+
+@given(numbers=EXAMPLES)
+@settings(max_examples=15, deadline=None)
+def test_the_order_within_a_day_does_not_matter(numbers: list[int]) -> None:
+    rows = told(numbers)
+    turned = sorted(rows, key=lambda row: (row.decided_at.date(), row.invoice_id[::-1], -row.over_days))
+    assert learned(rows).publish() == learned(turned).publish()
+
+
+@given(numbers=EXAMPLES, cut=st.integers(0, 60))
+@settings(max_examples=15, deadline=None)
+def test_a_trainer_resumed_from_its_checkpoint_publishes_the_same(numbers: list[int], cut: int) -> None:
+    rows = told(numbers)
+    first = LatenessTrainer()
+    checkpoint = first.checkpoint()
+    for row in rows[:cut]:
+        if first.take(row):
+            checkpoint = first.checkpoint()
+    second = LatenessTrainer.resume(load(dump(checkpoint), Checkpoint))
+    for row in rows[checkpoint.position :]:
+        second.take(row)
+    second.turn(second.day + 1)
+    assert second.publish() == learned(rows).publish()
+
+
+@given(numbers=EXAMPLES, probe=VECTORS)
+@settings(max_examples=15, deadline=None)
+def test_published_weights_are_small_and_score_the_same_after_their_way_over_the_log(
+    numbers: list[int], probe: tuple[float, ...]
+) -> None:
+    trainer = learned(told(numbers))
+    weights = trainer.publish()
+    raw = dump(weights)
+    assert len(raw) <= SIZE_LIMIT
+    assert len(dump(trainer.checkpoint())) <= CHECKPOINT_LIMIT
+    here, there = LatenessScorer(weights), LatenessScorer(load(raw, LatenessWeights))
+    for landmark in Landmark:
+        assert here.chances(probe, landmark=landmark, overdue=-1) == there.chances(probe, landmark=landmark, overdue=-1)
+        assert here.days(probe, landmark=landmark, overdue=-1) == there.days(probe, landmark=landmark, overdue=-1)
+
+
+@given(numbers=EXAMPLES)
+@settings(max_examples=10, deadline=None)
+def test_the_published_line_says_what_the_head_says(numbers: list[int]) -> None:
+    trainer = learned(told([*numbers, *range(200)]))
+    scorer = LatenessScorer(trainer.publish())
+    features = unpack(b"\x00\x34" * len(FEATURES))
+    head = trainer.heads[Landmark.ISSUE, 5]
+    assert scorer.chances(features, landmark=Landmark.ISSUE, overdue=-1)[0] == pytest.approx(
+        head.chance(features) * 10_000, abs=1
+    )

@@ -1,0 +1,195 @@
+"""Questions, answers and learners: what is asked when, what is remembered, and what survives a restart."""
+
+from base64 import b64decode
+from collections.abc import Sequence
+
+import pytest
+
+from models.events.union import AnyClientEvent, AnyEvent
+from models.features import FEATURES, INDEX, NEW_FIRM, TABLE, Landmark, lateness_features, pack, unpack
+from models.learners.baseline import BASELINE
+from models.learners.calibration import Recalibration, log_loss
+from models.learners.drift import DriftWatch
+from models.learners.explanation import contributions, explain
+from models.learners.lateness import LatenessScorer, compiled
+from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load
+from models.learners.trainer import LatenessTrainer
+from models.state.client import ClientState
+from models.triggers import Example
+from tests.models.builders import Events, ms, tick
+from tests.models.examples import DECISIVE, example, trained
+from tests.models.views import final, fold, outputs_of
+
+
+def examples_of(events: Sequence[AnyEvent]) -> list[Example]:
+    return [output for output in outputs_of(fold(events)) if isinstance(output, Example)]
+
+
+def test_the_feature_table_and_the_vector_have_one_length() -> None:
+    build = Events()
+    state = final([build.issued(0, "I1", due=30)])
+    row = state.ledger.invoices[0]
+    values = lateness_features(state, row, now_ms=ms(0), seen_ms=ms(0), landmark=Landmark.ISSUE, firm=NEW_FIRM)
+    assert len(values) == len(FEATURES)
+    assert len({feature.name for feature in FEATURES}) == len(FEATURES)
+    assert all(abs(value) <= 8 for value in values)
+
+
+def test_an_open_invoice_is_asked_about_at_every_landmark_and_answered_on_schedule() -> None:
+    build = Events()
+    found = examples_of([build.issued(0, "I1", due=30), tick(70)])
+    assert [(row.over_days, row.late) for row in found] == [(5, True), (15, True), (30, True)]
+    assert [question.landmark for question in found[-1].questions] == [0, 1, 2, 3, 4]
+    assert [question.landmark for question in found[0].questions] == [0, 1, 2, 3]
+    assert all(row.days_late is None for row in found)
+    assert {row.table for row in found} == {TABLE}
+
+
+def test_a_prompt_payment_answers_the_days_at_once_and_the_lateness_only_when_everybody_is_answered() -> None:
+    build = Events()
+    paid: list[AnyEvent] = [build.issued(0, "I1", 1_000, due=30), build.paid(2, "P1", 1_000, "I1")]
+    assert [(row.over_days, row.days_late) for row in examples_of(paid)] == [(0, -28)]
+    assert [row.over_days for row in examples_of([*paid, tick(35)])] == [0]
+    assert [(row.over_days, row.late) for row in examples_of([*paid, tick(36)])] == [(0, False), (5, False)]
+
+
+def test_a_settled_invoice_is_not_asked_about_any_more() -> None:
+    build = Events()
+    found = examples_of([build.issued(0, "I1", 1_000, due=30), build.paid(2, "P1", 1_000, "I1"), tick(70)])
+    assert [question.landmark for question in found[-1].questions] == [Landmark.ISSUE]
+
+
+def test_a_voided_invoice_leaves_no_question_and_no_history() -> None:
+    build = Events()
+    state = final([build.issued(0, "I1", due=5), tick(20), build.voided(21, "I1")])
+    fresh = ClientState("client-1").habits
+    assert (state.habits.known, state.habits.late, state.habits.watches) == (fresh.known, fresh.late, fresh.watches)
+    assert (state.habits.issued, state.habits.log_amounts) == (0, 0.0)
+
+
+def test_a_chargeback_takes_the_ending_back_and_its_reversal_restores_it() -> None:
+    build = Events()
+    paid: list[AnyEvent] = [build.issued(0, "I1", 1_000, due=5), build.paid(4, "P1", 1_000, "I1")]
+    before = final(paid).habits
+    taken: list[AnyEvent] = [*paid, build.charged_back(6, "X1", "P1", 1_000)]
+    assert final(taken).habits.endings == ()
+    restored = final([*taken, build.chargeback_reversed(8, "X1", "P1", 1_000)]).habits
+    assert [row.days_late for row in restored.endings] == [row.days_late for row in before.endings]
+
+
+def test_an_invoice_adopted_with_its_payment_is_history_but_never_a_question() -> None:
+    build = Events()
+    old: list[AnyEvent] = [build.issued(0, "I1", 1_000, due=5, received=400), build.paid(4, "P1", 1_000, "I1", received=400)]
+    state = final(old)
+    assert examples_of(old) == []
+    assert (state.habits.known, state.habits.late) == (1, 0)
+
+
+def test_a_burst_of_invoices_is_counted_rather_than_kept() -> None:
+    build = Events()
+    state = final([build.issued(index / 1000, f"I{index}", due=30) for index in range(100)])
+    assert len(state.habits.watches) == 64
+    assert state.habits.unwatched == 36
+
+
+def test_the_stored_question_gives_the_stored_chance_again() -> None:
+    trainer = trained(200)
+    scorer = LatenessScorer(trainer.publish())
+    build = Events()
+    state = final([build.issued(0, "I1", due=30)])
+    asked = scorer.assess(state, state.ledger.invoices[0], now_ms=ms(0), seen_ms=ms(0), landmark=Landmark.ISSUE)
+    again = scorer.chances(unpack(asked.features), landmark=Landmark.ISSUE, overdue=-30)
+    assert asked.chances == again
+    assert asked.chances[0] >= asked.chances[1] >= asked.chances[2] > 0
+    assert asked.days[0] <= asked.days[1] <= asked.days[2] <= asked.days[3]
+
+
+def test_a_decided_question_has_no_chance() -> None:
+    scorer = LatenessScorer(trained(10).publish())
+    features = unpack(pack([0.0] * len(FEATURES)))
+    assert scorer.chances(features, landmark=Landmark.ISSUE, overdue=9)[0] == -1
+    assert scorer.chances(features, landmark=Landmark.ISSUE, overdue=9)[1] > 0
+
+
+def test_learning_finds_what_separates_late_from_prompt() -> None:
+    scorer = LatenessScorer(trained(400).publish())
+    values = [0.0] * len(FEATURES)
+    low, high = list(values), list(values)
+    low[INDEX[DECISIVE]], high[INDEX[DECISIVE]] = -1.5, 1.5
+    prompt = scorer.chances(tuple(low), landmark=Landmark.ISSUE, overdue=-30)[0]
+    late = scorer.chances(tuple(high), landmark=Landmark.ISSUE, overdue=-30)[0]
+    assert late > 3 * prompt
+
+
+def test_a_young_learner_says_what_the_conditional_share_says() -> None:
+    scorer = LatenessScorer(LatenessTrainer().publish())
+    features = [0.0] * len(FEATURES)
+    features[INDEX["still_open_5"]] = 1.0
+    assert scorer.chances(tuple(features), landmark=Landmark.ISSUE, overdue=-30)[0] == pytest.approx(7311, abs=2)
+
+
+def test_too_little_history_is_an_answer() -> None:
+    build = Events()
+    scorer = LatenessScorer(trained(200).publish())
+    assert scorer.score(final([build.issued(0, "I1", due=30)])) is None
+
+
+def test_a_score_has_reasons_in_words_and_a_counterfactual() -> None:
+    build = Events()
+    events: list[AnyClientEvent] = []
+    for index in range(6):
+        events.append(build.issued(index * 10, f"I{index}", 1_000, due=index * 10 + 5))
+        if index < 4:
+            events.append(build.paid(index * 10 + 8 + 2 * index, f"P{index}", 1_000, f"I{index}"))
+    events.sort(key=lambda event: event.received_ms)
+    state = fold([*events, tick(70)])[-1].state
+    score = BASELINE.score(state)
+    assert score is not None
+    trainer = trained(300)
+    line = next(compiled(row) for row in trainer.publish().lines if (row.landmark, row.days) == (0, 5))
+    values = [0.0] * len(FEATURES)
+    values[INDEX[DECISIVE]] = 1.0
+    values[INDEX["overdue_others"]] = 0.0
+    reasons = explain(line, tuple(values), state)
+    assert any("raises it from" in reason for reason in reasons)
+
+
+def test_contributions_sum_to_the_logit() -> None:
+    line = next(compiled(row) for row in trained(200).publish().lines)
+    features = unpack(b64decode(example(7).questions[0].features))
+    assert line.intercept + sum(contributions(line, features).values()) == pytest.approx(line.value(features))
+
+
+def test_damaged_and_foreign_snapshots_are_refused() -> None:
+    raw = dump(trained(50).publish())
+    assert load(raw, LatenessWeights) == trained(50).publish()
+    with pytest.raises(SnapshotError, match="checksum"):
+        load(raw[:-1] + bytes([raw[-1] ^ 1]), LatenessWeights)
+    with pytest.raises(SnapshotError, match="checksum"):
+        load(b"", LatenessWeights)
+
+
+def test_drift_lowers_trust_and_trust_comes_back() -> None:
+    watch = DriftWatch()
+    for index in range(600):
+        watch.see(0.2, label=index % 5 == 0)
+    assert watch.trust == 1.0
+    for _ in range(150):
+        watch.see(0.2, label=True)
+    assert watch.alarms >= 1
+    assert watch.trust < 1.0
+    for index in range(2_000):
+        watch.see(0.9, label=index % 10 != 0)
+    assert watch.trust == 1.0
+
+
+def test_recalibration_is_used_only_when_it_has_earned_its_place() -> None:
+    honest, wrong = Recalibration(), Recalibration()
+    for index in range(1_500):
+        honest.learn(-1.4, label=index % 5 == 0)
+        wrong.learn(1.4, label=index % 5 == 0)
+    assert not honest.in_use
+    assert wrong.in_use
+    slope, shift = wrong.slope_and_shift
+    assert slope * 1.4 + shift < 0
+    assert log_loss(0.9, label=True) < log_loss(0.5, label=True)
