@@ -1,0 +1,102 @@
+"""What learning costs: a question with its features, an example, a snapshot both ways, activation. Prints, asserts nothing."""
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from models.events.envelope import epoch_ms
+from models.events.union import AnyEvent
+from models.features import Landmark, lateness_features, unpack
+from models.learners.baseline import BASELINE
+from models.learners.explanation import explain
+from models.learners.lateness import LatenessScorer, compiled
+from models.learners.snapshot import Checkpoint, LatenessWeights, dump, load
+from models.learners.trainer import LatenessTrainer
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.transition import transition
+from streams.runtime.clock import monotonic
+from tests.models.builders import Events
+from tests.models.examples import example, trained
+
+ROUNDS: Final = 2_000
+BATCHES: Final = 5
+EXAMPLES: Final = 800
+
+
+def best_us(work: Callable[[], object], *, rounds: int = ROUNDS) -> float:
+    """Return microseconds per call, the best of some batches: what the machine can do when nobody disturbs it."""
+    best = float("inf")
+    for _ in range(BATCHES):
+        start = monotonic()
+        for _ in range(rounds):
+            work()
+        best = min(best, (monotonic() - start) / rounds)
+    return best * 1e6
+
+
+def client() -> ClientState:
+    """Return a client with two years of monthly invoices, two of them open."""
+    build = Events()
+    events: list[AnyEvent] = []
+    for month in range(24):
+        events.append(build.issued(month * 30, f"I{month}", 100_000, due=month * 30 + 30))
+        if month < 22:
+            events.append(build.paid(month * 30 + 33, f"P{month}", 100_000, f"I{month}"))
+    state: ClientState | None = None
+    for event in sorted(events, key=lambda row: epoch_ms(row.occurred_at)):
+        state = transition(state, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
+    if state is None:
+        message = "a client without events"
+        raise ValueError(message)
+    return state
+
+
+def test_what_learning_costs() -> None:
+    trainer = trained(EXAMPLES)
+    weights, checkpoint = trainer.publish(), trainer.checkpoint()
+    scorer = LatenessScorer(weights)
+    state = client()
+    row, now = state.ledger.invoices[-1], state.now_ms
+    asked = scorer.assess(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE)
+    features, overdue = unpack(asked.features), -1
+    raw, kept = dump(weights), dump(checkpoint)
+    line = next(compiled(one) for one in weights.lines if (one.landmark, one.days) == (Landmark.DUE, 5))
+    examples = [example(number) for number in range(EXAMPLES, EXAMPLES + 400)]
+
+    def features_alone() -> object:
+        return lateness_features(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE, firm=scorer.firm)
+
+    def learn() -> None:
+        fresh = LatenessTrainer.resume(checkpoint)
+        for one in examples:
+            fresh.take(one)
+        fresh.turn(fresh.day + 1)
+
+    resume = best_us(lambda: LatenessTrainer.resume(checkpoint), rounds=5)
+    report = (
+        ("features of one question", best_us(features_alone), "us"),
+        ("one chance from features", best_us(lambda: line.chance(features)), "us"),
+        ("features, one chance", best_us(lambda: line.chance(tuple(features_alone()))), "us"),  # type: ignore[arg-type]
+        ("three chances", best_us(lambda: scorer.chances(features, landmark=Landmark.DUE, overdue=overdue)), "us"),
+        (
+            "whole question: features, three chances, days, packing",
+            best_us(lambda: scorer.assess(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE)),
+            "us",
+        ),
+        ("reasons in words", best_us(lambda: explain(line, features, state)), "us"),
+        ("learn one example", (best_us(learn, rounds=2) - resume) / len(examples), "us"),
+        ("dump weights", best_us(lambda: dump(weights), rounds=50), "us"),
+        ("load weights", best_us(lambda: load(raw, LatenessWeights), rounds=50), "us"),
+        ("activation: load, compile, first score", best_us(lambda: _activate(raw, features), rounds=50), "us"),
+        ("weights", len(raw) / 1024, "KiB"),
+        ("checkpoint", len(kept) / 1024, "KiB"),
+        ("load checkpoint", best_us(lambda: load(kept, Checkpoint), rounds=5), "us"),
+    )
+    for name, value, unit in report:
+        sys.stdout.write(f"\n{name:56} {value:10.1f} {unit}")
+    sys.stdout.write("\n")
+
+
+def _activate(raw: bytes, features: tuple[float, ...]) -> object:
+    return LatenessScorer(load(raw, LatenessWeights)).chances(features, landmark=Landmark.DUE, overdue=-1)
