@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any, Final
 
 import redis
+from aiokafka.errors import GroupIdNotFound, NoError
+from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from handlers.stack.local import LocalStack
 from streams.wire.admin import admin_client
@@ -95,8 +97,9 @@ async def group_deleted(site: Site) -> None:
 
     async def deleted() -> bool:
         async with admin_client(site.settings) as client:
-            answers = await client.delete_consumer_groups([site.settings.group])
-        return all(error.__name__ in {"NoError", "GroupIdNotFound"} for _, error in answers)
+            coordinator = await client.find_coordinator(site.settings.group)
+            answer = await client._send_request(DeleteGroupsRequest([site.settings.group]), coordinator)  # noqa: SLF001 - no other way
+        return all(code in {NoError.errno, GroupIdNotFound.errno} for _, code in answer.results)
 
     await until_async(deleted, timeout=40, what="the group to be deleted")
     site.mind()
