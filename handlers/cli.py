@@ -44,6 +44,9 @@ COMMANDS: Final = (
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
     Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),
+    Command(
+        "policy", "handlers.commands.policies.commands:policy", "Show, check and try who gets what, when, in which tone.", _LOOK
+    ),
     Command("contracts", "handlers.commands.contracts:contracts", "Show, write and check the published contracts.", _LOOK),
     Command(
         "import", "handlers.commands.import_book:import_book", "Adopt a receivables CSV without sending old messages.", _FEED

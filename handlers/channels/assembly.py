@@ -19,17 +19,18 @@ from handlers.channels.failpoints import PLACES
 from handlers.channels.links import links_of
 from handlers.channels.presend import at_any_hour, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
+from handlers.channels.template_facts import facts_stated
 from handlers.channels.worker import ChannelWorker
 from streams.engine.failpoints import make_failpoint
 from streams.runtime.clock import SystemClock, make_clock
 from streams.runtime.errors import UsageError
-from streams.runtime.firm import firm_policy
 from streams.runtime.health import HealthServer
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.ports import StateStore
 from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.policy_file import policy_in_force
 from streams.wire.topics import CHANNELS
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ def make_channel(name: str, settings: Settings, *, out: Path | None = None) -> C
 
 def make_worker(channel: Channel, settings: Settings, *, ledgers: RedisLedgers, store: StateStore, meter: Meter) -> ChannelWorker:
     """Return the worker of `channel`, with its content, its last look and its ledgers; nothing is connected yet."""
-    policy = firm_policy(settings)
+    policy = policy_in_force(settings, facts_stated=facts_stated)
     clock, wall = make_clock(settings.clock_file), SystemClock()
     failpoint = make_failpoint(settings.failpoint, places=PLACES)
     courier = Courier(

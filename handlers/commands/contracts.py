@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.runtime.errors import UsageError
-from streams.wire.catalogue import CONTRACTS, catalogue, schema_file, schema_of, topics_of, version_of
+from streams.wire.catalogue import CONTRACTS, POLICY_FILE, catalogue, policy_schema, schema_file, schema_of, topics_of, version_of
 from streams.wire.compatibility import breaking_changes
 
 FOLDER: Final = Path("docs/contracts")
@@ -78,7 +78,11 @@ def check(*, at: At = FOLDER) -> int:
     stale = [name for name, text in catalogue().items() if _published(at / name) != text]
     for name in stale:
         _complain(f"{at / name} differs from the code", _difference(_published(at / name) or "", catalogue()[name]))
-    unknown = sorted(file.name for file in at.glob("*.schema.json") if not _is_of_a_contract(file.name)) if at.is_dir() else []
+    unknown = (
+        sorted(file.name for file in at.glob("*.schema.json") if file.name != POLICY_FILE and not _is_of_a_contract(file.name))
+        if at.is_dir()
+        else []
+    )
     if unknown:
         _complain("no contract has these files", unknown)
     if broken or stale or unknown:
@@ -97,6 +101,9 @@ def _broken(folder: Path) -> list[str]:
             found += [
                 f"{kind} v{version_of(kind)}: {change}" for change in breaking_changes(orjson.loads(published), schema_of(kind))
             ]
+    policy = _published(folder / POLICY_FILE)
+    if policy is not None:
+        found += [f"policy v1: {change}" for change in breaking_changes(orjson.loads(policy), policy_schema())]
     return found
 
 

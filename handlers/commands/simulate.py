@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
 from handlers.commands.history import BadLine, Delivery, Format, format_of, read_history
 from handlers.commands.simulation import Happening, Simulation
@@ -16,8 +17,8 @@ from handlers.commands.tour import Story, Totals
 from models.events.union import AnyClientEvent
 from streams.agents.intake import read_webhook
 from streams.runtime.errors import UsageError
-from streams.runtime.firm import firm_policy
 from streams.runtime.settings import load_settings
+from streams.wire.policy_file import policy_in_force
 
 SAMPLE: Final = "sample_history.jsonl"
 
@@ -30,6 +31,7 @@ def simulate(
     until: Annotated[datetime | None, Parameter(help="Let time pass up to this day, also after the last event.")] = None,
     form: Annotated[Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object per happening, for programs.")] = False,
+    policy: Annotated[Path | None, Parameter(help="Policy file to decide by; default: RAPPORT_POLICY_FILE.")] = None,
     asked: Asked | None = None,
 ) -> int:
     """Tell a history as the program sees it: event, what changed, score, decision with reasons - also what was not sent, and why.
@@ -40,9 +42,10 @@ def simulate(
 
     Example: rapport simulate --client marlow-finch
 
-    Exit codes: 0 told, 2 the file cannot be read or knows no such client.
+    Exit codes: 0 told, 2 the file or the policy cannot be read, or the history knows no such client.
     """
-    simulation, totals = Simulation(policy=firm_policy(load_settings())), Totals()
+    in_force = policy_in_force(load_settings(), policy, facts_stated=facts_stated)
+    simulation, totals = Simulation(policy=in_force), Totals()
     story = Story(client=client, as_json=as_json)
     events = _events(file, form=form, asked=asked or Asked())
     for happening in _happenings(simulation, events, until=until):

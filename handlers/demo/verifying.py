@@ -14,11 +14,11 @@ from models.state.client import ClientState
 from models.triggers import CHANNEL_RECORD_ADAPTER, Trigger
 from streams.engine.oracle import Folded, fold_partition
 from streams.engine.program import ClientProgram
-from streams.runtime.firm import firm_policy
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
 from streams.wire.headers import Position, read_origin
+from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
@@ -90,7 +90,7 @@ async def _expected(settings: Settings, log: Mapping[int, Sequence[Any]]) -> dic
 
 
 def _fold(settings: Settings, records: Sequence[PlainRecord]) -> Folded[ClientState]:
-    return fold_partition(ClientProgram(firm_policy(settings)), records, partitions=settings.partitions)
+    return fold_partition(ClientProgram(policy_in_force(settings)), records, partitions=settings.partitions)
 
 
 def _plain(record: Any) -> PlainRecord:  # noqa: ANN401 (a record of aiokafka, which cannot cross into another process)

@@ -125,7 +125,11 @@ def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
 
 
 def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> int:
-    core = max(due_since(invoice, state, policy), invoice.seen_ms + policy.settle_days * DAY_MS, run.ready_ms)
+    core = due_since(invoice, state, policy)
+    if not run.stage and not run.human:
+        ladder = ladder_of(run, state, policy)
+        core += 0 if ladder.human_first else ladder.steps[0].after_days * DAY_MS
+    core = max(core, invoice.seen_ms + policy.settle_days * DAY_MS, run.ready_ms)
     if invoice.expected_ms:
         limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
         core = max(core, min(invoice.expected_ms, limit) + policy.grace_days * DAY_MS)

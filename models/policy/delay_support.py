@@ -22,7 +22,7 @@ from models.state.reckoning import PROMISE_GRACE_MS, left
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
-HUMAN_DAYS: Final = 5  # a person gets five days before the sequence goes on
+HUMAN_DAYS: Final = 5  # a person gets five days before the sequence goes on, unless its first step names its own wait
 LAST_DAYS: Final = 14
 
 
@@ -125,7 +125,7 @@ def redo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, at_ms: int) -> 
         ladder = ladder_of(run, turn.state, turn.policy)
         human = step == ladder.human.id
         stage = run.stage + (not human)
-        ready = at_ms + (HUMAN_DAYS if human else _wait(ladder, stage)) * DAY_MS
+        ready = at_ms + _wait(ladder, stage, human=human) * DAY_MS
         turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready)))
 
 
@@ -216,7 +216,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
     human = step.id == carrying.ladder.human.id
     for row in riders:
         stage = row.run.stage + (not human)
-        wait = HUMAN_DAYS if human else _wait(row.ladder, stage)
+        wait = _wait(row.ladder, stage, human=human)
         begun = row.run.subject if row.run.stage or row.run.human else ""
         turn.put_run(
             replace(
@@ -231,5 +231,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
         )
 
 
-def _wait(ladder: Ladder, stage: int) -> int:
+def _wait(ladder: Ladder, stage: int, *, human: bool) -> int:
+    if human:
+        return ladder.steps[0].after_days if ladder.human_first and not stage else HUMAN_DAYS
     return ladder.steps[stage].after_days if stage < len(ladder.steps) else LAST_DAYS

@@ -1,13 +1,14 @@
 """Every number the program decides by, in one frozen value with a version that is written into each decision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.policy.journeys import Journeys
+from models.policy.version import content_version
 from models.state.client import ClientState
 from models.workdays import NO_HOLIDAYS, Window, next_allowed, zone_named
 
@@ -83,4 +84,9 @@ class Policy:
         return next_allowed(at_ms, self.window, self.zone_of(state), self.holidays_of(state))
 
 
-DEFAULT_POLICY: Final = Policy()
+def stamped(policy: Policy) -> Policy:
+    """Return `policy` with the version that its content calls for: what it was called, and a digest of what it says."""
+    return replace(policy, version=content_version(policy.version, policy))
+
+
+DEFAULT_POLICY: Final = stamped(Policy())

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
-from models.policy.policy import DEFAULT_POLICY, Policy
+from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.workdays import NO_HOLIDAYS
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
@@ -30,31 +30,38 @@ def _of_country(country: str) -> frozenset[date]:
 
 
 class PublicHolidays(Mapping[str, frozenset[date]]):
-    """National public holidays by ISO 3166 country, 2015 to 2035; computed when a country is first asked for."""
+    """National public holidays by ISO 3166 country, 2015 to 2035, and days of the firm's own; computed when first asked for."""
+
+    def __init__(self, own: Mapping[str, frozenset[date]] | None = None) -> None:
+        """Add the days of `own` to the calendars of their countries."""
+        self._own = dict(own or {})
 
     def __getitem__(self, country: str) -> frozenset[date]:
         """Return the holidays of `country`; KeyError for a country without a calendar."""
-        if country not in _COUNTRIES:
+        if country not in _COUNTRIES and country not in self._own:
             raise KeyError(country)
-        return _of_country(country)
+        known = _of_country(country)
+        return known | self._own[country] if country in self._own else known
 
     def __iter__(self) -> Iterator[str]:
         """Go through the countries that have a calendar."""
-        return iter(sorted(_COUNTRIES))
+        return iter(sorted(_COUNTRIES | self._own.keys()))
 
     def __len__(self) -> int:
         """Return how many countries have a calendar."""
-        return len(_COUNTRIES)
+        return len(_COUNTRIES | self._own.keys())
 
 
-def firm_policy(settings: Settings, policy: Policy = DEFAULT_POLICY) -> Policy:
-    """Return `policy` for the firm of `settings`: one value for workers, channel workers and the tools that explain them.
+def firm_policy(settings: Settings, policy: Policy = DEFAULT_POLICY, *, zone: str | None = None) -> Policy:
+    """Return `policy` for the firm of `settings`, in `zone` or else the firm's, stamped with the version of its content.
 
-    Raises UsageError for a zone that does not exist.
+    Public calendars come with the release, as the code does, and are no part of that version. Processes ask
+    `streams.wire.policy_file.policy_in_force`, which knows the policy file too. Raises UsageError for a zone that does not exist.
     """
     try:
         ZoneInfo(settings.firm_timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         message = f"RAPPORT_FIRM_TIMEZONE={settings.firm_timezone!r} is no IANA zone; set one such as Europe/Dublin"
         raise UsageError(message) from error
-    return replace(policy, zone=settings.firm_timezone, holidays=PublicHolidays())
+    placed = stamped(replace(policy, zone=zone or settings.firm_timezone))
+    return replace(placed, holidays=PublicHolidays(policy.holidays))

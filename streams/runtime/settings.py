@@ -38,6 +38,10 @@ class Settings(BaseSettings):
         default=None, description="Shared clock file for accelerated time; unset: the machine's clock."
     )
 
+    policy_file: Path | None = Field(
+        default=None, description="YAML of the policy to decide by (rapport policy show|lint); unset: the default one."
+    )
+
     webhook_host: str = Field(default="127.0.0.1", description="Address on which the webhook gateway listens.")
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="Its port; 0 takes a free one.")
     webhook_max_bytes: Annotated[int, Field(ge=1024, le=1_000_000)] = Field(

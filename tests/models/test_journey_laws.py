@@ -11,7 +11,7 @@ from models.events.union import AnyClientEvent, AnyEvent
 from models.ids import derive
 from models.learners.baseline import BASELINE
 from models.policy.gate import still_allowed
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.state.closing import STATE_LIMIT_BYTES
 from models.state.codec import encode
@@ -28,14 +28,15 @@ ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathm
 class Firm:
     """Folds events as the engine does: wakes the client when a timer is due, at once or with the next event."""
 
-    def __init__(self, *, punctual: bool = True) -> None:
+    def __init__(self, *, punctual: bool = True, policy: Policy = DEFAULT_POLICY) -> None:
+        self.policy = policy
         self.punctual = punctual
         self.state: ClientState | None = None
         self.due: int | None = None
         self.outputs: list[Output] = []
 
     def feed(self, event: AnyEvent) -> None:
-        result = transition(self.state, event, policy=DEFAULT_POLICY, scorer=BASELINE)
+        result = transition(self.state, event, policy=self.policy, scorer=BASELINE)
         self.state, self.due = result.state, result.next_due_ms
         self.outputs += result.outputs
 

@@ -1,0 +1,140 @@
+"""`rapport policy show|lint` (`policy`, a cyclopts App)."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from handlers.channels.template_facts import facts_stated
+from handlers.commands.policies.words import TITLES, Chapter, chapters, rules
+from models.policy.document import document_of, policy_of
+from models.policy.lint import Severity, errors_of, lint
+from models.policy.policy import DEFAULT_POLICY, Policy
+from streams.runtime.settings import load_settings
+from streams.wire.policy_file import PolicyFileError, policy_in_force, read_policy_file, write_policy
+from streams.wire.topics import CHANNELS
+
+policy = App(
+    name="policy",
+    help="""Show, check and try policies: who gets what, when, in which tone, and what stops it.
+
+    A policy is a YAML file under your version control; start from the default: rapport policy show --yaml > firm.yaml.
+    Workers take it with --policy firm.yaml or RAPPORT_POLICY_FILE. Nothing here contacts anybody.
+    """,
+)
+
+PolicyOption: TypeAlias = Annotated[
+    Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
+]
+JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
+_WIDTH: Final = 150
+
+
+def chosen_policy(file: Path | None) -> Policy:
+    """Return the policy a command is to use; raises PolicyFileError for one that lint calls wrong."""
+    return policy_in_force(load_settings(), file, facts_stated=facts_stated)
+
+
+@policy.command
+def show(
+    *,
+    file: PolicyOption = None,
+    as_yaml: Annotated[bool, Parameter(name="--yaml", negative=(), help="As a policy file, with nothing left out.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Show a policy as tables: who gets what, when, in which tone, for how long it may still be sent, why, and what stops it.
+
+    Example: rapport policy show --policy firm.yaml
+
+    Exit codes: 0 shown, 2 the file is no policy.
+    """
+    chosen = chosen_policy(file)
+    if as_yaml:
+        print(write_policy(document_of(_as_written(file))), end="")
+    elif as_json:
+        content = {"version": chosen.version, "rules": list(rules(chosen)), "journeys": [asdict(row) for row in chapters(chosen)]}
+        print(json.dumps(content, ensure_ascii=False, indent=2))
+    else:
+        _print_policy(chosen)
+    return 0
+
+
+@policy.command(name="lint")
+def check(file: Path, /, *, as_json: JsonOption = False) -> int:
+    """Check a policy file before it is used.
+
+    Types and names; steps that are never reached, out of order or there twice; messages still sendable when the next is due;
+    channels without a worker; steps without a template in their tone; tones firmer than a segment may meet; messages that state
+    facts their purpose may not, or promote what the client did not ask for; predicates that must stop a message but do not.
+
+    Example: rapport policy lint firm.yaml
+
+    Exit codes: 0 sound (there may be warnings), 1 errors, 2 the file cannot be read.
+    """
+    try:
+        read = read_policy_file(file)
+    except PolicyFileError as error:
+        _report([{"severity": "error", "problem": problem} for problem in error.problems], as_json=as_json)
+        return 1
+    findings = lint(read.document, channels=CHANNELS, facts_stated=facts_stated)
+    _report(
+        [
+            {"severity": row.severity.value, "problem": f"{read.where(row)}: {row.message}; fix: {row.fix}"}
+            for row in sorted(findings, key=lambda row: row.severity is Severity.WARNING)
+        ],
+        as_json=as_json,
+    )
+    if errors_of(findings):
+        return 1
+    if not as_json:
+        print(f"{read.name} is sound: version {policy_of(read.document, home_zone=load_settings().firm_timezone).version}")
+    return 0
+
+
+def _as_written(file: Path | None) -> Policy:
+    """Return the policy without the public calendars, which come with the release."""
+    settings = load_settings()
+    written = file or settings.policy_file
+    return policy_of(read_policy_file(written).document, home_zone=settings.firm_timezone) if written else DEFAULT_POLICY
+
+
+def _report(problems: list[dict[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(problems, ensure_ascii=False, indent=2))
+        return
+    for row in problems:
+        print(f"{row['severity']}: {row['problem']}", file=sys.stderr)
+
+
+def _print_policy(chosen: Policy) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    console.print(f"Policy {chosen.version}", style="bold", markup=False)
+    for sentence in rules(chosen):
+        console.print(f"- {sentence}", markup=False)
+    for chapter in chapters(chosen):
+        console.print()
+        _print_chapter(console, chapter)
+
+
+def _print_chapter(console: Console, chapter: Chapter) -> None:
+    table = Table(title=TITLES[chapter.journey], title_justify="left", title_style="bold")
+    for name in ("who", "step", "when", "through", "tone", "still sent for", "why"):
+        table.add_column(name)
+    before = ""
+    for line in chapter.lines:
+        if before and line.who != before:
+            table.add_section()
+        shown = "" if line.who == before else line.who
+        cells = (shown, line.step, line.when, line.through, line.tone, line.sendable, line.why)
+        table.add_row(*(Text(cell) for cell in cells))
+        before = line.who
+    console.print(table)
+    console.print("Stops as soon as:", markup=False)
+    for words in chapter.stops:
+        console.print(f"  - {words}", markup=False)

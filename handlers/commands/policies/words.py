@@ -1,0 +1,134 @@
+"""A policy in the words of a credit controller: who gets what, when, in which tone, and what stops it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from models.policy.journeys import Ladder, Step
+from models.policy.policy import Policy
+from models.state.client import Segment
+from models.triggers import CancelWhen, Journey
+from models.workdays import WORKWEEK
+
+HUMAN: Final = "a colleague"
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+TITLES: Final = {
+    Journey.DELAY_SUPPORT: "Delayed-payment support",
+    Journey.ONBOARDING: "Care after a first payment",
+    Journey.RENEWAL: "Care before a renewal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One contact: to whom, when, through what, in which tone, until when, why."""
+
+    who: str
+    step: str
+    when: str
+    through: str
+    tone: str
+    sendable: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One journey: its contacts and what stops each of them."""
+
+    journey: Journey
+    lines: tuple[Line, ...]
+    stops: tuple[str, ...]
+
+
+def chapters(policy: Policy) -> list[Chapter]:
+    """Return the journeys of a policy, each as a table."""
+    journeys = policy.journeys
+    support = [line for segment in Segment for line in _ladder(segment, journeys.delay[segment], policy)]
+    delayed = [step for ladder in journeys.delay.values() for step in ladder.steps]
+    onboarding = [_line("after a first payment", step, _after_payment(step), policy) for step in journeys.onboarding]
+    renewal = [_line("with a contract", step, f"{_days(-step.after_days)} before it renews", policy) for step in journeys.renewal]
+    return [
+        Chapter(Journey.DELAY_SUPPORT, tuple(support), _stops(delayed)),
+        Chapter(Journey.ONBOARDING, tuple(onboarding), _stops(journeys.onboarding)),
+        Chapter(Journey.RENEWAL, tuple(renewal), _stops(journeys.renewal)),
+    ]
+
+
+def rules(policy: Policy) -> Iterator[str]:
+    """Yield what holds for all journeys, a sentence a line."""
+    window = policy.window
+    days = "Monday to Friday" if window.weekdays == WORKWEEK else ", ".join(_DAYS[day] for day in sorted(window.weekdays))
+    hours = f"{window.opens:%H:%M} to {window.closes:%H:%M}"
+    yield f"Contact {days} from {hours} in the client's own time ({policy.zone} if unknown)."
+    if policy.holidays:
+        yield "Nothing on public holidays of the client's country."
+    yield (
+        f"At least {_days(policy.min_gap_days)} between any two contacts, at most {policy.contacts_per_month} in 30 days, over"
+        " all journeys, channels and people."
+    )
+    yield (
+        f"Money is late {_days(policy.grace_days)} after its due date. Less than {policy.small_share:.0%} of the client's usual"
+        f" invoice, or than {policy.small_units} currency units, waits for the next statement."
+    )
+    yield f"From {policy.high_value_ratio:g} times the client's usual invoice on, {HUMAN} asks before anything is sent."
+    yield (
+        f"Invoices first seen more than {_days(policy.adopt_after_days)} past due are not written about until a person releases"
+        " them."
+    )
+
+
+def stop_words(predicate: CancelWhen) -> str:  # noqa: PLR0911 (one return per predicate)
+    """Return when a message is stopped, in words."""
+    match predicate:
+        case CancelWhen.INVOICES_SETTLED:
+            return "it is paid, or less is open than the message says"
+        case CancelWhen.INVOICES_DISPUTED:
+            return "a dispute is open"
+        case CancelWhen.INVOICES_PROMISED:
+            return "payment is promised or under way"
+        case CancelWhen.PAYMENT_REVERSED:
+            return "the payment is refunded, charged back or returned"
+        case CancelWhen.CONTRACT_ENDED:
+            return "the contract ends"
+        case CancelWhen.CONTRACT_RENEWED:
+            return "the contract renews on another day"
+        case CancelWhen.CONSENT_WITHDRAWN:
+            return "the client does not want it, or the channel is closed to us"
+        case CancelWhen.ON_HOLD:
+            return "a relationship manager puts it on hold"
+        case CancelWhen.CLIENT_ERASED:
+            return "the client asks to be forgotten"
+        case _:
+            assert_never(predicate)
+
+
+def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:
+    late = f"{_days(policy.grace_days)} after the due date"
+    if ladder.human_first:
+        yield _line(segment.value, ladder.human, late, policy)
+    for index, step in enumerate(ladder.steps):
+        if index:
+            when = f"{_days(step.after_days)} after {ladder.steps[index - 1].id}"
+        elif ladder.human_first:
+            when = f"{_days(step.after_days)} after {HUMAN} has asked"
+        else:
+            when = f"{_days(policy.grace_days + step.after_days)} after the due date"
+        yield _line(segment.value, step, when, policy)
+
+
+def _line(who: str, step: Step, when: str, policy: Policy) -> Line:
+    through = HUMAN if step.channel in policy.internal_channels else step.channel
+    return Line(who, step.id, when, through, step.tone.value, _days(step.valid_days), step.why)
+
+
+def _after_payment(step: Step) -> str:
+    return f"{_days(step.after_days)} after the payment" if step.after_days else "at once, in the next open hour"
+
+
+def _stops(steps: Sequence[Step]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(stop_words(predicate) for step in steps for predicate in step.cancel_when))
+
+
+def _days(count: int) -> str:
+    return f"{count} day" if count == 1 else f"{count} days"

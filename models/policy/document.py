@@ -1,0 +1,350 @@
+"""The policy as a document that people write and review: every number and every step, typed, with defaults for what is left out.
+
+Text becomes a `PolicyDocument` at the edge (`streams.wire.policy_file`); here it becomes the frozen `Policy` the program decides
+by, and a policy becomes a document again. Nothing is read from disk.
+"""
+
+from dataclasses import asdict, fields
+from datetime import date, time
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from models.events.signals import Purpose
+from models.policy.journeys import Journeys, Ladder, Step
+from models.policy.policy import DEFAULT_POLICY, Policy, RfmCuts, SegmentRules, stamped
+from models.state.client import Segment
+from models.triggers import CancelWhen, Tone
+from models.workdays import Window
+
+Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        message = f"{name!r} is not an IANA zone such as Europe/Berlin"
+        raise ValueError(message) from error
+    return name
+
+
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Words: TypeAlias = Annotated[str, StringConstraints(min_length=3, max_length=160, strip_whitespace=True)]
+Days: TypeAlias = Annotated[int, Field(ge=0, le=400)]
+Times: TypeAlias = Annotated[int, Field(ge=1, le=100)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Units: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Zone: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
+Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Cuts: TypeAlias = tuple[Units, Units, Units]
+
+_P: Final = DEFAULT_POLICY
+_S: Final = DEFAULT_POLICY.segments
+_R: Final = DEFAULT_POLICY.rfm
+_PERSON: Final = _P.journeys.delay[Segment.NEW].human
+SUPPORT_CANCELS: Final = _PERSON.cancel_when
+ONBOARDING_CANCELS: Final = _P.journeys.onboarding[0].cancel_when
+RENEWAL_CANCELS: Final = _P.journeys.renewal[0].cancel_when
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hours(_Section):
+    """When contact is welcome, in the client's own time."""
+
+    opens: time = _P.window.opens
+    closes: time = _P.window.closes
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = tuple(
+        name for index, name in enumerate(WEEKDAYS) if index in _P.window.weekdays
+    )
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> Self:
+        if self.opens >= self.closes:
+            message = f"opens ({self.opens:%H:%M}) must be before closes ({self.closes:%H:%M})"
+            raise ValueError(message)
+        return self
+
+
+class Contact(_Section):
+    """How often, when and through what a client may be contacted, over all journeys, channels and people."""
+
+    zone: Zone | None = Field(default=None, description="Zone of clients whose own is unknown; none: the setting of the firm.")
+    hours: Hours = Hours()
+    holidays: dict[Country, tuple[date, ...]] = Field(default_factory=dict, description="Days without contact, per country.")
+    min_gap_days: Days = Field(default=_P.min_gap_days, description="Least days between any two contacts.")
+    contacts_per_month: Times = Field(default=_P.contacts_per_month, description="Most contacts within 30 days.")
+    internal_channels: tuple[Name, ...] = Field(
+        default=tuple(sorted(_P.internal_channels)), description="Channels that reach colleagues, not the client."
+    )
+
+
+class Support(_Section):
+    """When an open invoice is late enough, large enough and certain enough to be written about."""
+
+    grace_days: Days = Field(default=_P.grace_days, description="Courtesy after the due date.")
+    settle_days: Days = Field(default=_P.settle_days, description="Rest after news of an invoice or a claim.")
+    adopt_after_days: Days = Field(
+        default=_P.adopt_after_days, description="Overdue by more than this when first seen: only a person starts it."
+    )
+    expected_limit_days: Days = Field(
+        default=_P.expected_limit_days, description="Longest wait past due for an expected payment."
+    )
+    retry_days: Days = Field(default=_P.retry_days, description="Wait when the processor tries again within this.")
+    attempts: Times = Field(default=_P.attempts, description="Undelivered tries before a person takes over.")
+    small_share: Share = Field(default=_P.small_share, description="Less than this share of the usual amount waits.")
+    small_units: Units = Field(default=_P.small_units, description="Less than this many currency units waits.")
+    high_value_ratio: Annotated[float, Field(ge=1)] = Field(
+        default=_P.high_value_ratio, description="From this many times the usual amount on, a person asks first."
+    )
+
+
+class OnboardingRules(_Section):
+    """What a first payment is called, and until when thanks are in time."""
+
+    micro_units: Units = Field(default=_P.micro_units, description="Below: a micro payment.")
+    large_units: Units = Field(default=_P.large_units, description="From here on: a large payment.")
+    onboarding_stale_days: Days = Field(default=_P.onboarding_stale_days, description="Learnt later than this: no thanks.")
+
+
+class RenewalRules(_Section):
+    """How often a contract's renewal is written about."""
+
+    renewal_gap_days: Days = Field(default=_P.renewal_gap_days, description="Least days between the renewals of a contract.")
+
+
+class SegmentsSection(_Section):
+    """When a client is new, reliable, slow or a problem; shares are of the last twelve invoices."""
+
+    new_days: Days = _S.new_days
+    new_labels: Times = _S.new_labels
+    persist_days: Days = Field(default=_S.persist_days, description="How long a verdict must hold before a client moves.")
+    reliable_share: Share = Field(default=_S.reliable_share, description="Late at most this share: reliable.")
+    slow_share: Share = Field(default=_S.slow_share, description="Late at least this share: slow.")
+    problem_days: Days = Field(default=_S.problem_days, description="Later than this is severe.")
+    problem_share: Share = _S.problem_share
+    problem_overdue_days: Days = _S.problem_overdue_days
+    problem_disputes: Times = _S.problem_disputes
+    alarm_overdue_days: Days = _S.alarm_overdue_days
+    alarm_quiet_share: Share = _S.alarm_quiet_share
+
+
+class RfmSection(_Section):
+    """Cut-points of the tiers: days since the last payment (falling), payments and currency units in 13 months (rising)."""
+
+    recency_days: Cuts = _R.recency_days
+    frequency: Cuts = _R.frequency
+    monetary: Cuts = _R.monetary
+
+
+class StepDocument(_Section):
+    """One contact. `purpose` and `cancel_when` are the journey's unless they are given."""
+
+    id: Name = Field(description="Its name; with the tone it chooses the template.")
+    after_days: Annotated[int, Field(ge=-400, le=400)] = Field(
+        description="Days from the step before (support) or from the anchor (onboarding, renewal: negative is before it)."
+    )
+    valid_days: Annotated[int, Field(ge=1, le=90)] = Field(description="It may still be sent this many days after it was due.")
+    tone: Tone
+    why: Words = Field(description="Its reason, in words for people.")
+    channel: Name = "email"
+    purpose: Purpose | None = None
+    cancel_when: tuple[CancelWhen, ...] | None = None
+
+
+Steps: TypeAlias = Annotated[tuple[StepDocument, ...], Field(min_length=1, max_length=12)]
+
+
+class LadderDocument(_Section):
+    """Support for one segment, step by step. With `person_first` a colleague asks before anything is sent."""
+
+    person_first: bool = False
+    person: StepDocument | None = Field(default=None, description="What a colleague is asked to do; none: the journey's.")
+    steps: Steps
+
+
+class Ladders(_Section):
+    """A ladder for each segment."""
+
+    new: LadderDocument
+    reliable: LadderDocument
+    slow: LadderDocument
+    problem: LadderDocument
+
+
+class SupportJourney(_Section):
+    """Support while money is late: a ladder per segment."""
+
+    purpose: Purpose = Purpose.SERVICING
+    cancel_when: tuple[CancelWhen, ...] = SUPPORT_CANCELS
+    person: StepDocument = Field(description="What a colleague is asked to do when a person goes first.")
+    ladders: Ladders
+
+
+class OnboardingJourney(_Section):
+    """Care after a first payment; `after_days` counts from that payment."""
+
+    purpose: Purpose = Purpose.RELATIONSHIP
+    cancel_when: tuple[CancelWhen, ...] = ONBOARDING_CANCELS
+    steps: Steps
+
+
+class RenewalJourney(_Section):
+    """Care before a contract renews; `after_days` counts from that day and is negative."""
+
+    purpose: Purpose = Purpose.RELATIONSHIP
+    cancel_when: tuple[CancelWhen, ...] = RENEWAL_CANCELS
+    steps: Steps
+
+
+def _support_document(journeys: Journeys) -> SupportJourney:
+    person = journeys.delay[Segment.NEW].human
+    home = (Purpose.SERVICING, SUPPORT_CANCELS)
+    ladders = {
+        segment.value: LadderDocument(
+            person_first=ladder.human_first,
+            person=None if ladder.human == person else _step_document(ladder.human, home),
+            steps=tuple(_step_document(step, home) for step in ladder.steps),
+        )
+        for segment, ladder in journeys.delay.items()
+    }
+    return SupportJourney(person=_step_document(person, home), ladders=Ladders.model_validate(ladders))
+
+
+def _onboarding_document(journeys: Journeys) -> OnboardingJourney:
+    home = (Purpose.RELATIONSHIP, ONBOARDING_CANCELS)
+    return OnboardingJourney(steps=tuple(_step_document(step, home) for step in journeys.onboarding))
+
+
+def _renewal_document(journeys: Journeys) -> RenewalJourney:
+    home = (Purpose.RELATIONSHIP, RENEWAL_CANCELS)
+    return RenewalJourney(steps=tuple(_step_document(step, home) for step in journeys.renewal))
+
+
+def _step_document(step: Step, home: tuple[Purpose, tuple[CancelWhen, ...]]) -> StepDocument:
+    purpose, cancels = home
+    return StepDocument(
+        id=step.id,
+        after_days=step.after_days,
+        valid_days=step.valid_days,
+        tone=step.tone,
+        why=step.why,
+        channel=step.channel,
+        purpose=None if step.purpose is purpose else step.purpose,
+        cancel_when=None if step.cancel_when == cancels else step.cancel_when,
+    )
+
+
+class JourneysDocument(_Section):
+    """The journeys; one that is left out is the default's."""
+
+    delayed_payment_support: SupportJourney = Field(default_factory=lambda: _support_document(_P.journeys))
+    post_payment_onboarding: OnboardingJourney = Field(default_factory=lambda: _onboarding_document(_P.journeys))
+    pre_renewal: RenewalJourney = Field(default_factory=lambda: _renewal_document(_P.journeys))
+
+
+class PolicyDocument(_Section):
+    """How the firm treats its clients. Durations are days, money is currency units; what is left out is the default."""
+
+    schema_version: Literal[1] = 1
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)] = Field(
+        description="Its name; every decision carries it with a digest of the whole content."
+    )
+    contact: Contact = Contact()
+    support: Support = Support()
+    onboarding: OnboardingRules = OnboardingRules()
+    renewal: RenewalRules = RenewalRules()
+    segments: SegmentsSection = SegmentsSection()
+    rfm: RfmSection = RfmSection()
+    journeys: JourneysDocument = Field(default_factory=JourneysDocument)
+
+
+def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
+    """Return the policy a document describes, stamped with its version; `home_zone` is the firm's where the document has none."""
+    contact, hours = document.contact, document.contact.hours
+    return stamped(
+        Policy(
+            version=document.version,
+            zone=contact.zone or home_zone,
+            window=Window(hours.opens, hours.closes, frozenset(WEEKDAYS.index(name) for name in hours.weekdays)),
+            holidays=MappingProxyType({country: frozenset(days) for country, days in contact.holidays.items()}),
+            internal_channels=frozenset(contact.internal_channels),
+            min_gap_days=contact.min_gap_days,
+            contacts_per_month=contact.contacts_per_month,
+            **document.support.model_dump(),
+            **document.onboarding.model_dump(),
+            **document.renewal.model_dump(),
+            segments=SegmentRules(**document.segments.model_dump()),
+            rfm=RfmCuts(**document.rfm.model_dump()),
+            journeys=_journeys_of(document.journeys),
+        )
+    )
+
+
+def document_of(policy: Policy) -> PolicyDocument:
+    """Return the document that describes `policy`, with nothing left out."""
+    known = {field.name: getattr(policy, field.name) for field in fields(policy)}
+    window = policy.window
+    return PolicyDocument(
+        version=policy.version.partition("+")[0],
+        contact=Contact(
+            zone=policy.zone,
+            hours=Hours(opens=window.opens, closes=window.closes, weekdays=_weekday_names(window)),
+            holidays={country: tuple(sorted(days)) for country, days in sorted(policy.holidays.items())},
+            min_gap_days=policy.min_gap_days,
+            contacts_per_month=policy.contacts_per_month,
+            internal_channels=tuple(sorted(policy.internal_channels)),
+        ),
+        segments=SegmentsSection(**asdict(policy.segments)),
+        rfm=RfmSection(**asdict(policy.rfm)),
+        journeys=JourneysDocument(
+            delayed_payment_support=_support_document(policy.journeys),
+            post_payment_onboarding=_onboarding_document(policy.journeys),
+            pre_renewal=_renewal_document(policy.journeys),
+        ),
+        support=Support(**{name: known[name] for name in Support.model_fields}),
+        onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),
+        renewal=RenewalRules(**{name: known[name] for name in RenewalRules.model_fields}),
+    )
+
+
+def _weekday_names(window: Window) -> tuple[Weekday, ...]:
+    return tuple(name for index, name in enumerate(WEEKDAYS) if index in window.weekdays)
+
+
+def _journeys_of(document: JourneysDocument) -> Journeys:
+    support = document.delayed_payment_support
+    ladders = {segment: getattr(support.ladders, segment.value) for segment in Segment}
+    return Journeys(
+        delay=MappingProxyType({segment: _ladder_of(ladder, support) for segment, ladder in ladders.items()}),
+        onboarding=tuple(step_of(step, document.post_payment_onboarding) for step in document.post_payment_onboarding.steps),
+        renewal=tuple(step_of(step, document.pre_renewal) for step in document.pre_renewal.steps),
+    )
+
+
+def _ladder_of(ladder: LadderDocument, journey: SupportJourney) -> Ladder:
+    return Ladder(
+        tuple(step_of(step, journey) for step in ladder.steps),
+        step_of(ladder.person or journey.person, journey),
+        human_first=ladder.person_first,
+    )
+
+
+def step_of(step: StepDocument, journey: SupportJourney | OnboardingJourney | RenewalJourney) -> Step:
+    """Return the step with what it takes over from its journey."""
+    return Step(
+        step.id,
+        step.after_days,
+        step.valid_days,
+        step.tone,
+        step.purpose or journey.purpose,
+        journey.cancel_when if step.cancel_when is None else step.cancel_when,
+        step.why,
+        channel=step.channel,
+    )

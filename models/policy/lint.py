@@ -1,0 +1,303 @@
+"""What a policy document must not do although its types are right. Pure: channels and templates that exist are arguments."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final, TypeAlias
+
+from models.events.signals import Purpose
+from models.policy.document import (
+    ONBOARDING_CANCELS,
+    RENEWAL_CANCELS,
+    SUPPORT_CANCELS,
+    OnboardingJourney,
+    PolicyDocument,
+    RenewalJourney,
+    StepDocument,
+    SupportJourney,
+    step_of,
+)
+from models.policy.facts import ALLOWED_FACTS
+from models.policy.journeys import Step
+from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above
+from models.state.client import Segment
+from models.triggers import CancelWhen, Journey, Tone
+
+Path: TypeAlias = tuple[str | int, ...]
+FactsStated: TypeAlias = Callable[[Journey, str, Tone], Collection[str] | None]
+"""Which facts the template of a step states; None where there is no template."""
+
+FALLBACK: Final = "console"
+_MONTH: Final = 30
+_SHORT_WINDOW: Final = 3
+_JOURNEYS: Final = "journeys"
+_PROMOTIONAL: Final = ("discount", "upgrade", "upsell", "special offer", "newsletter", "promotion", "new service", "cross-sell")
+_REQUIRED: Final = {
+    Journey.DELAY_SUPPORT: frozenset(SUPPORT_CANCELS),
+    Journey.ONBOARDING: frozenset(ONBOARDING_CANCELS),
+    Journey.RENEWAL: frozenset(RENEWAL_CANCELS),
+}
+
+
+class Severity(StrEnum):
+    """An error keeps a policy from being used; a warning is worth a second look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, where in the document, and what to do."""
+
+    path: Path
+    message: str
+    fix: str
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A step as it will be, where it is written, and the firmest tone its reader may meet."""
+
+    path: Path
+    journey: Journey
+    step: Step
+    ceiling: Tone
+    reader: str
+    is_person: bool = False
+
+
+def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: FactsStated | None = None) -> list[Finding]:
+    """Return everything to object to, in the order of the document; no template is asked for without `facts_stated`."""
+    found = [*_numbers(document)]
+    internal = document.contact.internal_channels
+    for place in _places(document):
+        found += _step(place, channels=channels, internal=internal, facts_stated=facts_stated)
+    found += _ladders(document)
+    journeys = document.journeys
+    found += _windows((_JOURNEYS, Journey.ONBOARDING, "steps"), journeys.post_payment_onboarding.steps, document)
+    found += _windows((_JOURNEYS, Journey.RENEWAL, "steps"), journeys.pre_renewal.steps, document)
+    return found
+
+
+def errors_of(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that keep a policy from being used."""
+    return [finding for finding in findings if finding.severity is Severity.ERROR]
+
+
+def _places(document: PolicyDocument) -> Iterator[_Place]:
+    support = document.journeys.delayed_payment_support
+    base: Path = (_JOURNEYS, Journey.DELAY_SUPPORT)
+    person = step_of(support.person, support)
+    yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, "a colleague who asks first", is_person=True)
+    for segment in Segment:
+        ladder = getattr(support.ladders, segment.value)
+        home: Path = (*base, "ladders", segment.value)
+        reader = f"a {segment.value} client"
+        if ladder.person is not None:
+            step = step_of(ladder.person, support)
+            yield _Place((*home, "person"), Journey.DELAY_SUPPORT, step, CEILINGS[segment], reader, is_person=True)
+        yield from _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, (CEILINGS[segment], reader))
+    for journey, section in (
+        (Journey.ONBOARDING, document.journeys.post_payment_onboarding),
+        (Journey.RENEWAL, document.journeys.pre_renewal),
+    ):
+        known = (RELATIONSHIP_CEILING, "a client whose money is not late")
+        yield from _listed((_JOURNEYS, journey, "steps"), journey, section.steps, section, known)
+
+
+def _listed(
+    path: Path,
+    journey: Journey,
+    steps: Sequence[StepDocument],
+    section: SupportJourney | OnboardingJourney | RenewalJourney,
+    known: tuple[Tone, str],
+) -> Iterator[_Place]:
+    ceiling, reader = known
+    for index, step in enumerate(steps):
+        yield _Place((*path, index), journey, step_of(step, section), ceiling, reader)
+
+
+def _numbers(document: PolicyDocument) -> Iterator[Finding]:
+    contact, segments, rfm = document.contact, document.segments, document.rfm
+    if FALLBACK not in contact.internal_channels:
+        yield Finding(
+            ("contact", "internal_channels"),
+            f"{FALLBACK} must be among them: colleagues are asked there when a client cannot be reached",
+            f"add {FALLBACK}",
+        )
+    most = _MONTH // contact.min_gap_days + 1 if contact.min_gap_days else contact.contacts_per_month
+    if most < contact.contacts_per_month:
+        yield Finding(
+            ("contact", "contacts_per_month"),
+            f"{contact.contacts_per_month} are never reached: {contact.min_gap_days} days between any two allow {most}",
+            f"write {most}, or a smaller min_gap_days",
+            Severity.WARNING,
+        )
+    if segments.reliable_share >= segments.slow_share:
+        yield Finding(
+            ("segments", "reliable_share"),
+            f"must lie below slow_share ({segments.slow_share}): between the two nobody moves",
+            "lower reliable_share or raise slow_share",
+        )
+    for name, cuts, rising in (
+        ("recency_days", rfm.recency_days, False),
+        ("frequency", rfm.frequency, True),
+        ("monetary", rfm.monetary, True),
+    ):
+        if list(cuts) != sorted(set(cuts), reverse=not rising):
+            way = "rise" if rising else "fall"
+            yield Finding(("rfm", name), f"the cut-points must {way}: {', '.join(map(str, cuts))}", "put them in order")
+
+
+def _step(
+    place: _Place, *, channels: Collection[str], internal: Collection[str], facts_stated: FactsStated | None
+) -> Iterator[Finding]:
+    step, path = place.step, place.path
+    if step.channel not in channels:
+        known = ", ".join(sorted(channels))
+        yield Finding((*path, "channel"), f"no worker delivers by {step.channel}", f"use one of {known}")
+    elif place.is_person and step.channel not in internal:
+        yield Finding((*path, "channel"), f"{step.channel} reaches the client, not a colleague", f"use {FALLBACK}")
+    if is_above(step.tone, place.ceiling):
+        yield Finding(
+            (*path, "tone"),
+            f"{step.tone} is firmer than {place.reader} may meet ({place.ceiling} at most)",
+            f"use {place.ceiling}, or another step",
+        )
+    yield from _purpose(place)
+    yield from _cancels(place)
+    if facts_stated is not None:
+        yield from _template(place, facts_stated)
+
+
+def _purpose(place: _Place) -> Iterator[Finding]:
+    step, path = place.step, (*place.path, "purpose")
+    if place.journey is Journey.DELAY_SUPPORT:
+        if step.purpose is not Purpose.SERVICING:
+            yield Finding(
+                path,
+                f"support in a delay is servicing; as {step.purpose} it could not name the invoice, and a client could miss it",
+                "leave purpose out",
+            )
+    elif step.purpose is Purpose.SERVICING:
+        yield Finding(
+            path,
+            "this is no servicing: it would reach clients who refused relationship messages",
+            "use relationship",
+        )
+    elif step.purpose is Purpose.PROMOTION:
+        yield Finding(path, "no promotion leaves from this journey: its facts may not be used for that", "use relationship")
+    word = next((word for word in _PROMOTIONAL if word in step.why.lower()), None)
+    if step.purpose is Purpose.SERVICING and word:
+        yield Finding(
+            (*place.path, "why"),
+            f"a servicing message must not promote anything ({word!r}): consent for one is none for the other",
+            "make it a step of its own, with its own purpose",
+        )
+
+
+def _cancels(place: _Place) -> Iterator[Finding]:
+    step, path = place.step, (*place.path, "cancel_when")
+    missing = [predicate for predicate in CancelWhen if predicate in _REQUIRED[place.journey] - set(step.cancel_when)]
+    if missing:
+        names = ", ".join(missing)
+        yield Finding(path, f"{names} must stop it, else it would be sent although it is no longer true", f"add {names}")
+    strange = [predicate for predicate in step.cancel_when if predicate not in _REQUIRED[place.journey]]
+    if strange:
+        names = ", ".join(strange)
+        yield Finding(path, f"{names} says nothing about {place.journey}: it would always or never hold", f"remove {names}")
+
+
+def _template(place: _Place, facts_stated: FactsStated) -> Iterator[Finding]:
+    step = place.step
+    stated = facts_stated(place.journey, step.id, step.tone)
+    if stated is None:
+        yield Finding(
+            (*place.path, "tone"),
+            f"there is no template for {place.journey}/{step.id} in the tone {step.tone}",
+            "use a tone that has one, or write the template",
+        )
+        return
+    forbidden = sorted(set(stated) - ALLOWED_FACTS[step.purpose])
+    if forbidden:
+        yield Finding(
+            (*place.path, "id"),
+            f"its template states {', '.join(forbidden)}, which a {step.purpose} message may not",
+            "take the facts out of the template",
+        )
+
+
+def _ladders(document: PolicyDocument) -> Iterator[Finding]:
+    support = document.journeys.delayed_payment_support
+    for segment in Segment:
+        ladder = getattr(support.ladders, segment.value)
+        path: Path = (_JOURNEYS, Journey.DELAY_SUPPORT, "ladders", segment.value, "steps")
+        person = ladder.person or support.person
+        yield from _repeated(path, ladder.steps, {person.id})
+        for index, step in enumerate(ladder.steps):
+            if step.after_days < 0:
+                yield Finding(
+                    (*path, index, "after_days"), "support never starts before the money is late", "count from the step before"
+                )
+        for index, (step, following) in enumerate(pairwise(ladder.steps)):
+            if step.valid_days > following.after_days:
+                yield _too_long((*path, index, "valid_days"), step, following, following.after_days)
+            if 0 <= following.after_days < document.contact.min_gap_days:
+                yield Finding(
+                    (*path, index + 1, "after_days"),
+                    f"it waits for the gap of {document.contact.min_gap_days} days between any two contacts",
+                    "write at least as many days",
+                    Severity.WARNING,
+                )
+
+
+def _windows(path: Path, steps: Sequence[StepDocument], document: PolicyDocument) -> Iterator[Finding]:
+    yield from _repeated(path, steps, set())
+    for index, step in enumerate(steps):
+        renewal = path[1] is Journey.RENEWAL
+        if renewal == (step.after_days >= 0):
+            side = "before the renewal: a negative number" if renewal else "after the payment: no negative number"
+            yield Finding((*path, index, "after_days"), f"{step.id} is never reached; it must lie {side}", "correct after_days")
+        if step.valid_days < _SHORT_WINDOW:
+            yield Finding(
+                (*path, index, "valid_days"),
+                f"a window of {step.valid_days} days may fall on closed days altogether",
+                f"write at least {_SHORT_WINDOW}",
+                Severity.WARNING,
+            )
+    gap_days = document.contact.min_gap_days
+    for index, (step, following) in enumerate(pairwise(steps)):
+        gap = following.after_days - step.after_days
+        if gap <= 0:
+            yield Finding(
+                (*path, index + 1, "after_days"),
+                f"{following.id} comes after {step.id} in the list but not in time",
+                "list the steps in the order of their days",
+            )
+        elif step.valid_days > gap:
+            yield _too_long((*path, index, "valid_days"), step, following, gap)
+        if 0 < gap <= gap_days - following.valid_days:
+            yield Finding(
+                (*path, index + 1, "after_days"),
+                f"{following.id} is never reached after {step.id}: its window closes within the gap of {gap_days} days",
+                "move it, or let it be valid for longer",
+            )
+
+
+def _repeated(path: Path, steps: Sequence[StepDocument], taken: set[str]) -> Iterator[Finding]:
+    seen = set(taken)
+    for index, step in enumerate(steps):
+        if step.id in seen:
+            yield Finding((*path, index, "id"), f"{step.id} is there twice: the second could not be told from it", "rename it")
+        seen.add(step.id)
+
+
+def _too_long(path: Path, step: StepDocument, following: StepDocument, gap: int) -> Finding:
+    return Finding(
+        path,
+        f"{step.id} may still be sent after {step.valid_days} days, when {following.id} is due already ({gap} days later)",
+        f"write at most {max(gap, 1)}",
+    )

@@ -1,0 +1,44 @@
+"""The version of a policy: what its author calls it, and a digest of what it says. Two policies that differ never share one."""
+
+import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from enum import Enum
+from typing import Any, Final
+
+from models.ids import derive
+
+DIGITS: Final = 8
+MARK: Final = "+"
+
+
+def content_version(declared: str, content: object) -> str:
+    """Return `declared` with a digest of `content`, whose own field `version` does not count: `2026.1+0c5f31aa`.
+
+    A version that carries a digest already loses it first, so that stamping twice changes nothing.
+    """
+    plain = _plain(content)
+    plain.pop("version", None)
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return f"{declared.partition(MARK)[0]}{MARK}{derive('policy', text)[:DIGITS]}"
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401, PLR0911 (any JSON value; one return per type reads best)
+    """Return a value of the policy as JSON that is equal for equal meanings."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    match value:
+        case Enum():
+            return value.value
+        case Mapping():
+            return {str(_plain(key)): _plain(item) for key, item in value.items()}
+        case AbstractSet():
+            return sorted(_plain(item) for item in value)
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return value

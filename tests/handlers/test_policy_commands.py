@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from handlers.cli import run
+from models.policy.policy import DEFAULT_POLICY
+from streams.wire.policy_file import default_policy_text
+
+
+def _write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_show_says_who_gets_what_when_in_which_tone_and_what_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "show"]) == 0
+    said = capsys.readouterr().out
+    assert DEFAULT_POLICY.version in said
+    assert "10 days after clear_dates" in said
+    assert "5 days after a colleague has asked" in said
+    assert "14 days before it renews" in said
+    assert "payment is promised or under way" in said
+    assert "At least 3 days between any two contacts" in said
+
+
+def test_what_show_writes_as_yaml_is_the_same_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "show", "--yaml"]) == 0
+    file = _write(tmp_path / "firm.yaml", capsys.readouterr().out)
+    assert run(["policy", "show", "--json", "--policy", file]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["version"] == DEFAULT_POLICY.version
+    assert len(shown["journeys"]) == 3
+
+
+def test_a_sound_policy_passes_lint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "lint", _write(tmp_path / "firm.yaml", default_policy_text())]) == 0
+    assert f"is sound: version {DEFAULT_POLICY.version}" in capsys.readouterr().out
+
+
+def test_lint_exits_with_one_for_wrong_content_and_wrong_types(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    harsh = default_policy_text().replace("tone: structured", "tone: firm", 1)
+    assert run(["policy", "lint", _write(tmp_path / "harsh.yaml", harsh)]) == 1
+    said = capsys.readouterr().err
+    line = harsh[: harsh.index("tone: firm")].count("\n") + 1
+    assert f"harsh.yaml:{line}: journeys.delayed_payment_support.ladders.slow.steps[0].tone: firm is firmer" in said
+    assert run(["policy", "lint", _write(tmp_path / "typo.yaml", "version: a\nsupport: {grace: 2}\n")]) == 1
+    assert "typo.yaml:2: support.grace: 'grace' is not known here; fix: write grace_days" in capsys.readouterr().err
+
+
+def test_lint_exits_with_two_when_there_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "lint", str(tmp_path / "nowhere.yaml")]) == 2
+    assert "cannot read the policy" in capsys.readouterr().err
+
+
+def test_lint_speaks_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _write(tmp_path / "firm.yaml", "version: a\ncontact: {contacts_per_month: 90}\n")
+    assert run(["policy", "lint", file, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["severity"] == "warning"
+
+
+def test_a_simulation_decides_by_the_policy_it_is_given_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _write(tmp_path / "late.yaml", "version: late\nsupport: {grace_days: 20}\n")
+    assert run(["simulate", "--json", "--policy", file]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    decisions = [decision for happening in told for decision in happening["decisions"]]
+    assert {decision["policy_version"].partition("+")[0] for decision in decisions} == {"late"}
+    assert run(["simulate", "--json"]) == 0
+    usual = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert decisions != [decision for happening in usual for decision in happening["decisions"]]
+
+
+def test_a_wrong_policy_stops_a_simulation_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _write(tmp_path / "loud.yaml", default_policy_text().replace("tone: gentle", "tone: firm"))
+    assert run(["simulate", "--policy", file]) == 2
+    assert "firmer than" in capsys.readouterr().err

@@ -1,0 +1,69 @@
+from dataclasses import fields, replace
+from datetime import date, time
+from types import MappingProxyType
+from typing import Any
+
+from models.policy.document import document_of, policy_of
+from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.workdays import Window
+from streams.wire.policy_file import default_policy_text, read_policy, write_policy
+
+OTHERS: dict[str, Any] = {
+    "zone": "Asia/Kathmandu",
+    "window": Window(time(9, 30), time(16), frozenset({1, 5})),
+    "holidays": MappingProxyType({"NO": frozenset({date(2026, 5, 17)}), "IE": frozenset({date(2026, 3, 17)})}),
+    "internal_channels": frozenset({"console", "email"}),
+    "small_share": 0.25,
+    "high_value_ratio": 2.5,
+    "segments": replace(DEFAULT_POLICY.segments, new_days=10),
+    "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
+    "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
+}
+
+
+def test_the_shipped_yaml_says_what_the_default_policy_does() -> None:
+    document = read_policy(default_policy_text(), name="default.yaml").document
+    assert policy_of(document) == DEFAULT_POLICY
+    assert document_of(policy_of(document)) == document_of(DEFAULT_POLICY)
+
+
+def test_the_shipped_yaml_leaves_nothing_but_the_zone_to_a_default() -> None:
+    document = read_policy(default_policy_text(), name="default.yaml").document
+    assert document.model_fields_set >= set(type(document).model_fields)
+    for section in (document.support, document.onboarding, document.renewal, document.segments, document.rfm, document.journeys):
+        assert section.model_fields_set == set(type(section).model_fields)
+    assert document.contact.model_fields_set == set(type(document.contact).model_fields) - {"zone"}
+
+
+def test_every_number_of_a_policy_can_be_written_down_and_changes_its_version() -> None:
+    versions = {DEFAULT_POLICY.version}
+    for field in fields(Policy):
+        if field.name == "version":
+            continue
+        known = getattr(DEFAULT_POLICY, field.name)
+        other: Any = OTHERS.get(field.name, known + 1 if isinstance(known, int) else None)
+        assert other is not None, f"give an example of another {field.name}"
+        changed = stamped(replace(DEFAULT_POLICY, **{field.name: other}))
+        written = read_policy(write_policy(document_of(changed)), name="changed.yaml").document
+        assert policy_of(written) == changed, f"add {field.name} to the document: models/policy/document.py"
+        versions.add(changed.version)
+    assert len(versions) == len(fields(Policy))
+
+
+def test_a_version_is_the_declared_name_and_a_digest_whatever_is_stamped_how_often() -> None:
+    named = stamped(replace(DEFAULT_POLICY, version="spring"))
+    assert named.version.partition("+")[0] == "spring"
+    assert named.version.partition("+")[2] == DEFAULT_POLICY.version.partition("+")[2]
+    assert stamped(named) == named
+
+
+def test_what_is_left_out_is_the_default() -> None:
+    short = read_policy("version: short\ncontact:\n  min_gap_days: 9\n", name="short.yaml").document
+    assert policy_of(short) == stamped(replace(DEFAULT_POLICY, version="short", min_gap_days=9))
+
+
+def test_the_firms_zone_holds_where_the_document_names_none() -> None:
+    silent = read_policy("version: a\n", name="a.yaml").document
+    named = read_policy("version: a\ncontact: {zone: Europe/Paris}\n", name="a.yaml").document
+    assert policy_of(silent, home_zone="Asia/Tokyo").zone == "Asia/Tokyo"
+    assert policy_of(named, home_zone="Asia/Tokyo").zone == "Europe/Paris"

@@ -1,0 +1,70 @@
+"""Laws of the journeys under any policy that lint accepts, not only under ours."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+
+from models.events.union import AnyClientEvent
+from models.policy.document import PolicyDocument, document_of, policy_of
+from models.state.client import Segment
+from models.triggers import Journey, Trigger
+from models.workdays import DAY_MS
+from tests.models.policy_documents import documents
+from tests.models.test_journey_laws import HORIZON, Firm, stories
+
+
+def _delivered(firm: Firm) -> list[Trigger]:
+    retracted = {output.trigger_id for output in firm.outputs if output.kind == "retraction"}
+    return [trigger for trigger in firm.triggers if trigger.trigger_id not in retracted]
+
+
+@given(documents(), stories())
+@settings(max_examples=120)
+def test_no_stage_is_skipped_or_repeated_under_any_sound_policy(document: PolicyDocument, story: list[AnyClientEvent]) -> None:
+    policy = policy_of(document)
+    firm = Firm(policy=policy).run(story, until_ms=HORIZON)
+    assert len({trigger.trigger_id for trigger in firm.triggers}) == len(firm.triggers)
+    broken = {output.anchor for output in firm.outputs if output.kind == "decision" and output.step == "promise"}
+    order = {step.id: place for segment in Segment for place, step in enumerate(policy.journeys.delay[segment].steps)}
+    named: dict[str, int] = {}
+    for trigger in _delivered(firm):
+        if trigger.journey is not Journey.DELAY_SUPPORT or trigger.step not in order:
+            continue
+        if not broken & set(trigger.invoice_ids):
+            assert order[trigger.step] == named.get(trigger.anchor, 0), trigger
+            assert all(named.get(invoice, 0) <= order[trigger.step] for invoice in trigger.invoice_ids)
+        for invoice in trigger.invoice_ids:
+            named[invoice] = named.get(invoice, 0) + 1
+
+
+@given(documents(), stories())
+@settings(max_examples=60)
+def test_windows_open_in_order_and_each_once_under_any_sound_policy(
+    document: PolicyDocument, story: list[AnyClientEvent]
+) -> None:
+    policy = policy_of(document)
+    firm = Firm(policy=policy).run(story, until_ms=HORIZON)
+    order = {
+        step.id: place for steps in (policy.journeys.onboarding, policy.journeys.renewal) for place, step in enumerate(steps)
+    }
+    seen: dict[tuple[str, str], list[int]] = {}
+    for trigger in _delivered(firm):
+        if trigger.journey is not Journey.DELAY_SUPPORT:
+            seen.setdefault((trigger.journey, trigger.anchor), []).append(order[trigger.step])
+    assert all(earlier < later for places in seen.values() for earlier, later in pairwise(places)), seen
+
+
+@given(documents(), stories())
+@settings(max_examples=60)
+def test_contacts_keep_the_distance_of_any_sound_policy(document: PolicyDocument, story: list[AnyClientEvent]) -> None:
+    policy = policy_of(document)
+    firm = Firm(policy=policy).run(story, until_ms=HORIZON)
+    moments = sorted(round(trigger.not_before.timestamp() * 1000) for trigger in _delivered(firm) if trigger.channel == "email")
+    assert all(later - earlier >= policy.min_gap_days * DAY_MS for earlier, later in pairwise(moments))
+
+
+@given(documents())
+@settings(max_examples=60)
+def test_a_document_survives_being_a_policy(document: PolicyDocument) -> None:
+    policy = policy_of(document)
+    assert policy_of(document_of(policy)) == policy
