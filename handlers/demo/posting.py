@@ -13,7 +13,7 @@ from handlers.demo.crew import DemoError
 from handlers.demo.firm import Webhook
 from handlers.demo.stripe_objects import signature
 
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 16
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.2
 
