@@ -39,7 +39,9 @@ COMMANDS: Final = (
     Command("stack", "handlers.stack.commands:stack", "Start, stop and show the local Kafka and Valkey.", _RUN),
     Command("serve-webhooks", "handlers.webhooks.commands:serve_webhooks", "Receive signed webhooks and publish them raw.", _RUN),
     Command("worker", "handlers.commands.worker:worker", "Fold events into client states and decide.", _RUN),
-    Command("run-channels", "handlers.channels.commands:run_channels", "Deliver triggers by mail and console.", _RUN),
+    Command(
+        "run-channels", "handlers.channels.commands:run_channels", "Deliver triggers by mail, SMS, webhook and console.", _RUN
+    ),
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),

@@ -19,7 +19,9 @@ from handlers.channels.failpoints import PLACES
 from handlers.channels.links import links_of
 from handlers.channels.presend import at_any_hour, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
+from handlers.channels.sms import SmsChannel
 from handlers.channels.template_facts import facts_stated
+from handlers.channels.webhook import WebhookChannel
 from handlers.channels.worker import ChannelWorker
 from streams.engine.failpoints import make_failpoint
 from streams.runtime.clock import SystemClock, make_clock
@@ -41,11 +43,21 @@ def make_channel(name: str, settings: Settings, *, out: Path | None = None) -> C
     match name:
         case "email":
             return EmailChannel(settings)
+        case "sms":
+            return SmsChannel(settings)
+        case "webhook":
+            return WebhookChannel(settings)
         case "console":
             return ConsoleChannel(out=out)
         case _:
             message = f"there is no channel {name!r}; known: {', '.join(CHANNELS)}"
             raise UsageError(message)
+
+
+def configured(settings: Settings) -> list[str]:
+    """Return the channels that can work with `settings`: those that need a provider only where one is named."""
+    providers = {"sms": settings.sms_url, "webhook": settings.channel_webhook_url}
+    return [name for name in CHANNELS if providers.get(name, "here")]
 
 
 def make_worker(channel: Channel, settings: Settings, *, ledgers: RedisLedgers, store: StateStore, meter: Meter) -> ChannelWorker:

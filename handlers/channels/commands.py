@@ -7,18 +7,18 @@ from cyclopts import Parameter
 
 
 def run_channels(
-    *channels: Annotated[str, Parameter(help="Which channels to serve; none given: all of them.")],
+    *channels: Annotated[str, Parameter(help="Which channels to serve; none given: all that are configured.")],
     out: Annotated[
         Path | None, Parameter(help="Append what the console channel says to this file, one JSON line per message.")
     ] = None,
 ) -> int:
-    """Deliver triggers by mail and console.
+    """Deliver triggers by mail, text message, webhook and console.
 
     Reads triggers.CHANNEL as its own consumer group, looks once more at the client's present state just before sending, and
     reports what became of every trigger on signals. Start as many of these processes as you like; they share the partitions.
     Stop with Ctrl-C or SIGTERM: what is being sent is finished first. Examples:
 
-        rapport run-channels                      mail and console
+        rapport run-channels                      mail, console, and what RAPPORT_SMS_URL and RAPPORT_CHANNEL_WEBHOOK_URL name
         rapport run-channels email                mail only
         rapport run-channels console --out FILE   into a file, for other programs
 
@@ -29,16 +29,16 @@ def run_channels(
     from streams.runtime.errors import UsageError
     from streams.wire.topics import CHANNELS
 
-    names = list(dict.fromkeys(channels or CHANNELS))
-    unknown = [name for name in names if name not in CHANNELS]
+    unknown = [name for name in channels if name not in CHANNELS]
     if unknown:
         message = f"there is no channel {unknown[0]!r}; known: {', '.join(CHANNELS)}"
         raise UsageError(message)
 
-    from handlers.channels.assembly import make_channel, run_workers
+    from handlers.channels.assembly import configured, make_channel, run_workers
     from streams.runtime.log import configure_log
     from streams.runtime.settings import load_settings
 
     settings = load_settings()
     configure_log(settings)
+    names = list(dict.fromkeys(channels or configured(settings)))
     return asyncio.run(run_workers(settings, [make_channel(name, settings, out=out) for name in names]))

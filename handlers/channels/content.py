@@ -17,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.contract import Content, ContentError, Recipient
 from handlers.channels.links import Links, MakeLinks
+from handlers.channels.short_text import SMS, short_content
 from handlers.channels.wording import day_in_words, invoices_in_words, locale_named, money_in_words, number_in_words
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
@@ -64,6 +65,8 @@ class Writer:
 
     def write(self, trigger: Trigger, recipient: Recipient) -> Content:
         """Return the message of `trigger` for `recipient`; raises ContentError, never leaves a blank."""
+        if trigger.channel == SMS:
+            return short_content(self._render(trigger, recipient, variant=f".{SMS}"))
         letter = self.letter(trigger, recipient)
         signature = "" if letter.to_staff else f"Kind regards,\n{self._firm_name}"
         greeting = "" if letter.to_staff else _greeting(recipient)
@@ -74,13 +77,16 @@ class Writer:
 
     def letter(self, trigger: Trigger, recipient: Recipient) -> Letter:
         """Return the parts of the message."""
+        return parse(self._render(trigger, recipient))
+
+    def _render(self, trigger: Trigger, recipient: Recipient, *, variant: str = "") -> str:
         try:
             facts = allowed_facts(trigger.purpose, dict(trigger.facts))
             template = _letters(locale_named(recipient.locale)).get_template(
-                template_name(trigger.journey, trigger.step, trigger.tone)
+                template_name(trigger.journey, trigger.step, trigger.tone, variant=variant)
             )
             words = {name: _worded(value) for name, value in facts.items()}
-            rendered = template.render(
+            return template.render(
                 **{**dict.fromkeys(MAY_BE_MISSING), **words, **_name(recipient)},
                 firm_name=self._firm_name,
             )
@@ -90,12 +96,11 @@ class Writer:
         except (TemplateError, ForbiddenFactError, ValueError, TypeError) as error:
             message = f"{trigger.journey.value}/{trigger.step}: {error}"
             raise ContentError(message) from error
-        return parse(rendered)
 
 
-def template_name(journey: Journey, step: str, tone: Tone) -> str:
-    """Return the path of a template below the templates folder."""
-    return f"{journey.value}/{step}.{tone.value}.j2"
+def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "") -> str:
+    """Return the path of a template below the templates folder; `variant` is `.sms` for text messages."""
+    return f"{journey.value}/{step}.{tone.value}{variant}.j2"
 
 
 def parse(rendered: str) -> Letter:

@@ -32,10 +32,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """A verdict and, in a few words for people, what the provider said. Never contains the address or the text."""
+    """A verdict and, in a few words for people, what the provider said. Never contains the address or the text.
+
+    `retry_after_seconds`: the provider asked not to be tried with this message before.
+    """
 
     verdict: Verdict
     detail: str = ""
+    retry_after_seconds: float = 0.0
 
 
 class OnAmbiguous(StrEnum):
@@ -74,6 +78,7 @@ class Recipient:
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    country: str | None = None
     locale: str | None = None
     timezone: str | None = None
 

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 
-from handlers.channels.backoff import retry_delay_ms
+from handlers.channels.backoff import LONGEST_MS, retry_delay_ms
 from handlers.channels.contract import (
     NO_ADDRESS,
     Channel,
@@ -178,6 +178,7 @@ class Courier:
                 return Ending(stage=Stage.FAILED, outcome=DeliveryOutcome.FAILED, reason=gave_up)
             case Verdict.UNCERTAIN | Verdict.DEFERRED | Verdict.UNAVAILABLE:
                 delay = retry_delay_ms(message.trigger.trigger_id, attempt=message.attempt)
+                delay = max(delay, min(LONGEST_MS, round(result.retry_after_seconds * 1000)))
                 return Ending(stage=Stage.PREPARED, reason=reason, retry_ms=millis(self._wall) + delay)
 
     async def _put_aside(self, lane: Lane, entry: Entry, what: Ending | Held) -> None:

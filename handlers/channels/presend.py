@@ -65,6 +65,7 @@ def recipient_of(state: ClientState) -> Recipient:
         name=person.name.value or None,
         email=person.email.value or None,
         phone=person.phone.value or None,
+        country=person.country.value or None,
         locale=person.locale.value or None,
         timezone=person.timezone.value or None,
     )

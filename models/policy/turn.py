@@ -168,7 +168,10 @@ class Turn:
         """Return the channel of a step; without an address that works, a person is asked instead."""
         if step.channel in self.policy.internal_channels:
             return step.channel, ()
-        if not self.state.person.email.value:
+        person = self.state.person
+        if step.channel == "sms" and not person.phone.value:
+            return "console", ("no phone number is known, so a person is asked",)
+        if step.channel == "email" and not person.email.value:
             return "console", ("no e-mail address is known, so a person is asked",)
         if any((row.channel, row.cause) == (step.channel, "hard") for row in self.state.person.suppressions):
             return "console", ("the e-mail address does not exist, so a person is asked",)

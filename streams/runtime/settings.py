@@ -114,6 +114,23 @@ class Settings(BaseSettings):
     smtp_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
         default=20.0, description="Longest time for one mail; after that nobody knows whether it was accepted."
     )
+    sms_url: str | None = Field(
+        default=None, description="Where the SMS provider takes messages as JSON; unset: no SMS. See handlers/channels/sms.py."
+    )
+    sms_token: SecretStr | None = Field(default=None, description="Bearer token for the SMS provider.")
+    sms_sender: str = Field(default="", max_length=20, description="Sender of text messages: a number or up to 11 letters.")
+    channel_webhook_url: str | None = Field(
+        default=None, description="Where the webhook channel posts messages; unset: no webhook channel."
+    )
+    channel_webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret (whsec_ and base64) with which the webhook channel signs, as Standard Webhooks does."
+    )
+    http_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
+        default=15.0, description="Longest time for one message to an HTTP provider."
+    )
+    http_private_targets: bool = Field(
+        default=False, description="Let webhook and SMS providers be on private addresses and without TLS."
+    )
     mail_from: str = Field(default="Your firm <care@firm.example>", description="Sender of mails.")
     firm_name: str = Field(default="Your firm", description="Name of the firm in messages.")
     firm_currency: str = Field(

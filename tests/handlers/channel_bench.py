@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from handlers.channels.contract import Content, Delivery, Limits, OnAmbiguous, Recipient, SendResult, Verdict
+from handlers.channels.contract import Channel, Content, Delivery, Limits, OnAmbiguous, Recipient, SendResult, Verdict
 from handlers.channels.courier import Courier
 from handlers.channels.dispatch import Dispatch
 from handlers.channels.lane import Lane, Taken
@@ -30,7 +30,7 @@ TOPIC: Final = "triggers.email"
 class ScriptedChannel:
     """A provider that answers as told, then accepts everything; `gate`, when closed, makes it hang."""
 
-    script: list[Verdict | Exception] = field(default_factory=list)
+    script: list[Verdict | SendResult | Exception] = field(default_factory=list)
     on_ambiguous: OnAmbiguous = OnAmbiguous.HOLD
     limits: Limits = field(default_factory=lambda: Limits(concurrency=3, per_second=1_000, timeout_seconds=20, attempts=3))
     sent: list[Delivery] = field(default_factory=list)
@@ -57,6 +57,8 @@ class ScriptedChannel:
         answer = self.script.pop(0) if self.script else Verdict.ACCEPTED
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, SendResult):
+            return answer
         return SendResult(answer, f"said {answer.value}")
 
     async def close(self) -> None:
@@ -95,8 +97,11 @@ class Topic:
 class Bench:
     """One channel with one partition."""
 
-    def __init__(self, channel: ScriptedChannel | None = None, *, ledgers: Ledgers | None = None) -> None:
+    def __init__(
+        self, channel: ScriptedChannel | None = None, *, ledgers: Ledgers | None = None, real: Channel | None = None
+    ) -> None:
         self.channel = channel or ScriptedChannel()
+        used = real or self.channel
         self.clock, self.wall = ManualClock(NOW), ManualClock(NOW)
         self.states, self.topic, self.meter = States(), Topic(), Meter()
         self.looks: list[LastLook] = []
@@ -104,7 +109,7 @@ class Bench:
         self.buried: list[tuple[int, str]] = []
         self.ledgers = ledgers or MemoryLedgers()
         courier = Courier(
-            self.channel,
+            used,
             store=self.states,
             look=self._look,
             write=self._write,
@@ -113,7 +118,7 @@ class Bench:
             meter=self.meter,
             failpoint=lambda _: None,
         )
-        self.dispatch = Dispatch(self.channel, courier=courier, clock=self.clock, wall=self.wall, meter=self.meter)
+        self.dispatch = Dispatch(used, courier=courier, clock=self.clock, wall=self.wall, meter=self.meter)
         self.lane = self.new_lane()
         self.offset = 0
 

@@ -14,11 +14,15 @@ import pytest
 from handlers.channels.console import ConsoleChannel
 from handlers.channels.contract import Channel, Content, OnAmbiguous, Recipient, Verdict
 from handlers.channels.email import EmailChannel
+from handlers.channels.sms import SmsChannel
+from handlers.channels.webhook import WebhookChannel
 from handlers.demo.smtp_sink import SmtpSink
 from streams.runtime.settings import Settings
 from streams.wire.topics import TRIGGERS
 from tests.handlers.channel_bench import ScriptedChannel
 from tests.handlers.channel_examples import ADA, delivery, trigger
+from tests.handlers.http_sink import HttpSink
+from tests.handlers.signing import STANDARD_SECRET
 from tests.waiting import until_async
 
 
@@ -78,7 +82,25 @@ async def scripted(folder: Path) -> AsyncIterator[Kit]:
     yield Kit(channel, lambda: [message.idempotency_key for message in channel.sent], take_away)
 
 
-KITS = [email, terminal, file, scripted]
+@asynccontextmanager
+async def sms(folder: Path) -> AsyncIterator[Kit]:
+    del folder
+    async with HttpSink() as sink:
+        fields = {"sms_url": sink.url, "http_private_targets": True, "http_timeout_seconds": 5}
+        channel = SmsChannel(Settings.model_validate(fields))
+        yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop)
+
+
+@asynccontextmanager
+async def webhook(folder: Path) -> AsyncIterator[Kit]:
+    del folder
+    async with HttpSink() as sink:
+        fields = {"channel_webhook_url": sink.url, "http_private_targets": True, "http_timeout_seconds": 5}
+        channel = WebhookChannel(Settings.model_validate({**fields, "channel_webhook_secret": STANDARD_SECRET}))
+        yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop)
+
+
+KITS = [email, sms, webhook, terminal, file, scripted]
 
 
 @pytest.fixture(params=KITS, ids=lambda make: make.__name__)
