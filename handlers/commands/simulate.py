@@ -47,7 +47,7 @@ def simulate(
     in_force = policy_in_force(load_settings(), policy, facts_stated=facts_stated)
     simulation, totals = Simulation(policy=in_force), Totals()
     story = Story(client=client, as_json=as_json)
-    events = _events(file, form=form, asked=asked or Asked())
+    events = events_of(file, form=form, asked=asked or Asked())
     for happening in _happenings(simulation, events, until=until):
         if client in (None, happening.client_id):
             totals.add(happening)
@@ -67,7 +67,8 @@ def simulate(
     return 0
 
 
-def _events(file: Path | None, *, form: Format | None, asked: Asked) -> Iterator[AnyClientEvent]:
+def events_of(file: Path | None, *, form: Format | None, asked: Asked) -> Iterator[AnyClientEvent]:
+    """Yield the events of a history in the order it tells them; none: the shipped one. Lines that cannot be read are told."""
     home = load_settings().firm_currency
     if file is None:
         with as_file(files("handlers.commands").joinpath(SAMPLE)) as sample:
@@ -90,7 +91,7 @@ def _read(history: Iterable[Delivery | BadLine]) -> Iterator[AnyClientEvent]:
 
 
 def _happenings(simulation: Simulation, events: Iterable[AnyClientEvent], *, until: datetime | None) -> Iterator[Happening]:
-    end_ms = None if until is None else _end_of_day_ms(until)
+    end_ms = None if until is None else end_of_day_ms(until)
     for event in events:
         if end_ms is not None and event.received_ms > end_ms:
             break
@@ -99,7 +100,8 @@ def _happenings(simulation: Simulation, events: Iterable[AnyClientEvent], *, unt
         yield from simulation.run_until(end_ms)
 
 
-def _end_of_day_ms(moment: datetime) -> int:
+def end_of_day_ms(moment: datetime) -> int:
+    """Return the moment in epoch ms; a day without an hour is meant up to its end, one without a zone is in UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     if moment.hour == moment.minute == moment.second == 0:

@@ -1,4 +1,4 @@
-"""`rapport policy show|lint` (`policy`, a cyclopts App)."""
+"""`rapport policy show|lint|backtest|forecast|adopt` (`policy`, a cyclopts App)."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from handlers.channels.template_facts import facts_stated
+from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, chapters, rules
 from models.policy.document import document_of, policy_of
 from models.policy.lint import Severity, errors_of, lint
@@ -28,6 +29,10 @@ policy = App(
     Workers take it with --policy firm.yaml or RAPPORT_POLICY_FILE. Nothing here contacts anybody.
     """,
 )
+
+policy.command(try_policy, name="backtest")
+policy.command(forecast)
+policy.command(adopt)
 
 PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")

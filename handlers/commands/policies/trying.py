@@ -1,0 +1,97 @@
+"""A history lived through under a policy in memory: which contacts would have reached whom, when and why.
+
+The same transition, timers and gate as in production (`handlers.commands.simulation`). What clients did is taken as it was:
+nobody knows whether they would have paid sooner or later under another policy.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from handlers.commands.simulation import INNER_SOURCES, Happening, Simulation
+from models.events.signals import DeliveryOutcome, DeliveryReported
+from models.events.union import AnyClientEvent
+from models.policy.policy import Policy
+from models.triggers import Decision, DecisionOutcome, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A message that left, to a client or to a colleague about one. `key` is what it was about, whatever the day."""
+
+    client_id: str
+    at: datetime
+    trigger: Trigger
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Client, journey, anchor and step."""
+        row = self.trigger
+        return (self.client_id, row.journey.value, row.anchor, row.step)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a program needs to know of it."""
+        row = self.trigger
+        return {
+            "client_id": self.client_id,
+            "day": self.at.date().isoformat(),
+            "journey": row.journey.value,
+            "step": row.step,
+            "channel": row.channel,
+            "tone": row.tone.value,
+            "segment": row.segment,
+            "anchor": row.anchor,
+            "invoice_ids": list(row.invoice_ids),
+            "reasons": list(row.reasons),
+        }
+
+
+@dataclass(slots=True)
+class Life:
+    """A history under one policy: what left, and what was decided against leaving."""
+
+    policy: Policy
+    contacts: list[Contact] = field(default_factory=list)
+    silences: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
+    simulation: Simulation = field(default_factory=Simulation)
+    _waiting: dict[str, Trigger] = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        """The time the simulation stands at."""
+        return datetime.fromtimestamp(self.simulation.now_ms / 1000, UTC)
+
+    def take(self, happenings: Iterable[Happening]) -> None:
+        """Note what left and what did not."""
+        for happening in happenings:
+            self._note(happening)
+
+    def _note(self, happening: Happening) -> None:
+        event = happening.event
+        if isinstance(event, DeliveryReported) and event.source in INNER_SOURCES:
+            trigger = self._waiting.pop(event.trigger_id, None)
+            if trigger is not None and event.outcome is DeliveryOutcome.SENT:
+                self.contacts.append(Contact(happening.client_id, event.occurred_at, trigger))
+        for output in happening.outputs:
+            if isinstance(output, Trigger):
+                self._waiting[output.trigger_id] = output
+            elif isinstance(output, Decision) and output.outcome is not DecisionOutcome.TRIGGERED and output.journey:
+                self.silences[output.client_id, output.journey.value, output.anchor or ""] = output
+
+
+def live(policy: Policy, events: Iterable[AnyClientEvent], *, until_ms: int | None = None) -> Life:
+    """Return the life of a history under `policy`, up to `until_ms` or its last event."""
+    life = Life(policy, simulation=Simulation(policy=policy))
+    for event in without_outcomes(events):
+        if until_ms is not None and event.received_ms > until_ms:
+            break
+        life.take(life.simulation.feed(event))
+    if until_ms is not None:
+        life.take(life.simulation.run_until(until_ms))
+    return life
+
+
+def without_outcomes(events: Iterable[AnyClientEvent]) -> Iterator[AnyClientEvent]:
+    """Leave out what became of messages of the past: under another policy other messages leave, and the simulation delivers."""
+    return (event for event in events if not isinstance(event, DeliveryReported))

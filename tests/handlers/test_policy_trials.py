@@ -1,0 +1,126 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from handlers.cli import run
+from handlers.commands.policies.backtest import compare
+from handlers.commands.policies.trying import live
+from models.events.union import AnyClientEvent
+from models.policy.policy import DEFAULT_POLICY
+from tests.models.builders import Events, ms
+
+HEAD = "Customer,InvoiceNumber,InvoiceDate,DueDate,Amount,SettledDate,Email\n"
+
+
+def _book(path: Path, *, late: int) -> str:
+    """Write a book of clients who each paid one invoice and owe one due on 1 July, and one who owes since January."""
+    rows = ["Old,O-1,2024-12-01,2025-01-01,500.00,,o@client.example\n"]
+    for index in range(late):
+        name = f"C{index:02}"
+        rows.append(f"{name},{name}-1,2025-04-01,2025-05-01,{100 + index}.00,2025-04-20,{name}@client.example\n")
+        rows.append(f"{name},{name}-2,2025-06-02,2025-07-01,{100 + index}.00,,{name}@client.example\n")
+    path.write_text(HEAD + "".join(rows), encoding="utf-8")
+    return str(path)
+
+
+def _policy(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_backtest_says_who_gains_and_loses_contacts_per_step_and_segment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calm = _policy(tmp_path / "calm.yaml", "version: calm\nsupport: {grace_days: 7}\n")
+    assert run(["policy", "backtest", "--policy", calm, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["policy"]["version"].startswith("calm+")
+    for side in ("against", "policy"):
+        assert sum(row[side] for row in found["rows"]) == found[side]["contacts"]
+    changes = Counter(change["change"] for change in found["changes"])
+    assert found["policy"]["contacts"] - found["against"]["contacts"] == changes["gained"] - changes["lost"]
+    assert all(change["why"] for change in found["changes"])
+    assert run(["policy", "backtest", "--policy", calm]) == 0
+    said = capsys.readouterr().out
+    assert "Who loses contacts" in said
+    assert "held: payment of invoice A-106 is promised" in said
+
+
+def test_a_policy_held_against_itself_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = _policy(tmp_path / "same.yaml", "version: other-name\n")
+    assert run(["policy", "backtest", "--policy", same, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changes"] == []
+
+
+def test_a_receivables_book_is_a_history_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = _book(tmp_path / "book.csv", late=2)
+    short = _policy(tmp_path / "short.yaml", "version: short\nsupport: {grace_days: 0}\n")
+    asked = ["--history", book, "--policy", short, "--until", "2025-07-20", "--json"]
+    assert run(["policy", "backtest", *asked]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["clients"] == 3
+    assert {change["change"] for change in found["changes"]} >= {"moved"}
+
+
+def test_what_became_of_messages_of_the_past_does_not_count_for_the_other_policy() -> None:
+    build = Events()
+    events: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=10)]
+    life = live(DEFAULT_POLICY, events, until_ms=ms(40))
+    told: list[AnyClientEvent] = [*events, build.reported(15, life.contacts[0].trigger.trigger_id)]
+    again = live(DEFAULT_POLICY, told, until_ms=ms(40))
+    assert compare(life, again).changes == ()
+    assert len(life.contacts) > 1
+
+
+def test_a_forecast_tells_the_days_ahead_and_what_would_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "forecast", "--as-of", "2025-03-16", "--days", "14"]) == 0
+    said = capsys.readouterr().out
+    assert "2 contacts of 2 clients" in said
+    assert "2025-03-21 07:00  kessler-print: explain_terms by email" in said
+    assert "an invoice is overdue: support in the delay goes first" in said
+    assert run(["policy", "forecast", "--as-of", "2025-03-16", "--days", "0"]) == 2
+    assert "at least one day" in capsys.readouterr().err
+
+
+def test_a_forecast_is_what_then_happens_when_nothing_happens() -> None:
+    build = Events()
+    events: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=10), build.issued(2, "I2", due=12)]
+    whole = live(DEFAULT_POLICY, events, until_ms=ms(50))
+    ahead = live(DEFAULT_POLICY, events, until_ms=ms(5))
+    ahead.take(ahead.simulation.run_until(ms(50)))
+    assert [contact.as_json() for contact in ahead.contacts] == [contact.as_json() for contact in whole.contacts]
+
+
+def test_a_takeover_keeps_to_the_days_limit_and_leaves_what_is_old_to_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = _book(tmp_path / "book.csv", late=7)
+    holds = tmp_path / "holds.jsonl"
+    asked = ["policy", "adopt", book, "--per-day", "2", "--as-of", "2025-07-10", "--holds", str(holds)]
+    assert run([*asked, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert max(day["first_contacts"] for day in plan["days"]) == 2
+    firsts = {start["client_id"]: start["first"] for start in plan["starts"]}
+    assert firsts.pop("Old") is None
+    assert len(firsts) == 7
+    assert {first["step"] for first in firsts.values()} == {"explain_terms"}
+    assert min(day["day"] for day in plan["days"]) > "2025-07-10"
+    assert len(holds.read_text(encoding="utf-8").splitlines()) == 8
+    assert run(asked) == 0
+    said = capsys.readouterr().out
+    assert "1 wait for a person" in said
+    assert "a person decides  Old: invoice O-1 is" in said
+
+
+def test_the_larger_stake_is_taken_up_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = _book(tmp_path / "book.csv", late=3)
+    assert run(["policy", "adopt", book, "--per-day", "1", "--as-of", "2025-07-10", "--json"]) == 0
+    starts = [start for start in json.loads(capsys.readouterr().out)["starts"] if start["first"]]
+    assert [start["client_id"] for start in starts] == ["C02", "C01", "C00"]
+
+
+def test_a_takeover_of_nobody_a_day_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "adopt", _book(tmp_path / "book.csv", late=1), "--per-day", "0"]) == 2
+    assert "at least one client a day" in capsys.readouterr().err
