@@ -15,7 +15,7 @@ from mode.supervisors import CrashingSupervisor
 
 from streams.agents.clients import ClientsStage
 from streams.agents.merge import IntakeStage
-from streams.agents.readers import INTAKE_READERS, Reader
+from streams.agents.readers import INTAKE_READERS
 from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Slot
 from streams.engine.fold import Program
@@ -32,6 +32,8 @@ from streams.runtime.health import HealthServer
 from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.sources.lookup import Reader
+from streams.state.redis_directory import RedisDirectory
 from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
 
@@ -80,6 +82,7 @@ def build_engine(settings: Settings, program: Program[Any]) -> Engine:
     meter = Meter()
     redis = connect_redis(settings)
     fence = RedisFence(redis, settings)
+    directory = RedisDirectory(redis, settings)
     producer = KafkaProducer(settings, meter)
     watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
     tools = LaneTools(
@@ -95,7 +98,7 @@ def build_engine(settings: Settings, program: Program[Any]) -> Engine:
         return ClientsStage(slot, program=program, fence=fence, settings=settings, meter=meter)
 
     def intake(slot: Slot, *, reader: Reader) -> Stage:
-        return IntakeStage(slot, reader=reader, producer=producer, settings=settings, meter=meter)
+        return IntakeStage(slot, reader=reader, directory=directory, producer=producer, settings=settings, meter=meter)
 
     stages: dict[str, Callable[[Slot], Stage]] = {name: partial(intake, reader=reader) for name, reader in INTAKE_READERS.items()}
     stages[CLIENT_EVENTS.name] = clients

@@ -13,8 +13,11 @@ from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
 from models.events.union import AnyClientEvent
 from models.ids import derive
-from streams.agents.intake import read_webhook
+from streams.agents.intake import interpret_webhook
+from streams.engine.memory_pipeline import read_in_memory
+from streams.runtime.clock import ManualClock
 from streams.runtime.errors import DeadLetterError, UsageError
+from streams.state.memory_directory import MemoryDirectory
 from streams.wire.deliveries import DELIVERY_ID, RECEIVED_AT, SOURCE
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
@@ -33,7 +36,12 @@ class Delivery:
     received_at: datetime
     delivery_id: str
     client_id: str
-    kinds: tuple[str, ...]
+    events: tuple[AnyClientEvent, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of the events that the delivery tells."""
+        return tuple(event.kind for event in self.events)
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the headers that the webhook gateway would have written."""
@@ -54,6 +62,19 @@ class Delivery:
             value=self.body,
             headers=self.headers(),
         )
+
+
+class _Desk:
+    """Reads deliveries as intake would that had received the earlier ones of the history and nothing else."""
+
+    def __init__(self) -> None:
+        self._clock = ManualClock(datetime.fromtimestamp(0, UTC))
+        self._directory = MemoryDirectory(self._clock)
+
+    def read(self, delivery: Delivery) -> tuple[AnyClientEvent, ...]:
+        """Return the events; raises DeadLetterError when the delivery or a part of it cannot be read."""
+        self._clock.advance_to(delivery.received_at)
+        return tuple(read_in_memory(delivery.record(0), reader=interpret_webhook, directory=self._directory).told())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +116,13 @@ def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
     """Yield the deliveries in lines of JSON; blank lines and lines that begin with # are comments."""
+    desk = _Desk()
     for number, raw in enumerate(lines, start=1):
         line = raw.removeprefix(b"\xef\xbb\xbf").strip()
         if not line or line.startswith(b"#"):
             continue
         try:
-            yield _delivery(line)
+            yield _delivery(line, desk=desk)
         except DeadLetterError as error:
             yield BadLine(number, error.detail)
         except (ValueError, KeyError, TypeError) as error:
@@ -109,29 +131,30 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
 
 def deliveries(events: Iterable[AnyClientEvent]) -> Iterator[Delivery]:
     """Yield events in order of arrival, each as a delivery of our own contracts."""
+    desk = _Desk()
     for value in by_arrival(events):
-        yield _of_contract(orjson.loads(value))
+        yield _of_contract(orjson.loads(value), desk=desk)
 
 
-def _delivery(line: bytes) -> Delivery:
+def _delivery(line: bytes, *, desk: _Desk) -> Delivery:
     content = orjson.loads(line)
     if not isinstance(content, dict):
         message = "expected an object"
         raise TypeError(message)
     if "kind" in content:
-        return _of_contract(content)
+        return _of_contract(content, desk=desk)
     if "source" in content and "body" in content:
-        return _of_recording(content)
-    return _of_bare_body(content, line)
+        return _of_recording(content, desk=desk)
+    return _of_bare_body(content, line, desk=desk)
 
 
-def _of_contract(event: dict[str, Any]) -> Delivery:
+def _of_contract(event: dict[str, Any], *, desk: _Desk) -> Delivery:
     received_at = _moment(event.get("received_at") or event["occurred_at"])
     body = orjson.dumps({"type": event["kind"], "timestamp": event["occurred_at"], "data": event})
-    return _checked(source=_GENERIC, body=body, received_at=received_at, delivery_id=event.get("event_id"))
+    return _checked(source=_GENERIC, body=body, received_at=received_at, delivery_id=event.get("event_id"), desk=desk)
 
 
-def _of_recording(content: dict[str, Any]) -> Delivery:
+def _of_recording(content: dict[str, Any], *, desk: _Desk) -> Delivery:
     body = content["body"]
     raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
     return _checked(
@@ -139,31 +162,32 @@ def _of_recording(content: dict[str, Any]) -> Delivery:
         body=raw,
         received_at=_moment(content["received_at"]),
         delivery_id=content.get("delivery_id"),
+        desk=desk,
     )
 
 
-def _of_bare_body(content: dict[str, Any], line: bytes) -> Delivery:
+def _of_bare_body(content: dict[str, Any], line: bytes, *, desk: _Desk) -> Delivery:
     if content.get("object") == "event" and "created" in content:
         received_at = datetime.fromtimestamp(int(content["created"]), UTC)
-        return _checked(source="stripe", body=line, received_at=received_at, delivery_id=content.get("id"))
+        return _checked(source="stripe", body=line, received_at=received_at, delivery_id=content.get("id"), desk=desk)
     if "type" in content and "timestamp" in content and "data" in content:
-        return _checked(source=_GENERIC, body=line, received_at=_moment(content["timestamp"]), delivery_id=None)
+        return _checked(source=_GENERIC, body=line, received_at=_moment(content["timestamp"]), delivery_id=None, desk=desk)
     message = 'expected one of our events ("kind"), a recorded webhook ("source", "body", "received_at") or a Stripe event'
     raise ValueError(message)
 
 
-def _checked(*, source: str, body: bytes, received_at: datetime, delivery_id: str | None) -> Delivery:
+def _checked(*, source: str, body: bytes, received_at: datetime, delivery_id: str | None, desk: _Desk) -> Delivery:
     """Return the delivery if its source's translator can read it, so that what is wrong shows here and not in a dead letter."""
     known_as = str(delivery_id or derive("history", source, body.decode(errors="replace")))
-    delivery = Delivery(source=source, body=body, received_at=received_at, delivery_id=known_as, client_id=known_as, kinds=())
-    events = read_webhook(delivery.record(0))
+    delivery = Delivery(source=source, body=body, received_at=received_at, delivery_id=known_as, client_id=known_as)
+    events = desk.read(delivery)
     return Delivery(
         source=source,
         body=body,
         received_at=received_at,
         delivery_id=known_as,
         client_id=events[0].client_id if events else known_as,
-        kinds=tuple(event.kind for event in events),
+        events=events,
     )
 
 

@@ -15,7 +15,6 @@ from handlers.commands.history import BadLine, Delivery, Format, format_of, read
 from handlers.commands.simulation import Happening, Simulation
 from handlers.commands.tour import Story, Totals
 from models.events.union import AnyClientEvent
-from streams.agents.intake import read_webhook
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 from streams.wire.policy_file import policy_in_force
@@ -79,13 +78,13 @@ def events_of(file: Path | None, *, form: Format | None, asked: Asked) -> Iterat
 
 def _read(history: Iterable[Delivery | BadLine]) -> Iterator[AnyClientEvent]:
     bad = 0
-    for offset, found in enumerate(history):
+    for found in history:
         if isinstance(found, BadLine):
             bad += 1
             if bad <= 3:  # noqa: PLR2004 (examples for the screen)
                 print(f"line {found.line}: {found.reason}", file=sys.stderr)
             continue
-        yield from read_webhook(found.record(offset))
+        yield from found.events
     if bad:
         print(f"{bad:,} lines could not be read", file=sys.stderr)
 

@@ -6,11 +6,13 @@ from typing import Final
 
 from models.events.union import PUBLIC_TOPIC_KINDS, AnyClientEvent
 from streams.runtime.errors import DeadLetterError
+from streams.sources.lookup import Reading
 from streams.sources.payload import parse_object
-from streams.sources.registry import translate
+from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from streams.wire.deliveries import RECEIVED_AT, SOURCE
 from streams.wire.events import kind_of, read_client_event
+from streams.wire.facts import NOBODY, Known
 from streams.wire.records import Record
 
 LARGEST_EVENT_BYTES: Final = 262_144
@@ -20,16 +22,31 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far ahead of the broker's clock a sender's `received_at` may be before it is drawn back."""
 
 
-def read_webhook(record: Record) -> list[AnyClientEvent]:
+def read_webhook(record: Record, *, known: Known = NOBODY) -> list[AnyClientEvent]:
     """Return the events in a raw webhook that the gateway published; none when it says nothing about a client.
 
-    `received_at` is the gateway's stamp. Raises DeadLetterError, or PartlyUnreadableError with the events that are readable.
+    `received_at` is the gateway's stamp, `known` what earlier webhooks told. Raises DeadLetterError, or PartlyUnreadableError
+    with the events that are readable.
     """
+    return interpret_webhook(record, known).told()
+
+
+def interpret_webhook(record: Record, known: Known) -> Reading:
+    """Return all that a raw webhook says: its events, what it tells about ids and what it lacks itself."""
     headers = dict(record.headers)
     source = headers.get(SOURCE)
     if source is None:
-        raise DeadLetterError(Reason.BAD_HEADERS, f"the record has no {SOURCE} header: the gateway did not write it")
-    return translate(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record))
+        message = f"the record has no {SOURCE} header: the gateway did not write it"
+        return Reading(refusal=DeadLetterError(Reason.BAD_HEADERS, message))
+    return read_body(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record), known=known)
+
+
+def interpret_direct(topic: str, record: Record, _known: Known) -> Reading:
+    """Return what `read_direct` reads, as a reading; an event of our own contracts lacks nothing."""
+    try:
+        return Reading(events=read_direct(topic, record))
+    except DeadLetterError as error:
+        return Reading(refusal=error)
 
 
 def read_direct(topic: str, record: Record) -> list[AnyClientEvent]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from models.events.union import AnyClientEvent
-from streams.agents.readers import Reader
 from streams.engine.fence import Missing, Moved, Slot
 from streams.engine.lane import Bounds, Grasp
 from streams.engine.letters import dead_letter_entry
@@ -14,9 +13,11 @@ from streams.runtime import metrics
 from streams.runtime.errors import DeadLetterError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
-from streams.sources.payload import PartlyUnreadableError
+from streams.sources.lookup import Reader, Reading
+from streams.state.ports import Directory
 from streams.wire.codec import encode_event
 from streams.wire.dead_letters import Reason
+from streams.wire.facts import NOBODY, merged
 from streams.wire.headers import Origin, Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
@@ -29,14 +30,17 @@ _OVERHEAD: Final = 4_096  # key, headers and the batch around a record
 class IntakeStage:
     """Reads one partition of one public topic.
 
-    It keeps no state. Events are on the log before the position moves, so a crash repeats some of them; each event's id
-    makes the repetition harmless.
+    It keeps no state. Events are on the log, and what the records told about ids is in the directory, before the position
+    moves. A crash repeats some of both, which is harmless: an event is known by its id, and facts are told again as they were.
     """
 
-    def __init__(self, slot: Slot, *, reader: Reader, producer: Producer, settings: Settings, meter: Meter) -> None:
-        """Read `slot` with `reader` and write with `producer`."""
+    def __init__(
+        self, slot: Slot, *, reader: Reader, directory: Directory, producer: Producer, settings: Settings, meter: Meter
+    ) -> None:
+        """Read `slot` with `reader` and `directory`, and write with `producer`."""
         self._slot = slot
         self._reader = reader
+        self._directory = directory
         self._producer = producer
         self._settings = settings
         self._meter = meter
@@ -57,19 +61,35 @@ class IntakeStage:
     async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
         """Write the events of `records` to the log and wait until they are safe."""
         self._dead.clear()
-        outgoing = [made for record in records for made in self._translate(record)]
+        readings = await self._read(records)
+        outgoing = [made for record, reading in zip(records, readings, strict=True) for made in self._translate(record, reading)]
         if outgoing:
             await self._producer.send_all(outgoing)
         return Writes(next_offset=records[-1].offset + 1, watermark_ms=grasp.watermark_ms)
 
-    def _translate(self, record: Record) -> list[Outgoing]:
+    async def _read(self, records: Sequence[Record]) -> list[Reading]:
+        """Read all; where any tell or lack facts about ids, go to the directory once and read those that lack some again.
+
+        The whole batch is remembered first, so a record learns from all of its batch and of all earlier ones.
+        """
+        readings = [self._reader(record, NOBODY) for record in records]
+        learned = merged(pair for reading in readings for pair in reading.learned.items())
+        wanted = {place for reading in readings for place in reading.wanted}
+        if not learned and not wanted:
+            return readings
+        known = await self._directory.exchange(learned, wanted)
+        return [
+            self._reader(record, known) if reading.wanted else reading for record, reading in zip(records, readings, strict=True)
+        ]
+
+    def _translate(self, record: Record, reading: Reading) -> list[Outgoing]:
         try:
-            return self._events(record, self._reader(record))
-        except PartlyUnreadableError as error:
-            readable = self._events(record, error.events)
-            return [*readable, self._dead_letter(record, error, idx=len(readable))]
+            readable = self._events(record, reading.events)
         except DeadLetterError as error:
             return [self._dead_letter(record, error, idx=0)]
+        if reading.refusal is None:
+            return readable
+        return [*readable, self._dead_letter(record, reading.refusal, idx=len(readable))]
 
     def _dead_letter(self, record: Record, error: DeadLetterError, *, idx: int) -> Outgoing:
         self._dead.append(str(error.reason))

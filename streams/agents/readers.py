@@ -1,19 +1,15 @@
 """Which pure reader understands which public topic."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final
 
-from models.events.union import AnyClientEvent
-from streams.agents.intake import read_direct, read_webhook
-from streams.wire.records import Record
+from streams.agents.intake import interpret_direct, interpret_webhook
+from streams.sources.lookup import Reader
 from streams.wire.topics import INTAKE_TOPICS, WEBHOOKS
 
-Reader: TypeAlias = Callable[[Record], Sequence[AnyClientEvent]]
-"""Turns a record into events; raises DeadLetterError for what cannot be read. Pure."""
-
 INTAKE_READERS: Final[Mapping[str, Reader]] = MappingProxyType(
-    {topic.name: read_webhook if topic is WEBHOOKS else partial(read_direct, topic.name) for topic in INTAKE_TOPICS}
+    {topic.name: interpret_webhook if topic is WEBHOOKS else partial(interpret_direct, topic.name) for topic in INTAKE_TOPICS}
 )
 """The reader of each public topic, by its bare name."""

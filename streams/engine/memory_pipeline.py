@@ -4,7 +4,7 @@ For `rapport simulate` and for backtests of a policy: the same readers and the s
 partition holds everybody, so the order of what is said is the order of what was told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
@@ -17,8 +17,11 @@ from streams.engine.letters import dead_letter_entry
 from streams.engine.ticks import make_tick
 from streams.engine.writes import OutboxEntry, Outcome
 from streams.runtime.clock import ManualClock
-from streams.runtime.errors import DeadLetterError, FatalError
+from streams.runtime.errors import FatalError
+from streams.sources.lookup import Reader, Reading
+from streams.state.memory_directory import MemoryDirectory
 from streams.wire.codec import encode_event
+from streams.wire.facts import NOBODY
 from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS
 
@@ -42,12 +45,17 @@ class Step(Generic[S]):
     entries: Sequence[OutboxEntry]
 
 
+def read_in_memory(record: Record, *, reader: Reader, directory: MemoryDirectory) -> Reading:
+    """Read one record as the intake stage reads a batch: remember what it tells, and fill in what it lacks."""
+    reading = reader(record, NOBODY)
+    known = directory.answer(reading.learned, reading.wanted)
+    return reader(record, known) if reading.wanted else reading
+
+
 class MemoryPipeline(Generic[S]):
     """Everything a deployment does between receiving a record and publishing outputs, one record at a time."""
 
-    def __init__(
-        self, program: Program[S], *, readers: Mapping[str, Callable[[Record], Sequence[AnyClientEvent]]], start: datetime
-    ) -> None:
+    def __init__(self, program: Program[S], *, readers: Mapping[str, Reader], start: datetime) -> None:
         """Think with `program`; `readers` turn records of public topics into events: `streams.agents.readers.INTAKE_READERS`.
 
         The clock stands at `start`; set it with `advance_to` before each record, as its time of arrival.
@@ -59,6 +67,7 @@ class MemoryPipeline(Generic[S]):
         self._program = program
         self._fold = ClientsFold(program, partitions=_PARTITIONS)
         self._readers = readers
+        self._directory = MemoryDirectory(self.clock)
         self._timers: dict[str, int] = {}
         self._watermark_ms = 0
         self._received: dict[str, int] = {}
@@ -75,12 +84,10 @@ class MemoryPipeline(Generic[S]):
         record = PlainRecord(
             topic=topic, partition=0, offset=offset, timestamp=self._now_ms(), key=key, value=value, headers=headers
         )
-        try:
-            events = self._readers[topic](record)
-        except DeadLetterError as error:
-            self.entries.append(dead_letter_entry(record, topic=topic, stage="intake", error=error, idx=0))
-            events = getattr(error, "events", ())
-        return [step for event in events for step in self.tell(event)]
+        reading = read_in_memory(record, reader=self._readers[topic], directory=self._directory)
+        if reading.refusal is not None:
+            self.entries.append(dead_letter_entry(record, topic=topic, stage="intake", error=reading.refusal, idx=0))
+        return [step for event in reading.events for step in self.tell(event)]
 
     def tell(self, event: AnyClientEvent) -> list[Step[S]]:
         """Put `event` on the client log and fold it; the clock moves to its `received_at` first and fires what is due."""

@@ -14,12 +14,19 @@ from models.events.union import AnyClientEvent
 from models.ids import derive
 from streams.runtime.errors import DeadLetterError
 from streams.sources import payload as read
+from streams.sources.lookup import Lookup
 from streams.sources.payload import Payload
 from streams.wire.dead_letters import Reason
 from streams.wire.events import read_client_event
 
 
-def translate(body: Payload, *, source: str, received_at: datetime) -> list[AnyClientEvent]:
+def translate(
+    body: Payload,
+    *,
+    source: str,
+    received_at: datetime,
+    lookup: Lookup,  # noqa: ARG001 - our own contracts lack nothing
+) -> list[AnyClientEvent]:
     """Return the one event in the envelope."""
     kind = read.required(read.text(body, "type"), "type")
     moment = read.text(body, "timestamp")

@@ -2,9 +2,9 @@
 
 An event names its resource, not the client nor the amount. Both are looked for in this order: `resource_metadata.client_id` and
 `metadata.client_id` (set by the firm, who then sets it on every resource), `links.customer`, the resource sent whole in
-`resource`, and the resources beside the events in `linked`, from payment over mandate to customer. An event about money whose
-client or amount nobody names is refused with a reason and kept: it can be driven again once the delivery is completed. Its
-neighbours in the delivery go on.
+`resource`, the resources beside the events in `linked`, from payment over mandate to customer; and, where these fall short, what
+earlier deliveries told of the same ids. An event about money whose client or amount nobody names is refused with a reason and
+kept: it can be driven again once a delivery has told, or completed by hand. Its neighbours in the delivery go on.
 
 A payment is known by its own id in all its events: `confirmed` and `paid_out` tell of the same money and count once. Only ids,
 amounts, dates and states are read; bank details never leave this module.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypedDict
+from typing import Final, TypeAlias, TypedDict
 
 from models.events.invoices import ContractRecorded, ContractStatus
 from models.events.payments import (
@@ -32,6 +32,8 @@ from models.events.union import AnyClientEvent
 from models.money import Money
 from streams.runtime.errors import DeadLetterError
 from streams.sources import payload as read
+from streams.sources.gocardless_facts import TOWARDS_CUSTOMER, as_resource
+from streams.sources.lookup import Lookup
 from streams.sources.payload import PartlyUnreadableError, Payload
 from streams.wire.dead_letters import Reason
 
@@ -50,6 +52,7 @@ class _Notice:
 
     event: Payload
     linked: Payload
+    lookup: Lookup
     action: str
     source: str
     received_at: datetime
@@ -69,62 +72,74 @@ class _Notice:
         return read.required(read.text(read.inner(self.event, "links"), name), f"links.{name}")
 
     def resource(self, plural: str, name: str) -> Payload:
-        """Return the resource of the event's own kind: sent in the event, or beside the events; empty where it is not."""
-        return read.inner(self.event, "resource") or self._beside(plural, read.text(read.inner(self.event, "links"), name))
+        """Return the resource of the event's own kind: sent in the event, beside the events or before; empty where it is not."""
+        resource_id = read.text(read.inner(self.event, "links"), name)
+        return self._sent(plural, resource_id) or self._remembered(resource_id)
 
     def invoice(self) -> str | None:
-        """Return `metadata.invoice_id`, by which a firm may say what a payment is for."""
-        return read.first_of(read.text(metadata, "invoice_id") for metadata in self._metadata())
+        """Return `metadata.invoice_id`, by which a firm may say what a payment is for.
+
+        Where the payment itself is not in the delivery, what was told of it before counts too.
+        """
+        sent = read.first_of(read.text(metadata, "invoice_id") for metadata in self._metadata(self._beside))
+        payment_id = read.text(read.inner(self.event, "links"), "payment")
+        if sent is not None or self._sent("payments", payment_id):
+            return sent
+        return read.first_of(read.text(metadata, "invoice_id") for metadata in self._metadata(self._anywhere))
 
     def _client(self) -> str:
-        links = [read.inner(part, "links") for part in self._chain()]
-        found = read.first_of(
-            (
-                *(read.text(metadata, "client_id") for metadata in self._metadata()),
-                *(read.text(part, "customer") for part in links),
-            )
-        )
+        found = self._client_in(self._beside) or self._client_in(self._anywhere)
         if found is None:
             message = (
-                "the event names no customer; set metadata.client_id on the resource, or redrive with --edit and `linked` added"
+                "the event names no customer, and no delivery so far told whose payment or mandate it is. Redrive it after one"
+                " has; or set metadata.client_id on the resource, or redrive with --edit and `linked` added"
             )
             raise DeadLetterError(Reason.NO_CLIENT, message)
         return found
 
-    def _metadata(self) -> Iterator[Payload]:
+    def _client_in(self, find: "_Find") -> str | None:
+        given = read.first_of(read.text(metadata, "client_id") for metadata in self._metadata(find))
+        return given or read.first_of(read.text(read.inner(part, "links"), "customer") for part in self._chain(find))
+
+    def _metadata(self, find: "_Find") -> Iterator[Payload]:
         yield read.inner(self.event, "resource_metadata")
-        for part in self._chain():
+        for part in self._chain(find):
             yield read.inner(part, "metadata")
 
-    def _chain(self) -> Iterator[Payload]:
-        """Yield the event, its resource, and what that links to, as far as the delivery holds it."""
+    def _chain(self, find: "_Find") -> Iterator[Payload]:
+        """Yield the event, its resource, and what that links to, as far as `find` finds it."""
         seen: set[str] = set()
         waiting = [self.event, read.inner(self.event, "resource")]
         while waiting:
             part = waiting.pop(0)
             yield part
             links = read.inner(part, "links")
-            for name, plural in _TOWARDS_CUSTOMER:
+            for name, plural in TOWARDS_CUSTOMER:
                 linked_id = read.text(links, name)
                 if linked_id is not None and linked_id not in seen:
                     seen.add(linked_id)
-                    waiting.append(self._beside(plural, linked_id))
+                    waiting.append(find(plural, linked_id))
+
+    def _sent(self, plural: str, resource_id: str | None) -> Payload:
+        own = plural == read.text(self.event, "resource_type")
+        return (read.inner(self.event, "resource") if own else {}) or self._beside(plural, resource_id)
 
     def _beside(self, plural: str, resource_id: str | None) -> Payload:
         found = (part for part in read.items(self.linked, plural) if read.text(part, "id") == resource_id)
         return {} if resource_id is None else next(found, {})
 
+    def _anywhere(self, plural: str, resource_id: str | None) -> Payload:
+        return self._beside(plural, resource_id) or self._remembered(resource_id)
 
-_TOWARDS_CUSTOMER: Final = (
-    ("refund", "refunds"),
-    ("payment", "payments"),
-    ("subscription", "subscriptions"),
-    ("instalment_schedule", "instalment_schedules"),
-    ("mandate", "mandates"),
-)
+    def _remembered(self, resource_id: str | None) -> Payload:
+        return {} if resource_id is None else as_resource(self.lookup.about(resource_id))
 
 
-def translate(body: Payload, *, source: str, received_at: datetime) -> list[AnyClientEvent]:
+_Find: TypeAlias = Callable[[str, str | None], Payload]
+"""Finds a resource by the plural of its kind and its id; empty where it is not."""
+
+
+def translate(body: Payload, *, source: str, received_at: datetime, lookup: Lookup) -> list[AnyClientEvent]:
     """Return what the events of one delivery say about clients, in their order.
 
     Raises DeadLetterError when none can be read, and PartlyUnreadableError with the rest when some cannot.
@@ -136,7 +151,7 @@ def translate(body: Payload, *, source: str, received_at: datetime) -> list[AnyC
     linked = read.inner(body, "linked")
     for place, event in enumerate(read.items(body, "events")):
         try:
-            told += read.validated(partial(_tell, event, linked, source=source, received_at=received_at))
+            told += read.validated(partial(_tell, event, linked, source=source, received_at=received_at, lookup=lookup))
         except DeadLetterError as error:
             refused.append(DeadLetterError(error.reason, f"events[{place}]: {error.detail}"))
     if refused:
@@ -145,12 +160,13 @@ def translate(body: Payload, *, source: str, received_at: datetime) -> list[AnyC
     return told
 
 
-def _tell(event: Payload, linked: Payload, *, source: str, received_at: datetime) -> list[AnyClientEvent]:
+def _tell(event: Payload, linked: Payload, *, source: str, received_at: datetime, lookup: Lookup) -> list[AnyClientEvent]:
     resource = read.required(read.text(event, "resource_type"), "resource_type")
     action = read.required(read.text(event, "action"), "action")
     tell = _TELLERS.get((resource, action))
     if tell is not None:
-        return tell(_Notice(event=event, linked=linked, action=action, source=source, received_at=received_at))
+        notice = _Notice(event=event, linked=linked, lookup=lookup, action=action, source=source, received_at=received_at)
+        return tell(notice)
     if resource in _IGNORED_RESOURCES or action in _IGNORED_ACTIONS.get(resource, frozenset()):
         return []
     said = f"{resource[:40]}.{action[:40]}"
@@ -162,7 +178,10 @@ def _payment_amount(notice: _Notice, plural: str, name: str) -> Money:
     minor = read.integer(resource, "amount")
     amount = read.money(minor, read.currency(resource)) if minor is not None else None
     if amount is None:
-        message = f"the event names the {name} but not its amount; redrive with --edit and `linked.{plural}` added"
+        message = (
+            f"the event names the {name} but not its amount, nor did a delivery so far. Redrive it after one has told of the"
+            f" {name}; or redrive with --edit and `linked.{plural}` added"
+        )
         raise DeadLetterError(Reason.NO_AMOUNT, message)
     return amount
 

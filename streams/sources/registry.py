@@ -7,16 +7,29 @@ from typing import Final, Protocol
 
 from models.events.union import AnyClientEvent
 from streams.runtime.errors import DeadLetterError
-from streams.sources import generic, gocardless, stripe
-from streams.sources.payload import Payload, parse_object, validated
+from streams.sources import generic, gocardless, gocardless_facts, stripe, stripe_facts
+from streams.sources.lookup import Lookup, Reading
+from streams.sources.payload import PartlyUnreadableError, Payload, parse_object, validated
 from streams.wire.dead_letters import Reason
+from streams.wire.facts import NOBODY, Facts, Known, address, fits, merged
 
 
 class Translator(Protocol):
-    """Turns what a sender wrote into events. Pure: the same body gives the same events, whenever it is read."""
+    """Turns what a sender wrote into events. Pure: the same body and the same known facts give the same events."""
 
-    def __call__(self, body: Payload, *, source: str, received_at: datetime) -> list[AnyClientEvent]:
-        """Return the events; none for a delivery that says nothing about a client. Raises DeadLetterError only."""
+    def __call__(self, body: Payload, *, source: str, received_at: datetime, lookup: Lookup) -> list[AnyClientEvent]:
+        """Return the events; none for a delivery that says nothing about a client. Raises DeadLetterError only.
+
+        `lookup` is asked only for what the body itself lacks.
+        """
+        ...
+
+
+class Learner(Protocol):
+    """Says what a body tells about ids that later bodies of the same sender may only name. Pure."""
+
+    def __call__(self, body: Payload) -> list[tuple[str, Facts]]:
+        """Return ids and facts about them; raises DeadLetterError where the body is damaged, which then teaches nothing."""
         ...
 
 
@@ -25,15 +38,46 @@ TRANSLATORS: Final[Mapping[str, Translator]] = MappingProxyType(
 )
 
 
-def translate(source: str, body: bytes | None, *, received_at: datetime) -> list[AnyClientEvent]:
+_LEARNERS: Final[Mapping[str, Learner]] = MappingProxyType({"stripe": stripe_facts.learn, "gocardless": gocardless_facts.learn})
+
+
+def translate(source: str, body: bytes | None, *, received_at: datetime, known: Known = NOBODY) -> list[AnyClientEvent]:
     """Return the events in a raw webhook body; none when it is known to say nothing about a client.
 
     Raises DeadLetterError with a reason when the body cannot be read, PartlyUnreadableError (which holds the readable
     events) when a part of it cannot.
     """
-    translator = TRANSLATORS.get(source)
-    if translator is None:
-        known = ", ".join(TRANSLATORS)
-        raise DeadLetterError(Reason.UNKNOWN_SOURCE, f"no translator for source {source[:60]!r}; there are: {known}")
-    payload = parse_object(body)
-    return validated(lambda: translator(payload, source=source, received_at=received_at))
+    return read_body(source, body, received_at=received_at, known=known).told()
+
+
+def read_body(source: str, body: bytes | None, *, received_at: datetime, known: Known = NOBODY) -> Reading:
+    """Return all that a raw webhook body says, with `known` filled in where it lacks a fact; never raises for a body."""
+    lookup = Lookup(source, known)
+    learned: Known = NOBODY
+    try:
+        payload = _parse(source, body)
+        learned = _learn(source, payload)
+        translator = TRANSLATORS[source]
+        events = validated(lambda: translator(payload, source=source, received_at=received_at, lookup=lookup))
+    except PartlyUnreadableError as error:
+        return Reading(events=error.events, refusal=error, learned=learned, wanted=frozenset(lookup.asked))
+    except DeadLetterError as error:
+        return Reading(refusal=error, learned=learned, wanted=frozenset(lookup.asked))
+    return Reading(events=events, learned=learned, wanted=frozenset(lookup.asked))
+
+
+def _parse(source: str, body: bytes | None) -> Payload:
+    if source not in TRANSLATORS:
+        there = ", ".join(TRANSLATORS)
+        raise DeadLetterError(Reason.UNKNOWN_SOURCE, f"no translator for source {source[:60]!r}; there are: {there}")
+    return parse_object(body)
+
+
+def _learn(source: str, payload: Payload) -> Known:
+    learn = _LEARNERS.get(source)
+    if learn is None:
+        return NOBODY
+    try:
+        return merged((address(source, named), told) for named, told in learn(payload) if fits(named))
+    except DeadLetterError:
+        return NOBODY  # what is wrong with it, the translator says

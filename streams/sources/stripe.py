@@ -11,6 +11,8 @@ Old and new shapes. Up to the API versions of early 2025 an invoice names its `c
 `<invoice>`: to the fold a payment that bears the name of its invoice is "paid, by whatever means", of which only what no named
 payment accounts for is money (a wire entered by hand has no other name).
 
+A dispute names its charge and nothing else: the client and the invoice are then those that an earlier event of the charge told.
+
 What is owed is restated with every event of an invoice that is past its draft: a lost or late
 `invoice.finalized` costs nothing.
 Only ids, amounts, dates, states and how to reach the client are read; card and bank details never leave this module.
@@ -24,15 +26,17 @@ from typing import Final
 from models.events.union import AnyClientEvent
 from streams.runtime.errors import DeadLetterError
 from streams.sources import payload as read
+from streams.sources.lookup import Lookup
 from streams.sources.payload import Payload
 from streams.sources.stripe_clients import tell_customer, tell_subscription
+from streams.sources.stripe_facts import completed
 from streams.sources.stripe_fields import IGNORED, IGNORED_FAMILIES, Notice
 from streams.sources.stripe_money import tell_dispute, tell_failed, tell_pending, tell_received, tell_refunded
 from streams.sources.stripe_owed import tell_credit_note, tell_invoice
 from streams.wire.dead_letters import Reason
 
 
-def translate(body: Payload, *, source: str, received_at: datetime) -> list[AnyClientEvent]:
+def translate(body: Payload, *, source: str, received_at: datetime, lookup: Lookup) -> list[AnyClientEvent]:
     """Return what one Stripe event says about a client; nothing for an event that says nothing about one."""
     kind = read.required(read.text(body, "type"), "type")
     tell = _TELLERS.get(kind)
@@ -50,7 +54,7 @@ def translate(body: Payload, *, source: str, received_at: datetime) -> list[AnyC
             created=read.required_moment(read.seconds(body, "created"), "created"),
             received_at=received_at,
             source=source,
-            about=about,
+            about=completed(about, kind=kind, lookup=lookup),
             before=read.inner(read.inner(body, "data"), "previous_attributes"),
         )
     )

@@ -118,20 +118,25 @@ class Notice:
 def client_of(about: Payload) -> str:
     """Return the customer that `about` names, itself or in a charge, intent or invoice sent whole inside it.
 
-    Where Stripe names none, `metadata.client_id` does, if the firm set it. Raises DeadLetterError when nobody is named: a
-    dispute, for one, names only its charge.
+    Where Stripe names none, `metadata.client_id` does, if the firm set it. Raises DeadLetterError when nobody is named.
     """
+    found = client_named(about)
+    if found is None:
+        raise DeadLetterError(
+            Reason.NO_CLIENT,
+            "the object names no customer, and no webhook so far told whose charge or payment intent it is. Redrive it after the"
+            " payment's own webhook has arrived; or set metadata.client_id on it, or redrive with --edit and the customer added",
+        )
+    return found
+
+
+def client_named(about: Payload) -> str | None:
+    """Return the client that `client_of` finds, or none."""
     inside = [read.expanded(about, name) for name in ("charge", "payment_intent", "latest_charge", "invoice")]
     own = [read.text(about, "id")] if read.text(about, "object") == "customer" else []
     named = [read.identifier(part, "customer", "customer_account") for part in (about, *inside)]
     given = [read.text(read.inner(part, "metadata"), "client_id") for part in (about, *inside)]
-    found = read.first_of((*own, *named, *given))
-    if found is None:
-        raise DeadLetterError(
-            Reason.NO_CLIENT,
-            "the object names no customer; set metadata.client_id on it, or redrive with --edit and the customer filled in",
-        )
-    return found
+    return read.first_of((*own, *named, *given))
 
 
 def object_id(about: Payload) -> str:

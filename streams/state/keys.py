@@ -28,3 +28,8 @@ class PartitionKeys:
     def all(self) -> tuple[str, str, str, str]:
         """Return the keys in the order in which the scripts take them."""
         return (self.fence, self.states, self.timers, self.outbox)
+
+
+def directory_base(settings: Settings) -> str:
+    """Return the beginning of all keys of the directory; one hash tag, as an entry may link to any other of its source."""
+    return f"{{{settings.namespace}:{settings.topic('directory')}}}:"

@@ -1,0 +1,53 @@
+"""The directory in Redis: a hash per id, which Redis itself forgets when its time is over."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from importlib.resources import files
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from streams.runtime.errors import RetryError
+from streams.runtime.settings import Settings
+from streams.state.keys import directory_base
+from streams.state.ports import RETENTION
+from streams.wire.facts import FURTHEST, LINKS, Known
+
+_CHUNK: Final = 2_000
+"""Most entries told in one call: a batch of 500 deliveries tells about 1,500; a call of this size blocks Redis some 10 ms."""
+
+
+class RedisDirectory:
+    """What was told about ids, shared by all workers of a deployment."""
+
+    def __init__(self, redis: Redis, settings: Settings, *, retention: timedelta = RETENTION) -> None:
+        """Keep it in `redis` with the key layout of `settings`; nothing is sent yet."""
+        self._base = directory_base(settings)
+        self._retention_ms = retention // timedelta(milliseconds=1)
+        script = files("streams.state").joinpath("scripts", "directory.lua").read_text(encoding="utf-8")
+        self._script = redis.register_script(script)
+
+    async def exchange(self, learned: Known, wanted: Collection[str]) -> Known:
+        """Remember and answer, in one round trip unless thousands of entries are told."""
+        told = [(place, said) for place, said in learned.items() if said]
+        while len(told) > _CHUNK:
+            await self._call(dict(told[:_CHUNK]), ())
+            told = told[_CHUNK:]
+        return await self._call(dict(told), wanted) if told or wanted else {}
+
+    async def _call(self, learned: Known, wanted: Collection[str]) -> Known:
+        arguments: list[str | int] = [self._retention_ms, ",".join(LINKS), FURTHEST, len(learned)]
+        for place, said in learned.items():
+            arguments += [place, 2 * len(said), *(word for pair in said.items() for word in pair)]
+        try:
+            reply = await self._script(keys=[self._base], args=[*arguments, *wanted])
+        except RedisError as error:
+            message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
+            raise RetryError(message) from error
+        return {place.decode(): _pairs(flat) for place, flat in reply}
+
+
+def _pairs(flat: list[bytes]) -> dict[str, str]:
+    words = [word.decode() for word in flat]
+    return dict(zip(words[::2], words[1::2], strict=True))
