@@ -1,0 +1,202 @@
+"""What users of other systems complain about, one test each: the name is the complaint turned into our promise.
+
+Complaint 14 (workers that hang, repeat or forget after a rebalance) is answered on running processes:
+tests/simulator, tests/chaos.
+"""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from models.events.signals import DeliveryOutcome
+from models.events.union import AnyClientEvent
+from models.policy.gate import still_allowed
+from models.policy.policy import DEFAULT_POLICY
+from models.state.balances import items
+from models.state.client import ClientState
+from models.state.codec import encode
+from models.triggers import CancelWhen, Decision, DecisionOutcome, Retraction, Trigger
+from models.workdays import DAY_MS
+from streams.agents.readers import INTAKE_READERS
+from streams.engine.memory_pipeline import MemoryPipeline
+from streams.engine.program import ClientProgram
+from streams.wire.topics import DEAD_LETTERS
+from tests.models.builders import Events, eur, ms, tick_at
+from tests.models.test_journey_laws import Firm
+
+
+def _late(build: Events, *, invoices: int = 1) -> list[AnyClientEvent]:
+    """Return a client with invoices due on day 10 and a cent of difference between them."""
+    return [
+        build.profiled(0),
+        *(build.issued(1 + index / 24, f"I{index + 1}", 50_000 + index, due=10) for index in range(invoices)),
+    ]
+
+
+def _support(firm: Firm) -> list[Trigger]:
+    return [trigger for trigger in firm.triggers if trigger.invoice_ids]
+
+
+def _state(firm: Firm) -> ClientState:
+    assert firm.state is not None
+    return firm.state
+
+
+def _decisions(firm: Firm) -> list[Decision]:
+    return [output for output in firm.outputs if isinstance(output, Decision)]
+
+
+def test_01_nobody_is_reminded_although_they_have_paid_or_are_about_to_be_charged() -> None:
+    build = Events()
+    firm = Firm().run(_late(build), until_ms=ms(14))
+    (reminder,) = _support(firm)
+    firm.feed(build.paid(14.1, minor=50_000))
+    assert [output.because for output in firm.outputs if isinstance(output, Retraction)] == [CancelWhen.INVOICES_SETTLED]
+    assert not still_allowed(_state(firm), reminder, now_ms=ms(14.2), policy=DEFAULT_POLICY).allowed
+    charged = Events()
+    soon = Firm().run([*_late(charged), charged.failed(12, minor=50_000, retry=14)], until_ms=ms(14))
+    assert not _support(soon)
+    assert any("try the payment again" in decision.reasons[0] for decision in _decisions(soon))
+
+
+def test_02_a_missed_or_shifted_schedule_neither_skips_a_stage_nor_sends_two_at_once() -> None:
+    build = Events()
+    punctual = Firm().run(_late(build), until_ms=ms(60))
+    asleep = Firm(punctual=False).run(_late(Events()))
+    for day in (40, 41, 42, 55, 56, 57, 70, 71, 72, 90):  # nobody woke the client for a month, and seldom later
+        asleep.feed(tick_at(ms(day)))
+    steps = [trigger.step for trigger in _support(asleep)]
+    assert steps == [trigger.step for trigger in _support(punctual)] == ["explain_terms", "offer_help"]
+    moments = [trigger.not_before for trigger in _support(asleep)]
+    assert (moments[1] - moments[0]).days >= 10
+    assert any("after it was due" in decision.reasons[0] for decision in _decisions(asleep))
+
+
+def test_03_no_message_is_sent_twice_when_deliveries_repeat_or_everything_runs_again() -> None:
+    build = Events()
+    events = _late(build)
+    once = Firm().run(events, until_ms=ms(60))
+    twice = Firm().run([event for event in events for _ in range(3)], until_ms=ms(60))
+    again = Firm().run(events, until_ms=ms(60))
+    wanted = [trigger.trigger_id for trigger in once.triggers]
+    assert [trigger.trigger_id for trigger in twice.triggers] == wanted
+    assert [trigger.trigger_id for trigger in again.triggers] == wanted
+    assert len(set(wanted)) == len(wanted)
+
+
+def test_04_many_open_invoices_make_one_message_with_credit_notes_taken_off() -> None:
+    build = Events()
+    firm = Firm().run([*_late(build, invoices=4), build.credit(8, minor=10_000, invoice="I1")], until_ms=ms(14))
+    (only,) = _support(firm)
+    assert sorted(only.invoice_ids) == ["I1", "I2", "I3", "I4"]
+    assert only.facts["amount_open"] == eur(50_000 + 50_001 + 50_002 + 50_003 - 10_000)
+
+
+def test_05_a_promise_pauses_the_sequence_and_it_resumes_by_itself_when_the_promise_is_broken() -> None:
+    build = Events()
+    firm = Firm().run([*_late(build), build.promised(11, "Y1", "I1", by=30)], until_ms=ms(29))
+    assert not _support(firm)
+    firm.wake(ms(45))
+    assert _support(firm)
+    assert any("was not kept" in decision.reasons[0] for decision in _decisions(firm))
+
+
+def test_06_part_payments_leave_right_amounts_and_an_invoice_is_not_taken_for_settled() -> None:
+    build = Events()
+    firm = Firm().run([*_late(build), build.paid(11, minor=20_000)], until_ms=ms(14))
+    (asked,) = _support(firm)
+    assert asked.facts["amount_open"] == eur(30_000)
+    firm.feed(build.paid(14.5, "P2", 10_000))
+    assert [item.rest for item in items(_state(firm).ledger, ms(15))] == [20_000]
+    firm.wake(ms(20))
+    assert _support(firm)[-1].facts["amount_open"] == eur(20_000)
+
+
+def test_07_nobody_is_written_to_at_night_or_on_a_weekend_of_their_own() -> None:
+    for zone in ("Pacific/Auckland", "America/Los_Angeles", "Asia/Kathmandu"):
+        build = Events()
+        firm = Firm().run(
+            [build.profiled(0, timezone=zone), build.issued(1, due=10), build.issued(2, "I2", due=40)], until_ms=ms(80)
+        )
+        assert firm.triggers
+        for trigger in firm.triggers:
+            local = trigger.not_before.astimezone(ZoneInfo(zone))
+            assert local.weekday() < 5
+            assert 8 <= local.hour < 18
+
+
+def test_08_one_budget_holds_across_journeys_and_who_lost_is_written_down_with_the_reason() -> None:
+    build = Events()
+    story: list[AnyClientEvent] = [
+        build.profiled(0),
+        build.issued(1, due=10),
+        build.contract(1.5, renews=28),
+        build.paid(9, "P0", 500, None),
+    ]
+    firm = Firm().run(story, until_ms=ms(60))
+    moments = sorted(trigger.not_before for trigger in firm.triggers if trigger.channel == "email")
+    assert all((later - earlier).days >= DEFAULT_POLICY.min_gap_days for earlier, later in pairwise(moments))
+    quiet = [decision for decision in _decisions(firm) if decision.outcome in {DecisionOutcome.HELD, DecisionOutcome.SUPPRESSED}]
+    assert any(decision.journey == "pre_renewal" and "overdue" in decision.reasons[0] for decision in quiet)
+
+
+def test_09_a_journey_ends_on_its_goal_at_any_moment_and_a_cancel_can_be_trusted() -> None:
+    for day in (11, 13.2, 15, 23.2, 40):
+        build = Events()
+        firm = Firm().run([*_late(build), build.paid(day, minor=50_000)])
+        before = len(_support(firm))
+        firm.wake(ms(200))
+        assert len(_support(firm)) == before
+        for trigger in _support(firm):
+            assert not still_allowed(_state(firm), trigger, now_ms=ms(day) + 1, policy=DEFAULT_POLICY).allowed
+
+
+def test_10_nobody_enters_the_same_journey_twice_and_a_new_invoice_enters_again() -> None:
+    build = Events()
+    events = [*_late(build), build.amended(5, "I1", minor=50_500), build.paid(16, minor=50_500), build.issued(40, "I2", due=50)]
+    firm = Firm().run(events, until_ms=ms(56))
+    assert [(trigger.anchor, trigger.step) for trigger in _support(firm)] == [("I1", "explain_terms"), ("I2", "explain_terms")]
+
+
+def test_11_invoices_from_before_the_automation_are_known_but_start_only_when_a_person_says_so() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(100), build.issued(1, "OLD", due=15, received=100)], until_ms=ms(200))
+    assert not _support(firm)
+    assert [item.invoice.invoice_id for item in items(_state(firm).ledger, ms(200))] == ["OLD"]
+    assert any("only when a person releases it" in decision.reasons[0] for decision in _decisions(firm))
+
+
+def test_12_every_message_and_every_silence_says_why() -> None:
+    build = Events()
+    firm = Firm().run([*_late(build), build.disputed(20, "D1", "I1")], until_ms=ms(60))
+    told = _decisions(firm)
+    assert {trigger.trigger_id for trigger in firm.triggers} == {
+        decision.trigger_id for decision in told if decision.outcome is DecisionOutcome.TRIGGERED
+    }
+    assert any("is disputed" in decision.reasons[0] for decision in told if decision.outcome is not DecisionOutcome.TRIGGERED)
+    assert all(decision.policy_version == DEFAULT_POLICY.version for decision in told)
+
+
+def test_13_an_event_that_cannot_be_read_is_kept_with_its_bytes_and_the_reason() -> None:
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=datetime(2024, 1, 8, tzinfo=UTC))
+    assert pipeline.receive("payments", b'{"kind": "payment.dreamt"}') == []
+    (letter,) = [entry for entry in pipeline.entries if entry.topic == DEAD_LETTERS.name]
+    assert letter.value == b'{"kind": "payment.dreamt"}'
+    assert {"stage", "reason", "detail"} <= {name for name, _ in letter.headers}
+
+
+def test_15_a_soft_bounce_or_a_reply_is_no_opt_out_and_an_erasure_leaves_no_copy() -> None:
+    build = Events()
+    firm = Firm().run(_late(build), until_ms=ms(14))
+    (first,) = _support(firm)
+    firm.feed(build.reported(14.2, first.trigger_id, DeliveryOutcome.BOUNCED_SOFT))
+    assert not _state(firm).person.suppressions
+    firm.wake(ms(20))
+    second = _support(firm)[-1]
+    assert second.trigger_id != first.trigger_id
+    firm.feed(build.reported(21, second.trigger_id, DeliveryOutcome.REPLIED))
+    assert not _state(firm).person.suppressions
+    firm.feed(build.erased(22))
+    blob = encode(_state(firm))
+    assert not any(word in blob for word in (b"Ada", b"client.example", b"I1"))
+    assert _state(firm).now_ms - ms(22) < DAY_MS
