@@ -40,9 +40,13 @@ COMMANDS: Final = (
     Command("serve-webhooks", "handlers.webhooks.commands:serve_webhooks", "Receive signed webhooks and publish them raw.", _RUN),
     Command("worker", "handlers.commands.worker:worker", "Fold events into client states and decide.", _RUN),
     Command(
-        "run-channels", "handlers.channels.commands:run_channels", "Deliver triggers by mail, SMS, webhook and console.", _RUN
+        "run-channels",
+        "handlers.channels.commands:run_channels",
+        "Deliver triggers by mail, SMS, webhook, task and console.",
+        _RUN,
     ),
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
+    Command("tasks", "handlers.commands.tasks:tasks", "List, show and end the tasks left to people.", _RUN),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
     Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),

@@ -19,7 +19,9 @@ from handlers.channels.failpoints import PLACES
 from handlers.channels.links import links_of
 from handlers.channels.presend import at_any_hour, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
+from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.sms import SmsChannel
+from handlers.channels.task import TaskChannel
 from handlers.channels.template_facts import facts_stated
 from handlers.channels.webhook import WebhookChannel
 from handlers.channels.worker import ChannelWorker
@@ -47,6 +49,8 @@ def make_channel(name: str, settings: Settings, *, out: Path | None = None) -> C
             return SmsChannel(settings)
         case "webhook":
             return WebhookChannel(settings)
+        case "task":
+            return TaskChannel(RedisTaskBoard(settings))
         case "console":
             return ConsoleChannel(out=out)
         case _:

@@ -51,7 +51,7 @@ class Policy:
     zone: str = "UTC"
     window: Window = field(default_factory=Window)
     holidays: Mapping[str, frozenset[date]] = field(default_factory=lambda: MappingProxyType({}))
-    internal_channels: frozenset[str] = frozenset({"console"})
+    internal_channels: frozenset[str] = frozenset({"console", "task"})
     min_gap_days: int = 3
     contacts_per_month: int = 6
     grace_days: int = 3

@@ -15,6 +15,8 @@ from handlers.channels.console import ConsoleChannel
 from handlers.channels.contract import Channel, Content, OnAmbiguous, Recipient, Verdict
 from handlers.channels.email import EmailChannel
 from handlers.channels.sms import SmsChannel
+from handlers.channels.task import TaskChannel
+from handlers.channels.tasks import MemoryTaskBoard, Task
 from handlers.channels.webhook import WebhookChannel
 from handlers.demo.smtp_sink import SmtpSink
 from streams.runtime.settings import Settings
@@ -100,7 +102,31 @@ async def webhook(folder: Path) -> AsyncIterator[Kit]:
         yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop)
 
 
-KITS = [email, sms, webhook, terminal, file, scripted]
+class CountingBoard(MemoryTaskBoard):
+    """Remembers every task it was given, those it knew as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[str] = []
+
+    async def put(self, task: Task) -> bool:
+        fresh = await super().put(task)
+        self.given.append(task.task_id)
+        return fresh
+
+
+@asynccontextmanager
+async def task(folder: Path) -> AsyncIterator[Kit]:
+    del folder
+    board = CountingBoard()
+
+    async def take_away() -> None:
+        board.away = True
+
+    yield Kit(TaskChannel(board), lambda: board.given, take_away)
+
+
+KITS = [email, sms, webhook, task, terminal, file, scripted]
 
 
 @pytest.fixture(params=KITS, ids=lambda make: make.__name__)

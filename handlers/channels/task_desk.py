@@ -1,0 +1,108 @@
+"""What people do with tasks: list them against the present facts, read their context, and end them."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from handlers.channels.lane import millis
+from handlers.channels.outcomes import Sender
+from handlers.channels.task_events import events_of
+from handlers.channels.tasks import Done, Task, TaskBoard, TaskOutcome
+from models.events.union import public_topic
+from models.policy.gate import still_allowed
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.state.codec import decode
+from models.state.describe import describe
+from models.triggers import CancelWhen
+from models.workdays import zone_named
+from streams.runtime.clock import Clock
+from streams.runtime.errors import UsageError
+from streams.state.ports import StateStore
+from streams.wire.codec import encode_event
+
+OPEN: Final = "open"
+FORGOTTEN: Final = "the client asked to be forgotten"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDesk:
+    """A board, the clients' present states, and the way back to the core. `zone` is the firm's."""
+
+    board: TaskBoard
+    store: StateStore
+    sender: Sender
+    clock: Clock
+    zone: str
+
+    async def open_tasks(self, *, every: bool = False) -> list[tuple[Task, str]]:
+        """Return tasks and how each stands, in the order of the board; tasks of forgotten clients are removed here."""
+        found = []
+        for task in await self.board.tasks():
+            stands, _ = await self._stands(task)
+            if stands == FORGOTTEN:
+                await self.board.forget(task.task_id)
+            elif every or task.done is None:
+                found.append((task, stands))
+        return found
+
+    async def context(self, task_id: str) -> list[str]:
+        """Return all that helps with a task, in lines: why, what is suggested, and what is known now. Raises UsageError."""
+        task = await self._find(task_id)
+        stands, state = await self._stands(task)
+        if state is None:
+            await self.board.forget(task.task_id)
+            message = f"task {task_id}: {FORGOTTEN}"
+            raise UsageError(message)
+        trigger = task.trigger
+        reach = (state.person.phone.value, state.person.email.value)
+        return [
+            task.subject,
+            f"task {task.task_id}, due {trigger.expires_at:%Y-%m-%d %H:%M} UTC, {stands}",
+            f"reach: {', '.join(filter(None, reach)) or 'nothing is known'}",
+            "",
+            task.text,
+            "",
+            f"Why: {'; '.join(trigger.reasons)}",
+            "",
+            "Known now:",
+            *(f"  {line}" for line in describe(state)),
+        ]
+
+    async def finish(self, task_id: str, *, outcome: TaskOutcome, day: date | None, note: str, author: str) -> tuple[Task, Done]:
+        """Report how a task ended, then take it off the list. Raises UsageError when it has ended otherwise already."""
+        task = await self._find(task_id)
+        done = task.done or Done(outcome=outcome, author=author, at_ms=millis(self.clock), note=" ".join(note.split()))
+        if done.outcome is not outcome:
+            message = f"task {task_id} ended already: {done.outcome.value} by {done.author}"
+            raise UsageError(message)
+        # First the events, then the board: after a crash between them the task is open and the same report may be given again.
+        for event in events_of(task, done, promised=day, zone=zone_named(self.zone, self.zone)):
+            await self.sender.send_all(public_topic(event), [(event.client_id.encode(), encode_event(event))])
+        return task, await self.board.finish(task.task_id, done) or done
+
+    async def _find(self, task_id: str) -> Task:
+        task = await self.board.get(task_id)
+        if task is not None:
+            return task
+        near = [each for each in await self.board.tasks() if task_id and each.task_id.startswith(task_id)]
+        if len(near) != 1:
+            message = (
+                f"{'no task is' if not near else f'{len(near)} tasks are'} called {task_id!r}; see: rapport tasks list --all"
+            )
+            raise UsageError(message)
+        return near[0]
+
+    async def _stands(self, task: Task) -> tuple[str, ClientState | None]:
+        raw = await self.store.read(task.trigger.client_id)
+        state = None if raw is None else decode(raw)
+        if state is None or state.erased_ms:
+            return FORGOTTEN, None
+        if task.done is not None:
+            return f"done: {task.done.outcome.value}", state
+        now_ms = max(state.now_ms, millis(self.clock))
+        result = still_allowed(state, task.trigger, now_ms=now_ms, policy=DEFAULT_POLICY)
+        if result.allowed:
+            return OPEN, state
+        overtaken = result.because is not None and result.because is not CancelWhen.CLIENT_ERASED
+        return "; ".join(result.reasons) if overtaken else "overdue", state

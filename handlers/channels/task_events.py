@@ -1,0 +1,95 @@
+"""What the end of a task tells the core: events with derived ids, so that telling it twice is harmless. Pure."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final, TypeVar, assert_never
+from zoneinfo import ZoneInfo
+
+from handlers.channels.tasks import Done, Task, TaskOutcome
+from models.events.delays import DisputeOpened, PromiseMade
+from models.events.envelope import ClientEvent
+from models.events.signals import ContactLogged, DeliveryOutcome, DeliveryReported, OverrideEffect, OverrideSet
+from models.events.union import AnyClientEvent
+from models.ids import derive
+from streams.runtime.errors import UsageError
+
+WRONG_CONTACT_DAYS: Final = 14
+"""How long mails rest after a wrong contact, so that somebody can find the right one."""
+
+_LONGEST_CAUSE: Final = 200
+_LAST_MINUTE: Final = time(23, 59)
+E = TypeVar("E", bound=ClientEvent)
+
+
+def events_of(task: Task, done: Done, *, promised: date | None, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:
+    """Return the events that say how `task` ended. Raises UsageError when a promise names no day, or another ending one."""
+    if (done.outcome is TaskOutcome.PROMISE) != (promised is not None):
+        message = "a promise needs its day, and nothing else has one: --outcome promise --day 2026-03-20"
+        raise UsageError(message)
+    return tuple(_Telling(task, done).events(promised, zone))
+
+
+class _Telling:
+    def __init__(self, task: Task, done: Done) -> None:
+        self._task = task
+        self._done = done
+        self._at = datetime.fromtimestamp(done.at_ms / 1000, UTC)
+
+    def events(self, promised: date | None, zone: ZoneInfo) -> Iterator[AnyClientEvent]:
+        done = self._done
+        match done.outcome:
+            case TaskOutcome.REACHED:
+                yield from self._spoken()
+            case TaskOutcome.PROMISE:
+                yield from self._spoken()
+                moment = datetime.combine(promised or date.max, _LAST_MINUTE, zone)
+                yield from self._about_invoices(PromiseMade, "promise", promised_at=moment)
+            case TaskOutcome.DISPUTE:
+                yield from self._spoken()
+                yield from self._about_invoices(DisputeOpened, "dispute", cause=done.note[:_LONGEST_CAUSE] or None)
+            case TaskOutcome.NO_ANSWER:
+                yield self._reported(DeliveryOutcome.FAILED, "no answer")
+            case TaskOutcome.WRONG_CONTACT:
+                yield self._reported(DeliveryOutcome.FAILED, "wrong contact")
+                yield self._hold()
+            case _:
+                assert_never(done.outcome)
+
+    def _spoken(self) -> Iterator[AnyClientEvent]:
+        yield self._reported(DeliveryOutcome.DELIVERED, self._done.outcome.value)
+        note = self._done.note[:1000] or None
+        yield self._make(ContactLogged, "contact", channel="task", author=self._done.author, note=note)
+
+    def _reported(self, outcome: DeliveryOutcome, words: str) -> AnyClientEvent:
+        reason = f"{words}: {self._done.note}"[:500] if self._done.note else words
+        return self._make(
+            DeliveryReported, "report", trigger_id=self._task.task_id, channel="task", outcome=outcome, reason=reason
+        )
+
+    def _hold(self) -> AnyClientEvent:
+        trigger = self._task.trigger
+        return self._make(
+            OverrideSet,
+            "hold",
+            override_id=derive("task.wrong", trigger.client_id, trigger.journey.value),
+            effect=OverrideEffect.HOLD,
+            journey=trigger.journey.value,
+            reason=f"wrong contact: {self._done.note}"[:500],
+            author=self._done.author,
+            expires_at=self._at + timedelta(days=WRONG_CONTACT_DAYS),
+        )
+
+    def _about_invoices(self, kind: type[E], name: str, **fields: Any) -> Iterator[E]:  # noqa: ANN401 - as the event's
+        for invoice_id in self._task.trigger.invoice_ids or (None,):
+            fact_id = derive(f"task.{name}", self._task.task_id, invoice_id or "")
+            yield self._make(kind, f"{name} {invoice_id}", invoice_id=invoice_id, **{f"{name}_id": fact_id}, **fields)
+
+    def _make(self, kind: type[E], subject: str, **fields: Any) -> E:  # noqa: ANN401 - as the event's
+        return kind(
+            event_id=derive("task.event", self._task.task_id, self._done.outcome.value, subject),
+            source="tasks",
+            occurred_at=self._at,
+            received_at=self._at,
+            client_id=self._task.trigger.client_id,
+            **fields,
+        )

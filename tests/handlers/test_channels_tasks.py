@@ -1,0 +1,171 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from handlers.channels.task_desk import OPEN, TaskDesk
+from handlers.channels.tasks import Done, MemoryTaskBoard, TaskOutcome
+from models.events.delays import DisputeOpened, PromiseMade
+from models.events.invoices import InvoiceIssued
+from models.events.signals import ClientErased, ClientProfiled, ContactLogged, DeliveryReported, OverrideSet
+from models.events.union import AnyClientEvent
+from models.learners.baseline import BASELINE
+from models.money import Money
+from models.policy.policy import DEFAULT_POLICY
+from models.state.client import ClientState
+from models.state.codec import encode
+from models.transition import transition
+from streams.runtime.clock import ManualClock
+from streams.runtime.errors import RetryError, UsageError
+from streams.wire.codec import decode_event
+from tests.handlers.channel_bench import States, Topic
+from tests.handlers.channel_examples import NOW
+from tests.laws.test_task_board_laws import task
+
+COMMON = {"source": "test", "client_id": "ada", "occurred_at": NOW - timedelta(days=40), "received_at": NOW - timedelta(days=40)}
+ISSUED = {
+    "event_id": "e2",
+    "invoice_id": "in_1",
+    "amount": Money(125_000, "EUR"),
+    "due_at": NOW - timedelta(days=10),
+}
+
+
+class MortalBoard(MemoryTaskBoard):
+    """A board whose process may die just before an ending is written down."""
+
+    dies = False
+
+    async def finish(self, task_id: str, done: Done) -> Done | None:
+        if self.dies:
+            message = "killed"
+            raise RetryError(message)
+        return await super().finish(task_id, done)
+
+
+class Office:
+    """A desk over twins; what it reports is folded into the client's state."""
+
+    def __init__(self) -> None:
+        self.board, self.states, self.topic = MortalBoard(), States(), Topic()
+        self.clock = ManualClock(NOW)
+        self.state: ClientState | None = None
+        self.desk = TaskDesk(board=self.board, store=self.states, sender=self.topic, clock=self.clock, zone="Europe/Berlin")
+        self.fold(ClientProfiled.model_validate({**COMMON, "event_id": "e1", "name": "Ada", "phone": "+4930901820"}))
+        self.fold(InvoiceIssued.model_validate({**COMMON, **ISSUED}))
+
+    def fold(self, event: AnyClientEvent) -> None:
+        self.state = transition(self.state, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
+        self.states.state = encode(self.state)
+
+    async def finish(self, outcome: TaskOutcome, *, day: date | None = None, note: str = "said so") -> list[AnyClientEvent]:
+        self.topic.records.clear()
+        await self.desk.finish("t1", outcome=outcome, day=day, note=note, author="eva")
+        events = [decode_event(value) for _, _, value in self.topic.records]
+        for event in events:
+            assert event is not None
+        return events  # type: ignore[return-value] # a tick is never reported
+
+
+@pytest.fixture
+async def office() -> Office:
+    made = Office()
+    await made.board.put(task())
+    return made
+
+
+async def test_an_open_task_shows_its_context_why_and_what_is_known_now(office: Office) -> None:
+    ((listed, stands),) = await office.desk.open_tasks()
+    assert (listed, stands) == (task(), OPEN)
+    said = "\n".join(await office.desk.context("t"))
+    for part in ("Speak with Ada", "+4930901820", "invoice R-17 is 10 days overdue", "in_1", "due 2026-03-09"):
+        assert part in said
+
+
+async def test_a_task_that_the_facts_have_overtaken_says_so(office: Office) -> None:
+    await office.finish(TaskOutcome.REACHED)
+    await office.board.put(task("t2"))
+    office.fold(DisputeOpened.model_validate({**COMMON, "event_id": "e3", "dispute_id": "d1", "invoice_id": "in_1"}))
+    office.clock.advance_to(NOW + timedelta(days=30))
+    ((listed, stands),) = await office.desk.open_tasks()
+    assert (listed.task_id, stands) == ("t2", "overdue")
+    assert len(await office.desk.open_tasks(every=True)) == 2
+
+
+async def test_a_reached_client_counts_as_a_contact_by_a_person(office: Office) -> None:
+    reported, contact = await office.finish(TaskOutcome.REACHED)
+    assert isinstance(reported, DeliveryReported)
+    assert isinstance(contact, ContactLogged)
+    assert (contact.author, contact.note, contact.occurred_at) == ("eva", "said so", NOW)
+    office.fold(contact)
+    assert office.state is not None
+    assert office.state.care.last_human_ms == round(NOW.timestamp() * 1000)
+
+
+async def test_a_promise_holds_the_invoices_of_the_task_until_its_day(office: Office) -> None:
+    *_, promise = await office.finish(TaskOutcome.PROMISE, day=date(2026, 3, 20))
+    assert isinstance(promise, PromiseMade)
+    assert (promise.invoice_id, promise.promised_at) == ("in_1", datetime(2026, 3, 20, 22, 59, tzinfo=UTC))
+
+
+async def test_a_dispute_carries_what_was_said(office: Office) -> None:
+    *_, dispute = await office.finish(TaskOutcome.DISPUTE, note="x" * 900)
+    assert isinstance(dispute, DisputeOpened)
+    assert (dispute.invoice_id, dispute.cause) == ("in_1", "x" * 200)
+
+
+async def test_nobody_reached_is_no_contact(office: Office) -> None:
+    (reported,) = await office.finish(TaskOutcome.NO_ANSWER)
+    assert isinstance(reported, DeliveryReported)
+    assert reported.reason == "no answer: said so"
+
+
+async def test_a_wrong_contact_lets_mails_rest(office: Office) -> None:
+    _, hold = await office.finish(TaskOutcome.WRONG_CONTACT)
+    assert isinstance(hold, OverrideSet)
+    assert (hold.journey, hold.expires_at) == ("delayed_payment_support", NOW + timedelta(days=14))
+
+
+@pytest.mark.parametrize("outcome", TaskOutcome)
+async def test_the_same_report_again_is_the_same_events_even_after_a_crash(office: Office, outcome: TaskOutcome) -> None:
+    day = date(2026, 3, 20) if outcome is TaskOutcome.PROMISE else None
+    office.board.dies = True
+    with pytest.raises(RetryError):
+        await office.finish(outcome, day=day)
+    first = [decode_event(value).event_id for _, _, value in office.topic.records]
+    office.board.dies = False
+    office.clock.advance_to(NOW + timedelta(hours=1))
+    for _ in range(2):
+        assert [event.event_id for event in await office.finish(outcome, day=day)] == first
+    assert len(set(first)) == len(first)
+
+
+async def test_a_task_ends_one_way_only(office: Office) -> None:
+    await office.finish(TaskOutcome.REACHED)
+    with pytest.raises(UsageError, match="reached by eva"):
+        await office.finish(TaskOutcome.NO_ANSWER)
+    assert office.topic.records == []
+
+
+@pytest.mark.parametrize(("outcome", "day"), [(TaskOutcome.PROMISE, None), (TaskOutcome.REACHED, date(2026, 3, 20))])
+async def test_a_day_belongs_to_a_promise_and_to_nothing_else(office: Office, outcome: TaskOutcome, day: date | None) -> None:
+    with pytest.raises(UsageError, match="--day"):
+        await office.finish(outcome, day=day)
+    assert await office.desk.open_tasks() == [(task(), OPEN)]
+
+
+async def test_a_name_that_fits_no_task_or_several_is_refused(office: Office) -> None:
+    await office.board.put(task("t12"))
+    await office.board.put(task("t13"))
+    assert (await office.desk.context("t12"))[1].startswith("task t12")
+    for name in ("x", "", "t1x"):
+        with pytest.raises(UsageError, match="no task"):
+            await office.desk.context(name)
+    await office.board.forget("t1")
+    with pytest.raises(UsageError, match="2 tasks are"):
+        await office.desk.context("t1")
+
+
+async def test_tasks_of_a_client_who_asked_to_be_forgotten_are_removed(office: Office) -> None:
+    office.fold(ClientErased.model_validate({**COMMON, "event_id": "e9", "requested_by": "ada"}))
+    assert await office.desk.open_tasks(every=True) == []
+    assert await office.board.get("t1") is None
