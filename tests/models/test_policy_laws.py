@@ -6,9 +6,11 @@ from hypothesis import given, settings
 
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, document_of, policy_of
+from models.policy.policy import DEFAULT_POLICY
 from models.state.client import Segment
 from models.triggers import Journey, Trigger
 from models.workdays import DAY_MS
+from tests.models.builders import Events, ms, on
 from tests.models.policy_documents import documents
 from tests.models.test_journey_laws import HORIZON, Firm, stories
 
@@ -68,3 +70,16 @@ def test_contacts_keep_the_distance_of_any_sound_policy(document: PolicyDocument
 def test_a_document_survives_being_a_policy(document: PolicyDocument) -> None:
     policy = policy_of(document)
     assert policy_of(document_of(policy)) == policy
+
+
+def test_the_first_step_waits_its_days_after_the_grace_or_after_the_person() -> None:
+    default = document_of(DEFAULT_POLICY).model_dump()
+    ladder = default["journeys"]["delayed_payment_support"]["ladders"]["new"]
+    ladder["steps"][0]["after_days"] = 7
+    for person_first, expected in ((False, [("explain_terms", 24)]), (True, [("personal_contact", 17), ("explain_terms", 24)])):
+        ladder["person_first"] = person_first
+        build = Events()
+        firm = Firm(policy=policy_of(PolicyDocument.model_validate(default)))
+        firm.run([build.profiled(0), build.issued(1, due=14)], until_ms=ms(25))
+        told = [(trigger.step, (trigger.not_before - on(0)).days) for trigger in firm.triggers]
+        assert told == expected
