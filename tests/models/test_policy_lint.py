@@ -65,7 +65,7 @@ def test_the_shipped_policy_is_sound() -> None:
         ("    - invoices_settled\n", "", "person.cancel_when", "invoices_settled must stop it"),
         ("- invoices_settled\n", "- invoices_settled\n    - contract_ended\n", "person.cancel_when", "always or never"),
         ("why: 'this client", "why: 'an upgrade: this client", "slow.steps.0.why", "promote"),
-        ("internal_channels:\n  - console", "internal_channels: []", "internal_channels", "must be among them"),
+        ("internal_channels:\n  - console\n", "internal_channels:\n", "internal_channels", "must be among them"),
         ("reliable_share: 0.25", "reliable_share: 0.5", "segments.reliable_share", "below slow_share"),
         ("- 180\n", "- 18\n", "rfm.recency_days", "must fall"),
     ],
