@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from datetime import timedelta
 from importlib.resources import files
+from itertools import chain
 from typing import Final
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -37,11 +39,11 @@ class RedisDirectory:
         return await self._call(dict(told), wanted) if told or wanted else {}
 
     async def _call(self, learned: Known, wanted: Collection[str]) -> Known:
-        arguments: list[str | int] = [self._retention_ms, ",".join(LINKS), FURTHEST, len(learned)]
-        for place, said in learned.items():
-            arguments += [place, 2 * len(said), *(word for pair in said.items() for word in pair)]
+        told = [(place, *chain.from_iterable(said.items())) for place, said in learned.items()]
+        # One argument: the client takes far longer to write thousands of small ones than Redis to read them.
+        packed = msgspec.msgpack.encode((LINKS, told, list(wanted)))
         try:
-            reply = await self._script(keys=[self._base], args=[*arguments, *wanted])
+            reply = await self._script(keys=[self._base], args=[self._retention_ms, FURTHEST, packed])
         except RedisError as error:
             message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
             raise RetryError(message) from error

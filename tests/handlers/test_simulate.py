@@ -11,6 +11,8 @@ from handlers.demo.firm import firm_year
 from models.events.union import AnyClientEvent
 from models.triggers import Decision, DecisionOutcome, Retraction, Trigger
 from streams.agents.intake import read_webhook
+from tests.streams.stripe_samples import charge, dispute
+from tests.streams.stripe_samples import event as stripe_event
 
 INVOICE = {
     "kind": "invoice.issued",
@@ -87,6 +89,19 @@ def test_recorded_webhooks_stripe_events_and_contracts_may_stand_in_one_file(tmp
     found = list(read_lines(path.read_bytes().splitlines()))
     assert [type(each) for each in found] == [Delivery] * 3
     assert [each.source for each in found if isinstance(each, Delivery)] == ["generic", "stripe", "stripe"]
+
+
+def test_a_bare_dispute_in_a_history_finds_its_client_in_the_lines_before_it() -> None:
+    charged = json.loads(stripe_event("charge.succeeded", charge()))
+    disputed = json.loads(stripe_event("charge.dispute.created", dispute(charge="ch_1"), event_id="evt_2"))
+    early, _, told = read_lines([json.dumps(line).encode() for line in (disputed, charged, disputed)])
+    assert isinstance(early, BadLine)
+    assert isinstance(told, Delivery)
+    assert {(each.kind, each.client_id) for each in told.events} == {
+        ("dispute.opened", "cus_1"),
+        ("payment.charged_back", "cus_1"),
+    }
+    assert told.client_id == "cus_1"
 
 
 @pytest.mark.parametrize(

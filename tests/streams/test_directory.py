@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.events.delays import DisputeOpened
 from models.events.payments import PaymentChargedBack, PaymentReceived, PaymentRefunded
+from models.events.union import EVENT_ADAPTER
 from models.money import Money
 from streams.agents.intake import interpret_webhook
 from streams.engine.memory_pipeline import read_in_memory
@@ -19,6 +22,7 @@ from streams.sources.lookup import Reading
 from streams.sources.registry import read_body
 from streams.state.memory_directory import MemoryDirectory
 from streams.wire.dead_letters import Reason
+from streams.wire.facts import LINKS, VALUES, fits
 from streams.wire.records import PlainRecord
 from tests.streams.stripe_samples import charge, dispute, event, intent, new_invoice, old_invoice
 from tests.streams.test_sources_others import LINKED, gc_event
@@ -202,6 +206,29 @@ def test_gocardless_metadata_is_remembered_and_comes_before_the_customer() -> No
     intake.reads_gocardless(gc_event("payments", "submitted", resource_metadata={"client_id": "client-9"}), linked=LINKED)
     (received,) = intake.reads_gocardless(gc_event("payments", "confirmed", "EV2")).told()
     assert received.client_id == "client-9"
+
+
+odd = st.text(min_size=1, max_size=5).filter(fits) | st.sampled_from(
+    ["-1", "1e9", "9" * 30, "²", "EUR", "0001-01-01", "ch_1", "PM1", "x" * 255]
+)
+odd_facts = st.dictionaries(st.sampled_from([*LINKS, *VALUES]), odd, max_size=6)
+
+
+@given(known=st.fixed_dictionaries({f"stripe:{name}": odd_facts for name in ("ch_1", "pi_1", "in_1")}))
+def test_whatever_is_known_a_bare_dispute_gives_valid_events_or_a_reason(known: dict[str, dict[str, str]]) -> None:
+    reading = read_body("stripe", event("charge.dispute.created", dispute(**BARE)), received_at=RECEIVED, known=known)
+    assert bool(reading.events) != (reading.refusal is not None)
+    for one in reading.events:
+        assert EVENT_ADAPTER.validate_json(EVENT_ADAPTER.dump_json(one, exclude_none=True)) == one
+
+
+@given(known=st.fixed_dictionaries({f"gocardless:{name}": odd_facts for name in ("PM1", "RF1", "MD1")}))
+def test_whatever_is_known_bare_debits_give_valid_events_or_a_reason(known: dict[str, dict[str, str]]) -> None:
+    body = json.dumps({"events": BARE_EVENTS}).encode()
+    reading = read_body("gocardless", body, received_at=RECEIVED, known=known)
+    assert (len(reading.events) == len(BARE_EVENTS)) == (reading.refusal is None)
+    for one in reading.events:
+        assert EVENT_ADAPTER.validate_json(EVENT_ADAPTER.dump_json(one, exclude_none=True)) == one
 
 
 def recorded(folder: Path, name: str) -> Any:  # noqa: ANN401 - JSON

@@ -1,19 +1,18 @@
 #!lua
 -- Remember what was told about ids, and answer what is known about others: one round trip, all or nothing for other callers.
 -- Values are absolute, so a repeated call changes nothing. Linked entries share the hash tag of KEYS[1] and thus its slot.
--- KEYS the beginning of every key.  ARGV retention in ms, names of links (comma-separated), furthest, number of entries told,
--- then for each: address, number of words, name, value, ...; after these the addresses asked for.
+-- KEYS the beginning of every key.  ARGV retention in ms, furthest, one msgpack array, all of text:
+--   {name of a link, ...}, {{address, name, value, ...}, ...} as told, {address, ...} as asked for.
 -- Answers {address, {name, value, ...}} for each address asked for or linked to that is known.
-local base, retention, furthest = KEYS[1], ARGV[1], tonumber(ARGV[3])
-local at = 5
-for _ = 1, tonumber(ARGV[4]) do
-  local key, words = base .. ARGV[at], tonumber(ARGV[at + 1])
-  redis.call('HSET', key, unpack(ARGV, at + 2, at + 1 + words))
+local base, retention, furthest = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local links, told, wanted = unpack(cmsgpack.unpack(ARGV[3]))
+for _, entry in ipairs(told) do
+  local key = base .. entry[1]
+  redis.call('HSET', key, unpack(entry, 2))
   redis.call('PEXPIRE', key, retention)
-  at = at + 2 + words
 end
 local link = {}
-for name in string.gmatch(ARGV[2], '[^,]+') do
+for _, name in ipairs(links) do
   link[name] = true
 end
 local answers, answered = {}, {}
@@ -36,7 +35,7 @@ local function tell(asked)
     i = i + 1
   end
 end
-for i = at, #ARGV do
-  tell(ARGV[i])
+for _, asked in ipairs(wanted) do
+  tell(asked)
 end
 return answers
