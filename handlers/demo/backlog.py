@@ -20,6 +20,10 @@ from streams.wire.topics import CLIENT_EVENTS, SIGNALS, TRIGGERS, WEBHOOKS
 _FOLDED: Final = (WEBHOOKS, SIGNALS, CLIENT_EVENTS)
 
 
+SERVED_CHANNELS: Final = ("email", "console")
+"""The channels that have a worker in the demo; others would need a provider."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What is left to do.
@@ -60,7 +64,7 @@ class Backlogs:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
         partitions = range(settings.partitions)
         self._folded = [(topic.name, partition) for topic in _FOLDED for partition in partitions]
-        self._channels = [(topic.name, partition) for topic in TRIGGERS.values() for partition in partitions]
+        self._channels = [(TRIGGERS[channel].name, partition) for channel in SERVED_CHANNELS for partition in partitions]
         self._parts = [TopicPartition(settings.topic(name), p) for name, p in (*self._folded, *self._channels)]
 
     async def __aenter__(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from handlers.demo.backlog import Backlogs
+from handlers.demo.backlog import SERVED_CHANNELS, Backlogs
 from handlers.demo.crew import Crew, DemoError
 from handlers.demo.driving import Crash, Drive
 from handlers.demo.firm import FirmYear, firm_year
@@ -62,13 +62,13 @@ class _Run:
         async with AsyncExitStack() as stack:
             sink = await stack.enter_async_context(SmtpSink())
             crew = stack.enter_context(Crew(self.place.logs, environment=self._environment(port, sink.port)))
-            for name, command in (
+            for name, *command in (
                 ("gateway", "serve-webhooks"),
                 ("worker-1", "worker"),
                 ("worker-2", "worker"),
-                ("channels", "run-channels"),
+                ("channels", "run-channels", *SERVED_CHANNELS),
             ):
-                crew.start(name, command)
+                crew.start(name, *command)
             poster = await stack.enter_async_context(Poster(f"http://127.0.0.1:{port}", secret=self.secret))
             backlogs = await stack.enter_async_context(Backlogs(self.place.settings))
             await _until_ready(poster, crew)
