@@ -21,6 +21,8 @@ from models.workdays import DAY_MS
 
 _PRIORS: Final = MappingProxyType({Segment.NEW: 0.25, Segment.RELIABLE: 0.10, Segment.SLOW: 0.55, Segment.PROBLEM: 0.70})
 
+_STILL_OPEN: Final = tuple((days, INDEX[f"still_open_{days}"]) for days in LATE_DAYS)
+
 
 @dataclass(frozen=True, slots=True)
 class ShrunkLateShare:
@@ -55,8 +57,7 @@ class ShrunkLateShare:
         features = unpack(raw)
         overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
         chances = tuple(
-            DECIDED if overdue > days else round(bounded(sigmoid(features[INDEX[f"still_open_{days}"]])) * PER_CHANCE)
-            for days in LATE_DAYS
+            [DECIDED if overdue > days else round(bounded(sigmoid(features[place])) * PER_CHANCE) for days, place in _STILL_OPEN]
         )
         return Asked(int(landmark), now_ms, raw, chances, (), self.version)
 

@@ -34,7 +34,7 @@ from models.state.habits import (
 )
 from models.state.reckoning import is_live, is_written_off
 from models.state.rows import Invoice
-from models.triggers import Example, Question
+from models.triggers import Example
 from models.workdays import DAY_MS, moment
 
 
@@ -58,10 +58,13 @@ SCHEDULE: Final = tuple(
 )
 """Steps of a watch, in days from the due date; each at the start of that day, before its payments."""
 
+_OFFSETS: Final = tuple(step.offset for step in SCHEDULE)
+
 
 def next_question_ms(habits: Habits) -> int | None:
     """Return when the next step of any watch is due, in epoch ms."""
-    return min((_due_ms(watch) for watch in habits.watches), default=None)
+    first = _first(habits)
+    return None if first is None else _due_ms(first)
 
 
 def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[ClientState, list[Example]]:
@@ -83,14 +86,25 @@ def due_questions(state: ClientState, *, until_ms: int, scorer: Scorer) -> tuple
     """Carry out the steps due by `until_ms`, in the order of their time and of first sight."""
     examples: list[Example] = []
     while True:
-        first = min(state.habits.watches, key=_due_ms, default=None)
+        first = _first(state.habits)
         if first is None or _due_ms(first) > until_ms:
             return state, examples
         state = _step(state, first, scorer, examples)
 
 
+def _first(habits: Habits) -> Watch | None:
+    """Return the watch whose next step is due first; of several the one first seen. Asked after every event."""
+    first: Watch | None = None
+    day = 0
+    for watch in habits.watches:
+        due = watch.due_day + _OFFSETS[watch.stage]
+        if first is None or due < day:
+            first, day = watch, due
+    return first
+
+
 def _due_ms(watch: Watch) -> int:
-    return (watch.due_day + SCHEDULE[watch.stage].offset) * DAY_MS
+    return (watch.due_day + _OFFSETS[watch.stage]) * DAY_MS
 
 
 def _changed(state: ClientState, earlier: Invoice | None, row: Invoice, scorer: Scorer, examples: list[Example]) -> ClientState:
@@ -201,28 +215,31 @@ def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Examp
 
 
 def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, late: bool) -> Example:
-    return Example(
-        client_id=client_id,
-        decided_at=moment(known_ms),
-        invoice_id=watch.invoice_id,
-        over_days=over_days,
-        late=late,
-        days_late=watch.settled_day - watch.due_day if watch.settled_day else None,
-        due_day=watch.due_day,
-        log_amount=watch.log_amount,
-        table=TABLE,
-        questions=tuple(
-            Question(
-                landmark=row.landmark,
-                asked_ms=row.at_ms,
-                features=b64encode(row.features).decode(),
-                chances=tuple(DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances),
-                days=tuple(part / PER_DAY for part in row.days),
-                version=row.version,
-            )
-            for row in watch.asked
-        ),
-    )
+    # Validated as a whole: one pass over nested dicts costs less than a model built, and looked at again, per question.
+    fields = {
+        "client_id": client_id,
+        "decided_at": moment(known_ms),
+        "invoice_id": watch.invoice_id,
+        "over_days": over_days,
+        "late": late,
+        "days_late": watch.settled_day - watch.due_day if watch.settled_day else None,
+        "due_day": watch.due_day,
+        "log_amount": watch.log_amount,
+        "table": TABLE,
+        "questions": tuple(map(_question, watch.asked)),
+    }
+    return Example.model_validate(fields)
+
+
+def _question(row: Asked) -> dict[str, object]:
+    return {
+        "landmark": row.landmark,
+        "asked_ms": row.at_ms,
+        "features": b64encode(row.features).decode(),
+        "chances": tuple([DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances]),
+        "days": tuple([part / PER_DAY for part in row.days]),
+        "version": row.version,
+    }
 
 
 def _watch_of(state: ClientState, invoice_id: str) -> Watch | None:

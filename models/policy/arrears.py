@@ -54,12 +54,16 @@ def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
 def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
     """Return (when, which) the first open invoice may need anything at all, None when none is open. Cheap: asks no claims."""
     first: tuple[int, str] | None = None
+    runs = {run.anchor: run for run in reversed(state.care.runs) if run.journey == _JOURNEY}
+    grace_ms = policy.grace_days * DAY_MS
     for invoice in state.ledger.invoices:
-        if not invoice.settled_ms and left(invoice):
-            run = find_run(state, Journey.DELAY_SUPPORT, invoice.invoice_id) or _NO_RUN
-            found = (_core_ms(invoice, run, state, policy), invoice.invoice_id)
-            if first is None or found < first:
-                first = found
+        # Due dates only roll forward: one that is later than the first found as it stands need not be rolled to know it.
+        if invoice.settled_ms or (first is not None and invoice.due_ms + grace_ms > first[0]) or not left(invoice):
+            continue
+        run = runs.get(invoice.invoice_id, _NO_RUN)
+        found = (_core_ms(invoice, run, state, policy), invoice.invoice_id)
+        if first is None or found < first:
+            first = found
     return first
 
 

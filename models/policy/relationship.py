@@ -4,8 +4,9 @@ Both are windows: a step may be taken from its day on, until its validity ends. 
 a dispute, a hold, the contact budget) is explained once; when the window closes unused, that is a decision too.
 """
 
-from dataclasses import dataclass
+from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from models.events.payments import PaymentReceived
@@ -25,9 +26,11 @@ from models.state.reckoning import gross, left, taken_back
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
+_ONBOARDING: Final = JOURNEYS.index(Journey.ONBOARDING)
+_RENEWAL: Final = JOURNEYS.index(Journey.RENEWAL)
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
+
+class _Opening(msgspec.Struct, frozen=True):
     """One step of a run and the window in which it may be taken (epoch ms)."""
 
     run: Run
@@ -110,7 +113,7 @@ def _openings(state: ClientState, policy: Policy) -> list[_Opening]:
     found = []
     steps = policy.journeys.onboarding
     for run in state.care.runs:
-        if JOURNEYS[run.journey] is Journey.ONBOARDING and not run.closed and run.stage < len(steps):
+        if run.journey == _ONBOARDING and not run.closed and run.stage < len(steps):
             step = steps[run.stage]
             begin = run.started_ms + step.after_days * DAY_MS
             first = max(begin, run.ready_ms)
@@ -121,7 +124,7 @@ def _openings(state: ClientState, policy: Policy) -> list[_Opening]:
         if is_running(contract) and contract.renews_ms > state.now_ms:
             anchor = renewal_anchor(contract)
             known = find_run(state, Journey.RENEWAL, anchor)
-            run = known or Run(JOURNEYS.index(Journey.RENEWAL), anchor, subject=contract.contract_id)
+            run = known or Run(_RENEWAL, anchor, subject=contract.contract_id)
             if not run.closed and run.stage < len(steps):
                 step = steps[run.stage]
                 begin = contract.renews_ms + step.after_days * DAY_MS

@@ -109,8 +109,11 @@ def applied(invoice: Invoice) -> tuple[int, int]:
 
 def left(invoice: Invoice) -> int:
     """Return what is still owed on the invoice."""
-    if invoice.issued_at <= invoice.voided_at or is_written_off(invoice):
+    issued_at, given_up_at = invoice.issued_at, invoice.written_off_at
+    if issued_at <= invoice.voided_at:
         return 0
+    if given_up_at and given_up_at > 0 and given_up_at >= issued_at and given_up_at >= invoice.amended_at:
+        return 0  # as in is_written_off, which is not called: this is asked of every invoice several times an event
     return max(0, invoice.minor - invoice.credited - invoice.paid)
 
 
