@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from models.events.control import ClockTicked
 from models.events.union import AnyClientEvent, AnyEvent
 from models.triggers import Decision, Example, Output, Retraction, Trigger
@@ -14,7 +16,7 @@ from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.dead_letters import Reason
-from streams.wire.headers import Origin, Position
+from streams.wire.headers import Position, origin_headers
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, DECISIONS, EXAMPLES, TRIGGERS
@@ -72,14 +74,12 @@ class Program(Protocol[S]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Readable:
+class _Readable(msgspec.Struct, frozen=True):
     record: Record
     event: AnyClientEvent
 
 
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
+class _Unreadable(msgspec.Struct, frozen=True):
     record: Record
     error: DeadLetterError
 
@@ -233,21 +233,15 @@ class _Outlet:
         if len(value) + _OVERHEAD > topic.max_bytes:
             self.put_dead(DeadLetterError(Reason.TOO_LARGE, f"a {output.kind} of {len(value)} bytes for {topic.name}"), value)
             return
-        origin = Origin(
-            src_topic=CLIENT_EVENTS.name,
-            src_partition=self.record.partition,
-            src_offset=position.src_offset,
-            idx=position.idx,
-            kind=output.kind,
-        )
+        partition = self.record.partition
         self.entries.append(
             OutboxEntry(
                 position=position,
                 topic=topic.name,
-                partition=self.record.partition,
+                partition=partition,
                 key=output.client_id.encode(),
                 value=value,
-                headers=tuple(origin.to_headers()),
+                headers=origin_headers(CLIENT_EVENTS.name, partition, position, kind=output.kind),
             )
         )
 
@@ -260,6 +254,7 @@ class _Outlet:
 
 
 _OVERHEAD: Final = 4_096  # key, headers and the batch around a record
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
 
 class _Page(Generic[S]):
@@ -293,8 +288,10 @@ class _Page(Generic[S]):
         except DeadLetterError as error:
             self.refuse(event.kind, error, out)
             return
-        self.counts[event.kind, Outcome(disposition)] += 1
-        self.outbox += out.entries
+        outcome = _OUTCOMES.get(disposition)
+        self.counts[event.kind, Outcome(disposition) if outcome is None else outcome] += 1
+        if out.entries:
+            self.outbox += out.entries
 
     def refuse(self, kind: str, error: DeadLetterError, out: _Outlet) -> None:
         """Keep the record as a dead letter."""

@@ -20,7 +20,7 @@ _DECODER = msgspec.msgpack.Decoder(_Packed)
 
 def pack_entry(entry: OutboxEntry) -> bytes:
     """Return `entry` without its position."""
-    return _ENCODER.encode(_Packed(entry.topic, entry.partition, entry.key, entry.value, entry.headers))
+    return _ENCODER.encode((entry.topic, entry.partition, entry.key, entry.value, entry.headers))
 
 
 def unpack_entry(position: Position, packed: bytes) -> OutboxEntry:

@@ -1,6 +1,7 @@
 """The publisher: what a partition's outbox holds goes to Kafka in order, and is forgotten when Kafka has it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -78,12 +79,17 @@ class Publisher:
         """Leave out what was published before Redis lost everything: the fence remembers how far that was, by topic."""
         marks = self._grasp.high_water if self._grasp is not None else {}
         news = []
+        published: Counter[str] = Counter()
+        suppressed: Counter[str] = Counter()
         for entry in entries:
             if entry.position > marks.get(entry.topic, _NOTHING):
                 news.append(entry)
-                self._meter.count(metrics.OUTPUTS_PUBLISHED, topic=entry.topic)
+                published[entry.topic] += 1
             else:
-                self._meter.count(metrics.OUTPUTS_SUPPRESSED, topic=entry.topic)
+                suppressed[entry.topic] += 1
+        for metric, counts in ((metrics.OUTPUTS_PUBLISHED, published), (metrics.OUTPUTS_SUPPRESSED, suppressed)):
+            for topic, count in counts.items():
+                self._meter.count(metric, count, topic=topic)
         return news
 
     def report(self) -> None:

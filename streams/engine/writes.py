@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from streams.wire.headers import Position
 
 
@@ -16,8 +18,7 @@ class Outcome(StrEnum):
     TICK = "tick"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxEntry:
+class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One record to publish. `topic` is the bare name of the topic table; `position` orders entries of a partition."""
 
     position: Position

@@ -1,9 +1,9 @@
 """Laws of the publisher: over both fences, and over both producers."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Birth, Claim, Fence, Held
