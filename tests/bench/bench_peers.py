@@ -85,7 +85,7 @@ def test_the_engine_beside_its_peers(make_settings: SettingsMaker, tmp_path: Pat
     lines = [
         f"\n{EVENTS:,} events of {clients:,} clients, {PARTITIONS} partitions, one broker",
         f"{os.cpu_count()} shared cores, Python {platform.python_version()}\n",
-        "| what | events/s | CPU µs per event | beyond decode and transition | p50 / p99 ms to committed | bytes per client | MiB |",
+        "| what | events/s | CPU µs per event | beyond the bare work | p50 / p99 ms to committed | bytes per client | MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         *map(str, rows),
     ]
