@@ -25,7 +25,7 @@ from streams.wire.topics import SIGNALS, TRIGGERS
 from tests.conftest import SettingsMaker
 from tests.waiting import until_async
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(360)]
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)  # a Wednesday, within the hours of every client in Dublin
 SECRET = "whsec_a_test"
@@ -96,11 +96,11 @@ async def test_a_payment_posted_twice_is_thanked_for_in_one_mail_and_leaves_what
         with Crew(tmp_path, environment=environment(settings, clock=clock, gateway_port=port, smtp_port=sink.port)) as crew:
             for command in ("serve-webhooks", "worker", "run-channels"):
                 crew.start(command, command)
-            await until_async(poster.is_ready, timeout=60, what="the gateway")
+            await until_async(poster.is_ready, timeout=100, what="the gateway")
             await poster.post(deliveries(), at=NOON)
             await poster.post(deliveries(), at=NOON)
-            await until_async(lambda: bool(sink.mails), timeout=90, what="the mail")
-            await backlogs.settle(now_ms=epoch_ms(NOON), patience_seconds=60)
+            await until_async(lambda: bool(sink.mails), timeout=150, what="the mail")
+            await backlogs.settle(now_ms=epoch_ms(NOON), patience_seconds=90)
             crew.raise_if_dead()
         evidence = await gather_evidence(settings)
 
