@@ -39,7 +39,7 @@ def artefacts() -> Path:
     return folder
 
 
-async def _at_rest(site: Site) -> Audit:
+async def at_rest(site: Site) -> Audit:
     """Return the audit. Timers may still fire between two looks, so a difference counts only when it stays."""
     for _ in range(_LOOKS):
         with suppress(AssertionError):
@@ -58,7 +58,7 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
             await fault.inject(site)
             await pause(_AFTER_SECONDS)
         recovery = await site.recover()
-        found = await _at_rest(site)
+        found = await at_rest(site)
     trial = Trial(fault.row, fault.name, seed, found.events, found.records, found.lost, found.doubled, round(recovery, 1))
     with (artefacts() / "trials.jsonl").open("a", encoding="utf-8") as table:
         table.write(json.dumps(asdict(trial)) + "\n")
