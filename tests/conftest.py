@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from handlers.stack.local import LocalStack
@@ -17,6 +18,10 @@ from streams.runtime.settings import Settings
 from streams.wire.admin import admin_client, ensure_topics
 from streams.wire.topics import TOPICS
 from tests.docker_servers import docker_answers, docker_servers
+
+# Timings are never asserted. In CI the examples are the same in each run; at home they are drawn anew.
+hypothesis_settings.register_profile("rapport", deadline=None, derandomize="CI" in os.environ)
+hypothesis_settings.load_profile("rapport")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SettingsMaker = Callable[..., Settings]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import faust
@@ -30,7 +31,11 @@ def stock_app(settings: Settings, **options: Stock) -> Stock:
         "table_standby_replicas": 0,
         "consumer_auto_offset_reset": "earliest",
     }
-    return faust.App(settings.group, **{**usual, **options})
+    # Faust makes a folder of tables even where no table is; as a temporary one it goes with the app.
+    folder = TemporaryDirectory(prefix="rapport-faust-")
+    app = faust.App(settings.group, **{**usual, "datadir": folder.name, **options})
+    app.folder = folder
+    return app
 
 
 def raw_topic(app: Stock, settings: Settings) -> Stock:
