@@ -11,7 +11,7 @@ from streams.wire.codec import decode_event
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS
 from tests.integration.engine_world import assert_equals_oracle, read_topic, stored_states
-from tests.streams.counting import CountingProgram
+from tests.streams.counting import WHOLE_RUN, CountingProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Audit:
 
 async def audit(settings: Settings, sent: Collection[str]) -> Audit:
     """Compare what is stored and published with what was sent; AssertionError when it is not what the oracle says."""
-    program = CountingProgram()
+    program = CountingProgram(ring=WHOLE_RUN)
     log = await read_topic(settings, CLIENT_EVENTS)
     logged = {name for records in log.values() for name in map(_name, records) if name is not None}
     counted: Counter[str] = Counter()

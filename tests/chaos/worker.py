@@ -7,7 +7,7 @@ import threading
 from streams.app import run_worker
 from streams.runtime.log import configure_log
 from streams.runtime.settings import load_settings
-from tests.streams.counting import CountingProgram
+from tests.streams.counting import WHOLE_RUN, CountingProgram
 
 _BLOCK_SECONDS = 90.0
 
@@ -20,4 +20,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGALRM, _block)
     settings = load_settings()
     configure_log(settings)
-    sys.exit(run_worker(settings, CountingProgram()))
+    sys.exit(run_worker(settings, CountingProgram(ring=WHOLE_RUN)))

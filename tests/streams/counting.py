@@ -14,6 +14,8 @@ from models.triggers import Decision, DecisionOutcome, Journey, Output, Tone, Tr
 from streams.runtime.errors import DeadLetterError
 
 RING: Final = 64
+# The core remembers eight days of ids. Where a fault makes intake repeat seconds of load, this program must not forget either.
+WHOLE_RUN: Final = 1_000_000
 TIMER_MS: Final = 60_000
 POISON_SOURCE: Final = "poison"
 SENSELESS: Final = "senseless"
@@ -40,7 +42,10 @@ class Counted:
         return self.state.due_ms
 
 
+@dataclass(frozen=True, slots=True)
 class CountingProgram:
+    ring: int = RING
+
     def encode(self, state: Tally) -> bytes:
         return msgspec.msgpack.encode(state)
 
@@ -62,7 +67,7 @@ class CountingProgram:
             before,
             count=before.count + 1,
             now_ms=max(before.now_ms, event.received_ms),
-            seen=(*before.seen, event.event_id)[-RING:],
+            seen=(*before.seen, event.event_id)[-self.ring :],
             due_ms=before.due_ms if before.count % 5 else max(before.now_ms, event.received_ms) + TIMER_MS,
         )
         if after.count % 3 == 0:
