@@ -1,6 +1,7 @@
 """The fold of the client log: independent of where batches are cut, and equal to the plainest fold there is."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -135,12 +136,12 @@ def test_a_dead_letter_keeps_the_bytes_and_tells_the_reason() -> None:
     assert (read.reason, read.value, read.src_topic, read.src_offset) == (Reason.BAD_JSON, b"{", "client.events", 0)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Babbling(CountingProgram):
     """Answers with a trigger that no topic can take."""
 
-    def __init__(self, channel: str, fact: str) -> None:
-        self.channel = channel
-        self.fact = fact
+    channel: str = "email"
+    fact: str = "coo"
 
     def think(self, state: Tally | None, event: AnyEvent) -> Counted:
         thought = super().think(state, event)
@@ -149,7 +150,7 @@ class Babbling(CountingProgram):
 
 @pytest.mark.parametrize(
     ("program", "reason"),
-    [(Babbling("pigeon", "coo"), Reason.NO_TOPIC), (Babbling("email", "x" * 1_100_000), Reason.TOO_LARGE)],
+    [(Babbling(channel="pigeon"), Reason.NO_TOPIC), (Babbling(fact="x" * 1_100_000), Reason.TOO_LARGE)],
     ids=["unknown channel", "oversize"],
 )
 def test_an_output_that_no_topic_takes_becomes_a_dead_letter_and_the_state_stands(program: Babbling, reason: Reason) -> None:
