@@ -24,6 +24,7 @@ hypothesis_settings.register_profile("rapport", deadline=None, derandomize="CI" 
 hypothesis_settings.load_profile("rapport")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = Path(os.environ.get("RAPPORT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 SettingsMaker = Callable[..., Settings]
 
 
@@ -83,7 +84,23 @@ def settings(make_settings: SettingsMaker) -> Settings:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of recorded webhooks and histories, which lies beside the repository."""
-    return Path(os.environ.get("RAPPORT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    return SHARED_DATA
+
+
+def pytest_report_header() -> str:
+    """Say whether the recorded payloads are there."""
+    if SHARED_DATA.is_dir():
+        return f"recorded webhooks and histories: {SHARED_DATA}"
+    return f"recorded webhooks and histories: none at {SHARED_DATA}; tests that read them are deselected (RAPPORT_SHARED_DATA)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what reads the recordings where there are none: they are not part of the repository."""
+    if SHARED_DATA.is_dir():
+        return
+    reading = [item for item in items if "shared_data" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=reading)
+    items[:] = [item for item in items if item not in reading]
 
 
 def _delete(settings: Settings) -> None:

@@ -89,6 +89,8 @@ def format_of(path: Path, asked: Format | None) -> Format:
     """Return the format asked for, or what the file's name says."""
     if asked is not None:
         return asked
+    if not path.is_file():
+        raise _no_file(path)
     match path.suffix.lower():
         case ".jsonl" | ".ndjson" | ".json":
             return "jsonl"
@@ -99,11 +101,14 @@ def format_of(path: Path, asked: Format | None) -> Format:
             raise UsageError(message)
 
 
+def _no_file(path: Path) -> UsageError:
+    return UsageError(f"{path} is not a file; name a history to read")
+
+
 def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) -> Iterator[Delivery | BadLine]:
     """Yield every delivery of the file; a book's rows come in order of arrival, lines of JSON in the order of the file."""
     if not path.is_file():
-        message = f"{path} is not a file; name a history to read"
-        raise UsageError(message)
+        raise _no_file(path)
     if form == "csv":
         plan = make_plan(path, asked=asked, home_currency=home_currency)
         totals = Totals()

@@ -116,7 +116,9 @@ class Totals:
         """Yield the totals for people."""
         segments = ", ".join(f"{count:,} {segment}" for segment, count in Counter(self.segments.values()).most_common())
         yield ""
-        yield f"{self.events:,} events of {len(self.segments):,} clients: {segments}"
+        events = f"{self.events:,} event{'' if self.events == 1 else 's'}"
+        clients = f"{len(self.segments):,} client{'' if len(self.segments) == 1 else 's'}"
+        yield f"{events} of {clients}: {segments}"
         yield f"Sent: {sum(self.triggers.values()):,}, of which taken back in time: {self.retracted:,}"
         yield from (f"  {count:>6,}  {what}" for what, count in self.triggers.most_common())
         yield f"Not sent: {sum(self.silences.values()):,}, the most frequent reasons:"

@@ -65,6 +65,11 @@ def test_an_unknown_client_is_an_error_that_names_known_ones(capsys: pytest.Capt
     assert "knows no client 'nobody'; it knows 3, for example kessler-print" in capsys.readouterr().err
 
 
+def test_a_history_that_is_not_there_is_named_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "nowhere"]) == EXIT_USAGE
+    assert "nowhere is not a file" in capsys.readouterr().err
+
+
 def test_json_has_one_object_a_line_with_the_decisions_and_their_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulate", "--json"]) == 0
     happenings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -76,7 +81,9 @@ def test_json_has_one_object_a_line_with_the_decisions_and_their_reasons(capsys:
 def test_time_passes_after_the_last_event_up_to_the_day_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = _write(tmp_path / "one.jsonl", INVOICE)
     assert run(["simulate", str(path)]) == 0
-    assert "past due" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "past due" not in said
+    assert "1 event of 1 client: 1 new" in said
     assert run(["simulate", str(path), "--until", "2025-03-21"]) == 0
     assert "invoice I-1: 500.00 EUR open" in capsys.readouterr().out
     assert run(["simulate", str(path), "--until", "2025-03-01"]) == EXIT_USAGE
