@@ -16,7 +16,7 @@ from models.ids import derive
 from models.money import exponent
 from models.state.client import ClientState
 from models.state.habits import Habits, weekday
-from models.state.reckoning import left
+from models.state.reckoning import owed
 from models.state.rows import Invoice
 from models.workdays import DAY_MS, moment
 
@@ -216,7 +216,7 @@ def lateness_features(
     prior = _logit(_bounded(firm.late_share, 0.01, 0.99))
     weight = len(habits.recent_days) / (len(habits.recent_days) + 2.0)
     median = _bounded((weight * habits.median + (1 - weight) * firm.mean_days) / 15, -2.0, 4.0)
-    others = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and left(row)]
+    others = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
     others.sort()
     values = _history(habits, firm, prior)
     values += _days(habits, firm, median)

@@ -32,7 +32,7 @@ from models.state.habits import (
     without_issue,
     without_watch,
 )
-from models.state.reckoning import is_live, is_written_off
+from models.state.reckoning import is_live, is_written_off, owed
 from models.state.rows import Invoice
 from models.triggers import Example
 from models.workdays import DAY_MS, moment
@@ -154,6 +154,8 @@ def _moved(state: ClientState, row: Invoice) -> ClientState:
 
 
 def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> ClientState:
+    if row.refunded and not row.settled_ms and not owed(row):
+        return state  # the firm gave money back: how the client had paid is still how the client pays
     paid = row.settled_ms and not is_written_off(row)
     day = row.settled_ms // DAY_MS if paid else 0
     mark, habits, watch = mark_of(row.invoice_id), state.habits, _watch_of(state, row.invoice_id)

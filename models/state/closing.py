@@ -18,6 +18,7 @@ from models.state.reckoning import (
     is_live,
     is_written_off,
     left,
+    part_gone,
     part_net,
     receipt_ms,
     reckon,
@@ -103,9 +104,9 @@ def _collapse_payment(state: ClientState, row: Payment) -> ClientState:
         # Attempts that failed, and refunds whose payment never came: nothing was received, so no total changes.
         state = replace(state, ledger=replace(ledger, payments=payments))
         return count(state, parked=1) if row.reductions else state
-    named = {part.invoice_id: part_net(row, part.invoice_id) for part in row.parts}
+    named = {part.invoice_id: part.minor for part in row.parts}
     invoices = tuple(
-        reckon(replace(known, carried_paid=known.carried_paid + named[known.invoice_id]), payments, ledger.credits, 0)
+        reckon(_carried(known, row, named[known.invoice_id]), payments, ledger.credits, 0)
         if known.invoice_id in named and known.currency == row.currency
         else known
         for known in ledger.invoices
@@ -120,6 +121,18 @@ def _collapse_payment(state: ClientState, row: Payment) -> ClientState:
     )
     ledger = replace(ledger, payments=payments, invoices=invoices, totals=add_total(ledger.totals, change))
     return _remember(replace(state, ledger=ledger), payment_key(row.payment_id, row.currency))
+
+
+def _carried(invoice: Invoice, payment: Payment, named: int) -> Invoice:
+    """Return the invoice with what a payment that leaves had brought it, and what went back of that."""
+    stands = part_net(payment, invoice.invoice_id)
+    back, charged = part_gone(payment, named - stands) if payment.reductions else (0, 0)
+    return replace(
+        invoice,
+        carried_paid=invoice.carried_paid + stands,
+        carried_refunded=invoice.carried_refunded + back,
+        carried_charged=invoice.carried_charged + charged,
+    )
 
 
 def _tidy_invoices(state: ClientState) -> ClientState:

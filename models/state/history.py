@@ -7,7 +7,7 @@ from typing import Final
 
 from models.state.client import ClientState, Label
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
-from models.state.reckoning import left
+from models.state.reckoning import owed
 from models.state.windows import total
 from models.workdays import DAY_MS
 
@@ -48,7 +48,7 @@ def lateness(state: ClientState) -> Lateness:
             labelled += 1
             late += is_late(label)
             written_off += label.written_off
-        elif row.due_ms + LATE_DAYS * DAY_MS < now and left(row):
+        elif row.due_ms + LATE_DAYS * DAY_MS < now and owed(row):
             overdue += 1
             oldest = max(oldest, (now - row.due_ms) // DAY_MS)
     labels.sort(key=lambda known: (known.settled_ms, known.days_late))

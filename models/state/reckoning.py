@@ -89,6 +89,13 @@ def part_net(payment: Payment, invoice_id: str) -> int:
     return 0
 
 
+def part_gone(payment: Payment, gone: int) -> tuple[int, int]:
+    """Return how much of what one invoice has lost of the payment was (refunded, charged back)."""
+    back, charged = taken_back(payment)
+    charged = min(gone, charged)
+    return min(gone - charged, back), charged
+
+
 def is_live(invoice: Invoice) -> bool:
     """Say whether the invoice was issued and not withdrawn since."""
     return invoice.issued_at > invoice.voided_at
@@ -117,11 +124,16 @@ def left(invoice: Invoice) -> int:
     return max(0, invoice.minor - invoice.credited - invoice.paid)
 
 
+def owed(invoice: Invoice) -> int:
+    """Return what the client has left unpaid: what is left, less what the firm gave back of its own will."""
+    return max(0, left(invoice) - invoice.refunded)
+
+
 def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Credit, ...], touched_ms: int) -> Invoice:
     """Return the invoice with its derived figures made from the facts that name it."""
     credited, paid = invoice.carried_credit, invoice.carried_paid
     facts: list[tuple[int, int]] = [(0, credited + paid)]
-    charged_back = refunded = 0
+    charged_back, refunded = invoice.carried_charged, invoice.carried_refunded
     key = invoice.invoice_id
     for note in credits_:
         if note.invoice_id == key and not note.voided and note.currency == invoice.currency:
@@ -136,10 +148,9 @@ def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Cred
                 paid += stands
                 facts.append((part.at, stands))
                 if payment.reductions:
-                    back, charged = taken_back(payment)
-                    gone = part.minor - stands
-                    charged_back += min(gone, charged)
-                    refunded += min(gone - min(gone, charged), back)
+                    back, charged = part_gone(payment, part.minor - stands)
+                    charged_back += charged
+                    refunded += back
     changed = replace(
         invoice,
         paid=paid,

@@ -85,6 +85,8 @@ class Invoice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     touched_ms: int = 0
     carried_paid: int = 0
     carried_credit: int = 0
+    carried_refunded: int = 0
+    carried_charged: int = 0
 
 
 class Credit(msgspec.Struct, frozen=True, array_like=True, gc=False):

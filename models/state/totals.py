@@ -6,7 +6,7 @@ from msgspec.structs import astuple, replace
 
 from models.state.client import ClientState, Forgotten
 from models.state.reckoning import applied, reckon, unapplied
-from models.state.rows import Totals
+from models.state.rows import Invoice, Ledger, Totals
 
 
 def count(state: ClientState, *, repeats: int = 0, parked: int = 0, rows: int = 0, facts: int = 0) -> ClientState:
@@ -46,18 +46,18 @@ def take_back(state: ClientState, currency: str, minor: int, *, invoice_id: str,
     flow = min(minor, known.received - known.refunded - known.charged_back)
     rest = flow
     if invoice_id:
-        state, rest = _uncarry(state, currency, rest, only=invoice_id)
+        state, rest = _uncarry(state, currency, rest, only=invoice_id, chargeback=chargeback)
     change = Totals(currency, applied=-min(rest, known.applied))
     change = replace(change, charged_back=flow) if chargeback else replace(change, refunded=flow)
     state = replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change)))
-    return balanced(state, currency), flow
+    return balanced(state, currency, chargeback=chargeback), flow
 
 
-def balanced(state: ClientState, currency: str) -> ClientState:
+def balanced(state: ClientState, currency: str, *, chargeback: bool | None = None) -> ClientState:
     """Return the state with at least nothing unapplied.
 
     Money that went back may be missed by another invoice than the one its payment stood to, once rows have collapsed: then
-    closed invoices had less, and after them the open ones due last.
+    closed invoices had less, and after them the open ones due last. `chargeback` says how it went back, where that is known.
     """
     short = -unapplied(state.ledger).get(currency, 0)
     if short <= 0:
@@ -67,15 +67,16 @@ def balanced(state: ClientState, currency: str) -> ClientState:
         state = replace(
             state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, Totals(currency, applied=-gone)))
         )
-    return _uncarry(state, currency, short - gone)[0] if short > gone else state
+    return _uncarry(state, currency, short - gone, chargeback=chargeback)[0] if short > gone else state
 
 
 def give_back(state: ClientState, currency: str, minor: int) -> tuple[ClientState, int]:
-    """Return the money of a chargeback on a collapsed payment, first to the closed invoices that had lost it."""
+    """Return the money of a chargeback on a collapsed payment, first to the invoices that had lost it: open ones, then closed."""
     known = _of(state, currency)
     flow = min(minor, known.charged_back)
+    state, rest = _recarry(state, currency, flow)
     room = max(0, known.invoiced - known.credited - known.written_off - known.applied)
-    change = Totals(currency, charged_back=-flow, applied=min(flow, room))
+    change = Totals(currency, charged_back=-flow, applied=min(rest, room))
     return replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change))), flow
 
 
@@ -83,7 +84,21 @@ def _of(state: ClientState, currency: str) -> Totals:
     return next((row for row in state.ledger.totals if row.currency == currency), Totals(currency))
 
 
-def _uncarry(state: ClientState, currency: str, minor: int, *, only: str = "") -> tuple[ClientState, int]:
+def _recarry(state: ClientState, currency: str, minor: int) -> tuple[ClientState, int]:
+    """Give invoices that are still kept the money back that they lost to a chargeback, the oldest first; return the rest."""
+    ledger = state.ledger
+    for row in sorted(ledger.invoices, key=lambda row: (row.due_ms, row.invoice_id)):
+        back = min(minor, row.carried_charged) if row.currency == currency else 0
+        if back:
+            minor -= back
+            carried = replace(row, carried_charged=row.carried_charged - back, carried_paid=row.carried_paid + back)
+            ledger = _with_invoice(ledger, row, reckon(carried, ledger.payments, ledger.credits, state.now_ms))
+    return replace(state, ledger=ledger), minor
+
+
+def _uncarry(
+    state: ClientState, currency: str, minor: int, *, only: str = "", chargeback: bool | None = None
+) -> tuple[ClientState, int]:
     """Take money off invoices that are still kept while their payment has collapsed; return what is left to take."""
     ledger = state.ledger
     rows = sorted((row for row in ledger.invoices if row.carried_paid), key=lambda row: (-row.due_ms, row.invoice_id))
@@ -92,7 +107,17 @@ def _uncarry(state: ClientState, currency: str, minor: int, *, only: str = "") -
             # What an invoice holds beyond its amount is cash on account already: only what it needs is missed elsewhere.
             excess = 0 if only else row.paid - applied(row)[1]
             gone = min(minor + excess, row.carried_paid)
-            minor -= max(0, gone - excess)
-            after = reckon(replace(row, carried_paid=row.carried_paid - gone), ledger.payments, ledger.credits, state.now_ms)
-            ledger = replace(ledger, invoices=tuple(after if known is row else known for known in ledger.invoices))
+            missed = max(0, gone - excess)
+            minor -= missed
+            carried = replace(
+                row,
+                carried_paid=row.carried_paid - gone,
+                carried_refunded=row.carried_refunded + (missed if chargeback is False else 0),
+                carried_charged=row.carried_charged + (missed if chargeback else 0),
+            )
+            ledger = _with_invoice(ledger, row, reckon(carried, ledger.payments, ledger.credits, state.now_ms))
     return replace(state, ledger=ledger), minor
+
+
+def _with_invoice(ledger: Ledger, before: Invoice, after: Invoice) -> Ledger:
+    return replace(ledger, invoices=tuple(after if row is before else row for row in ledger.invoices))
