@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from handlers.channels.template_facts import facts_stated
 from handlers.terminal.wording import tell_decision
 from models.learners.baseline import BASELINE
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import Policy
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment
 from models.state.balances import exposures
@@ -22,6 +23,7 @@ from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.partitioning import partition_of
+from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_topic
 from streams.wire.topics import DECISIONS, TRIGGERS
 
@@ -53,11 +55,12 @@ def client(
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     settings = load_settings()
+    chosen = policy_in_force(settings, facts_stated=facts_stated)
     state, found = asyncio.run(_read_client(settings, client_id, decisions))
     if as_json:
         print(json.dumps(_client_json(state, found), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(_client_lines(state, found)))
+        print("\n".join(_client_lines(state, found, chosen)))
 
 
 @inspect.command
@@ -122,7 +125,7 @@ async def _decisions(settings: Settings, partitions: list[int]) -> list[Decision
     return sorted(found.values(), key=lambda decision: decision.decided_at)
 
 
-def _client_lines(state: ClientState, decisions: list[Decision]) -> Iterator[str]:
+def _client_lines(state: ClientState, decisions: list[Decision], policy: Policy) -> Iterator[str]:
     yield from describe(state)
     score = BASELINE.score(state)
     if score is None:
@@ -130,9 +133,9 @@ def _client_lines(state: ClientState, decisions: list[Decision]) -> Iterator[str
     else:
         yield f"score: {score.probability:.0%} likely to pay the next invoice late ({BASELINE.version})"
         yield from (f"  {reason}" for reason in score.reasons)
-    tiers = rfm(state, DEFAULT_POLICY)
+    tiers = rfm(state, policy)
     if tiers is not None:
-        yield from tiers.explain(DEFAULT_POLICY)
+        yield from tiers.explain(policy)
     if decisions:
         yield f"latest {len(decisions)} decisions:"
         yield from _decision_lines(decisions)

@@ -1,12 +1,10 @@
-"""What users of other systems complain about, one test each: the name is the complaint turned into our promise.
-
-Complaint 14 (workers that hang, repeat or forget after a rebalance) is answered on running processes:
-tests/simulator, tests/chaos.
-"""
+"""What users of other systems complain about, one test each: the name is the complaint turned into our promise."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from models.events.signals import DeliveryOutcome
 from models.events.union import AnyClientEvent
@@ -20,9 +18,12 @@ from models.workdays import DAY_MS
 from streams.agents.readers import INTAKE_READERS
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.program import ClientProgram
+from streams.runtime.clock import fresh_id
 from streams.wire.topics import DEAD_LETTERS
+from tests.conftest import Servers
 from tests.models.builders import Events, eur, ms, tick_at
 from tests.models.test_journey_laws import Firm
+from tests.simulator.run import Simulator
 
 
 def _late(build: Events, *, invoices: int = 1) -> list[AnyClientEvent]:
@@ -183,6 +184,16 @@ def test_13_an_event_that_cannot_be_read_is_kept_with_its_bytes_and_the_reason()
     (letter,) = [entry for entry in pipeline.entries if entry.topic == DEAD_LETTERS.name]
     assert letter.value == b'{"kind": "payment.dreamt"}'
     assert {"stage", "reason", "detail"} <= {name for name, _ in letter.headers}
+
+
+@pytest.mark.integration
+def test_14_a_worker_that_hangs_dies_or_loses_its_partition_forgets_nothing_and_repeats_nothing(servers: Servers) -> None:
+    simulator = Simulator(servers.redis_url, namespace=f"complaint{fresh_id()[:10]}")
+    tally = simulator.run_all(range(20))
+    simulator.close()
+    assert not tally.failed, [run.mismatches for run in tally.failed]
+    assert min(tally.faults[fault] for fault in ("kill -9", "stopped process", "rebalance", "group forgotten")) > 0
+    assert tally.records > 500
 
 
 def test_15_a_soft_bounce_or_a_reply_is_no_opt_out_and_an_erasure_leaves_no_copy() -> None:
