@@ -74,7 +74,8 @@ def _stamped(headers: Mapping[str, bytes], record: Record) -> datetime:
         stamp = datetime.fromisoformat(headers[RECEIVED_AT].decode())
     except (KeyError, ValueError):
         return _arrived(record)
-    return stamp.astimezone(UTC) if stamp.tzinfo is not None else _arrived(record)
+    arrived = _arrived(record)
+    return min(stamp.astimezone(UTC), arrived + CLOCK_SKEW) if stamp.tzinfo is not None else arrived
 
 
 def _arrived(record: Record) -> datetime:

@@ -12,6 +12,7 @@ from models.events.control import ClockTicked
 from models.events.union import AnyClientEvent, AnyEvent
 from models.triggers import Decision, Example, Output, Retraction, Trigger
 from streams.engine.letters import dead_letter_entry
+from streams.engine.ticks import believed_ms
 from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
@@ -152,8 +153,8 @@ class ClientsFold(Generic[S]):
             tick = _open_tick(record)
         except DeadLetterError as error:
             return EventBatch([_Unreadable(record, error)], (), record.offset + 1)
-        until_ms = max(tick.occurred_ms, watermark_ms)
-        if until_ms > tick.occurred_ms:
+        until_ms = believed_ms(tick.occurred_ms, arrived_ms=record.timestamp, watermark_ms=watermark_ms)
+        if until_ms != tick.occurred_ms:
             moment = datetime.fromtimestamp(until_ms / 1000, UTC)
             tick = tick.model_copy(update={"occurred_at": moment, "received_at": moment})
         return TickBatch(record, tick, until_ms, record.offset + 1)

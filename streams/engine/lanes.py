@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -14,7 +14,7 @@ from streams.engine.inbox import Offer
 from streams.engine.lane import Flow, Grasp, Lane, LaneTools, Stage
 from streams.engine.producer import Outgoing, Producer
 from streams.engine.publisher import Publisher
-from streams.engine.ticks import make_tick
+from streams.engine.ticks import HeldBack, make_tick
 from streams.runtime import metrics
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import RetryError
@@ -37,6 +37,7 @@ class _Running:
     publish: asyncio.Task[None] | None
     tick_at: int | None = None  # offset of the tick that was written last
     ticking: bool = False
+    time: HeldBack = field(default_factory=HeldBack)
 
 
 class Lanes:
@@ -159,22 +160,27 @@ class Lanes:
             return
         if running.tick_at is not None and grasp.next_offset <= running.tick_at:
             return
-        now_ms = max(int(self._tools.clock.now().timestamp() * 1000), grasp.watermark_ms)
+        if ahead := running.time.folded(grasp.watermark_ms):
+            log.warning("this machine's clock is ahead of the broker's; mend its time service", slot=slot, milliseconds=ahead)
+        own_ms = int(self._tools.clock.now().timestamp() * 1000)
+        now_ms = max(running.time.now(own_ms), grasp.watermark_ms)
+        self._tools.meter.set(metrics.CLOCK_AHEAD, running.time.ahead_ms / 1000, partition=str(slot.partition))
         late = now_ms - grasp.next_due_ms
         self._tools.meter.set(metrics.TIMERS_DUE_BACKLOG, max(late, 0) / 1000, partition=str(slot.partition))
         if late < 0:
             return
         running.ticking = True
-        task = asyncio.create_task(self._tick(slot, running, now_ms), name=f"tick {slot.topic}-{slot.partition}")
+        task = asyncio.create_task(self._tick(slot, running, now_ms, own_ms), name=f"tick {slot.topic}-{slot.partition}")
         self._ticks.add(task)
         task.add_done_callback(self._ticks.discard)
         task.add_done_callback(self._ended)
 
-    async def _tick(self, slot: Slot, running: _Running, now_ms: int) -> None:
+    async def _tick(self, slot: Slot, running: _Running, now_ms: int, own_ms: int) -> None:
         try:
             value = encode_event(make_tick(slot, now_ms))
             tick = Outgoing(topic=slot.topic, partition=slot.partition, key=TICK_KEY, value=value, headers=())
             (running.tick_at,) = await self._producer.send_all([tick])
+            running.time.tell(now_ms, own_ms)
             self._tools.meter.count(metrics.TICKS, partition=str(slot.partition))
         except RetryError as error:
             log.warning("no tick this time", slot=slot, error=str(error))
@@ -190,6 +196,7 @@ class Lanes:
             self._tools.meter.forget(metric, **labels)
         if slot.topic == CLIENT_EVENTS.name:
             self._tools.meter.forget(metrics.TIMERS_DUE_BACKLOG, partition=labels["partition"])
+            self._tools.meter.forget(metrics.CLOCK_AHEAD, partition=labels["partition"])
 
     def _owned(self) -> dict[str, int]:
         return dict(Counter(slot.topic for slot in self._running))

@@ -6,7 +6,7 @@ partition holds everybody, so the order of what is said is the order of what was
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 from models.events.envelope import epoch_ms
@@ -114,6 +114,7 @@ class MemoryPipeline(Generic[S]):
         return steps
 
     def _tick(self, now_ms: int) -> list[Step[S]]:
+        self.clock.advance_to(datetime.fromtimestamp(now_ms / 1000, UTC))  # a tick arrives when it says, as a broker stamps it
         tick = make_tick(Slot(CLIENT_EVENTS.name, 0), now_ms)
         record = self._append(TICK_KEY, encode_event(tick))
         batch = TickBatch(record, tick, now_ms, record.offset + 1)

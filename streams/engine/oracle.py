@@ -9,6 +9,7 @@ from models.events.control import ClockTicked
 from models.events.union import AnyEvent
 from models.triggers import Decision, Example, Output
 from streams.engine.fold import DUE_PER_TICK, TICK_KEY, Program
+from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.headers import Position
@@ -83,19 +84,20 @@ class _Run(Generic[S]):
         if isinstance(event, ClockTicked) != (record.key == TICK_KEY):
             raise DeadLetterError("key", "ticks, and only ticks, have an empty key")  # noqa: EM101
         if isinstance(event, ClockTicked):
-            self._tick(event, record.offset, said)
+            self._tick(event, record, said)
             return "tick"
         if record.key != event.client_id.encode() or partition_of(event.client_id, self._partitions) != record.partition:
             raise DeadLetterError("key", "the record is not where its client lives")  # noqa: EM101
         return self._think(event.client_id, event, record.offset, said)
 
-    def _tick(self, tick: ClockTicked, offset: int, said: list[Told]) -> None:
-        self._latest_tick = max(self._latest_tick, tick.occurred_ms)
+    def _tick(self, tick: ClockTicked, record: Record, said: list[Told]) -> None:
+        credible = min(tick.occurred_ms, record.timestamp + TICK_SLACK_MS)
+        self._latest_tick = max(self._latest_tick, credible)
         moment = datetime.fromtimestamp(self._latest_tick / 1000, UTC)
         clamped = tick.model_copy(update={"occurred_at": moment, "received_at": moment})
         due = sorted((when, client.encode()) for client, when in self._timers.items() if when <= self._latest_tick)
         for _, name in due[:DUE_PER_TICK]:
-            self._think(name.decode(), clamped, offset, said)
+            self._think(name.decode(), clamped, record.offset, said)
 
     def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
         before = self._states.get(client)

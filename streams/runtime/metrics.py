@@ -79,6 +79,7 @@ OUTPUTS_PUBLISHED: Final = _counter("outputs_published_total", "Outputs acknowle
 OUTPUTS_SUPPRESSED: Final = _counter("outputs_suppressed_total", "Outputs not published again after a rebuild.", "topic")
 PRODUCER_RESTARTS: Final = _counter("producer_restarts_total", "Producers closed and made anew after an error.")
 TIMERS_DUE_BACKLOG: Final = _gauge("timer_lateness_seconds", "How late the earliest due timer is; 0: none is due.", "partition")
+CLOCK_AHEAD: Final = _gauge("clock_ahead_seconds", "How far this process's clock is ahead of the broker's; 0: not.", "partition")
 TICKS: Final = _counter("ticks_total", "Clock ticks written.", "partition")
 DLQ_RECORDS: Final = _counter("dlq_records_total", "Dead letters by stage and reason.", "stage", "reason")
 CHANNEL_SENDS: Final = _counter("channel_sends_total", "Attempts by the provider's verdict.", "channel", "provider", "outcome")

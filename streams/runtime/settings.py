@@ -35,7 +35,8 @@ class Settings(BaseSettings):
         default=8, description="Partitions of the client log and its companions; fixed for the life of a deployment."
     )
     clock_file: Path | None = Field(
-        default=None, description="Shared clock file for accelerated time; unset: the machine's clock."
+        default=None,
+        description="Shared clock file for accelerated time, never ahead of the broker's; unset: the machine's clock.",
     )
 
     policy_file: Path | None = Field(

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from models.triggers import Trigger
 from streams.engine.fence import CommitReply, Verdict
+from streams.engine.ticks import TICK_SLACK_MS
 from streams.engine.writes import OutboxEntry, Outcome
 from streams.wire.headers import Position
 from streams.wire.topics import DEAD_LETTERS, TRIGGERS
@@ -47,6 +48,7 @@ def check_end(world: World, oracle: Oracle[CountingState], variant: Variant) -> 
         *_order(seen, wanted),
         *_phantoms(seen, wanted),
         *_sends([value for _, value in seen.get(TRIGGERS["email"].name, [])], expected),
+        *_early(world),
         *_sums(world, len(seen.get(DEAD_LETTERS.name, [])), expected),
     ]
 
@@ -102,6 +104,21 @@ def _sends(values: Sequence[bytes], expected: Expected) -> list[Mismatch]:
     if never := len(wanted.keys() - sent.keys()):
         faults.append(f"{never} triggers were never sent")
     return [Mismatch(Invariant.SENT_ONCE, fault) for fault in faults]
+
+
+def _early(world: World) -> list[Mismatch]:
+    """Look at what was published, without asking the fold: a timer's trigger is decided for the moment it was due."""
+    records = world.topics.get(TRIGGERS["email"].name, [])
+    early = [
+        each.position
+        for each in records
+        if _decided_ms(each.value) > world.log[each.position.src_offset].timestamp + TICK_SLACK_MS
+    ]
+    return [Mismatch(Invariant.NOT_EARLY, f"decided too early: {early[:_SHOWN]}")] if early else []
+
+
+def _decided_ms(value: bytes) -> int:
+    return int(Trigger.model_validate_json(value).decided_at.timestamp() * 1000)
 
 
 def _sums(world: World, dead: int, expected: Expected) -> list[Mismatch]:

@@ -23,6 +23,8 @@ _MOST_RECORDS: Final = 120
 _MOST_FETCHED: Final = 8
 _DUMPS_KEPT: Final = 6
 _SKEW_MS: Final = 5_000
+_WRONG_CLOCKS: Final = 0.15
+_HOUR_MS: Final = 3_600_000
 _REST_STEPS: Final = 4_000
 _REST_SECONDS: Final = 0.5
 _POISON: Final = (None, b"", b"{", b"[1]", b'{"kind":"payment.received"}', b"\xff\xfe", b"[" * 500)
@@ -97,6 +99,9 @@ class Story:
     def _start(self) -> None:
         name = f"w{next(self._names)}"
         skew = self._dice.randint(-_SKEW_MS, _SKEW_MS)
+        if self._dice.random() < _WRONG_CLOCKS:
+            self._note("clock an hour ahead")
+            skew += _HOUR_MS
         fence = self._variant.fence(self.world, name, self._fence)
         self._workers.append(Worker(self.world, name, fence=fence, settings=self._settings, skew_ms=skew))
         self.world.tell(f"{name} starts")

@@ -26,6 +26,8 @@ class Invariant(StrEnum):
     """Nothing was accepted that the oracle did not put out."""
     SENT_ONCE = "I4"
     """The provider got every trigger exactly once."""
+    NOT_EARLY = "I4b"
+    """No trigger was decided for a moment that the broker's clock had not reached when its record arrived."""
     ALL_ACCOUNTED = "I5"
     """Applied, duplicate and dead records and ticks together are the records of the log."""
 

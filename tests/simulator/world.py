@@ -131,12 +131,12 @@ class World:
         if call.error is None:
             call.reply.set_result(call.answer)
         else:
-            call.reply.set_exception(call.error)
+            _fail(call.reply, call.error)
 
     def lose(self, call: Call, *, why: str) -> None:
         """Tell the caller that it failed; whether the request arrived he cannot know."""
         if not call.abandoned:
-            call.reply.set_exception(RetryError(why))
+            _fail(call.reply, RetryError(why))
 
     def produce(self, records: Sequence[Outgoing]) -> list[int]:
         """Write `records` to their topics."""
@@ -152,6 +152,12 @@ class World:
     def furthest(self) -> dict[str, Position]:
         """Return, by topic, the furthest output that was published: what the engine reads from the topics' tails."""
         return {topic: max(each.position for each in records) for topic, records in self.topics.items() if records}
+
+
+def _fail(reply: asyncio.Future[Any], error: Exception) -> None:
+    """Let `reply` raise `error`; nobody is to blame when its process is killed before it can look."""
+    reply.set_exception(error)
+    reply.exception()
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -19,6 +19,7 @@ from streams.wire.topics import CLIENT_EVENTS
 SLOT = Slot(CLIENT_EVENTS.name, 0)
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
+ARRIVED_MS = START_MS + 3_600_000  # by the broker's clock, later than every moment that records tell of
 JUNK = (b"", b"{", b"null", b'{"kind":"nonsense"}', b"\xff")
 
 
@@ -38,7 +39,7 @@ def paid(second: int, *, client: str = "ada", event_id: str = "", source: str = 
 def on_log(contents: Sequence[tuple[bytes | None, bytes]]) -> list[PlainRecord]:
     """Return `contents` (key, value) as the records of one partition."""
     return [
-        PlainRecord(topic=CLIENT_EVENTS.name, partition=0, offset=offset, timestamp=START_MS + offset, key=key, value=value)
+        PlainRecord(topic=CLIENT_EVENTS.name, partition=0, offset=offset, timestamp=ARRIVED_MS + offset, key=key, value=value)
         for offset, (key, value) in enumerate(contents)
     ]
 
@@ -60,12 +61,12 @@ _EVENTS = st.builds(
     st.sampled_from([f"e{number}" for number in range(60)]),
     st.sampled_from(["test"] * 9 + ["poison"]),
 )
-_TICKS = st.builds(tick_content, _SECONDS)
+_TICKS = st.builds(tick_content, st.one_of(_SECONDS, _SECONDS, _SECONDS, st.integers(3_590, 9_000)))
 _BAD = st.tuples(st.sampled_from([b"ada", b"", b"eve", None]), st.sampled_from(JUNK))
 _MISPLACED = st.builds(lambda second: (b"somebody else", encode_event(paid(second))), _SECONDS)
 
 logs = st.lists(st.one_of(_EVENTS, _EVENTS, _EVENTS, _EVENTS, _TICKS, _BAD, _MISPLACED), min_size=1, max_size=60).map(on_log)
-"""Logs of one partition with events, repetitions, ticks that run backwards, and everything that is no event."""
+"""Logs of one partition with events, repetitions, ticks too early or too late, and everything that is no event."""
 
 
 def entry(offset: int, idx: int = 0, *, topic: str = "triggers.email", value: bytes = b"v") -> OutboxEntry:

@@ -1,7 +1,7 @@
 """The fold of the client log: independent of where batches are cut, and equal to the plainest fold there is."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,12 +12,13 @@ from models.events.union import AnyEvent
 from streams.engine.fold import ClientsFold, Program, TickBatch, cut
 from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
+from streams.engine.ticks import TICK_SLACK_MS
 from streams.engine.writes import OutboxEntry, Outcome
 from streams.wire.dead_letters import Reason, read_dead_letter
 from streams.wire.headers import read_origin
 from streams.wire.records import PlainRecord
 from tests.streams.counting import TIMER_MS, Counted, CountingProgram, Tally, make_trigger
-from tests.streams.engine_examples import START_MS, event_content, logs, on_log, tick_content
+from tests.streams.engine_examples import ARRIVED_MS, START_MS, event_content, logs, on_log, tick_content
 
 
 class Stored:
@@ -117,6 +118,18 @@ def test_a_tick_behind_an_earlier_one_counts_as_that_one() -> None:
     stored = Stored(CountingProgram())
     stored.feed(on_log([tick_content(500), tick_content(100)]), [1])
     assert stored.watermark_ms == START_MS + 500_000
+
+
+def test_a_tick_ahead_of_the_brokers_clock_fires_only_what_is_due_by_that_clock() -> None:
+    events = [event_content(second, "ada", f"e{second}", "test") for second in range(6)]
+    stored = Stored(CountingProgram())
+    stored.feed(on_log([*events, tick_content(2 * 3600)]), [50])
+    assert stored.watermark_ms == ARRIVED_MS + 6 + TICK_SLACK_MS
+    arrives_early = replace(on_log([*events, tick_content(2 * 3600)])[-1], timestamp=START_MS + 10_000)
+    early = Stored(CountingProgram())
+    early.feed([*on_log(events), arrives_early], [50])
+    assert early.timers.keys() == {"ada"}
+    assert "decisions" not in [at.topic for at in early.outbox]
 
 
 def test_a_tick_is_always_a_batch_of_its_own() -> None:

@@ -55,6 +55,13 @@ def test_a_raw_webhook_whose_stamp_is_lost_has_the_time_of_the_broker() -> None:
         assert one.received_at == ARRIVED
 
 
+@given(skew=st.integers(-(10**9), 10**9))
+def test_a_gateway_s_stamp_is_believed_but_not_from_the_future(skew: int) -> None:
+    stamp = (ARRIVED + timedelta(seconds=skew)).isoformat().encode()
+    (one,) = read_webhook(record(event("charge.succeeded", charge()), ("source", b"stripe"), ("received_at", stamp)))
+    assert one.received_at == min(ARRIVED + timedelta(seconds=skew), ARRIVED + timedelta(minutes=5))
+
+
 def test_a_record_that_the_gateway_did_not_write_is_refused() -> None:
     with pytest.raises(DeadLetterError) as raised:
         read_webhook(record(event("charge.succeeded", charge())))

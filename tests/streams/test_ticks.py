@@ -1,0 +1,68 @@
+"""Ticks say what time it is; nobody believes one that is ahead of the broker, and a worker notices when its clock is."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.engine.ticks import TICK_SLACK_MS, HeldBack, believed_ms
+
+_MOMENTS = st.integers(0, 2**42)
+
+
+@given(tick=_MOMENTS, arrived=_MOMENTS, watermark=_MOMENTS)
+def test_a_tick_is_believed_no_further_than_the_broker_s_clock_and_never_behind_an_earlier_one(
+    tick: int, arrived: int, watermark: int
+) -> None:
+    believed = believed_ms(tick, arrived_ms=arrived, watermark_ms=watermark)
+    assert watermark <= believed <= max(watermark, arrived + TICK_SLACK_MS)
+    assert believed == tick or believed in {watermark, arrived + TICK_SLACK_MS}
+
+
+def run(ahead_ms: int, *, due_ms: int, until_ms: int, drift: int = 100) -> tuple[list[int], int]:
+    """Let a worker whose clock is `ahead_ms` ahead look around; returns when it wrote ticks and when the timer fired."""
+    held, watermark, written, tick_out = HeldBack(), 0, [], False
+    for true_ms in range(10**6, until_ms, drift):
+        if tick_out:
+            held.folded(watermark)
+        own = true_ms + ahead_ms
+        now = max(held.now(own), watermark)
+        if now < due_ms:
+            tick_out = False
+            continue
+        held.tell(now, own)
+        written.append(true_ms)
+        watermark = believed_ms(now, arrived_ms=true_ms, watermark_ms=watermark)
+        tick_out = True
+        if watermark >= due_ms:
+            return written, true_ms
+    return written, -1
+
+
+@given(ahead_ms=st.integers(2_000, 10**8))
+def test_a_worker_far_ahead_writes_a_few_ticks_in_vain_and_fires_on_time(ahead_ms: int) -> None:
+    due = 10**6 + 400_000
+    written, fired = run(ahead_ms, due_ms=due, until_ms=due + 5_000)
+    assert due - TICK_SLACK_MS <= fired <= due + 200
+    assert len(written) <= 4
+
+
+@given(behind_ms=st.integers(-TICK_SLACK_MS, 0))
+def test_a_worker_that_is_not_ahead_writes_no_tick_in_vain(behind_ms: int) -> None:
+    due = 10**6 + 50_000
+    written, fired = run(-behind_ms, due_ms=due, until_ms=due + 5_000)
+    assert written == [fired]
+
+
+def test_a_clock_that_was_set_right_is_trusted_again() -> None:
+    held = HeldBack()
+    held.tell(3_600_000, 3_600_000)
+    assert held.folded(1_000) == 3_599_000
+    assert held.now(3_600_500) == 1_500
+    assert held.now(2_000) == 2_000
+
+
+def test_what_was_learned_is_forgotten_after_ten_minutes() -> None:
+    held = HeldBack()
+    held.tell(3_600_000, 3_600_000)
+    held.folded(1_000)
+    assert held.now(3_600_000 + 600_000) == 3_600_000 + 600_000
+    assert held.folded(1_000) == 0
