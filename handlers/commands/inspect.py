@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from handlers.channels.template_facts import facts_stated
 from handlers.terminal.wording import tell_decision
 from models.learners.baseline import BASELINE
+from models.patterns import Reading, patterns
 from models.policy.policy import Policy
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment
@@ -58,7 +59,7 @@ def client(
     chosen = policy_in_force(settings, facts_stated=facts_stated)
     state, found = asyncio.run(_read_client(settings, client_id, decisions))
     if as_json:
-        print(json.dumps(_client_json(state, found), ensure_ascii=False, indent=2))
+        print(json.dumps(_client_json(state, found, chosen), ensure_ascii=False, indent=2))
     else:
         print("\n".join(_client_lines(state, found, chosen)))
 
@@ -136,6 +137,8 @@ def _client_lines(state: ClientState, decisions: list[Decision], policy: Policy)
     tiers = rfm(state, policy)
     if tiers is not None:
         yield from tiers.explain(policy)
+    for reading in patterns(state, policy.patterns):
+        yield f"pattern {reading.explain()}"
     if decisions:
         yield f"latest {len(decisions)} decisions:"
         yield from _decision_lines(decisions)
@@ -148,9 +151,9 @@ def _decision_lines(decisions: list[Decision]) -> Iterator[str]:
         yield from (f"  {'':16}  {line}" for line in rest)
 
 
-def _client_json(state: ClientState, decisions: list[Decision]) -> dict[str, Any]:
+def _client_json(state: ClientState, decisions: list[Decision], policy: Policy) -> dict[str, Any]:
     score = BASELINE.score(state)
-    rows = exposures(state.ledger, state.now_ms)
+    rows, tiers = exposures(state.ledger, state.now_ms), rfm(state, policy)
     names = ("currency", "open", "part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "net")
     return {
         "client_id": state.client_id,
@@ -158,6 +161,20 @@ def _client_json(state: ClientState, decisions: list[Decision]) -> dict[str, Any
         "segment": effective_segment(state, state.now_ms).value,
         "score": None if score is None else {"probability": score.probability, "reasons": list(score.reasons)},
         "exposure": [{name: getattr(row, name) for name in names} for row in rows],
+        "tiers": None if tiers is None else tiers.explain(policy),
+        "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),
         "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],
+    }
+
+
+def _pattern_json(row: Reading) -> dict[str, Any]:
+    meaning = row.meaning
+    return {
+        "pattern": row.pattern.value,
+        "words": row.words,
+        "reading": meaning.reading,
+        "posture": meaning.posture.value,
+        "advice": meaning.advice,
+        "facts": row.facts,
     }

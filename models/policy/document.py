@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.events.signals import Purpose
+from models.patterns import PatternRules
 from models.policy.journeys import Journeys, Ladder, Step
+from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, Policy, RfmCuts, SegmentRules, stamped
 from models.state.client import Segment
 from models.triggers import CancelWhen, Tone
@@ -262,6 +264,7 @@ class PolicyDocument(_Section):
     renewal: RenewalRules = RenewalRules()
     segments: SegmentsSection = SegmentsSection()
     rfm: RfmSection = RfmSection()
+    patterns: PatternsSection = PatternsSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
 
 
@@ -282,6 +285,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             **document.renewal.model_dump(),
             segments=SegmentRules(**document.segments.model_dump()),
             rfm=RfmCuts(**document.rfm.model_dump()),
+            patterns=PatternRules(**document.patterns.model_dump()),
             journeys=_journeys_of(document.journeys),
         )
     )
@@ -303,6 +307,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         ),
         segments=SegmentsSection(**asdict(policy.segments)),
         rfm=RfmSection(**asdict(policy.rfm)),
+        patterns=PatternsSection(**asdict(policy.patterns)),
         journeys=JourneysDocument(
             delayed_payment_support=_support_document(policy.journeys),
             post_payment_onboarding=_onboarding_document(policy.journeys),

@@ -21,10 +21,25 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "service_line",
                 "part_paid",
                 "plan_possible",
+                "usual_method",
+                "declines",
             }
         ),
         Purpose.RELATIONSHIP: frozenset(
-            {"name", "service_line", "payment_size", "contract_type", "weeks_ahead", "deferral_possible"}
+            {
+                "name",
+                "service_line",
+                "payment_size",
+                "contract_type",
+                "weeks_ahead",
+                "deferral_possible",
+                "recent_payments",
+                "recent_invoices",
+                "weeks_quiet",
+                "usual_weeks",
+                "usual_method",
+                "recent_method",
+            }
         ),
         Purpose.PROMOTION: frozenset({"name", "service_line"}),
     }

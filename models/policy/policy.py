@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from models.patterns import PatternRules
 from models.policy.journeys import Journeys
 from models.policy.version import content_version
 from models.state.client import ClientState
@@ -69,6 +70,7 @@ class Policy:
     renewal_gap_days: int = 80
     segments: SegmentRules = field(default_factory=SegmentRules)
     rfm: RfmCuts = field(default_factory=RfmCuts)
+    patterns: PatternRules = field(default_factory=PatternRules)
     journeys: Journeys = field(default_factory=Journeys)
 
     def zone_of(self, state: ClientState) -> ZoneInfo:

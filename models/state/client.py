@@ -64,7 +64,10 @@ class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How the client pays: windows, cadence, methods, declines, lateness."""
+    """How the client pays: windows, cadence, methods, declines, lateness.
+
+    `pay_methods` are the methods of the last payments, one for each of `pay_days` (older states have fewer: the last ones).
+    """
 
     buckets: tuple[Bucket, ...] = ()
     pay_days: tuple[int, ...] = ()
@@ -78,6 +81,7 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     late: int = 0
     written_off: int = 0
     disputes: tuple[int, ...] = ()
+    pay_methods: tuple[int, ...] = ()
 
 
 class Field(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -83,9 +83,10 @@ def cadence(state: ClientState) -> Cadence | None:
     return Cadence(float(median(gaps)), weighted, state.now_ms / DAY_MS - days[-1])
 
 
-def decline_streak(state: ClientState) -> int:
-    """Return how many attempts failed since money last arrived (at most the eight remembered)."""
-    return sum(at > state.rhythm.last_paid_ms for at in state.rhythm.failures)
+def decline_streak(state: ClientState, *, since_ms: int = 0) -> int:
+    """Return how many attempts failed after `since_ms` and since money last arrived (at most the eight remembered)."""
+    edge = max(since_ms, state.rhythm.last_paid_ms)
+    return sum(at > edge for at in state.rhythm.failures)
 
 
 def next_retry_ms(state: ClientState) -> int | None:

@@ -199,18 +199,39 @@ def _rhythm(state: ClientState, before: Payment, after: Payment) -> Rhythm:
     was_at, now_at = receipt_ms(before), receipt_ms(after)
     if was == now and was_at == now_at and before.method == after.method:
         return rhythm
-    buckets, days, methods = rhythm.buckets, rhythm.pay_days, list(rhythm.methods or _NO_METHODS)
-    last = rhythm.last_paid_ms
+    buckets, methods, last = rhythm.buckets, list(rhythm.methods or _NO_METHODS), rhythm.last_paid_ms
+    paid = _paid(rhythm)
     if was:
         buckets = add(buckets, was_at, now_ms=state.now_ms, change=Bucket(0, before.currency, payments=-1, money_in=-was))
-        days = _without(days, day_of(was_at))
+        paid = _without(paid, (day_of(was_at), before.method))
         methods[before.method] -= 1
+        if was_at == last:
+            last = _last_paid(state, before, paid)
     if now:
         buckets = add(buckets, now_at, now_ms=state.now_ms, change=Bucket(0, after.currency, payments=1, money_in=now))
-        days = tuple(sorted((*days, day_of(now_at)))[-PAY_DAYS_KEPT:])
+        paid = sorted((*paid, (day_of(now_at), after.method)))[-PAY_DAYS_KEPT:]
         methods[after.method] += 1
         last = max(last, now_at)
-    return replace(rhythm, buckets=buckets, pay_days=days, methods=tuple(methods), last_paid_ms=last)
+    return replace(
+        rhythm,
+        buckets=buckets,
+        pay_days=tuple([day for day, _ in paid]),
+        pay_methods=tuple([method for _, method in paid]),
+        methods=tuple(methods),
+        last_paid_ms=last,
+    )
+
+
+def _paid(rhythm: Rhythm) -> list[tuple[int, int]]:
+    """Return the remembered payments as (day, method); states written before methods were kept have none for the older ones."""
+    days, methods = rhythm.pay_days, rhythm.pay_methods
+    return list(zip(days, (*((_OTHER,) * (len(days) - len(methods))), *methods), strict=True))
+
+
+def _last_paid(state: ClientState, gone: Payment, paid: list[tuple[int, int]]) -> int:
+    """Return when money last arrived apart from `gone`; of a payment that has collapsed only the day is known."""
+    moments = [receipt_ms(row) for row in state.ledger.payments if row is not gone and gross(row)]
+    return max(moments, default=0) if not paid else max(paid[-1][0] * DAY_MS, *moments, 0)
 
 
 def _declined(state: ClientState, event: PaymentFailed, at: int) -> ClientState:
@@ -236,11 +257,12 @@ def _flow_out(state: ClientState, at: int, code: str, flow: int) -> ClientState:
     return replace(state, rhythm=replace(state.rhythm, buckets=buckets))
 
 
-def _without(days: tuple[int, ...], day: int) -> tuple[int, ...]:
-    if day not in days:
-        return days
-    index = days.index(day)
-    return days[:index] + days[index + 1 :]
+def _without(paid: list[tuple[int, int]], gone: tuple[int, int]) -> list[tuple[int, int]]:
+    # A payment of before methods were kept goes by its day alone.
+    index = next((i for i, row in enumerate(paid) if row == gone), None)
+    if index is None:
+        index = next((i for i, (day, method) in enumerate(paid) if day == gone[0] and method == _OTHER), None)
+    return paid if index is None else paid[:index] + paid[index + 1 :]
 
 
 def _find(state: ClientState, payment_id: str, currency: str) -> Payment | None:

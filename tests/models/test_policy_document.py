@@ -16,6 +16,7 @@ OTHERS: dict[str, Any] = {
     "small_share": 0.25,
     "high_value_ratio": 2.5,
     "segments": replace(DEFAULT_POLICY.segments, new_days=10),
+    "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
 }
