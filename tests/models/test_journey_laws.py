@@ -1,5 +1,6 @@
 """Laws of the journeys: over any history, whatever wakes the client."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -158,21 +159,25 @@ def test_contacts_keep_their_distance(story: list[AnyClientEvent]) -> None:
 def test_no_step_is_skipped_or_repeated(story: list[AnyClientEvent]) -> None:
     firm = Firm().run(story, until_ms=HORIZON)
     assert len({trigger.trigger_id for trigger in firm.triggers}) == len(firm.triggers)
-    ladders = DEFAULT_POLICY.journeys.delay
-    retracted = {output.trigger_id for output in firm.outputs if output.kind == "retraction"}
+    assert_steps_in_order(firm, DEFAULT_POLICY)
+
+
+def assert_steps_in_order(firm: Firm, policy: Policy) -> None:
+    """Each message speaks with the step after those that had named its invoices and had not been taken back by then."""
+    order = {step.id: place for ladder in policy.journeys.delay.values() for place, step in enumerate(ladder.steps)}
     broken = {output.anchor for output in firm.outputs if output.kind == "decision" and output.step == "promise"}
-    named: dict[str, int] = {}
-    for trigger in firm.triggers:
-        if trigger.journey is not Journey.DELAY_SUPPORT or trigger.trigger_id in retracted:
+    named: Counter[str] = Counter()
+    spoken: dict[str, Trigger] = {}
+    for output in firm.outputs:
+        if output.kind == "retraction" and output.trigger_id in spoken:
+            named.subtract(spoken.pop(output.trigger_id).invoice_ids)
+        if not isinstance(output, Trigger) or output.journey is not Journey.DELAY_SUPPORT or output.step not in order:
             continue
-        order = {step.id: place for ladder in ladders.values() for place, step in enumerate(ladder.steps)}
-        if trigger.step not in order:
-            continue
-        if not broken & set(trigger.invoice_ids):
-            assert order[trigger.step] == named.get(trigger.anchor, 0), trigger
-            assert all(named.get(invoice, 0) <= order[trigger.step] for invoice in trigger.invoice_ids)
-        for invoice in trigger.invoice_ids:
-            named[invoice] = named.get(invoice, 0) + 1
+        if not broken & set(output.invoice_ids):
+            assert order[output.step] == named[output.anchor], output
+            assert all(named[invoice] <= order[output.step] for invoice in output.invoice_ids)
+        named.update(output.invoice_ids)
+        spoken[output.trigger_id] = output
 
 
 @given(stories())

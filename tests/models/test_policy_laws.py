@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.policy import DEFAULT_POLICY
-from models.state.client import Segment
 from models.triggers import Journey, Trigger
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms, on
 from tests.models.policy_documents import documents
-from tests.models.test_journey_laws import HORIZON, Firm, stories
+from tests.models.test_journey_laws import HORIZON, Firm, assert_steps_in_order, stories
 
 
 def _delivered(firm: Firm) -> list[Trigger]:
@@ -26,17 +25,7 @@ def test_no_stage_is_skipped_or_repeated_under_any_sound_policy(document: Policy
     policy = policy_of(document)
     firm = Firm(policy=policy).run(story, until_ms=HORIZON)
     assert len({trigger.trigger_id for trigger in firm.triggers}) == len(firm.triggers)
-    broken = {output.anchor for output in firm.outputs if output.kind == "decision" and output.step == "promise"}
-    order = {step.id: place for segment in Segment for place, step in enumerate(policy.journeys.delay[segment].steps)}
-    named: dict[str, int] = {}
-    for trigger in _delivered(firm):
-        if trigger.journey is not Journey.DELAY_SUPPORT or trigger.step not in order:
-            continue
-        if not broken & set(trigger.invoice_ids):
-            assert order[trigger.step] == named.get(trigger.anchor, 0), trigger
-            assert all(named.get(invoice, 0) <= order[trigger.step] for invoice in trigger.invoice_ids)
-        for invoice in trigger.invoice_ids:
-            named[invoice] = named.get(invoice, 0) + 1
+    assert_steps_in_order(firm, policy)
 
 
 @given(documents(), stories())
