@@ -48,6 +48,12 @@ COMMANDS: Final = (
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("tasks", "handlers.commands.tasks:tasks", "List, show and end the tasks left to people.", _RUN),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
+    Command(
+        "after-paid",
+        "handlers.commands.after_paid:after_paid",
+        "Count what was sent although it was paid; the aim is none.",
+        _LOOK,
+    ),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
     Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),
     Command(

@@ -16,6 +16,7 @@ from models.events.signals import ClientErased, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.scorer import Scorer
+from models.policy.aftermath import judge_late_news
 from models.policy.delay_support import delay_timers, fire_delay, fire_promise
 from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
 from models.policy.policy import Policy
@@ -93,11 +94,13 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         case _:
             turn.state, known = notice(before, evolve(before, event), turn.scorer)
             turn.outputs += known
+            if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
+                judge_late_news(turn, before, event.received_ms)
     first = isinstance(event, PaymentReceived) and not before.care.onboarded
     turn.state = tidy(turn.state)
     tidied = turn.state.memory is not before.memory and turn.state.memory.tidied_ms != before.memory.tidied_ms
     if turn.state.care.pending:
-        retract_what_no_longer_holds(turn)
+        retract_what_no_longer_holds(turn, known_ms=event.received_ms)
     # A new invoice says nothing about how the client pays; time passing does, but not from one hour to the next.
     changed = turn.state.ledger is not before.ledger and not isinstance(event, InvoiceIssued)
     if tidied or changed:

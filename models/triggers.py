@@ -95,13 +95,20 @@ class Retraction(_Output):
 
 
 class DecisionOutcome(StrEnum):
-    """What was decided about one step."""
+    """What was decided about one step, or, of the last three, found out about a message afterwards.
+
+    `cancelled_yet_delivered`: it left although it had been taken back. `sent_after_paid`: it left after the payment had reached
+    us; the aim is none. `unacknowledged`: it was taken back, and no worker has said whether it left.
+    """
 
     TRIGGERED = "triggered"
     SUPPRESSED = "suppressed"
     HELD = "held"
     RETRACTED = "retracted"
     SEGMENT_CHANGED = "segment_changed"
+    CANCELLED_YET_DELIVERED = "cancelled_yet_delivered"
+    SENT_AFTER_PAID = "sent_after_paid"
+    UNACKNOWLEDGED = "unacknowledged"
 
 
 class Decision(_Output):
@@ -115,6 +122,9 @@ class Decision(_Output):
     step: str | None = None
     channel: str | None = None
     trigger_id: str | None = None
+    late_seconds: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Seconds between what had become known and the message that left all the same."
+    )
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
     segment: str
     score: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -23,6 +23,7 @@ from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.sms import SmsChannel
 from handlers.channels.task import TaskChannel
 from handlers.channels.template_facts import facts_stated
+from handlers.channels.watch import DecisionWatch
 from handlers.channels.webhook import WebhookChannel
 from handlers.channels.worker import ChannelWorker
 from streams.engine.failpoints import make_failpoint
@@ -104,7 +105,8 @@ async def run_workers(settings: Settings, channels: Sequence[Channel]) -> int:
         stack.push_async_callback(redis.aclose)
         ledgers = RedisLedgers(redis, namespace=settings.namespace, pending_limit=settings.channel_pending_limit)
         store = RedisStateStore(redis, settings)
-        workers = [make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter) for channel in channels]
+        workers: list[ChannelWorker | DecisionWatch] = [DecisionWatch(settings, meter)]
+        workers += [make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter) for channel in channels]
         for channel in channels:
             stack.push_async_callback(channel.close)
         if settings.metrics_port:
@@ -116,7 +118,7 @@ async def run_workers(settings: Settings, channels: Sequence[Channel]) -> int:
     return 0
 
 
-async def _run_all(workers: Sequence[ChannelWorker], watchdog: ExitWatchdog) -> None:
+async def _run_all(workers: Sequence[ChannelWorker | DecisionWatch], watchdog: ExitWatchdog) -> None:
     tasks = [asyncio.create_task(worker.run()) for worker in workers]
     beating = asyncio.create_task(_beat(watchdog))
     try:
@@ -137,7 +139,7 @@ async def _beat(watchdog: ExitWatchdog) -> None:
         await asyncio.sleep(1)
 
 
-def _stop_on_signals(workers: Sequence[ChannelWorker], watchdog: ExitWatchdog) -> None:
+def _stop_on_signals(workers: Sequence[ChannelWorker | DecisionWatch], watchdog: ExitWatchdog) -> None:
     def stop(name: str) -> None:
         _log.info("stopping", signal=name)
         watchdog.arm(f"{name} was not followed in time")

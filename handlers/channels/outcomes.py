@@ -8,6 +8,7 @@ from handlers.channels.failpoints import OUTCOME_PUBLISHED
 from handlers.channels.ledger import Ledger, Report
 from models.events.signals import DeliveryReported
 from models.ids import derive
+from streams.runtime.metrics import CHANNEL_OUTCOMES, Meter
 from streams.wire.codec import encode_event
 from streams.wire.topics import SIGNALS
 
@@ -37,7 +38,13 @@ def outcome_event(report: Report, *, channel: str) -> DeliveryReported:
 
 
 async def publish_outcomes(
-    ledgers: Iterable[Ledger], *, channel: str, sender: Sender, failpoint: Callable[[str], None], limit: int = 500
+    ledgers: Iterable[Ledger],
+    *,
+    channel: str,
+    sender: Sender,
+    meter: Meter,
+    failpoint: Callable[[str], None],
+    limit: int = 500,
 ) -> int:
     """Publish at most `limit` outcomes of each ledger and forget them there; return how many. Raises RetryError."""
     published = 0
@@ -49,5 +56,7 @@ async def publish_outcomes(
         await sender.send_all(SIGNALS.name, [(event.client_id.encode(), encode_event(event)) for event in events])
         failpoint(OUTCOME_PUBLISHED)
         await ledger.reported([report.report_id for report in reports])
+        for report in reports:
+            meter.count(CHANNEL_OUTCOMES, channel=channel, outcome=report.outcome.value)
         published += len(reports)
     return published

@@ -245,7 +245,9 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def _publish(self) -> int:
         ledgers = [lane.ledger for lane in list(self._lanes.values()) if lane.is_open]
-        return await publish_outcomes(ledgers, channel=self._channel, sender=self._sender, failpoint=self._failpoint)
+        return await publish_outcomes(
+            ledgers, channel=self._channel, sender=self._sender, meter=self._meter, failpoint=self._failpoint
+        )
 
     async def _unless_away(self, step: Callable[[], Awaitable[T]]) -> T | None:
         try:

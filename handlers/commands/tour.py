@@ -93,6 +93,7 @@ class Totals:
     triggers: Counter[str] = field(default_factory=Counter)
     silences: Counter[str] = field(default_factory=Counter)
     retracted: int = 0
+    after_paid: int = 0
     segments: dict[str, str] = field(default_factory=dict)
 
     def add(self, happening: Happening) -> None:
@@ -109,7 +110,9 @@ class Totals:
                     self.silences[general(output.reasons[0])] += 1
                 case DecisionOutcome.RETRACTED:
                     self.retracted += 1
-                case DecisionOutcome.SEGMENT_CHANGED:
+                case DecisionOutcome.SENT_AFTER_PAID:
+                    self.after_paid += 1
+                case DecisionOutcome.SEGMENT_CHANGED | DecisionOutcome.CANCELLED_YET_DELIVERED | DecisionOutcome.UNACKNOWLEDGED:
                     pass
 
     def lines(self) -> Iterator[str]:
@@ -120,6 +123,8 @@ class Totals:
         clients = f"{len(self.segments):,} client{'' if len(self.segments) == 1 else 's'}"
         yield f"{events} of {clients}: {segments}"
         yield f"Sent: {sum(self.triggers.values()):,}, of which taken back in time: {self.retracted:,}"
+        if self.after_paid:
+            yield f"Sent after they were paid: {self.after_paid:,}"
         yield from (f"  {count:>6,}  {what}" for what, count in self.triggers.most_common())
         yield f"Not sent: {sum(self.silences.values()):,}, the most frequent reasons:"
         yield from (f"  {count:>6,}  {why}" for why, count in self.silences.most_common(8))

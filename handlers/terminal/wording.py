@@ -41,6 +41,9 @@ VERBS: Final = {
     DecisionOutcome.HELD: "HELD",
     DecisionOutcome.RETRACTED: "TAKEN BACK",
     DecisionOutcome.SEGMENT_CHANGED: "SEGMENT",
+    DecisionOutcome.CANCELLED_YET_DELIVERED: "TOO LATE",
+    DecisionOutcome.SENT_AFTER_PAID: "AFTER PAID",
+    DecisionOutcome.UNACKNOWLEDGED: "NO WORD",
 }
 """How the outcome of a decision is called on screen."""
 

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported
+from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
 from models.policy.delay_support import redo, undo
 from models.policy.gate import check
 from models.policy.relationship import reopen
@@ -19,13 +20,17 @@ _FOR_GOOD: Final = frozenset({CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_E
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
 
 
-def retract_what_no_longer_holds(turn: Turn) -> None:
-    """Ask the gate about everything pending; take back what a predicate forbids, forget what has expired."""
+def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
+    """Ask the gate about everything pending; take back what a predicate forbids, forget what has expired.
+
+    `known_ms` is when the event that speaks now had reached us: from then on a message that leaves all the same is late.
+    """
     for row in turn.state.care.pending:
         now = turn.state.now_ms
         if row.retracted:
             if now > row.expires_ms + KEPT_AFTER_RETRACTION_MS:
                 _drop(turn, row)
+                unacknowledged(turn, row)
             continue
         result = check(turn.state, row, now_ms=now, policy=turn.policy)
         if result.allowed:
@@ -36,7 +41,7 @@ def retract_what_no_longer_holds(turn: Turn) -> None:
             if row.channel not in turn.policy.internal_channels:
                 turn.state = add_contact(turn.state, row.not_before_ms)
             continue
-        _mark(turn, row)
+        _mark(turn, row, result.because, known_ms=min(now, known_ms))
         turn.retract(row, result.because, result.reasons)
         if result.because not in _FOR_GOOD:
             _again(turn, row, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
@@ -48,6 +53,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
     row = next((known for known in turn.state.care.pending if known.trigger_id == event.trigger_id), None)
     if row is None:
         return
+    judge_arrival(turn, row, event)
     ready = event.occurred_ms + turn.policy.settle_days * DAY_MS
     match event.outcome:
         case DeliveryOutcome.SENT | DeliveryOutcome.DELIVERED | DeliveryOutcome.AMBIGUOUS | DeliveryOutcome.REPLIED:
@@ -110,9 +116,10 @@ def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
         reopen(turn, journey, row.anchor, ready_ms=ready_ms, tries=tries)
 
 
-def _mark(turn: Turn, row: Pending) -> None:
+def _mark(turn: Turn, row: Pending, because: CancelWhen, *, known_ms: int) -> None:
     care = turn.state.care
-    rows = tuple(replace(known, retracted=True) if known.trigger_id == row.trigger_id else known for known in care.pending)
+    marked = taken_back(row, because, known_ms)
+    rows = tuple(marked if known.trigger_id == row.trigger_id else known for known in care.pending)
     turn.state = replace(turn.state, care=replace(care, pending=rows))
 
 

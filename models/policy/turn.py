@@ -124,8 +124,9 @@ class Turn:
         step: str = "",
         channel: str = "",
         trigger_id: str = "",
+        late_seconds: float | None = None,
     ) -> None:
-        """Record why something was sent, held or not sent."""
+        """Record why something was sent, held or not sent, or what became of it."""
         state, now = self.state, self.state.now_ms
         journey = JOURNEYS[run.journey] if run else None
         anchor = run.anchor if run else ""
@@ -141,6 +142,7 @@ class Turn:
                 step=step or None,
                 channel=channel or None,
                 trigger_id=trigger_id or None,
+                late_seconds=late_seconds,
                 reasons=tuple(reasons),
                 segment=effective_segment(state, now).value,
                 score=self._score(),

@@ -155,7 +155,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where the client stands in one journey about one anchor.
 
     `stage` counts the steps taken, `epoch` the times a step became due anew (a retraction, a broken promise), `ready_ms` is the
-    earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked.
+    earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked,
+    `sent_ms` is when a message about the anchor last left.
     """
 
     journey: int
@@ -169,10 +170,14 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     subject: str = ""
     closed: bool = False
     attempts: int = 0
+    sent_ms: int = 0
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A trigger that left and whose fate is not known yet; `asked` is the money it names, in minor units."""
+    """A trigger that left and whose fate is not known yet; `asked` is the money it names, in minor units.
+
+    Taken back, it is kept until a worker has acknowledged that: `because` is the index of the predicate, which counts only then.
+    """
 
     trigger_id: str
     journey: int
@@ -189,6 +194,8 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asked: int = 0
     retracted: bool = False
     advances: bool = True
+    retracted_ms: int = 0
+    because: int = 0
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):

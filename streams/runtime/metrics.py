@@ -10,6 +10,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 PREFIX: Final = "rapport_"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Races end within seconds, backlogs within hours; a day and more is a fault in the books.
+_LATE: Final = (0.1, 1, 5, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
@@ -90,7 +92,18 @@ CHANNEL_UNREPORTED: Final = _gauge("channel_outcomes_unpublished", "Outcomes tha
 CHANNEL_CIRCUIT_OPEN: Final = _gauge("channel_circuit_open", "1 while a provider is spared after failures.", "provider")
 CHANNEL_AMBIGUOUS: Final = _counter("channel_ambiguous_total", "Attempts of which nobody knows the result.", "channel")
 CHANNEL_REPEATED: Final = _counter("triggers_duplicates_dropped_total", "Triggers seen again and not taken again.", "channel")
+CHANNEL_OUTCOMES: Final = _counter("channel_outcomes_total", "Outcomes reported, by kind.", "channel", "outcome")
 CONTACT_SUPPRESSED: Final = _counter("contact_policy_suppressed_total", "Triggers stopped just before sending.", "reason")
+DECISIONS_MADE: Final = _counter("decisions_total", "Decisions published, by what was decided.", "journey", "outcome")
+SENT_AFTER_PAID: Final = _histogram(
+    "sent_after_paid_seconds", "Age of payments at messages that left all the same; the aim is none.", buckets=_LATE
+)
+CANCELLED_YET_DELIVERED: Final = _counter(
+    "cancelled_yet_delivered_total", "Messages taken back that left all the same.", "channel"
+)
+RETRACTIONS_UNACKNOWLEDGED: Final = _counter(
+    "retractions_unacknowledged_total", "Retractions that no worker has answered.", "channel"
+)
 
 INGEST_REQUESTS: Final = _counter("ingest_requests_total", "Webhook requests by what became of them.", "source", "outcome")
 INGEST_REFUSALS: Final = _counter("ingest_refusals_total", "Webhooks whose signature did not hold.", "source", "reason")

@@ -155,7 +155,7 @@ class Bench:
 
     async def outcomes(self) -> list[DeliveryReported]:
         """Publish what waits and return everything ever published."""
-        await publish_outcomes([self.lane.ledger], channel="email", sender=self.topic, failpoint=lambda _: None)
+        await publish_outcomes([self.lane.ledger], channel="email", sender=self.topic, meter=self.meter, failpoint=lambda _: None)
         events = [decode_event(value) for _, _, value in self.topic.records]
         return [event for event in events if isinstance(event, DeliveryReported)]
 
