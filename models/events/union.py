@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
-from models.events.control import ClockTicked
+from models.events.control import ClockTicked, FeedChanged, HaltChanged, LearnerActivated, PolicyActivated
 from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, PromiseMade, PromiseWithdrawn
 from models.events.envelope import Envelope
 from models.events.invoices import (
@@ -47,8 +47,14 @@ SignalEvent: TypeAlias = (
 )
 AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent
 AnyEvent: TypeAlias = AnyClientEvent | ClockTicked
+"""What the core folds into the state of a client."""
 
-EVENT_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="kind")])
+AnyControlEvent: TypeAlias = PolicyActivated | LearnerActivated | HaltChanged | FeedChanged
+"""What is folded into the regime of a partition."""
+
+AnyLogEvent: TypeAlias = AnyEvent | AnyControlEvent
+
+EVENT_ADAPTER: TypeAdapter[AnyLogEvent] = TypeAdapter(Annotated[AnyLogEvent, Field(discriminator="kind")])
 """Reads and writes one event of the canonical log `client.events`."""
 
 
@@ -56,7 +62,7 @@ def _kinds(union: object) -> dict[str, type[Envelope]]:
     return {member.model_fields["kind"].default: member for member in get_args(union)}
 
 
-EVENT_KINDS = MappingProxyType(_kinds(AnyEvent))
+EVENT_KINDS = MappingProxyType(_kinds(AnyLogEvent))
 """Every kind and its contract."""
 
 PUBLIC_TOPIC_KINDS = MappingProxyType(

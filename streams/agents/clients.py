@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar, assert_never
 
 from streams.engine.fence import Fence, Missing, Moved, Slot
-from streams.engine.fold import DUE_PER_TICK, ClientsFold, EventBatch, Folded, Program, TickBatch, cut
+from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, EventBatch, Folded, Program, TickBatch, cut
 from streams.engine.lane import Bounds, Grasp, HaltError
 from streams.engine.tail import read_published
 from streams.engine.writes import Outcome, Writes
@@ -37,7 +37,7 @@ class ClientsStage(Generic[S]):
         self._folded: Folded[S] | None = None
 
     def cut(self, records: Sequence[Record]) -> int:
-        """Return how many of the first records form one batch: a clock tick is one of its own."""
+        """Return how many of the first records form one batch: what is about the whole partition is one of its own."""
         return cut(records)
 
     def birth(self, bounds: Bounds, _committed: int | None) -> int:
@@ -62,6 +62,8 @@ class ClientsStage(Generic[S]):
                 folded = await self._fold_events(batch, grasp)
             case TickBatch():
                 folded = await self._fold_tick(batch, grasp)
+            case ControlBatch():
+                folded = self._fold.fold_control(batch, watermark_ms=grasp.watermark_ms, regime=grasp.regime)
             case _:
                 assert_never(batch)
         if isinstance(folded, Moved | Missing):
@@ -77,13 +79,14 @@ class ClientsStage(Generic[S]):
             if isinstance(loaded, Moved | Missing):
                 return loaded
             states.update(zip(absent, map(self._decode, loaded.states), strict=True))
-        return self._fold.fold_events(batch, states, watermark_ms=grasp.watermark_ms)
+        return self._fold.fold_events(batch, states, watermark_ms=grasp.watermark_ms, regime=grasp.regime)
 
     async def _fold_tick(self, batch: TickBatch, grasp: Grasp) -> Folded[S] | Moved | Missing:
         loaded = await self._fence.load(self._slot, [], ver=grasp.ver, due_until_ms=batch.until_ms, due_limit=DUE_PER_TICK)
         if isinstance(loaded, Moved | Missing):
             return loaded
-        return self._fold.fold_tick(batch, [(client, self._decode(blob)) for client, blob in loaded.due])
+        due = [(client, self._decode(blob)) for client, blob in loaded.due]
+        return self._fold.fold_tick(batch, due, regime=grasp.regime)
 
     def _decode(self, blob: bytes | None) -> S | None:
         return None if blob is None else self._program.decode(blob)

@@ -43,7 +43,7 @@ class Birth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """The partition is ours: where its state stands."""
+    """The partition is ours: where its state stands, and the regime it stands under (empty: nothing was ever activated)."""
 
     next_offset: int
     ver: str
@@ -52,6 +52,7 @@ class Held:
     outbox_depth: int
     next_due_ms: int | None
     high_water: Mapping[str, Position]
+    regime: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from models.events.control import ClockTicked
-from models.events.union import AnyClientEvent, AnyEvent
+from models.events.envelope import ClientEvent
+from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.triggers import Decision, Example, Output, Retraction, Trigger
 from streams.engine.letters import dead_letter_entry
 from streams.engine.ticks import believed_ms
@@ -20,13 +21,10 @@ from streams.wire.dead_letters import Reason
 from streams.wire.headers import Position, origin_headers
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS, DECISIONS, EXAMPLES, TRIGGERS
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
-
-TICK_KEY: Final = b""
-"""Key of a clock tick: no client has an empty name."""
 
 DUE_PER_TICK: Final = 500
 """Most clients whose timers one tick fires; while more are due the owner of the partition writes another tick."""
@@ -74,6 +72,14 @@ class Program(Protocol[S]):
         """Return what `event` does; may raise DeadLetterError for an event that makes no sense for the client."""
         ...
 
+    def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
+        """Return the encoded regime after `event`, empty before the first; DeadLetterError for what this release cannot run."""
+        ...
+
+    def under(self, regime: bytes) -> "Program[S]":
+        """Return the program as it thinks under an encoded regime. Asked for each batch, so the answer is remembered."""
+        ...
+
 
 class _Readable(msgspec.Struct, frozen=True):
     record: Record
@@ -107,6 +113,15 @@ class TickBatch:
     next_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class ControlBatch:
+    """One event that changes the regime of the whole partition."""
+
+    record: Record
+    event: AnyControlEvent
+    next_offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded(Generic[S]):
     """The result of a batch: what to store, the changed states as objects, and how many records came to which outcome."""
@@ -117,13 +132,13 @@ class Folded(Generic[S]):
 
 
 def cut(records: Sequence[Record]) -> int:
-    """Return how many leading records form the next batch: a tick alone, or everything before the next tick.
+    """Return how many leading records form the next batch: one about the partition alone, or everything before the next such.
 
-    A tick looks at the stored timers of the whole partition, so the records before it must be stored first. That makes the
-    result independent of where batches happen to be cut.
+    A tick looks at the stored timers of the whole partition, so the records before it must be stored first; what changes the
+    regime holds from the next record on. That makes the result independent of where batches happen to be cut.
     """
     for index, record in enumerate(records):
-        if record.key == TICK_KEY:
+        if record.key == CONTROL_KEY:
             return max(index, 1)
     return len(records)
 
@@ -136,23 +151,29 @@ class ClientsFold(Generic[S]):
         self._program = program
         self._partitions = partitions
 
-    def read(self, records: Sequence[Record], *, watermark_ms: int) -> EventBatch | TickBatch:
+    def read(self, records: Sequence[Record], *, watermark_ms: int) -> EventBatch | TickBatch | ControlBatch:
         """Decode a batch that `cut` has cut; `watermark_ms` is the latest tick folded before, which ticks never fall behind."""
-        if records[0].key == TICK_KEY:
-            return self._tick(records[0], watermark_ms)
+        if records[0].key == CONTROL_KEY:
+            return self._about_partition(records[0], watermark_ms)
         return self.read_events(records)
 
     def read_events(self, records: Sequence[Record]) -> EventBatch:
-        """Decode a batch that holds no tick."""
+        """Decode a batch that is about clients."""
         letters = [self._letter(record) for record in records]
         clients = dict.fromkeys(letter.event.client_id for letter in letters if isinstance(letter, _Readable))
         return EventBatch(letters, tuple(clients), records[-1].offset + 1)
 
-    def _tick(self, record: Record, watermark_ms: int) -> EventBatch | TickBatch:
+    def _about_partition(self, record: Record, watermark_ms: int) -> EventBatch | TickBatch | ControlBatch:
         try:
-            tick = _open_tick(record)
+            event = _open_control(record)
         except DeadLetterError as error:
             return EventBatch([_Unreadable(record, error)], (), record.offset + 1)
+        if not isinstance(event, ClockTicked):
+            return ControlBatch(record, event, record.offset + 1)
+        return self._tick(record, event, watermark_ms)
+
+    @staticmethod
+    def _tick(record: Record, tick: ClockTicked, watermark_ms: int) -> TickBatch:
         until_ms = believed_ms(tick.occurred_ms, arrived_ms=record.timestamp, watermark_ms=watermark_ms)
         if until_ms != tick.occurred_ms:
             moment = datetime.fromtimestamp(until_ms / 1000, UTC)
@@ -165,9 +186,9 @@ class ClientsFold(Generic[S]):
         except DeadLetterError as error:
             return _Unreadable(record, error)
 
-    def fold_events(self, batch: EventBatch, states: Mapping[str, S | None], *, watermark_ms: int) -> Folded[S]:
-        """Fold `batch` over `states`, which has an entry for each of `batch.clients`."""
-        page = _Page(self._program, states)
+    def fold_events(self, batch: EventBatch, states: Mapping[str, S | None], *, watermark_ms: int, regime: bytes) -> Folded[S]:
+        """Fold `batch` under `regime` over `states`, which has an entry for each of `batch.clients`."""
+        page = _Page(self._program.under(regime), states)
         for letter in batch.letters:
             out = _Outlet(letter.record)
             match letter:
@@ -177,9 +198,21 @@ class ClientsFold(Generic[S]):
                     page.refuse("unreadable", error, out)
         return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms)
 
-    def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]]) -> Folded[S]:
-        """Fire the timers of `due`: clients in order of due time, then name, at most DUE_PER_TICK."""
-        page = _Page(self._program, dict(due))
+    def fold_control(self, batch: ControlBatch, *, watermark_ms: int, regime: bytes) -> Folded[S]:
+        """Change `regime`; an event that this release cannot run becomes a dead letter, and what held before goes on."""
+        page: _Page[S] = _Page(self._program, {})
+        after = None
+        try:
+            after = self._program.govern(regime, batch.event)
+        except DeadLetterError as error:
+            page.refuse(batch.event.kind, error, _Outlet(batch.record))
+        else:
+            page.counts[batch.event.kind, Outcome.CONTROL] += 1
+        return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms, regime=None if after == regime else after)
+
+    def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]], *, regime: bytes) -> Folded[S]:
+        """Fire the timers of `due` under `regime`: clients in order of due time, then name, at most DUE_PER_TICK."""
+        page = _Page(self._program.under(regime), dict(due))
         out = _Outlet(batch.record)
         for client, state in due:
             if state is None:
@@ -191,17 +224,17 @@ class ClientsFold(Generic[S]):
         return page.close(next_offset=batch.next_offset, watermark_ms=batch.until_ms)
 
 
-def _open_tick(record: Record) -> ClockTicked:
+def _open_control(record: Record) -> ClockTicked | AnyControlEvent:
     event = decode_event(record.value)
-    if not isinstance(event, ClockTicked):
-        raise DeadLetterError(_KEY, f"only clock ticks have an empty key, not {event.kind}")
+    if isinstance(event, ClientEvent):
+        raise DeadLetterError(_KEY, f"only what is about the whole partition has an empty key, not {event.kind}")
     return event
 
 
 def _open(record: Record, partitions: int) -> AnyClientEvent:
     event = decode_event(record.value)
-    if isinstance(event, ClockTicked):
-        raise DeadLetterError(_KEY, f"a clock tick must have an empty key, not {record.key!r}")
+    if not isinstance(event, ClientEvent):
+        raise DeadLetterError(_KEY, f"{event.kind} must have an empty key, not {record.key!r}")
     if record.key != event.client_id.encode():
         raise DeadLetterError(_KEY, f"the key must be the client's id, not {record.key!r}")
     home = partition_of(event.client_id, partitions)
@@ -300,8 +333,8 @@ class _Page(Generic[S]):
         self.counts[kind, Outcome.POISON] += 1
         self.outbox += out.entries
 
-    def close(self, *, next_offset: int, watermark_ms: int) -> Folded[S]:
-        """Encode what changed."""
+    def close(self, *, next_offset: int, watermark_ms: int, regime: bytes | None = None) -> Folded[S]:
+        """Encode what changed; `regime` none: it stays as it is."""
         encode = self._program.encode
         writes = Writes(
             next_offset=next_offset,
@@ -309,5 +342,6 @@ class _Page(Generic[S]):
             states={client: encode(state) for client, state in self._after.items()},
             timers=self.timers,
             outbox=tuple(self.outbox),
+            regime=regime,
         )
         return Folded(writes=writes, states=self._after, counts=self.counts)

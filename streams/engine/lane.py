@@ -57,6 +57,7 @@ class Grasp:
     outbox_depth: int
     next_due_ms: int | None
     high_water: Mapping[str, Position]
+    regime: bytes = b""
 
 
 class Flow(Protocol):
@@ -282,6 +283,7 @@ class Lane:
             outbox_depth=held.outbox_depth,
             next_due_ms=held.next_due_ms,
             high_water=held.high_water,
+            regime=held.regime,
         )
 
     async def _look_back(self, grasp: Grasp) -> bool:
@@ -349,6 +351,8 @@ class Lane:
             grasp.next_offset = reply.next_offset
             grasp.ver = reply.ver
             grasp.watermark_ms = writes.watermark_ms
+            if writes.regime is not None:
+                grasp.regime = writes.regime
             grasp.outbox_depth = reply.outbox_depth
             grasp.next_due_ms = reply.next_due_ms
             self.moved_at = monotonic()

@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from streams.engine.fence import Slot
-from streams.engine.fold import TICK_KEY
 from streams.engine.inbox import Offer
 from streams.engine.lane import Flow, Grasp, Lane, LaneTools, Stage
 from streams.engine.producer import Outgoing, Producer
@@ -21,7 +20,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.wire.codec import encode_event
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 log = structlog.get_logger(__name__)
 
@@ -178,7 +177,7 @@ class Lanes:
     async def _tick(self, slot: Slot, running: _Running, now_ms: int, own_ms: int) -> None:
         try:
             value = encode_event(make_tick(slot, now_ms))
-            tick = Outgoing(topic=slot.topic, partition=slot.partition, key=TICK_KEY, value=value, headers=())
+            tick = Outgoing(topic=slot.topic, partition=slot.partition, key=CONTROL_KEY, value=value, headers=())
             (running.tick_at,) = await self._producer.send_all([tick])
             running.time.tell(now_ms, own_ms)
             self._tools.meter.count(metrics.TICKS, partition=str(slot.partition))

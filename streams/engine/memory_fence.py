@@ -66,6 +66,7 @@ class MemoryFence:
             outbox_depth=len(at.outbox),
             next_due_ms=_head(at),
             high_water=dict(fence.high_water),
+            regime=fence.regime,
         )
 
     async def load(
@@ -95,6 +96,8 @@ class MemoryFence:
             fence.next_offset = call.writes.next_offset
             fence.watermark_ms = call.writes.watermark_ms
             fence.ver = call.ver_new
+            if call.writes.regime is not None:
+                fence.regime = call.writes.regime
         if verdict in {Verdict.OK, Verdict.DUP, Verdict.BACKPRESSURE}:
             return CommitReply(
                 verdict=verdict,

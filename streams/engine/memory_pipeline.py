@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 from models.events.envelope import epoch_ms
-from models.events.union import AnyClientEvent, AnyEvent
+from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from streams.engine.fence import Slot
-from streams.engine.fold import DUE_PER_TICK, TICK_KEY, ClientsFold, Folded, Program, TickBatch
+from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, Folded, Program, TickBatch
 from streams.engine.letters import dead_letter_entry
 from streams.engine.ticks import make_tick
 from streams.engine.writes import OutboxEntry, Outcome
@@ -23,7 +23,7 @@ from streams.state.memory_directory import MemoryDirectory
 from streams.wire.codec import encode_event
 from streams.wire.facts import NOBODY
 from streams.wire.records import PlainRecord, Record
-from streams.wire.topics import CLIENT_EVENTS
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 S = TypeVar("S")
 
@@ -64,6 +64,7 @@ class MemoryPipeline(Generic[S]):
         self.states: dict[str, S] = {}
         self.entries: list[OutboxEntry] = []
         self.log: list[PlainRecord] = []
+        self.regime = b""
         self._program = program
         self._fold = ClientsFold(program, partitions=_PARTITIONS)
         self._readers = readers
@@ -97,8 +98,19 @@ class MemoryPipeline(Generic[S]):
         record = self._append(event.client_id.encode(), encode_event(event))
         before = self.states.get(event.client_id)
         batch = self._fold.read_events([record])
-        folded = self._fold.fold_events(batch, {event.client_id: before}, watermark_ms=self._watermark_ms)
+        folded = self._fold.fold_events(batch, {event.client_id: before}, watermark_ms=self._watermark_ms, regime=self.regime)
         return [*steps, self._keep(folded, event.client_id, event, before)]
+
+    def govern(self, event: AnyControlEvent) -> list[Step[S]]:
+        """Put what changes the regime on the log and fold it; the clock moves to its `received_at` first, as for an event."""
+        steps = self.advance_to(event.received_at or event.occurred_at)
+        record = self._append(CONTROL_KEY, encode_event(event))
+        batch = ControlBatch(record, event, record.offset + 1)
+        folded = self._fold.fold_control(batch, watermark_ms=self._watermark_ms, regime=self.regime)
+        self.entries += folded.writes.outbox
+        if folded.writes.regime is not None:
+            self.regime = folded.writes.regime
+        return steps
 
     def advance_to(self, moment: datetime) -> list[Step[S]]:
         """Let time pass until `moment`: every timer fires at its due time, in order of due time, then of client."""
@@ -116,13 +128,13 @@ class MemoryPipeline(Generic[S]):
     def _tick(self, now_ms: int) -> list[Step[S]]:
         self.clock.advance_to(datetime.fromtimestamp(now_ms / 1000, UTC))  # a tick arrives when it says, as a broker stamps it
         tick = make_tick(Slot(CLIENT_EVENTS.name, 0), now_ms)
-        record = self._append(TICK_KEY, encode_event(tick))
+        record = self._append(CONTROL_KEY, encode_event(tick))
         batch = TickBatch(record, tick, now_ms, record.offset + 1)
         ripe = sorted((due, client.encode()) for client, due in self._timers.items() if due <= now_ms)
         steps = []
         for client in [name.decode() for _, name in ripe[:DUE_PER_TICK]]:
             before = self.states[client]
-            folded = self._fold.fold_tick(batch, [(client, before)])
+            folded = self._fold.fold_tick(batch, [(client, before)], regime=self.regime)
             steps.append(self._keep(folded, client, tick, before))
         return steps
 

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from models.events.control import ClockTicked
+from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
 from models.triggers import Decision, Example, Output
-from streams.engine.fold import DUE_PER_TICK, TICK_KEY, Program
+from streams.engine.fold import DUE_PER_TICK, Program
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
+from streams.wire.topics import CONTROL_KEY, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 
 S = TypeVar("S")
 
@@ -37,6 +38,7 @@ class Folded(Generic[S]):
     timers: dict[str, int] = field(default_factory=dict)
     outputs: list[Told] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
+    regime: bytes = b""
 
 
 def fold_partition(program: Program[S], records: Iterable[Record], *, partitions: int) -> Folded[S]:
@@ -64,10 +66,11 @@ class _Run(Generic[S]):
         self._outputs: list[Told] = []
         self._outcomes: dict[str, int] = {}
         self._latest_tick = _NO_TICK_YET
+        self._regime = b""
 
     def folded(self) -> Folded[S]:
         encoded = {client: self._program.encode(state) for client, state in self._states.items()}
-        return Folded(encoded, self._timers, self._outputs, self._outcomes)
+        return Folded(encoded, self._timers, self._outputs, self._outcomes, self._regime)
 
     def feed(self, record: Record) -> None:
         said: list[Told] = []
@@ -81,11 +84,14 @@ class _Run(Generic[S]):
 
     def _understand(self, record: Record, said: list[Told]) -> str:
         event = decode_event(record.value)
-        if isinstance(event, ClockTicked) != (record.key == TICK_KEY):
-            raise DeadLetterError("key", "ticks, and only ticks, have an empty key")  # noqa: EM101
+        if isinstance(event, ClientEvent) == (record.key == CONTROL_KEY):
+            raise DeadLetterError("key", "what is about the partition, and only that, has an empty key")  # noqa: EM101
         if isinstance(event, ClockTicked):
             self._tick(event, record, said)
             return "tick"
+        if not isinstance(event, ClientEvent):
+            self._regime = self._program.govern(self._regime, event)
+            return "control"
         if record.key != event.client_id.encode() or partition_of(event.client_id, self._partitions) != record.partition:
             raise DeadLetterError("key", "the record is not where its client lives")  # noqa: EM101
         return self._think(event.client_id, event, record.offset, said)
@@ -101,7 +107,7 @@ class _Run(Generic[S]):
 
     def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
         before = self._states.get(client)
-        thought = self._program.think(before, event)
+        thought = self._program.under(self._regime).think(before, event)
         if thought.state is not before:
             self._states[client] = thought.state
             self._timers.pop(client, None)

@@ -1,22 +1,40 @@
 """The pure core in the form in which the engine runs it: transition, policy, scorer and codec bound together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from models.events.union import AnyEvent
+import structlog
+from pydantic import ValidationError
+
+from models.events.control import LearnerActivated, PolicyActivated
+from models.events.union import AnyControlEvent, AnyEvent
+from models.learners.activation import LATENESS, scorer_of, verify
 from models.learners.baseline import BASELINE
 from models.learners.scorer import Scorer
+from models.learners.snapshot import SnapshotError
 from models.policy.policy import DEFAULT_POLICY, Policy
+from models.regime import NOTHING_ACTIVATED, Regime, decode_regime, encode_regime, regime_after
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
+from streams.runtime.errors import DeadLetterError
+from streams.runtime.firm import activated_policy
+from streams.wire.dead_letters import Reason
+from streams.wire.events import explain
+
+log = structlog.get_logger(__name__)
+
+_REMEMBERED: Final = 4  # regimes; all partitions have the same one save for the moments while a change travels
 
 
 @dataclass(frozen=True, slots=True)
 class ClientProgram:
-    """`models.transition` under one policy and one scorer."""
+    """`models.transition` under what is in force: the regime's policy and learner, or those given here where it names none."""
 
     policy: Policy = DEFAULT_POLICY
     scorer: Scorer = BASELINE
+    regime: Regime = NOTHING_ACTIVATED
+    _bound: dict[bytes, "ClientProgram"] = field(default_factory=dict, repr=False, compare=False)
 
     def encode(self, state: ClientState) -> bytes:
         """Return the bytes of `state`; equal states have equal bytes."""
@@ -29,3 +47,47 @@ class ClientProgram:
     def think(self, state: ClientState | None, event: AnyEvent) -> Transition:
         """Return what `event` does to the client."""
         return transition(state, event, policy=self.policy, scorer=self.scorer)
+
+    def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
+        """Return the regime after `event`. DeadLetterError for a policy or a snapshot that this release cannot run."""
+        _refuse_what_cannot_run(event)
+        return encode_regime(regime_after(decode_regime(regime), event))
+
+    def under(self, regime: bytes) -> "ClientProgram":
+        """Return the program under `regime`; this one where nothing was ever activated."""
+        if not regime:
+            return self
+        bound = self._bound.get(regime)
+        if bound is None:
+            bound = self._bind(decode_regime(regime))
+            while len(self._bound) >= _REMEMBERED:
+                del self._bound[next(iter(self._bound))]
+            self._bound[regime] = bound
+        return bound
+
+    def _bind(self, regime: Regime) -> "ClientProgram":
+        policy, scorer = self.policy, self.scorer
+        if (active := regime.policy()) is not None:
+            policy = activated_policy(active, home_zone=self.policy.zone)
+        if (learner := regime.learner(LATENESS)) is not None:
+            try:
+                scorer = scorer_of(learner.snapshot, rules=self.scorer)
+            except SnapshotError as error:
+                # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
+                log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+        return replace(self, policy=policy, scorer=scorer, regime=regime, _bound={})
+
+
+def _refuse_what_cannot_run(event: AnyControlEvent) -> None:
+    try:
+        match event:
+            case PolicyActivated():
+                activated_policy(event, home_zone="UTC")
+            case LearnerActivated(snapshot=snapshot) if snapshot:
+                verify(event)
+            case _:
+                pass
+    except SnapshotError as error:
+        raise DeadLetterError(Reason.BAD_SCHEMA, str(error)) from error
+    except ValidationError as error:
+        raise DeadLetterError(Reason.BAD_SCHEMA, explain(error)) from error

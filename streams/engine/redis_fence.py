@@ -122,6 +122,7 @@ class RedisFence:
             outbox_depth=int(reply[2]),
             next_due_ms=_score(reply[3]),
             high_water={topic: Position(*map(int, value.split(b"-"))) for topic, value in marks.items()},
+            regime=fields.get("rg", b""),
         )
 
     async def load(
@@ -206,7 +207,8 @@ def pack_commit(call: CommitCall) -> bytes:
         b"%d" % writes.watermark_ms,
         b"%d" % call.outbox_limit,
     )
-    lists = (states, due, settled, outbox)
+    regime = [] if writes.regime is None else [writes.regime]
+    lists = (states, due, settled, outbox, regime)
     parts = [_ARRAY32 + (len(head) + len(lists)).to_bytes(4, "big")]
     _put(parts, head)
     for items in lists:

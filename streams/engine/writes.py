@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     LATE = "late"
     POISON = "poison"
     TICK = "tick"
+    CONTROL = "control"
 
 
 class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +35,8 @@ class Writes:
     """Absolute values to store for a partition, so that writing them twice is the same as once.
 
     `next_offset` is the offset after the last record of the batch. `timers` maps a client to its earliest due time in epoch
-    ms, none where it has none any more; only changed clients appear. `watermark_ms` is the latest tick folded so far.
+    ms, none where it has none any more; only changed clients appear. `watermark_ms` is the latest tick folded so far. `regime`
+    is none where it stays as it is.
     """
 
     next_offset: int
@@ -42,3 +44,4 @@ class Writes:
     states: dict[str, bytes] = field(default_factory=dict)
     timers: dict[str, int | None] = field(default_factory=dict)
     outbox: tuple[OutboxEntry, ...] = ()
+    regime: bytes | None = None

@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
+from models.events.control import PolicyActivated
+from models.policy.document import PolicyDocument, policy_of
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.regime import ActivePolicy
 from models.workdays import NO_HOLIDAYS
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
@@ -65,3 +68,12 @@ def firm_policy(settings: Settings, policy: Policy = DEFAULT_POLICY, *, zone: st
         raise UsageError(message) from error
     placed = stamped(replace(policy, zone=zone or settings.firm_timezone))
     return replace(placed, holidays=PublicHolidays(policy.holidays))
+
+
+def activated_policy(active: ActivePolicy | PolicyActivated, *, home_zone: str) -> Policy:
+    """Return the policy that was activated through the log, with public holidays; its version is the one that was activated.
+
+    `home_zone` is the firm's, for a document that names none. Raises pydantic's ValidationError for a document that is no policy.
+    """
+    policy = policy_of(PolicyDocument.model_validate_json(active.document), home_zone=home_zone)
+    return replace(policy, version=active.version, holidays=PublicHolidays(policy.holidays))

@@ -9,9 +9,9 @@ from streams.runtime.settings import Settings
 class PartitionKeys:
     """Keys of one partition of one topic.
 
-    `fence` is a hash (gen, own, inc, next, ver, wm and the high-water marks hw:<topic>), `states` a hash of client to state,
-    `timers` a sorted set of clients by due time in epoch ms, `outbox` a stream whose ids are `<source offset + 1>-<index>`
-    (Redis refuses the id 0-0, which the first record's first output would have).
+    `fence` is a hash (gen, own, inc, next, ver, wm, the regime rg and the high-water marks hw:<topic>), `states` a hash of client
+    to state, `timers` a sorted set of clients by due time in epoch ms, `outbox` a stream whose ids are
+    `<source offset + 1>-<index>` (Redis refuses the id 0-0, which the first record's first output would have).
     """
 
     fence: str

@@ -19,6 +19,7 @@ class MemoryFenceFields:
     ver: str
     watermark_ms: int
     high_water: dict[str, Position]
+    regime: bytes = b""
 
 
 @dataclass(slots=True)
@@ -53,4 +54,12 @@ class MemoryStateStore:
 
     async def read(self, client_id: str) -> bytes | None:
         """Return the encoded state of the client, or none."""
-        return self._data.at(CLIENT_EVENTS.name, partition_of(client_id, self._partitions)).states.get(client_id)
+        return self._at(client_id).states.get(client_id)
+
+    async def regime(self, client_id: str) -> bytes:
+        """Return the encoded regime of the client's partition."""
+        fence = self._at(client_id).fence
+        return b"" if fence is None else fence.regime
+
+    def _at(self, client_id: str) -> MemoryPartition:
+        return self._data.at(CLIENT_EVENTS.name, partition_of(client_id, self._partitions))

@@ -21,6 +21,13 @@ class StateStore(Protocol):
         """
         ...
 
+    async def regime(self, client_id: str) -> bytes:
+        """Return the encoded regime of the client's partition (`models.regime.decode_regime` reads it): halts, policy, learners.
+
+        Empty where nothing was activated yet, also for an unknown client; raises RetryError while the store is away.
+        """
+        ...
+
 
 class Directory(Protocol):
     """Remembers what earlier deliveries told about ids, for later ones that name an id and nothing else."""

@@ -42,10 +42,18 @@ class RedisStateStore:
 
     async def read(self, client_id: str) -> bytes | None:
         """Return the encoded state of the client, or none; raises RetryError while Redis is away."""
-        partition = partition_of(client_id, self._settings.partitions)
-        keys = PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition)
+        return await self._field(self._keys(client_id).states, client_id)
+
+    async def regime(self, client_id: str) -> bytes:
+        """Return the encoded regime of the client's partition; raises RetryError while Redis is away."""
+        return await self._field(self._keys(client_id).fence, "rg") or b""
+
+    def _keys(self, client_id: str) -> PartitionKeys:
+        return PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition_of(client_id, self._settings.partitions))
+
+    async def _field(self, key: str, name: str) -> bytes | None:
         try:
-            return cast("bytes | None", await self._redis.hget(keys.states, client_id))
+            return cast("bytes | None", await self._redis.hget(key, name))
         except RedisError as error:
             message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
             raise RetryError(message) from error

@@ -2,19 +2,19 @@
 
 from pydantic import ValidationError
 
-from models.events.union import EVENT_ADAPTER, AnyEvent
+from models.events.union import EVENT_ADAPTER, AnyLogEvent
 from models.triggers import Output
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
 
 
-def encode_event(event: AnyEvent) -> bytes:
+def encode_event(event: AnyLogEvent) -> bytes:
     """Return the JSON of `event`; fields that are none are left out."""
     return EVENT_ADAPTER.dump_json(event, exclude_none=True)
 
 
-def decode_event(value: bytes | None) -> AnyEvent:
+def decode_event(value: bytes | None) -> AnyLogEvent:
     """Return the event in `value`; raises DeadLetterError when it is none."""
     if not value:
         raise DeadLetterError(Reason.EMPTY, "the record has no value")

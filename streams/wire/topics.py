@@ -49,6 +49,9 @@ DELAYS: Final = Topic("delays", "delay, dispute and promise events, sent to us d
 SIGNALS: Final = Topic("signals", "consent, profile, override and outcome events")
 # One log per client is the truth that state is rebuilt from: it must outlive the oldest backup of Redis by far.
 CLIENT_EVENTS: Final = Topic("client.events", "the one canonical log, keyed by client", retention_ms=-1)
+CONTROL_KEY: Final = b""
+"""Key of records of the client log that are about their whole partition: clock ticks, activations. No client has no name."""
+
 DECISIONS: Final = Topic("decisions", "why something was sent, held or not sent", retention_ms=400 * DAY_MS)
 # A challenger is refit from a firm's whole past, so examples are kept as long as decisions.
 EXAMPLES: Final = Topic("examples", "answered questions: what the learners learn from", retention_ms=400 * DAY_MS)

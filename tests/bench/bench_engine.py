@@ -75,7 +75,7 @@ def think_alone(program: Program[Any], logs: dict[int, list[PlainRecord]]) -> fl
     began = monotonic()
     for log in logs.values():
         for record in log:
-            event = decode_event(record.value)
+            event: Any = decode_event(record.value)
             client = (record.key or b"").decode()
             states[client] = program.think(states.get(client), event).state
     return monotonic() - began

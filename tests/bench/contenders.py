@@ -74,7 +74,8 @@ async def floor(settings: Settings, watch: Watch) -> None:
 
 
 def _think(blob: Any, value: bytes) -> tuple[bytes, list[bytes]]:  # noqa: ANN401 - what a client library returned
-    thought = PROGRAM.think(None if blob is None else PROGRAM.decode(blob), decode_event(value))
+    event: Any = decode_event(value)
+    thought = PROGRAM.think(None if blob is None else PROGRAM.decode(blob), event)
     return PROGRAM.encode(thought.state), [encode_output(output) for output in thought.outputs]
 
 
@@ -125,7 +126,8 @@ async def faust_take(settings: Settings, watch: Watch) -> None:
             states = {name: None if blob is None else PROGRAM.decode(blob) for name, blob in blobs.items()}
             for event in batch:
                 name = f"take:{event.message.key.decode()}"
-                thought = PROGRAM.think(states[name], decode_event(event.value))
+                fact: Any = decode_event(event.value)
+                thought = PROGRAM.think(states[name], fact)
                 states[name] = thought.state
                 for output in thought.outputs:
                     outputs.send_soon(key=event.message.key, value=encode_output(output))

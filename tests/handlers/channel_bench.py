@@ -71,6 +71,14 @@ class States:
 
     state: bytes | None = b"state"
     away: bool = False
+    in_force: bytes = b""
+
+    async def regime(self, client_id: str) -> bytes:
+        del client_id
+        if self.away:
+            message = "Redis does not answer"
+            raise RetryError(message)
+        return self.in_force
 
     async def read(self, client_id: str) -> bytes | None:
         del client_id

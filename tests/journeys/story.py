@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.events.envelope import ClientEvent
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
@@ -122,7 +123,7 @@ def _event(at: datetime, verb: str, words: list[str], serial: int) -> AnyClientE
         "received_at": at,
     }
     event = EVENT_ADAPTER.validate_python({**base, **{name: value for name, value in fields.items() if value is not None}})
-    assert event.kind != "clock.ticked"
+    assert isinstance(event, ClientEvent)
     return event
 
 

@@ -133,6 +133,20 @@ async def test_what_was_read_under_another_version_is_not_answered(world: World)
     assert await world.fence.load(SLOT, ["nobody", "ada"], ver="v1") == Loaded([None, b"1"], [])
 
 
+async def test_a_regime_is_stored_with_the_position_and_stays_until_another_takes_its_place(world: World) -> None:
+    assert (await born(world)).regime == b""
+    assert await world.store.regime("ada") == b""
+    regime = bytes(range(256)) * 300
+    changes = Writes(next_offset=1, watermark_ms=0, regime=regime)
+    assert (await world.fence.commit(SLOT, commit_call(CLAIM, "v0", 0, "v1", changes))).verdict is Verdict.OK
+    assert (await world.fence.commit(SLOT, commit_call(CLAIM, "v1", 1, "v2"))).verdict is Verdict.OK
+    assert (await born(world)).regime == regime
+    assert await world.store.regime("ada") == regime
+    refused = Writes(next_offset=9, watermark_ms=0, regime=b"other")
+    assert (await world.fence.commit(SLOT, commit_call(CLAIM, "v0", 0, "w1", refused))).verdict is Verdict.AHEAD
+    assert (await born(world)).regime == regime
+
+
 async def test_more_clients_than_a_script_may_unpack_are_written_and_read(world: World) -> None:
     await born(world)
     names = [f"client-{number}" for number in range(9_001)]
@@ -254,6 +268,7 @@ async def play(world: World, moves: list[Move]) -> list[object]:
                     states={f"c{a}": bytes([step])},
                     timers={f"c{a}": step * 10 if c else None},
                     outbox=(entry(step),) * (c > 1),
+                    regime=bytes([255, step]) if a == b else None,
                 )
                 answers.append(
                     await world.fence.commit(SLOT, commit_call(held if a else claim, f"v{b}", b, f"v{b + 1}", writes, 3))

@@ -32,9 +32,12 @@ def check_commit(world: World, oracle: Oracle[CountingState], reply: CommitReply
     if reply.verdict is not Verdict.OK:
         return []
     oracle.follow(world.log)
-    if world.server.states() == oracle.history[reply.next_offset]:
-        return []
-    return [Mismatch(Invariant.NOTHING_LOST, f"states stored at offset {reply.next_offset} are not the log folded up to there")]
+    at = f"stored at offset {reply.next_offset}"
+    if world.server.states() != oracle.history[reply.next_offset]:
+        return [Mismatch(Invariant.NOTHING_LOST, f"states {at} are not the log folded up to there")]
+    if world.server.regime() != oracle.regimes[reply.next_offset]:
+        return [Mismatch(Invariant.NOTHING_LOST, f"the regime {at} is not that of the log up to there")]
+    return []
 
 
 def check_end(world: World, oracle: Oracle[CountingState], variant: Variant) -> list[Mismatch]:
@@ -59,6 +62,8 @@ def _stored(world: World, expected: Expected) -> list[Mismatch]:
         faults.append(f"position {position}, the log ends at {len(world.log)}")
     if world.server.states() != expected.states:
         faults.append("states differ from the oracle's")
+    if world.server.regime() != expected.regime:
+        faults.append("the regime differs from the oracle's")
     if world.server.timers() != expected.timers:
         faults.append("timers differ from the oracle's")
     if depth := world.server.outbox_depth():
@@ -125,8 +130,8 @@ def _sums(world: World, dead: int, expected: Expected) -> list[Mismatch]:
     decode = CountingProgram().decode
     states = [decode(blob) for blob in world.server.states().values()]
     folded = sum(state.applied + state.duplicates for state in states)
-    ticks = expected.outcomes[Outcome.TICK]
-    if folded + dead + ticks == len(world.log):
+    about_all = expected.outcomes[Outcome.TICK] + expected.outcomes[Outcome.CONTROL]
+    if folded + dead + about_all == len(world.log):
         return []
-    detail = f"{folded} folded + {dead} dead + {ticks} ticks are not the {len(world.log)} records of the log"
+    detail = f"{folded} folded + {dead} dead + {about_all} about all are not the {len(world.log)} records of the log"
     return [Mismatch(Invariant.ALL_ACCOUNTED, detail)]

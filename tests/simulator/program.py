@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
 from models.events.payments import PaymentReceived
 from models.events.signals import Purpose
-from models.events.union import AnyEvent
+from models.events.union import AnyControlEvent, AnyEvent
 from models.ids import derive
 from models.triggers import Decision, DecisionOutcome, Journey, Output, Tone, Trigger
 
@@ -18,6 +18,7 @@ SEEN: Final = 64  # event ids remembered per client
 TIMER_MS: Final = 2_000
 _EVERY: Final = 3  # payments that start a timer, and amounts that lead to a decision
 _VERSION: Final = "counting-1"
+_CHAIN: Final = 16  # digits of the digest over all control records heard
 
 
 class CountingState(msgspec.Struct, array_like=True, frozen=True):
@@ -49,8 +50,9 @@ class CountingThought:
 class CountingProgram:
     """Counts payments, fires a trigger some seconds after each third one, and writes a decision for some others."""
 
-    def __init__(self) -> None:
-        """Make the codec."""
+    def __init__(self, version: str = _VERSION) -> None:
+        """Make the codec; `version` is told with every output."""
+        self._version = version
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(CountingState)
 
@@ -62,10 +64,22 @@ class CountingProgram:
         """Return the state that `encode` wrote."""
         return self._decoder.decode(blob)
 
+    def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
+        """Chain the ids of what was heard, so that any control record lost, doubled or out of order shows for ever after."""
+        heard = regime[_CHAIN:].split()
+        if event.event_id.encode() in heard:
+            return regime
+        chain = blake2b(regime[:_CHAIN] + event.event_id.encode(), digest_size=_CHAIN // 2).hexdigest().encode()
+        return b" ".join([chain, *heard, event.event_id.encode()])
+
+    def under(self, regime: bytes) -> Self:
+        """Return a program that tells its regime."""
+        return type(self)(regime[:_CHAIN].decode()) if regime else self
+
     def think(self, state: CountingState | None, event: AnyEvent) -> CountingThought:
         """Fire the timers due, then count the event."""
         client = state.client if state is not None else getattr(event, "client_id", "")
-        known, outputs = _fire(state or CountingState(client), event.received_ms)
+        known, outputs = _fire(state or CountingState(client), event.received_ms, self._version)
         if not isinstance(event, PaymentReceived):
             return CountingThought(known, outputs, "applied")
         if event.event_id in known.seen:
@@ -73,17 +87,19 @@ class CountingProgram:
             return CountingThought(known, outputs, "duplicate")
         known = _count(known, event.event_id)
         if event.amount.minor % _EVERY == 0:
-            outputs.append(_decision(known))
+            outputs.append(_decision(known, self._version))
         return CountingThought(known, outputs, "applied")
 
 
-def _fire(state: CountingState, received_ms: int) -> tuple[CountingState, list[Output]]:
+def _fire(state: CountingState, received_ms: int, version: str) -> tuple[CountingState, list[Output]]:
     now_ms = max(state.now_ms, received_ms)
     due = sorted(moment for moment in state.timers if moment <= now_ms)
     if not due and now_ms == state.now_ms:
         return state, []
     later = tuple(moment for moment in state.timers if moment > now_ms)
-    return msgspec.structs.replace(state, now_ms=now_ms, timers=later), [_trigger(state.client, moment) for moment in due]
+    return msgspec.structs.replace(state, now_ms=now_ms, timers=later), [
+        _trigger(state.client, moment, version) for moment in due
+    ]
 
 
 def _count(state: CountingState, event_id: str) -> CountingState:
@@ -104,7 +120,7 @@ def _moment(epoch_ms: int) -> datetime:
     return datetime.fromtimestamp(epoch_ms / 1000, UTC)
 
 
-def _trigger(client: str, due_ms: int) -> Trigger:
+def _trigger(client: str, due_ms: int, version: str) -> Trigger:
     return Trigger(
         client_id=client,
         decided_at=_moment(due_ms),
@@ -121,12 +137,12 @@ def _trigger(client: str, due_ms: int) -> Trigger:
         cancel_when=(),
         reasons=("a timer was due",),
         segment="new",
-        policy_version=_VERSION,
+        policy_version=version,
         learner_version=_VERSION,
     )
 
 
-def _decision(state: CountingState) -> Decision:
+def _decision(state: CountingState, version: str) -> Decision:
     return Decision(
         client_id=state.client,
         decided_at=_moment(state.now_ms),
@@ -134,6 +150,6 @@ def _decision(state: CountingState) -> Decision:
         outcome=DecisionOutcome.HELD,
         reasons=(f"{state.applied} payments counted",),
         segment="new",
-        policy_version=_VERSION,
+        policy_version=version,
         learner_version=_VERSION,
     )

@@ -65,6 +65,11 @@ class Server:
         value = self._wire.hget(self._keys[0], "next")
         return None if value is None else int(value)
 
+    def regime(self) -> bytes:
+        """Return the stored regime."""
+        found: Any = self._wire.hget(self._keys[0], "rg")
+        return found or b""
+
     def states(self) -> dict[str, bytes]:
         """Return the stored states by client."""
         found: Any = self._wire.hgetall(self._keys[1])

@@ -5,11 +5,13 @@ from itertools import count
 from random import Random
 from typing import Final
 
+from models.events.control import FeedChanged
 from models.events.payments import PaymentReceived
 from models.money import Money
 from streams.engine.fence import Fence
 from streams.runtime.settings import Settings
 from streams.wire.codec import encode_event
+from streams.wire.topics import CONTROL_KEY
 from tests.simulator.judge import Mismatch, check_commit
 from tests.simulator.oracle import Oracle
 from tests.simulator.program import CountingState
@@ -66,6 +68,7 @@ class Story:
             ("fetch", 14, False, self._fetch),
             ("write", 8, False, self._write),
             ("pass time", 8, False, self._pass_time),
+            ("govern", 1, False, self._govern),
             ("advise", 2, False, self._advise),
             ("dump", 2, False, self._dump),
             ("lose request", 3, True, self._lose_request),
@@ -173,6 +176,23 @@ class Story:
             amount=Money(minor=self._dice.randint(1, 900), currency="EUR"),
         )
         self.world.append(client.encode(), encode_event(event))
+
+    def _govern(self) -> None:
+        """Write what changes the regime, now and then a second time, as somebody does who got no answer."""
+        if len(self.world.log) >= _MOST_RECORDS:
+            return
+        now = instant(self.world.now_ms())
+        event = FeedChanged(
+            event_id=f"control-{self._dice.randint(1, 9)}",
+            source="simulator",
+            occurred_at=now,
+            received_at=now,
+            author="simulator",
+            reason="a feed is late",
+            feed="stripe",
+            late_since=now,
+        )
+        self.world.append(CONTROL_KEY, encode_event(event))
 
     def _fetch(self) -> None:
         fetching = [worker for worker in self._running() if self._has_news(worker)]

@@ -29,7 +29,7 @@ class Invariant(StrEnum):
     NOT_EARLY = "I4b"
     """No trigger was decided for a moment that the broker's clock had not reached when its record arrived."""
     ALL_ACCOUNTED = "I5"
-    """Applied, duplicate and dead records and ticks together are the records of the log."""
+    """Applied, duplicate and dead records, ticks and control records together are the records of the log."""
 
 
 def high_water(records: Sequence[Published]) -> list[Published]:
@@ -87,7 +87,7 @@ class PositionFirst(DistantFence):
 
     async def commit(self, slot: Slot, call: CommitCall) -> CommitReply:
         """Write in two steps."""
-        bare = replace(call.writes, states={}, timers={}, outbox=())
+        bare = replace(call.writes, states={}, timers={}, outbox=(), regime=None)
         moved = await super().commit(slot, replace(call, writes=bare, ver_new=f"{call.ver_new}-1"))
         if moved.verdict not in _STORED:
             return moved
@@ -131,6 +131,11 @@ MUTANTS: Final = (
         caught_by=frozenset({Invariant.IN_ORDER_ONCE, Invariant.SENT_ONCE}),
     ),
     Variant(name="no continuity guard", rereads_holes=False, caught_by=frozenset({Invariant.NOTHING_LOST})),
+    Variant(
+        name="regime not stored with the state",
+        cuts=(Cut("if #a[14] > 0 then"),),
+        caught_by=frozenset({Invariant.NOTHING_LOST}),
+    ),
     # Between their two steps these two are wrong by nature; here a crash in between must show when all is at rest.
     Variant(
         name="position moved before the commit",

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
 from models.events.control import ClockTicked
 from models.events.signals import Purpose
-from models.events.union import AnyEvent
+from models.events.union import AnyControlEvent, AnyEvent
 from models.ids import derive
 from models.triggers import Decision, DecisionOutcome, Journey, Output, Tone, Trigger
 from streams.runtime.errors import DeadLetterError
@@ -45,6 +45,7 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class CountingProgram:
     ring: int = RING
+    version: str = "test"
 
     def encode(self, state: Tally) -> bytes:
         return msgspec.msgpack.encode(state)
@@ -52,15 +53,24 @@ class CountingProgram:
     def decode(self, blob: bytes) -> Tally:
         return msgspec.msgpack.decode(blob, type=Tally)
 
+    def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
+        if event.source == POISON_SOURCE:
+            raise DeadLetterError(SENSELESS, "the program refuses this regime")
+        heard = regime.split()
+        return regime if event.event_id.encode() in heard else b" ".join([*heard, event.event_id.encode()])
+
+    def under(self, regime: bytes) -> Self:
+        return replace(self, version=f"test {len(regime.split())}") if regime else self
+
     def think(self, state: Tally | None, event: AnyEvent) -> Counted:
         if event.source == POISON_SOURCE:
             raise DeadLetterError(SENSELESS, "the program refuses this event")
         if isinstance(event, ClockTicked):
             assert state is not None
-            state, outputs = _fire(state, event.received_ms)
+            state, outputs = _fire(state, event.received_ms, self.version)
             return Counted(state, outputs, "applied")
         before = state or Tally(event.client_id)
-        before, outputs = _fire(before, event.received_ms)
+        before, outputs = _fire(before, event.received_ms, self.version)
         if event.event_id in before.seen:
             return Counted(before, outputs, "duplicate")
         after = replace(
@@ -71,18 +81,18 @@ class CountingProgram:
             due_ms=before.due_ms if before.count % 5 else max(before.now_ms, event.received_ms) + TIMER_MS,
         )
         if after.count % 3 == 0:
-            outputs = (*outputs, make_trigger(after))
+            outputs = (*outputs, make_trigger(after, version=self.version))
         return Counted(after, outputs, "applied")
 
 
-def _fire(state: Tally, now_ms: int) -> tuple[Tally, tuple[Output, ...]]:
+def _fire(state: Tally, now_ms: int, version: str) -> tuple[Tally, tuple[Output, ...]]:
     if state.due_ms is None or state.due_ms > max(state.now_ms, now_ms):
         return state, ()
     fired = replace(state, fired=state.fired + 1, now_ms=max(state.now_ms, state.due_ms), due_ms=None)
-    return fired, (make_decision(fired, state.due_ms),)
+    return fired, (make_decision(fired, state.due_ms, version=version),)
 
 
-def make_decision(state: Tally, moment_ms: int) -> Decision:
+def make_decision(state: Tally, moment_ms: int, *, version: str = "test") -> Decision:
     return Decision(
         client_id=state.client_id,
         decided_at=datetime.fromtimestamp(moment_ms / 1000, UTC),
@@ -90,12 +100,12 @@ def make_decision(state: Tally, moment_ms: int) -> Decision:
         outcome=DecisionOutcome.SUPPRESSED,
         reasons=("a timer fired",),
         segment="new",
-        policy_version="test",
+        policy_version=version,
         learner_version="test",
     )
 
 
-def make_trigger(state: Tally, *, channel: str = "email", fact: str = "yes") -> Trigger:
+def make_trigger(state: Tally, *, channel: str = "email", fact: str = "yes", version: str = "test") -> Trigger:
     moment = datetime.fromtimestamp(state.now_ms / 1000, UTC)
     return Trigger(
         client_id=state.client_id,
@@ -114,6 +124,6 @@ def make_trigger(state: Tally, *, channel: str = "email", fact: str = "yes") -> 
         facts={"fact": fact},
         reasons=("every third event",),
         segment="new",
-        policy_version="test",
+        policy_version=version,
         learner_version="test",
     )

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
+from models.events.control import FeedChanged
 from models.events.payments import PaymentReceived
 from models.money import Money
 from streams.engine.fence import Claim, CommitCall, Slot
-from streams.engine.fold import TICK_KEY
 from streams.engine.ticks import make_tick
 from streams.engine.writes import OutboxEntry, Writes
 from streams.wire.codec import encode_event
 from streams.wire.headers import Origin, Position
 from streams.wire.records import PlainRecord
-from streams.wire.topics import CLIENT_EVENTS
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 SLOT = Slot(CLIENT_EVENTS.name, 0)
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -49,7 +49,23 @@ def event_content(second: int, client: str, event_id: str, source: str) -> tuple
 
 
 def tick_content(second: int) -> tuple[bytes | None, bytes]:
-    return TICK_KEY, encode_event(make_tick(SLOT, START_MS + second * 1000))
+    return CONTROL_KEY, encode_event(make_tick(SLOT, START_MS + second * 1000))
+
+
+def control_content(second: int, event_id: str, source: str = "test") -> tuple[bytes | None, bytes]:
+    """Return what tells every client at once that a feed is late."""
+    moment = START + timedelta(seconds=second)
+    event = FeedChanged(
+        event_id=event_id,
+        source=source,
+        occurred_at=moment,
+        received_at=moment,
+        author="ann",
+        reason="late",
+        feed=event_id,
+        late_since=moment,
+    )
+    return CONTROL_KEY, encode_event(event)
 
 
 _SECONDS = st.integers(0, 600)
@@ -62,11 +78,19 @@ _EVENTS = st.builds(
     st.sampled_from(["test"] * 9 + ["poison"]),
 )
 _TICKS = st.builds(tick_content, st.one_of(_SECONDS, _SECONDS, _SECONDS, st.integers(3_590, 9_000)))
+_CONTROLS = st.builds(
+    control_content,
+    _SECONDS,
+    st.sampled_from([f"k{number}" for number in range(6)]),
+    st.sampled_from(["test"] * 5 + ["poison"]),
+)
 _BAD = st.tuples(st.sampled_from([b"ada", b"", b"eve", None]), st.sampled_from(JUNK))
 _MISPLACED = st.builds(lambda second: (b"somebody else", encode_event(paid(second))), _SECONDS)
 
-logs = st.lists(st.one_of(_EVENTS, _EVENTS, _EVENTS, _EVENTS, _TICKS, _BAD, _MISPLACED), min_size=1, max_size=60).map(on_log)
-"""Logs of one partition with events, repetitions, ticks too early or too late, and everything that is no event."""
+logs = st.lists(st.one_of(_EVENTS, _EVENTS, _EVENTS, _EVENTS, _TICKS, _CONTROLS, _BAD, _MISPLACED), min_size=1, max_size=60).map(
+    on_log
+)
+"""Logs of one partition with events, repetitions, ticks too early or too late, regimes, and everything that is no event."""
 
 
 def entry(offset: int, idx: int = 0, *, topic: str = "triggers.email", value: bytes = b"v") -> OutboxEntry:

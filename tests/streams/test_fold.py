@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events.union import AnyEvent
-from streams.engine.fold import ClientsFold, Program, TickBatch, cut
+from streams.engine.fold import ClientsFold, ControlBatch, Program, TickBatch, cut
 from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
 from streams.engine.ticks import TICK_SLACK_MS
@@ -33,6 +33,7 @@ class Stored:
         self.counts: Counter[tuple[str, Outcome]] = Counter()
         self.watermark_ms = 0
         self.next_offset = 0
+        self.regime = b""
 
     def feed(self, records: list[PlainRecord], sizes: list[int]) -> None:
         """Fold `records` in batches of at most `sizes`, over and over."""
@@ -52,10 +53,15 @@ class Stored:
         batch = self.fold.read(records, watermark_ms=self.watermark_ms)
         if isinstance(batch, TickBatch):
             due = sorted((when, client.encode()) for client, when in self.timers.items() if when <= batch.until_ms)
-            folded = self.fold.fold_tick(batch, [(name.decode(), self._decoded(name.decode())) for _, name in due])
+            known = [(name.decode(), self._decoded(name.decode())) for _, name in due]
+            folded = self.fold.fold_tick(batch, known, regime=self.regime)
+        elif isinstance(batch, ControlBatch):
+            folded = self.fold.fold_control(batch, watermark_ms=self.watermark_ms, regime=self.regime)
         else:
             states = {client: self._decoded(client) for client in batch.clients}
-            folded = self.fold.fold_events(batch, states, watermark_ms=self.watermark_ms)
+            folded = self.fold.fold_events(batch, states, watermark_ms=self.watermark_ms, regime=self.regime)
+        if folded.writes.regime is not None:
+            self.regime = folded.writes.regime
         self.states.update(folded.writes.states)
         for client, when in folded.writes.timers.items():
             self.timers.pop(client, None)
@@ -80,6 +86,7 @@ def test_wherever_batches_are_cut_states_and_outputs_are_those_of_the_oracle(
     truth = fold_partition(program, log, partitions=1)
     assert stored.states == truth.states
     assert stored.timers == truth.timers
+    assert stored.regime == truth.regime
     assert [(at.position, at.topic, at.key, at.value) for at in stored.outbox] == [tuple(told) for told in truth.outputs]
     assert sum(stored.counts.values()) == len(log)
     assert stored.next_offset == len(log)

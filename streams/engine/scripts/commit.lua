@@ -4,7 +4,7 @@
 -- absolute, and nothing here depends on what it overwrites.
 -- KEYS fence, states, timers, outbox.  ARGV one msgpack array:
 --   gen, own, inc, ver, expected, ver_new, next, watermark, outbox_limit, {client, state...}, {due, client...}, {client...},
---   {id, entry...}; numbers as decimal strings, because Lua prints large ones in scientific notation.
+--   {id, entry...}, {regime where it changes}; numbers as decimal strings, because Lua prints large ones in scientific notation.
 local a = cmsgpack.unpack(ARGV[1])
 local fence = redis.call('HMGET', KEYS[1], 'gen', 'own', 'inc', 'ver', 'next')
 local function answer(verdict, next, ver)
@@ -46,6 +46,9 @@ write('ZADD', KEYS[3], a[11])
 write('ZREM', KEYS[3], a[12])
 for i = 1, #outbox, 2 do
   redis.call('XADD', KEYS[4], outbox[i], 'e', outbox[i + 1])
+end
+if #a[14] > 0 then
+  redis.call('HSET', KEYS[1], 'rg', a[14][1])
 end
 redis.call('HSET', KEYS[1], 'next', a[7], 'ver', a[6], 'wm', a[8])
 return answer('ok', a[7], a[6])

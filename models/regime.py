@@ -1,0 +1,169 @@
+"""The regime of a partition: what holds for all of its clients at once. A pure fold of the control events on its log.
+
+It is stored with the fence, in the same write as the position, so a state is always decided under the regime of its own place in
+the log: a replay of the log alone decides and scores as the live run did.
+"""
+
+from base64 import b64decode
+from typing import Final, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from models.events.control import FeedChanged, HaltChanged, HaltScope, LearnerActivated, LearnerRole, PolicyActivated
+from models.events.envelope import epoch_ms
+from models.events.union import AnyControlEvent
+
+POLICIES_KEPT: Final = 8
+"""Policies remembered, the active one included: runs may be pinned to any of them."""
+
+_REMEMBERED: Final = 64  # control events by whose id a repetition is known; people write a few a week
+_VERSION: Final = 1
+
+
+class UnreadableRegimeError(ValueError):
+    """The stored bytes were written by a release that is newer than this one, or are damaged."""
+
+
+class ActivePolicy(msgspec.Struct, frozen=True, array_like=True):
+    """A policy that was put in force: its version and its document as JSON."""
+
+    version: str
+    document: str
+    since_ms: int
+
+
+class ActiveLearner(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot in use: `learner` and `role` say as what, `snapshot` are its bytes."""
+
+    learner: str
+    role: LearnerRole
+    version: str
+    since_ms: int
+    pinned: bool
+    author: str
+    snapshot: bytes
+
+
+class Halt(msgspec.Struct, frozen=True, array_like=True):
+    """An emergency stop that holds; `target` is empty where the scope is all."""
+
+    scope: HaltScope
+    target: str
+    since_ms: int
+    author: str
+    reason: str
+
+
+class LateFeed(msgspec.Struct, frozen=True, array_like=True):
+    """A source of which nothing has come since `late_ms`."""
+
+    feed: str
+    late_ms: int
+    since_ms: int
+    author: str
+    reason: str
+
+
+class Regime(msgspec.Struct, frozen=True, array_like=True):
+    """Everything in force. `policies` are the latest first; the first one decides unless a run is pinned to another."""
+
+    policies: tuple[ActivePolicy, ...] = ()
+    learners: tuple[ActiveLearner, ...] = ()
+    halts: tuple[Halt, ...] = ()
+    feeds: tuple[LateFeed, ...] = ()
+    heard: tuple[str, ...] = ()
+
+    def policy(self, version: str | None = None) -> ActivePolicy | None:
+        """Return the policy in force, or the one called `version`; none: never activated, or forgotten since."""
+        return next((row for row in self.policies if version in {None, row.version}), None)
+
+    def learner(self, name: str, role: LearnerRole = LearnerRole.CHAMPION) -> ActiveLearner | None:
+        """Return the snapshot of a learner in a role, none where nothing is activated."""
+        return next((row for row in self.learners if (row.learner, row.role) == (name, role)), None)
+
+    def halt(self, *, journey: str | None = None, channel: str | None = None, purpose: str | None = None) -> Halt | None:
+        """Return the emergency stop that reaches a contact, the widest first."""
+        asked = {(HaltScope.ALL, ""), (HaltScope.JOURNEY, journey), (HaltScope.CHANNEL, channel), (HaltScope.PURPOSE, purpose)}
+        return next((row for row in self.halts if (row.scope, row.target) in asked), None)
+
+    def late_feed(self, feed: str) -> LateFeed | None:
+        """Return since when a source is late, none while it delivers."""
+        return next((row for row in self.feeds if row.feed == feed), None)
+
+
+NOTHING_ACTIVATED: Final = Regime()
+"""How every partition begins."""
+
+
+def regime_after(regime: Regime, event: AnyControlEvent) -> Regime:
+    """Return the regime after one control event; the very same object when it was heard before.
+
+    A champion that a person has pinned is not replaced automatically.
+    """
+    if event.event_id in regime.heard:
+        return regime
+    at_ms = epoch_ms(event.received_at or event.occurred_at)
+    match event:
+        case PolicyActivated():
+            active = ActivePolicy(event.version, event.document, at_ms)
+            others = [row for row in regime.policies if row.version != event.version]
+            changed = replace(regime, policies=(active, *others)[:POLICIES_KEPT])
+        case LearnerActivated():
+            changed = _with_learner(regime, event, at_ms)
+        case HaltChanged():
+            changed = _with_halt(regime, event, at_ms)
+        case FeedChanged():
+            changed = _with_feed(regime, event, at_ms)
+        case _:
+            assert_never(event)
+    return replace(changed, heard=(*regime.heard, event.event_id)[-_REMEMBERED:])
+
+
+def _with_learner(regime: Regime, event: LearnerActivated, at_ms: int) -> Regime:
+    before = regime.learner(event.learner, event.role)
+    if before is not None and before.pinned and event.automatic:
+        return regime
+    kept = [row for row in regime.learners if row is not before]
+    if event.snapshot:
+        raw = b64decode(event.snapshot)
+        kept.append(ActiveLearner(event.learner, event.role, event.version, at_ms, event.pinned, event.author, raw))
+    return replace(regime, learners=tuple(sorted(kept, key=lambda row: (row.learner, row.role))))
+
+
+def _with_halt(regime: Regime, event: HaltChanged, at_ms: int) -> Regime:
+    target = event.target or ""
+    kept = [row for row in regime.halts if (row.scope, row.target) != (event.scope, target)]
+    if event.halted:
+        kept.append(Halt(event.scope, target, at_ms, event.author, event.reason))
+    return replace(regime, halts=tuple(sorted(kept, key=lambda row: (row.scope, row.target))))
+
+
+def _with_feed(regime: Regime, event: FeedChanged, at_ms: int) -> Regime:
+    kept = [row for row in regime.feeds if row.feed != event.feed]
+    if event.late_since is not None:
+        kept.append(LateFeed(event.feed, epoch_ms(event.late_since), at_ms, event.author, event.reason))
+    return replace(regime, feeds=tuple(sorted(kept, key=lambda row: row.feed)))
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Regime)
+
+
+def encode_regime(regime: Regime) -> bytes:
+    """Return the bytes of `regime`, none for one in which nothing was activated; equal regimes have equal bytes."""
+    return b"" if regime == NOTHING_ACTIVATED else bytes([_VERSION]) + _ENCODER.encode(regime)
+
+
+def decode_regime(blob: bytes) -> Regime:
+    """Return the regime that `encode_regime` wrote. Raises UnreadableRegimeError for bytes of another release."""
+    if not blob:
+        return NOTHING_ACTIVATED
+    if blob[0] != _VERSION:
+        message = f"the stored regime has version {blob[0]}, this release reads {_VERSION}: run the release that wrote it"
+        raise UnreadableRegimeError(message)
+    try:
+        return _DECODER.decode(memoryview(blob)[1:])
+    except msgspec.MsgspecError as error:
+        message = f"the stored regime cannot be read ({error}): rebuild the partition from its log"
+        raise UnreadableRegimeError(message) from error

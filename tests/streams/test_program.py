@@ -1,0 +1,166 @@
+"""The program under a regime: what is activated through the log holds from the next record on, and a replay does the same."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Final
+
+import pytest
+
+from models.events.control import LearnerActivated, LearnerRole, PolicyActivated
+from models.events.union import AnyClientEvent, AnyControlEvent
+from models.features import TABLE
+from models.learners.baseline import BASELINE
+from models.learners.snapshot import LatenessWeights, dump
+from models.policy.document import document_of
+from models.policy.policy import DEFAULT_POLICY
+from models.regime import ActiveLearner, Regime, decode_regime, encode_regime
+from models.state.client import ClientState
+from models.state.codec import encode
+from models.triggers import Decision, Example
+from streams.agents.readers import INTAKE_READERS
+from streams.engine.memory_pipeline import MemoryPipeline
+from streams.engine.oracle import fold_partition
+from streams.engine.program import ClientProgram
+from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES
+from tests.models.builders import Events, on
+from tests.models.examples import trained
+
+SNAPSHOT: Final = trained(120).publish()
+
+
+def activated(weights: LatenessWeights = SNAPSHOT, *, day: float, snapshot: bytes | None = None) -> LearnerActivated:
+    raw = dump(weights) if snapshot is None else snapshot
+    return LearnerActivated(
+        event_id=f"activate-{weights.version}-{day}",
+        source="test",
+        occurred_at=on(day),
+        received_at=on(day),
+        author="ann",
+        reason="better than the rules",
+        learner="lateness",
+        version=weights.version,
+        snapshot=b64encode(raw).decode(),
+    )
+
+
+def history() -> list[AnyClientEvent]:
+    """Return a year of a client with an invoice a month, paid late."""
+    build = Events()
+    story: list[tuple[float, AnyClientEvent]] = [(0, build.profiled(0))]
+    for month in range(12):
+        first = 1 + month * 30
+        story.append((first, build.issued(first, f"I{month}", 10_000, due=first + 14)))
+        story.append((first + 25, build.paid(first + 25, f"P{month}", 10_000, f"I{month}")))
+    return [event for _, event in sorted(story, key=lambda told: told[0])]
+
+
+def told(*controls: AnyControlEvent) -> MemoryPipeline[ClientState]:
+    """Return a deployment that heard the history with `controls` between its events, by time."""
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+    waiting = sorted(controls, key=lambda event: event.occurred_at)
+    for event in history():
+        while waiting and waiting[0].occurred_at <= (event.received_at or event.occurred_at):
+            pipeline.govern(waiting.pop(0))
+        pipeline.tell(event)
+    pipeline.advance_to(on(500))
+    return pipeline
+
+
+def versions_asked(pipeline: MemoryPipeline[ClientState]) -> list[str]:
+    """Return the learner version of every question in the examples, by the time at which it was put."""
+    examples = [Example.model_validate_json(entry.value) for entry in pipeline.entries if entry.topic == EXAMPLES.name]
+    asked = {(question.asked_ms, question.version) for example in examples for question in example.questions}
+    return [version for _, version in sorted(asked)]
+
+
+def test_questions_are_answered_by_the_learner_that_was_active_when_they_were_put() -> None:
+    asked = versions_asked(told(activated(day=180)))
+    assert set(asked) == {BASELINE.version, SNAPSHOT.version}
+    turn = asked.index(SNAPSHOT.version)
+    assert set(asked[:turn]) == {BASELINE.version}
+    assert set(asked[turn:]) == {SNAPSHOT.version}
+
+
+def test_decisions_name_the_learner_and_the_policy_that_were_in_force() -> None:
+    policy = replace(DEFAULT_POLICY, version="2030.1", grace_days=4)
+    document = document_of(policy)
+    change = PolicyActivated(
+        event_id="policy-1",
+        source="test",
+        occurred_at=on(200),
+        received_at=on(200),
+        author="ann",
+        reason="more courtesy",
+        version="2030.1+0badc0de",
+        document=document.model_dump_json(),
+    )
+    entries = told(activated(day=100), change).entries
+    decisions = [Decision.model_validate_json(entry.value) for entry in entries if entry.topic == DECISIONS.name]
+    before = [row for row in decisions if row.decided_at < on(100)]
+    after = [row for row in decisions if row.decided_at > on(200)]
+    assert {(row.learner_version, row.policy_version) for row in before} == {(BASELINE.version, DEFAULT_POLICY.version)}
+    assert {(row.learner_version, row.policy_version) for row in after} == {(SNAPSHOT.version, "2030.1+0badc0de")}
+
+
+def test_the_log_alone_gives_the_same_scores_bit_for_bit_across_activations() -> None:
+    other = trained(200).publish()
+    lived = told(activated(day=90), activated(other, day=170), activated(day=260))
+    replayed = fold_partition(ClientProgram(), lived.log, partitions=1)
+    assert set(versions_asked(lived)) == {BASELINE.version, SNAPSHOT.version, other.version}
+    assert [(entry.topic, entry.value) for entry in lived.entries] == [(said.topic, said.value) for said in replayed.outputs]
+    assert {client: encode(state) for client, state in lived.states.items()} == replayed.states
+    assert lived.regime == replayed.regime
+
+
+def other_table(raw: bytes) -> bytes:
+    """Return a snapshot as a release with another feature table would write it."""
+    content = raw[19:].replace(TABLE.encode(), TABLE[::-1].encode())
+    return raw[:3] + blake2b(content, digest_size=16).digest() + content
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (other_table, "feature table"),
+        (lambda raw: raw[:-1] + b"x", "damaged"),
+        (lambda _: b"RPL", "damaged"),
+        (lambda _: dump(trained(40).publish()), "name the version that travels in it"),
+    ],
+)
+def test_a_snapshot_that_cannot_score_is_a_dead_letter_and_the_one_before_goes_on(
+    spoil: Callable[[bytes], bytes], said: str
+) -> None:
+    bad = activated(day=180, snapshot=spoil(dump(SNAPSHOT))).model_copy(update={"event_id": "bad"})
+    lived = told(activated(day=90), bad)
+    (letter,) = [entry for entry in lived.entries if entry.topic == DEAD_LETTERS.name]
+    assert said in dict(letter.headers)["detail"].decode()
+    active = decode_regime(lived.regime).learner("lateness")
+    assert active is not None
+    assert active.version == SNAPSHOT.version
+    assert versions_asked(lived)[-1] == SNAPSHOT.version
+
+
+def test_a_policy_that_is_none_is_a_dead_letter() -> None:
+    change = PolicyActivated(
+        event_id="policy-1",
+        source="test",
+        occurred_at=on(20),
+        received_at=on(20),
+        author="ann",
+        reason="a slip",
+        version="x",
+        document='{"version": "x", "supprt": {}}',
+    )
+    lived = told(change)
+    (letter,) = [entry for entry in lived.entries if entry.topic == DEAD_LETTERS.name]
+    assert "supprt" in dict(letter.headers)["detail"].decode()
+    assert lived.regime == b""
+
+
+def test_a_regime_that_another_release_activated_lets_the_rules_decide() -> None:
+    raw = other_table(dump(SNAPSHOT))
+    active = ActiveLearner("lateness", LearnerRole.CHAMPION, "old", since_ms=0, pinned=False, author="ann", snapshot=raw)
+    program = ClientProgram().under(encode_regime(Regime(learners=(active,))))
+    assert program.scorer is BASELINE
