@@ -6,7 +6,7 @@ and nothing else, so it cannot know more than was known. All values are bounded 
 
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 from math import cos, log, log1p, pi, sin
@@ -148,6 +148,17 @@ _SHORT_TERMS: Final = 10
 _SEASON_DAYS: Final = 730  # before two years have passed, the time of the year is only a clock
 
 
+def _bounded(value: float, low: float, high: float) -> float:
+    # Not by min and max: this runs two dozen times a question, and a call costs more than two comparisons.
+    if value < low:
+        return low
+    return high if value > high else value  # noqa: FURB136 - see above
+
+
+def _logit(share: float) -> float:
+    return log(share / (1 - share))
+
+
 @dataclass(frozen=True, slots=True)
 class FirmView:
     """What all clients of the firm have in common, as the trainer last published it.
@@ -163,6 +174,14 @@ class FirmView:
     settled: float = 0.0
     survival: tuple[float, ...] = ()
     first_day: int = 0
+    prior: float = field(init=False)
+    lately: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the logits of both shares once and not once per question; `lately` is that above `prior`."""
+        prior = _logit(_bounded(self.late_share, 0.01, 0.99))
+        object.__setattr__(self, "prior", prior)
+        object.__setattr__(self, "lately", _logit(_bounded(self.recent_share, 0.03, 0.97)) - prior)
 
     def longer(self, days: int) -> float:
         """Return the (weighted) number of settled invoices that took more than `days` days after due."""
@@ -203,6 +222,11 @@ def unpack(raw: bytes) -> tuple[float, ...]:
     return _PACK.unpack(raw)
 
 
+def still_open(raw: bytes) -> tuple[float, float, float]:
+    """Return the last features of a packed vector, `still_open_5`, `_15` and `_30`, alone."""
+    return struct.unpack_from("<3e", raw, len(raw) - 6)
+
+
 def lateness_features(
     state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark, firm: FirmView
 ) -> list[float]:
@@ -213,8 +237,9 @@ def lateness_features(
     """
     habits, today, due = state.habits, now_ms // DAY_MS, invoice.due_ms // DAY_MS
     at_issue = landmark is Landmark.ISSUE
-    prior = _logit(_bounded(firm.late_share, 0.01, 0.99))
-    weight = len(habits.recent_days) / (len(habits.recent_days) + 2.0)
+    prior, lately = firm.prior, firm.lately
+    settled = len(habits.recent_days)
+    weight = settled / (settled + 2.0)
     median = _bounded((weight * habits.median + (1 - weight) * firm.mean_days) / 15, -2.0, 4.0)
     others = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
     others.sort()
@@ -227,7 +252,7 @@ def lateness_features(
     values += _season(due, today, firm)
     values += _cadence(state, now_ms)
     values += _friction(state, invoice, now_ms)
-    values.append(_logit(_bounded(firm.recent_share, 0.03, 0.97)) - prior)
+    values.append(lately)
     values += _progress(state, invoice, now_ms, seen_ms, at_issue=at_issue)
     values += _still_open(habits, others, today - due - 1, firm)
     return values
@@ -361,26 +386,15 @@ def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -
     The client's recent settled ones and the open ones (ascending days) that have already passed the limit, shrunk to the
     firm's share.
     """
-    recent = habits.recent_days
+    recent, many, known = habits.recent_days, len(others), bool(firm.survival)
     total = len(recent)
     survivors = total - bisect_right(recent, floor)
     base = firm.longer(floor)
     found = []
     for days in LATE_DAYS:
         limit = max(days, floor)
-        share = (firm.longer(limit) + 1.0) / (base + 3.0)
-        beyond = len(others) - bisect_right(others, limit)
+        share = ((firm.longer(limit) if known else 0.0) + 1.0) / (base + 3.0)
+        beyond = many - bisect_right(others, limit)
         passed = total - bisect_right(recent, limit) + beyond
         found.append(_logit(_bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
     return found
-
-
-def _bounded(value: float, low: float, high: float) -> float:
-    # Not by min and max: this runs two dozen times a question, and a call costs more than two comparisons.
-    if value < low:
-        return low
-    return high if value > high else value  # noqa: FURB136 - see above
-
-
-def _logit(share: float) -> float:
-    return log(share / (1 - share))

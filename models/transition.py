@@ -3,8 +3,10 @@
 No I/O, no clock, no dice: live, replay, simulation and back-test run this same function.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from msgspec.structs import replace
@@ -33,6 +35,7 @@ from models.workdays import DAY_MS
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
 FIRED_AT_ONCE: Final = 64
 RUN_KEPT_MS: Final = 120 * DAY_MS
+_BY_DUE: Final = attrgetter("due_ms", "kind", "anchor")
 _ONBOARDING: Final = JOURNEYS.index(Journey.ONBOARDING)
 
 
@@ -76,7 +79,7 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
     if undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
         return Transition(known, (), _next_due(known), Disposition.LATE)
     turn = Turn(known, policy, scorer)
-    _fire_due(turn, now)
+    _fire_due(turn, now, plans_later=not known.erased_ms and not isinstance(event, ClientErased))
     turn.state = _remembered(turn.state, event, now)
     if not known.erased_ms:
         _apply(turn, event)
@@ -109,7 +112,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         _prune_runs(turn)
     if first and isinstance(event, PaymentReceived):
         enter_onboarding(turn, event)
-    _fire_due(turn, turn.state.now_ms, plan_first=True)
+    _plan(turn)
+    _fire_due(turn, turn.state.now_ms)
 
 
 def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:
@@ -122,21 +126,39 @@ def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientSt
     return replace(state, now_ms=now, events=state.events + 1, memory=memory)
 
 
-def _fire_due(turn: Turn, until_ms: int, *, plan_first: bool = False) -> None:
+def _fire_due(turn: Turn, until_ms: int, *, plans_later: bool = False) -> None:
     """Fire what is due up to `until_ms`, each at its own time, then set the client's clock to it."""
-    if plan_first:
-        _plan(turn)
     for _ in range(FIRED_AT_ONCE):
         timers = turn.state.care.timers
         if not timers or timers[0].due_ms > until_ms:
             break
         timer = timers[0]
+        if timer.kind == TimerKind.QUESTION and not any(run.told for run in turn.state.care.runs):
+            _ask(turn, min(until_ms, timers[1].due_ms - 1) if len(timers) > 1 else until_ms)
+            continue
         if timer.due_ms > turn.state.now_ms:
             turn.state = replace(turn.state, now_ms=timer.due_ms)
         _fire(turn, timer, until_ms)
         _plan(turn)
+    if turn.unplanned and not plans_later:
+        _plan(turn)
     if turn.state.now_ms < until_ms:
         turn.state = replace(turn.state, now_ms=until_ms)
+
+
+def _ask(turn: Turn, until_ms: int) -> None:
+    """Carry out all question steps up to `until_ms`, before which nothing else is due, and plan nothing but the next of them.
+
+    Questions change only the habits, of which no other timer knows, and time alone brings nothing nearer than planned, unless
+    a silence was told: that one may give way to another. So what the other timers are is asked once, when it matters.
+    """
+    state, known = due_questions(turn.state, until_ms=until_ms, scorer=turn.scorer)
+    turn.outputs += known
+    question = next_question_ms(state.habits)
+    rest = state.care.timers[1:]
+    timers = rest if question is None else _in_order((*rest, Timer(question, TimerKind.QUESTION)))
+    turn.state = replace(state, care=replace(state.care, timers=timers))
+    turn.unplanned = True
 
 
 def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
@@ -166,10 +188,14 @@ def _plan(turn: Turn) -> None:
     question = next_question_ms(state.habits)
     if question is not None:
         timers.append(Timer(question, TimerKind.QUESTION))
-    timers.sort()
-    wanted = tuple(timers)
+    wanted = _in_order(timers)
+    turn.unplanned = False
     if wanted != state.care.timers:
         turn.state = replace(state, care=replace(state.care, timers=wanted))
+
+
+def _in_order(timers: Iterable[Timer]) -> tuple[Timer, ...]:
+    return tuple(sorted(timers, key=_BY_DUE))
 
 
 def _prune_runs(turn: Turn) -> None:

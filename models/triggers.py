@@ -1,7 +1,7 @@
 """What the core asks the channels to do: triggers, their retractions, and a decision record for every send and silence."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -166,6 +166,28 @@ class Example(_Output):
     table: str = Field(description="Hash of the feature table.")
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
 
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def built(contract: type[B], fields: dict[str, Any]) -> B:
+    """Return a `contract` holding `fields`, which must name all of its fields in values that are valid already.
+
+    For the core alone, whose outputs are made of what contracts have let in before; a law holds them against the contract.
+    Checking each again would cost more than making it. `fields` belongs to the result afterwards.
+    """
+    made = contract.__new__(contract)
+    set_field = object.__setattr__  # the contract is frozen
+    set_field(made, "__dict__", fields)
+    set_field(made, "__pydantic_fields_set__", _NAMES[contract])
+    set_field(made, "__pydantic_extra__", None)
+    set_field(made, "__pydantic_private__", None)
+    return made
+
+
+_NAMES: dict[type[BaseModel], set[str]] = {
+    contract: set(contract.model_fields) for contract in (Trigger, Retraction, Decision, Question, Example)
+}
 
 ChannelRecord: TypeAlias = Trigger | Retraction
 Output: TypeAlias = Trigger | Retraction | Decision | Example

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from models.features import INDEX, LATE_DAYS, NEW_FIRM, Landmark, lateness_features, pack, unpack
+from models.features import LATE_DAYS, NEW_FIRM, Landmark, lateness_features, pack, still_open
 from models.learners.calibration import bounded
 from models.learners.kalman import sigmoid
 from models.learners.scorer import DECIDED, PER_CHANCE, Score
@@ -20,8 +20,6 @@ from models.state.rows import Invoice
 from models.workdays import DAY_MS
 
 _PRIORS: Final = MappingProxyType({Segment.NEW: 0.25, Segment.RELIABLE: 0.10, Segment.SLOW: 0.55, Segment.PROBLEM: 0.70})
-
-_STILL_OPEN: Final = tuple((days, INDEX[f"still_open_{days}"]) for days in LATE_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,12 @@ class ShrunkLateShare:
         The features are stored all the same, so that learners can start from the log of a firm that began without them.
         """
         raw = pack(lateness_features(state, invoice, now_ms=now_ms, seen_ms=seen_ms, landmark=landmark, firm=NEW_FIRM))
-        features = unpack(raw)
         overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
         chances = tuple(
-            [DECIDED if overdue > days else round(bounded(sigmoid(features[place])) * PER_CHANCE) for days, place in _STILL_OPEN]
+            [
+                DECIDED if overdue > days else round(bounded(sigmoid(share)) * PER_CHANCE)
+                for days, share in zip(LATE_DAYS, still_open(raw), strict=True)
+            ]
         )
         return Asked(int(landmark), now_ms, raw, chances, (), self.version)
 

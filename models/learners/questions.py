@@ -6,7 +6,7 @@ than 5 days late" is answered for everybody when day 5 has passed. Were prompt p
 would first see a burst of good news. An invoice that is still open is late, but its number of days stays unknown (censored).
 """
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -34,7 +34,7 @@ from models.state.habits import (
 )
 from models.state.reckoning import is_live, is_written_off, owed
 from models.state.rows import Invoice
-from models.triggers import Example
+from models.triggers import Example, Question, built
 from models.workdays import DAY_MS, moment
 
 
@@ -83,7 +83,7 @@ def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[Cli
 
 
 def due_questions(state: ClientState, *, until_ms: int, scorer: Scorer) -> tuple[ClientState, list[Example]]:
-    """Carry out the steps due by `until_ms`, in the order of their time and of first sight."""
+    """Carry out the steps due by `until_ms`, in the order of their time and of first sight; the clock moves along."""
     examples: list[Example] = []
     while True:
         first = _first(state.habits)
@@ -192,7 +192,7 @@ def _corrected(habits: Habits, mark: int, *, late: bool, counted: bool) -> Habit
 def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Example]) -> ClientState:
     step = SCHEDULE[watch.stage]
     at_ms = _due_ms(watch)
-    habits = state.habits
+    habits, now = state.habits, max(state.now_ms, at_ms)
     done = replace(watch, stage=watch.stage + 1)
     if step.landmark is not None:
         # However late the client is woken: nothing has changed its state since, so the question is put as of its own time.
@@ -201,9 +201,9 @@ def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Examp
             if row is not None:
                 answer = scorer.assess(state, row, now_ms=at_ms, seen_ms=watch.seen_ms, landmark=step.landmark)
                 done = replace(done, asked=(*watch.asked, answer))
-        return replace(state, habits=with_watch(habits, done))
+        return replace(state, now_ms=now, habits=with_watch(habits, done))
     if not step.over_days:
-        return replace(state, habits=without_watch(habits, watch.invoice_id))
+        return replace(state, now_ms=now, habits=without_watch(habits, watch.invoice_id))
     late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
     asked = tuple(row for row in watch.asked if row.at_ms < at_ms)
     if asked:
@@ -213,14 +213,15 @@ def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Examp
         habits = with_answer(habits, mark_of(watch.invoice_id), late=late)
     answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
     habits = without_watch(habits, watch.invoice_id) if answered_all else with_watch(habits, done)
-    return replace(state, habits=habits)
+    return replace(state, now_ms=now, habits=habits)
 
 
 def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, late: bool) -> Example:
-    # Validated as a whole: one pass over nested dicts costs less than a model built, and looked at again, per question.
     fields = {
+        "schema_version": 1,
         "client_id": client_id,
         "decided_at": moment(known_ms),
+        "kind": "example",
         "invoice_id": watch.invoice_id,
         "over_days": over_days,
         "late": late,
@@ -228,20 +229,21 @@ def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, lat
         "due_day": watch.due_day,
         "log_amount": watch.log_amount,
         "table": TABLE,
-        "questions": tuple(map(_question, watch.asked)),
+        "questions": tuple([_question(row) for row in watch.asked]),
     }
-    return Example.model_validate(fields)
+    return built(Example, fields)
 
 
-def _question(row: Asked) -> dict[str, object]:
-    return {
+def _question(row: Asked) -> Question:
+    fields = {
         "landmark": row.landmark,
         "asked_ms": row.at_ms,
-        "features": b64encode(row.features).decode(),
+        "features": b2a_base64(row.features, newline=False).decode(),
         "chances": tuple([DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances]),
         "days": tuple([part / PER_DAY for part in row.days]),
         "version": row.version,
     }
+    return built(Question, fields)
 
 
 def _watch_of(state: ClientState, invoice_id: str) -> Watch | None:

@@ -12,7 +12,7 @@ from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
-from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, Trigger
+from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, Trigger, built
 from models.workdays import DAY_MS, moment
 
 NOTES_KEPT = 5
@@ -26,7 +26,7 @@ _BASIS = {
 class Turn:
     """The client's state within one transition, and the outputs decided so far, in order."""
 
-    __slots__ = ("_scored", "outputs", "policy", "scorer", "state")
+    __slots__ = ("_scored", "outputs", "policy", "scorer", "state", "unplanned")
 
     def __init__(self, state: ClientState, policy: Policy, scorer: Scorer) -> None:
         """Begin a turn on a state."""
@@ -34,6 +34,8 @@ class Turn:
         self.policy = policy
         self.scorer = scorer
         self.outputs: list[Output] = []
+        self.unplanned = False
+        """Whether the timers may be other ones than the state calls for."""
         self._scored: tuple[ClientState, float | None] | None = None
 
     def run(self, journey: Journey, anchor: str) -> Run:
@@ -69,30 +71,33 @@ class Turn:
         journey = JOURNEYS[run.journey]
         trigger_id = derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch)
         why = (*reasons, *fallback)
-        trigger = Trigger(
-            client_id=state.client_id,
-            decided_at=moment(now),
-            trigger_id=trigger_id,
-            journey=journey,
-            anchor=run.anchor,
-            step=step.id,
-            channel=channel,
-            purpose=step.purpose,
-            legal_basis=_BASIS[step.purpose],
-            tone=step.tone,
-            not_before=moment(not_before),
-            expires_at=moment(expires),
-            cancel_when=step.cancel_when,
-            invoice_ids=invoice_ids,
-            contract_id=contract_id or None,
-            payment_id=payment_id or None,
-            facts=allowed_facts(step.purpose, facts),
-            reasons=why,
-            segment=effective_segment(state, now).value,
-            score=self._score(),
-            policy_version=self.policy.version,
-            learner_version=self.scorer.version,
-        )
+        fields = {
+            "schema_version": 1,
+            "client_id": state.client_id,
+            "decided_at": moment(now),
+            "kind": "trigger",
+            "trigger_id": trigger_id,
+            "journey": journey,
+            "anchor": run.anchor,
+            "step": step.id,
+            "channel": channel,
+            "purpose": step.purpose,
+            "legal_basis": _BASIS[step.purpose],
+            "tone": step.tone,
+            "not_before": moment(not_before),
+            "expires_at": moment(expires),
+            "cancel_when": step.cancel_when,
+            "invoice_ids": invoice_ids,
+            "contract_id": contract_id or None,
+            "payment_id": payment_id or None,
+            "facts": allowed_facts(step.purpose, facts),
+            "reasons": why,
+            "segment": effective_segment(state, now).value,
+            "score": self._score(),
+            "policy_version": self.policy.version,
+            "learner_version": self.scorer.version,
+        }
+        trigger = built(Trigger, fields)
         row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked)
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
@@ -102,16 +107,17 @@ class Turn:
     def retract(self, row: Pending, because: CancelWhen, reasons: tuple[str, ...]) -> None:
         """Take a pending trigger back."""
         state = self.state
-        self.outputs.append(
-            Retraction(
-                client_id=state.client_id,
-                decided_at=moment(state.now_ms),
-                trigger_id=row.trigger_id,
-                channel=row.channel,
-                because=because,
-                reasons=reasons,
-            )
-        )
+        fields = {
+            "schema_version": 1,
+            "client_id": state.client_id,
+            "decided_at": moment(state.now_ms),
+            "kind": "retraction",
+            "trigger_id": row.trigger_id,
+            "channel": row.channel,
+            "because": because,
+            "reasons": reasons,
+        }
+        self.outputs.append(built(Retraction, fields))
         run = Run(row.journey, row.anchor)
         self.decide(DecisionOutcome.RETRACTED, reasons, run=run, step=row.step, channel=row.channel, trigger_id=row.trigger_id)
 
@@ -131,25 +137,26 @@ class Turn:
         journey = JOURNEYS[run.journey] if run else None
         anchor = run.anchor if run else ""
         identity = (state.client_id, now, state.events, outcome.value, journey or "", anchor, step, trigger_id, reasons[0])
-        self.outputs.append(
-            Decision(
-                client_id=state.client_id,
-                decided_at=moment(now),
-                decision_id=derive("decision", *identity),
-                outcome=outcome,
-                journey=journey,
-                anchor=anchor or None,
-                step=step or None,
-                channel=channel or None,
-                trigger_id=trigger_id or None,
-                late_seconds=late_seconds,
-                reasons=tuple(reasons),
-                segment=effective_segment(state, now).value,
-                score=self._score(),
-                policy_version=self.policy.version,
-                learner_version=self.scorer.version,
-            )
-        )
+        fields = {
+            "schema_version": 1,
+            "client_id": state.client_id,
+            "decided_at": moment(now),
+            "kind": "decision",
+            "decision_id": derive("decision", *identity),
+            "outcome": outcome,
+            "journey": journey,
+            "anchor": anchor or None,
+            "step": step or None,
+            "channel": channel or None,
+            "trigger_id": trigger_id or None,
+            "late_seconds": late_seconds,
+            "reasons": tuple(reasons),
+            "segment": effective_segment(state, now).value,
+            "score": self._score(),
+            "policy_version": self.policy.version,
+            "learner_version": self.scorer.version,
+        }
+        self.outputs.append(built(Decision, fields))
         what = f"{journey.value}/{step}" if journey else "segment"
         note = Note(now, outcome.value, what, reasons[0][:120])
         care = state.care

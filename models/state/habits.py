@@ -22,6 +22,10 @@ _WEEK: Final = 7
 _FAST_DAYS: Final = 0.3
 _SLOW_DAYS: Final = 0.08
 _MONDAY_OFFSET: Final = 3  # 1970-01-01 was a Thursday
+_PLACES: Final = tuple(range(1, KEPT + 1))
+_PACES: Final = tuple((max(FAST, 1 / place), max(SLOW, 1 / place)) for place in _PLACES)
+_DAYS_PACES: Final = tuple((max(_FAST_DAYS, 1 / place), max(_SLOW_DAYS, 1 / place)) for place in _PLACES)
+"""Weight of each outcome in the fast and the slow average, from the first on; the first ones count like in a plain mean."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,10 +121,14 @@ def without_answer(habits: Habits, mark: int) -> Habits:
 
 def with_ending(habits: Habits, ending: Ending) -> Habits:
     """Remember when an invoice was settled; a newer word on the same invoice replaces the older."""
-    rest = [row for row in habits.endings if row.mark != ending.mark]
-    rest.append(ending)
+    mark, last = ending.mark, _ended_in_order(ending)
+    rest = [row for row in habits.endings if row.mark != mark]
     # Of several settled by one payment run the newest counts as the latest word.
-    rest.sort(key=lambda row: (row.day, -row.days_late, row.mark))
+    if rest and _ended_in_order(rest[-1]) > last:
+        rest.append(ending)
+        rest.sort(key=_ended_in_order)
+    else:
+        rest.append(ending)
     return _ended(habits, tuple(rest[-KEPT:]))
 
 
@@ -166,9 +174,10 @@ def without_watch(habits: Habits, invoice_id: str) -> Habits:
 
 def _answered(habits: Habits, answers: tuple[Answer, ...], *, known: int, late: int) -> Habits:
     fast = slow = 0.0
-    for count, row in enumerate(answers, 1):
-        fast += max(FAST, 1 / count) * (row.late - fast)
-        slow += max(SLOW, 1 / count) * (row.late - slow)
+    for row, (quick, steady) in zip(answers, _PACES, strict=False):
+        late_then = row.late
+        fast += quick * (late_then - fast)
+        slow += steady * (late_then - slow)
     return msgspec.structs.replace(
         habits,
         answers=answers,
@@ -181,14 +190,15 @@ def _answered(habits: Habits, answers: tuple[Answer, ...], *, known: int, late: 
 
 def _ended(habits: Habits, endings: tuple[Ending, ...]) -> Habits:
     fast = slow = 0.0
-    for count, row in enumerate(endings, 1):
-        days = min(max(row.days_late, DAYS_FLOOR), DAYS_CEILING)
-        fast += max(_FAST_DAYS, 1 / count) * (days - fast)
-        slow += max(_SLOW_DAYS, 1 / count) * (days - slow)
-    recent = tuple(sorted(row.days_late for row in endings[-RECENT:]))
     weekdays = [0] * _WEEK
-    for row in endings:
-        weekdays[weekday(row.day)] += 1
+    for row, (quick, steady) in zip(endings, _DAYS_PACES, strict=False):
+        days = row.days_late
+        if not DAYS_FLOOR <= days <= DAYS_CEILING:
+            days = DAYS_FLOOR if days < DAYS_FLOOR else DAYS_CEILING
+        fast += quick * (days - fast)
+        slow += steady * (days - slow)
+        weekdays[(row.day + _MONDAY_OFFSET) % _WEEK] += 1
+    recent = tuple(sorted([row.days_late for row in endings[-RECENT:]]))
     return msgspec.structs.replace(
         habits,
         endings=endings,
@@ -200,6 +210,10 @@ def _ended(habits: Habits, endings: tuple[Ending, ...]) -> Habits:
         recent_days=recent,
         pay_weekdays=tuple(weekdays) if endings else (),
     )
+
+
+def _ended_in_order(row: Ending) -> tuple[int, int, int]:
+    return row.day, -row.days_late, row.mark
 
 
 def _last_run(endings: tuple[Ending, ...]) -> float:

@@ -1,12 +1,20 @@
 """Bytes of events and outputs on our own topics."""
 
-from pydantic import ValidationError
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from models.events.union import EVENT_ADAPTER, AnyLogEvent
-from models.triggers import Output
+from models.triggers import Decision, Example, Output, Retraction, Trigger
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
+
+_WRITERS: Final[Mapping[type[Output], TypeAdapter[Any]]] = MappingProxyType(
+    {contract: TypeAdapter(contract) for contract in (Trigger, Retraction, Decision, Example)}
+)
 
 
 def encode_event(event: AnyLogEvent) -> bytes:
@@ -27,4 +35,4 @@ def decode_event(value: bytes | None) -> AnyLogEvent:
 
 def encode_output(output: Output) -> bytes:
     """Return the JSON of a trigger, retraction or decision; fields that are none are left out."""
-    return output.model_dump_json(exclude_none=True).encode()
+    return _WRITERS[type(output)].dump_json(output, exclude_none=True)

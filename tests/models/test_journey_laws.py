@@ -19,6 +19,7 @@ from models.state.codec import encode
 from models.transition import transition
 from models.triggers import Journey, Output, Trigger
 from models.workdays import DAY_MS, Window, inside, zone_named
+from streams.wire.codec import encode_output
 from tests.models.builders import CLIENT, Events, ms, tick_at
 from tests.models.stories import arriving, facts
 from tests.models.views import fold
@@ -123,6 +124,18 @@ def test_a_replay_gives_identical_bytes(story: list[AnyClientEvent]) -> None:
     assert first.state is not None
     assert second.state is not None
     assert encode(first.state) == encode(second.state)
+
+
+@given(stories())
+@settings(max_examples=60)
+def test_what_the_core_says_unchecked_is_what_its_contract_would_have_made_of_it(story: list[AnyClientEvent]) -> None:
+    for output in Firm().run(story, until_ms=HORIZON).outputs:
+        contract = type(output)
+        checked = contract.model_validate(output.model_dump())
+        assert checked == output
+        assert set(vars(output)) == set(contract.model_fields)
+        assert checked.model_dump_json() == output.model_dump_json()
+        assert contract.model_validate_json(encode_output(output)) == output
 
 
 @given(stories())
