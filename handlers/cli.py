@@ -42,9 +42,10 @@ COMMANDS: Final = (
     Command(
         "run-channels",
         "handlers.channels.commands:run_channels",
-        "Deliver triggers by mail, SMS, webhook, task and console.",
+        "Deliver triggers by mail, SMS, webhook, portal, task and console.",
         _RUN,
     ),
+    Command("portal", "handlers.commands.portal:portal", "Serve messages and answers to the firm's client portal.", _RUN),
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("tasks", "handlers.commands.tasks:tasks", "List, show and end the tasks left to people.", _RUN),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),

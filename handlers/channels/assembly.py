@@ -17,6 +17,7 @@ from handlers.channels.dispatch import Dispatch
 from handlers.channels.email import EmailChannel
 from handlers.channels.failpoints import PLACES
 from handlers.channels.links import links_of
+from handlers.channels.portal import PortalChannel
 from handlers.channels.presend import at_any_hour, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.redis_tasks import RedisTaskBoard
@@ -26,6 +27,7 @@ from handlers.channels.template_facts import facts_stated
 from handlers.channels.watch import DecisionWatch
 from handlers.channels.webhook import WebhookChannel
 from handlers.channels.worker import ChannelWorker
+from handlers.mailbox.redis_mailbox import RedisMailbox
 from streams.engine.failpoints import make_failpoint
 from streams.runtime.clock import SystemClock, make_clock
 from streams.runtime.errors import UsageError
@@ -50,6 +52,8 @@ def make_channel(name: str, settings: Settings, *, out: Path | None = None) -> C
             return SmsChannel(settings)
         case "webhook":
             return WebhookChannel(settings)
+        case "portal":
+            return PortalChannel(RedisMailbox(settings))
         case "task":
             return TaskChannel(RedisTaskBoard(settings))
         case "console":

@@ -12,13 +12,13 @@ def run_channels(
         Path | None, Parameter(help="Append what the console channel says to this file, one JSON line per message.")
     ] = None,
 ) -> int:
-    """Deliver triggers by mail, text message, webhook, task and console.
+    """Deliver triggers by mail, text message, webhook, portal, task and console.
 
     Reads triggers.CHANNEL as its own consumer group, looks once more at the client's present state just before sending, and
     reports what became of every trigger on signals. Start as many of these processes as you like; they share the partitions.
     Stop with Ctrl-C or SIGTERM: what is being sent is finished first. Examples:
 
-        rapport run-channels                      mail, tasks, console; SMS and webhook where an address is set
+        rapport run-channels                      mail, portal, tasks, console; SMS and webhook where an address is set
         rapport run-channels email                mail only
         rapport run-channels console --out FILE   into a file, for other programs
 

@@ -110,6 +110,7 @@ INGEST_REFUSALS: Final = _counter("ingest_refusals_total", "Webhooks whose signa
 INGEST_DURATION: Final = _histogram("ingest_request_duration_seconds", "Time from request to answer.", "source")
 INGEST_LAST_ACCEPTED: Final = _gauge("ingest_last_accepted_timestamp_seconds", "When a webhook was last accepted.", "source")
 LINK_REQUESTS: Final = _counter("link_requests_total", "Visits and answers to links in mails.", "choice", "outcome")
+PORTAL_REQUESTS: Final = _counter("portal_requests_total", "Requests of the firm's portal, by what became of them.", "outcome")
 INGEST_BYTES: Final = _gauge("ingest_bytes_in_flight", "Bytes of webhooks that Kafka has not acknowledged yet.")
 
 METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

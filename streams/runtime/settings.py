@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         default=60, description="How long links work after their message has expired."
     )
 
+    portal_host: str = Field(default="127.0.0.1", description="Address on which the portal's API listens.")
+    portal_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8081, description="Its port; 0 takes a free one.")
+
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = Field(default=500, description="Most records folded in one batch.")
     lane_records: Annotated[int, Field(ge=1)] = Field(
         default=4_000, description="Records waiting in a lane before its partition is paused."

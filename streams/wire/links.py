@@ -33,10 +33,11 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class LinkScope(StrEnum):
-    """What a link may do: nothing but end messages like this one, or all that fits its message."""
+    """What a link may do: end messages like this one and nothing else; all that fits its message; or read a client's mailbox."""
 
     OPT_OUT = "opt_out"
     ANSWER = "answer"
+    PORTAL = "portal"
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):

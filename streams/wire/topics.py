@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-CHANNELS: Final = ("email", "sms", "webhook", "task", "console")
+CHANNELS: Final = ("email", "sms", "webhook", "portal", "task", "console")
 """Delivery channels with a worker; each has a topic `triggers.<channel>`."""
 
 DAY_MS: Final = 24 * 3600 * 1000

@@ -36,6 +36,11 @@ def settings_of(service: str) -> Settings:
     return Settings.model_validate(values)
 
 
+def port_of(service: str, settings: Settings) -> int:
+    """The port at which a container of `service` tells of its health and its metrics."""
+    return {"gateway": settings.webhook_port, "portal": settings.portal_port}.get(service, settings.metrics_port)
+
+
 def published_ports(service: str) -> list[tuple[str, int]]:
     return [(port.rsplit(":", 2)[0], int(port.rsplit(":", 1)[1])) for port in SERVICES[service].get("ports", [])]
 
@@ -129,7 +134,7 @@ def test_each_channel_has_a_worker_of_its_own() -> None:
 def test_health_is_asked_on_the_port_that_is_listened_on(name: str) -> None:
     settings = settings_of(name)
     url = SERVICES[name]["healthcheck"]["test"][-1]
-    port = settings.webhook_port if name == "gateway" else settings.metrics_port
+    port = port_of(name, settings)
     assert re.fullmatch(rf"http://127\.0\.0\.1:{port}/health(/ready)?", url)
     if name == "gateway":
         assert settings.webhook_host == "0.0.0.0"  # noqa: S104 - inside its container, published on loopback only
@@ -147,7 +152,7 @@ def test_prometheus_asks_services_that_exist_on_their_ports() -> None:
         for target in job.get("dns_sd_configs", []):
             for name in target["names"]:
                 settings = settings_of(name)
-                assert target["port"] == (settings.webhook_port if name == "gateway" else settings.metrics_port)
+                assert target["port"] == port_of(name, settings)
                 assert settings.metrics_host == "0.0.0.0"  # noqa: S104 - for Prometheus, within the network of the containers
 
 

@@ -15,7 +15,7 @@ def test_every_channel_of_the_topic_table_can_be_made() -> None:
 
 def test_a_channel_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run-channels", "fax"]) == 2
-    assert capsys.readouterr().err == "rapport: there is no channel 'fax'; known: email, sms, webhook, task, console\n"
+    assert capsys.readouterr().err == "rapport: there is no channel 'fax'; known: email, sms, webhook, portal, task, console\n"
     with pytest.raises(UsageError, match="fax"):
         make_channel("fax", Settings())
 

@@ -14,11 +14,13 @@ import pytest
 from handlers.channels.console import ConsoleChannel
 from handlers.channels.contract import Channel, Content, OnAmbiguous, Recipient, Verdict
 from handlers.channels.email import EmailChannel
+from handlers.channels.portal import PortalChannel
 from handlers.channels.sms import SmsChannel
 from handlers.channels.task import TaskChannel
 from handlers.channels.tasks import MemoryTaskBoard, Task
 from handlers.channels.webhook import WebhookChannel
 from handlers.demo.smtp_sink import SmtpSink
+from handlers.mailbox.messages import MemoryMailbox, Message
 from streams.runtime.settings import Settings
 from streams.wire.topics import TRIGGERS
 from tests.handlers.channel_bench import ScriptedChannel
@@ -126,7 +128,31 @@ async def task(folder: Path) -> AsyncIterator[Kit]:
     yield Kit(TaskChannel(board), lambda: board.given, take_away)
 
 
-KITS = [email, sms, webhook, task, terminal, file, scripted]
+class CountingMailbox(MemoryMailbox):
+    """Remembers every message it was given, those it knew as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[str] = []
+
+    async def put(self, message: Message) -> bool:
+        fresh = await super().put(message)
+        self.given.append(message.message_id)
+        return fresh
+
+
+@asynccontextmanager
+async def portal(folder: Path) -> AsyncIterator[Kit]:
+    del folder
+    mailbox = CountingMailbox()
+
+    async def take_away() -> None:
+        mailbox.away = True
+
+    yield Kit(PortalChannel(mailbox), lambda: mailbox.given, take_away)
+
+
+KITS = [email, sms, webhook, portal, task, terminal, file, scripted]
 
 
 @pytest.fixture(params=KITS, ids=lambda make: make.__name__)
