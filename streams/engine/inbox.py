@@ -14,18 +14,23 @@ _RELIEF: Final = 0.5  # a paused partition is resumed when the inbox has fallen 
 
 
 class Offer(StrEnum):
-    """What became of records offered: all of use were taken, or there is a hole before them."""
+    """What became of records offered.
+
+    All of use were taken; or there is a hole before them, and they must be read again; or the same hole was there again, and
+    the log itself must be asked.
+    """
 
     TAKEN = "taken"
     HOLE = "hole"
+    DOUBT = "doubt"
 
 
 class Inbox:
     """Records of one partition in strict order of their offsets, each once.
 
     The client library under us can lose fetched records on some paths and deliver others twice. So: what was read before is
-    dropped; a hole means reading again from `read`; a hole that is still there then is real (a compacted or transactional
-    log) and accepted.
+    dropped; a hole means reading again from `read`; a hole that is still there then is a doubt, which only somebody who asks
+    the log by another way can resolve. Until then nothing is taken in.
     """
 
     def __init__(self, *, most_records: int, most_bytes: int) -> None:
@@ -38,8 +43,7 @@ class Inbox:
         self._hole: tuple[int, int] | None = None
         self._closed = False
         self.read = 0
-        self.rereads = 0
-        self.accepted_holes = 0
+        self.doubtful = False
 
     def restart(self, offset: int) -> None:
         """Forget everything; the next record expected is the one at `offset`."""
@@ -47,6 +51,7 @@ class Inbox:
         self._arrived.clear()
         self._bytes = 0
         self._hole = None
+        self.doubtful = False
         self.read = offset
 
     def close(self) -> None:
@@ -56,31 +61,36 @@ class Inbox:
 
     def offer(self, records: Sequence[Record]) -> Offer:
         """Queue what is new of `records`, which are in order. After HOLE the caller seeks to `read` and offers again."""
-        if self._closed:
+        if self._closed or self.doubtful:
             return Offer.TAKEN
         answer = Offer.TAKEN
         for record in records:
             if record.offset < self.read:
                 continue
-            if record.offset > self.read and not self._accept(record.offset):
-                answer = Offer.HOLE
+            if record.offset > self.read:
+                answer = self._suspect((self.read, record.offset))
                 break
             self._waiting.append(record)
             self._bytes += _size(record)
             self.read = record.offset + 1
-        if self._waiting:
+        if self._waiting or self.doubtful:
             self._arrived.set()
         return answer
 
-    def _accept(self, found: int) -> bool:
-        hole = (self.read, found)
-        if self._hole == hole:
-            self._hole = None
-            self.accepted_holes += 1
-            return True
+    def _suspect(self, hole: tuple[int, int]) -> Offer:
+        self.doubtful = self._hole == hole
         self._hole = hole
-        self.rereads += 1
-        return False
+        return Offer.DOUBT if self.doubtful else Offer.HOLE
+
+    def resolve(self, first: int) -> bool:
+        """End the doubt: the log's first record from `read` on is at `first`. Returns whether there is a hole in the log."""
+        hole = first > self.read
+        self.read = first
+        self._hole = None
+        self.doubtful = False
+        if not self._waiting:
+            self._arrived.clear()
+        return hole
 
     @property
     def full(self) -> bool:
@@ -100,7 +110,8 @@ class Inbox:
     async def take(self, limit: int, cut: Callable[[Sequence[Record]], int], *, patience: float) -> list[Record]:
         """Return the next batch: at most `limit` records, of which `cut` says how many belong together.
 
-        Waits `patience` seconds for a record to arrive, then returns an empty list; so it does at once when closed.
+        Waits `patience` seconds for a record to arrive, then returns an empty list; so it does at once when closed, and when
+        all that came before a doubt has been taken.
         """
         if not self._arrived.is_set():
             with suppress(TimeoutError):
@@ -112,7 +123,7 @@ class Inbox:
         for record in batch:
             self._waiting.popleft()
             self._bytes -= _size(record)
-        if not self._waiting:
+        if not self._waiting and not self.doubtful:
             self._arrived.clear()
         return batch
 

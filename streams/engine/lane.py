@@ -79,6 +79,10 @@ class Flow(Protocol):
         """Return what the broker has of the partition."""
         ...
 
+    async def first_from(self, slot: Slot, offset: int) -> int:
+        """Return the offset of the log's first record at or after `offset`, found out without the consumer that feeds us."""
+        ...
+
     async def committed(self, slot: Slot) -> int | None:
         """Return the offset that the group committed, which is advice and never truth."""
         ...
@@ -157,14 +161,10 @@ class Lane:
         """Take fetched records in; pauses the partition when the lane is full. After HOLE, seek to `inbox.read`."""
         if self.grasp is None:
             return Offer.TAKEN  # fetched before the fence was taken; the seek that follows brings them again
-        before = self.inbox.accepted_holes
         answer = self.inbox.offer(records)
-        if self.inbox.accepted_holes > before:
-            self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind="accepted")
-            log.warning("offsets are missing in the log and were accepted", slot=self.slot, read=self.inbox.read)
         if answer is Offer.HOLE:
             self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind="reread")
-        if self.inbox.full and not self._paused:
+        if (self.inbox.full or self.inbox.doubtful) and not self._paused:
             self._paused = True
             self._flow.pause(self.slot)
         return answer
@@ -200,7 +200,9 @@ class Lane:
             heed_cancellation()
             if self.inbox.closed:
                 return True
-            if self._paused and self.inbox.relieved:
+            if not records and self.inbox.doubtful:
+                await self._ask_the_log()
+            if self._paused and self.inbox.relieved and not self.inbox.doubtful:
                 self._paused = False
                 self._flow.resume(self.slot)
             if not await (self._turn(records, grasp) if records else self._look_back(grasp)):
@@ -208,6 +210,26 @@ class Lane:
                 self._paused = True
                 self._flow.pause(self.slot)
                 return False
+
+    async def _ask_the_log(self) -> None:
+        """Find out whether a hole that was still there after reading again is in the log, or in the client library."""
+        read = self.inbox.read
+        first = await patiently(lambda: self._first_from(read), op="hole", meter=self._tools.meter)
+        kind = "accepted" if self.inbox.resolve(first) else "refuted"
+        self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind=kind)
+        log.warning("records were missing twice, the log was asked", slot=self.slot, read=read, first=first, hole=kind)
+        await patiently(lambda: self._flow.seek(self.slot, first), op="seek", meter=self._tools.meter)
+
+    async def _first_from(self, offset: int) -> int:
+        if offset < (bounds := await self._flow.bounds(self.slot)).start:
+            raise self._passed(bounds, offset)
+        return await self._flow.first_from(self.slot, offset)
+
+    def _passed(self, bounds: Bounds, offset: int) -> HaltError:
+        return HaltError(
+            f"{self.slot.topic}-{self.slot.partition} begins at offset {bounds.start}, but {offset} is next:"
+            " retention has deleted records that were never folded. Restore them, or decide to skip them by hand"
+        )
 
     async def _acquire(self) -> Grasp:
         tools, slot = self._tools, self.slot
@@ -264,11 +286,7 @@ class Lane:
     async def _check(self, held: Held, claim: Claim) -> Grasp:
         bounds = await self._bounds()
         if held.next_offset < bounds.start:
-            message = (
-                f"{self.slot.topic}-{self.slot.partition} begins at offset {bounds.start}, but {held.next_offset} is next:"
-                " retention has deleted records that were never folded. Restore them, or decide to skip them by hand"
-            )
-            raise HaltError(message)
+            raise self._passed(bounds, held.next_offset)
         if held.next_offset > bounds.end:
             message = (
                 f"{self.slot.topic}-{self.slot.partition} ends at offset {bounds.end}, but {held.next_offset} is next:"

@@ -87,7 +87,7 @@ class Lanes:
     def offer(self, slot: Slot, records: Sequence[Record]) -> int | None:
         """Give fetched records to their lane; returns the offset to seek to when there is a hole before them."""
         running = self._running.get(slot)
-        if running is None or running.lane.offer(records) is Offer.TAKEN:
+        if running is None or running.lane.offer(records) is not Offer.HOLE:
             return None
         return running.lane.inbox.read
 

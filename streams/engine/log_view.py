@@ -1,7 +1,7 @@
 """Where partitions begin and end, asked on a connection of its own."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -11,6 +11,7 @@ from streams.engine.lane import Bounds
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 
+_PEEK_MS: Final = 5_000
 _GATHER_SECONDS: Final = 0.005  # lanes begin together: what they ask within this time goes out as one request
 
 
@@ -61,9 +62,36 @@ class LogView:
             starts = await consumer.beginning_offsets(list(at.values()))
             ends = await consumer.end_offsets(list(at.values()))
         except (KafkaError, OSError) as error:
-            message = f"Kafka at {self._settings.kafka_bootstrap} does not answer ({error!r}); check it with `rapport doctor`"
-            raise RetryError(message) from error
+            raise RetryError(self._away(error)) from error
         return {slot: Bounds(starts[tp], ends[tp]) for slot, tp in at.items()}
+
+    def _away(self, error: Exception) -> str:
+        return f"Kafka at {self._settings.kafka_bootstrap} does not answer ({error!r}); check it with `rapport doctor`"
+
+    async def first_from(self, slot: Slot, offset: int) -> int:
+        """Return the offset of the first record of `slot` at or after `offset`, fetched by a consumer made for this question.
+
+        Raises RetryError while there is no answer, also when there is no such record.
+        """
+        at = TopicPartition(self._settings.topic(slot.topic), slot.partition)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="none"
+        )
+        found: list[Any] = []
+        try:
+            await consumer.start()
+            consumer.assign([at])
+            consumer.seek(at, offset)
+            found = (await consumer.getmany(at, timeout_ms=_PEEK_MS, max_records=1)).get(at, [])
+        except (KafkaError, OSError) as error:
+            raise RetryError(self._away(error)) from error
+        finally:
+            await consumer.stop()
+        if not found:
+            message = f"no record of {slot.topic}-{slot.partition} was found from offset {offset} on"
+            raise RetryError(message)
+        first: int = found[0].offset
+        return first
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -165,6 +165,10 @@ class ConsumerFlow:
         """Return what the broker has of the partition."""
         return await self._view.bounds(slot)
 
+    async def first_from(self, slot: Slot, offset: int) -> int:
+        """Return the offset of the log's first record at or after `offset`, as another consumer finds it."""
+        return await self._view.first_from(slot, offset)
+
     async def committed(self, slot: Slot) -> int | None:
         """Return the offset that the group committed."""
         tp = TopicPartition(*self._consumer.tp_of(slot))

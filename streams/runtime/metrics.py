@@ -63,7 +63,9 @@ LOOP_LAG: Final = _gauge("event_loop_lag_seconds", "How late the event loop last
 BATCH_EVENTS: Final = _histogram("batch_events", "Records in a batch.", "topic", buckets=_BATCH)
 STAGE_DURATION: Final = _histogram("batch_stage_duration_seconds", "Time of one stage of a batch.", "topic", "stage")
 EVENTS_PROCESSED: Final = _counter("events_processed_total", "Records folded.", "type", "outcome")
-OFFSET_GAPS: Final = _counter("offset_gaps_total", "Holes in the offsets received: read again, or accepted.", "topic", "kind")
+OFFSET_GAPS: Final = _counter(
+    "offset_gaps_total", "Holes in the offsets received: reread; when still there, accepted or refuted.", "topic", "kind"
+)
 LAST_PROGRESS: Final = _gauge("last_progress_timestamp_seconds", "When the partition last moved on.", "topic", "partition")
 WATCHDOG_EXITS: Final = _counter("watchdog_exits_total", "Times the process decided to exit.", "reason")
 FENCE_COMMITS: Final = _counter("fence_commits_total", "Commits by answer.", "topic", "result")

@@ -11,9 +11,10 @@ from handlers.stack.local import LocalStack
 from streams.runtime.clock import fresh_id, monotonic
 from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
+from tests.chaos.audit import audit
 from tests.chaos.faults import FAULTS
 from tests.chaos.site import Site, site_of
-from tests.chaos.trial import artefacts, at_rest
+from tests.chaos.trial import artefacts
 from tests.integration.engine_world import Worker
 from tests.waiting import pause
 
@@ -91,7 +92,7 @@ async def _run(stack: LocalStack, *, minutes: float, seed: int) -> int:
     await ensure_topics(settings)
     with site_of(settings, folder=artefacts() / f"soak-{seed}", seed=seed, stack=stack) as site:
         count, before, after = await soak(site, minutes=minutes, dice=Random(seed))
-        found = await at_rest(site)
+        found = await audit(site.settings, site.load.sent)
     print(f"seed {seed}: {count} faults in {minutes:g} min, {found}")
     print(f"before: {before}\nafter:  {after}")
     return int((found.lost, found.doubled) != (0, 0))

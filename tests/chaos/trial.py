@@ -1,21 +1,19 @@
 """One trial: a site, a fault under load, recovery, and the audit; each adds a line to the table."""
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from handlers.stack.folders import cache_folder
 from handlers.stack.local import LocalStack
 from streams.runtime.settings import Settings
-from tests.chaos.audit import Audit, audit
+from tests.chaos.audit import audit
 from tests.chaos.faults import Fault
-from tests.chaos.site import Site, site_of
+from tests.chaos.site import site_of
 from tests.waiting import pause
 
 _BEFORE_SECONDS = 1.5
 _AFTER_SECONDS = 1.0
-_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +37,6 @@ def artefacts() -> Path:
     return folder
 
 
-async def at_rest(site: Site) -> Audit:
-    """Return the audit. Timers may still fire between two looks, so a difference counts only when it stays."""
-    for _ in range(_LOOKS):
-        with suppress(AssertionError):
-            return await audit(site.settings, site.load.sent)
-        await site.recover()
-        await pause(_AFTER_SECONDS)
-    return await audit(site.settings, site.load.sent)
-
-
 async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalStack | None = None) -> Trial:
     """Try `fault`; AssertionError names what did not hold, the logs lie in the artefacts."""
     folder = artefacts() / f"row-{fault.row}-seed-{seed}"
@@ -58,7 +46,7 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
             await fault.inject(site)
             await pause(_AFTER_SECONDS)
         recovery = await site.recover()
-        found = await at_rest(site)
+        found = await audit(site.settings, site.load.sent)
     trial = Trial(fault.row, fault.name, seed, found.events, found.records, found.lost, found.doubled, round(recovery, 1))
     with (artefacts() / "trials.jsonl").open("a", encoding="utf-8") as table:
         table.write(json.dumps(asdict(trial)) + "\n")

@@ -23,6 +23,7 @@ from streams.engine.log_view import LogView
 from streams.engine.oracle import fold_partition
 from streams.engine.producer import KafkaProducer, Outgoing
 from streams.engine.redis_fence import RedisFence
+from streams.runtime.clock import make_clock
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
@@ -151,21 +152,30 @@ def crew_of(settings: Settings, folder: Path) -> Iterator[Crew]:
 
 
 async def until_caught_up(settings: Settings, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - as in tests.waiting
-    """Wait until every position is at the end of its log and every outbox is empty."""
+    """Wait until all is at rest: every position at the end of its log, every outbox empty, and no timer due.
+
+    A due timer means that a tick is about to be written, and what is read while one log feeds another may be old already. So
+    nothing counts as at rest unless the logs end after the look where they ended before it.
+    """
     redis = connect_redis(settings)
-    fence, view = RedisFence(redis, settings), LogView(settings)
+    fence, view, clock = RedisFence(redis, settings), LogView(settings), make_clock(settings.clock_file)
     slots = [Slot(topic.name, partition) for topic in WATCHED_TOPICS for partition in range(settings.partitions)]
 
-    async def caught_up() -> bool:
-        bounds = await view.read(slots)
+    async def timers_due() -> int:
+        now_ms = round(clock.now().timestamp() * 1000)
+        keys = [PartitionKeys.of(settings, CLIENT_EVENTS.name, partition).timers for partition in range(settings.partitions)]
+        return sum([int(await redis.zcount(key, "-inf", now_ms)) for key in keys])
+
+    async def at_rest() -> bool:
+        before = await view.read(slots)
         for slot in slots:
-            if await fence.position(slot) != bounds[slot].end or await fence.read_outbox(slot, limit=1):
+            if await fence.position(slot) != before[slot].end or await fence.read_outbox(slot, limit=1):
                 return False
-        return True
+        return not await timers_due() and await view.read(slots) == before
 
     try:
-        condition: Callable[[], Awaitable[bool]] = caught_up
-        await until_async(condition, timeout=timeout, what="every position at the end of its log")
+        condition: Callable[[], Awaitable[bool]] = at_rest
+        await until_async(condition, timeout=timeout, what="every position at the end of its log and no timer due")
     finally:
         await view.close()
         await redis.aclose()

@@ -1,10 +1,14 @@
 """Records that are no pleasure: repeated, unreadable, too large, in the wrong place; and a Redis that lost everything."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
+from streams.engine.fence import Slot
+from streams.engine.log_view import LogView
 from streams.engine.producer import Outgoing
 from streams.runtime.settings import Settings
 from streams.state.redis_store import connect_redis
@@ -13,6 +17,7 @@ from streams.wire.dead_letters import DeadLetter, Reason, read_dead_letter
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, PAYMENTS, TRIGGERS
+from tests.conftest import SettingsMaker
 from tests.integration.engine_world import (
     accepted,
     assert_equals_oracle,
@@ -70,7 +75,6 @@ async def test_intake_puts_public_records_on_the_log_and_keeps_what_it_cannot_re
     with crew_of(settings, tmp_path) as crew:
         crew.start()
         await until_caught_up(settings)
-        await until_caught_up(settings)
     await assert_equals_oracle(settings, CountingProgram())
     log = await read_topic(settings, CLIENT_EVENTS)
     payments = [record for records in log.values() for record in records if record.key != b""]
@@ -78,6 +82,30 @@ async def test_intake_puts_public_records_on_the_log_and_keeps_what_it_cannot_re
     letters = await dead_letters(settings)
     assert sorted(letter.value or b"" for letter in letters) == sorted(record.value for record in bad)
     assert {letter.src_topic for letter in letters} == {PAYMENTS.name}
+
+
+async def test_a_hole_that_a_transaction_left_in_the_log_is_confirmed_by_another_consumer_and_folded_over(
+    make_settings: SettingsMaker, tmp_path: Path
+) -> None:
+    settings = make_settings(partitions=1)
+    foreign: Any = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, transactional_id=settings.group)
+    await foreign.start()
+    try:
+        for first in (0, 10, 20):
+            async with foreign.transaction():
+                for record in on_the_log([payment(number) for number in range(first, first + 10)], settings):
+                    await foreign.send(settings.topic(record.topic), record.value, key=record.key, partition=record.partition)
+    finally:
+        await foreign.stop()
+    await feed(settings, on_the_log([payment(30)], settings))  # behind the last marker, so that the end is a record
+    view = LogView(settings)
+    firsts = [await view.first_from(Slot(CLIENT_EVENTS.name, 0), offset) for offset in (9, 10, 11, 21)]
+    await view.close()
+    assert firsts == [9, 11, 11, 22]
+    with crew_of(settings, tmp_path) as crew:
+        crew.start()
+        await until_caught_up(settings)
+    await assert_equals_oracle(settings, CountingProgram())
 
 
 async def forget_everything(settings: Settings) -> None:

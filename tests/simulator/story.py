@@ -207,13 +207,13 @@ class Story:
         records = self.world.log[at : at + amount]
         worker.kafka.at = at + len(records)
         hole = worker.offer(records)
-        worker.kafka.rereads = hole is not None
         if hole is None:
             return
         if self._variant.rereads_holes:
             worker.kafka.at = hole
         else:
-            worker.offer(records)  # the second time the lane takes the hole for real
+            worker.kafka.believed = at
+            worker.offer(records)  # the second time the lane asks the log
 
     def _pass_time(self) -> None:
         self.world.loop.advance(self._dice.choice((0.05, 0.2, 1.0, 3.0)))
@@ -272,12 +272,9 @@ class Story:
             self.world.append(self._dice.choice((b"client-1", b"", None)), self._dice.choice(_POISON))
 
     def _swallow(self) -> None:
-        """Lose fetched records inside the client library, though not the same ones when they are read again.
-
-        A hole that is still there then is real to the lane, as the gaps that transactions leave are.
-        """
+        """Lose fetched records inside the client library; the same ones again when they are read again, if it comes to that."""
         for worker in self._running():
-            if self._has_news(worker) and not worker.kafka.rereads:
+            if self._has_news(worker):
                 self._note("fetched records swallowed")
                 worker.kafka.at += self._dice.randint(1, min(4, len(self.world.log) - worker.kafka.at))
                 return

@@ -84,7 +84,7 @@ class DistantKafka:
         self.joined = (0, 0)
         self.paused = True
         self.at = 0
-        self.rereads = False
+        self.believed: int | None = None
 
     async def send_all(self, records: Sequence[Outgoing]) -> list[int]:
         """Ask for records to be written."""
@@ -111,6 +111,12 @@ class DistantKafka:
         """Ask what the log has."""
         found: Bounds = await self._world.ask(self._name, "bounds", lambda: Bounds(0, len(self._world.log)))
         return found
+
+    async def first_from(self, _slot: Slot, offset: int) -> int:
+        """Ask what the log has from `offset` on; a mutant without the guard believes what it was given."""
+        if self.believed is not None:
+            return self.believed
+        return await self._world.ask(self._name, "first_from", lambda: self._world.first_from(offset))  # type: ignore[no-any-return]
 
     async def committed(self, _slot: Slot) -> int | None:
         """Return the advisory commit."""

@@ -149,6 +149,13 @@ class World:
         at.append(Published(record.topic, record.key, record.value, tuple(record.headers)))
         return len(at) - 1
 
+    def first_from(self, offset: int) -> int:
+        """Return where the log's first record from `offset` on is; raises RetryError when there is none."""
+        if offset < len(self.log):
+            return offset
+        message = "no such record yet"
+        raise RetryError(message)
+
     def furthest(self) -> dict[str, Position]:
         """Return, by topic, the furthest output that was published: what the engine reads from the topics' tails."""
         return {topic: max(each.position for each in records) for topic, records in self.topics.items() if records}

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -77,9 +78,12 @@ class MemoryFlow:
         self.member = True
         self.proofs = 0
         self.pauses = 0
+        self.questions = 0
         self.paused = True
         self.at = 0
         self.lose: set[int] = set()
+        self.lose_often: Counter[int] = Counter()
+        self.absent: frozenset[int] = frozenset()
         self._fetch = fetch
 
     def pause(self, _slot: Slot) -> None:
@@ -95,6 +99,10 @@ class MemoryFlow:
     async def bounds(self, _slot: Slot) -> Bounds:
         return Bounds(self.start, len(self.log) if self.end is None else self.end)
 
+    async def first_from(self, _slot: Slot, offset: int) -> int:
+        self.questions += 1
+        return min(record.offset for record in self.log if record.offset >= offset and record.offset not in self.absent)
+
     async def committed(self, _slot: Slot) -> int | None:
         return None
 
@@ -107,8 +115,10 @@ class MemoryFlow:
         if self.paused or self.at >= len(self.log):
             return
         found = self.log[self.at : self.at + self._fetch]
-        fetched = [record for record in found if record.offset not in self.lose]
+        lost = self.lose | (+self.lose_often).keys() | self.absent
+        fetched = [record for record in found if record.offset not in lost]
         self.lose -= {record.offset for record in found}
+        self.lose_often.subtract({record.offset for record in found} & self.lose_often.keys())
         self.at += len(found)
         if lane.offer(fetched) is Offer.HOLE:
             self.at = lane.inbox.read

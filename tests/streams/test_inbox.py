@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,32 +36,54 @@ def test_repeated_skipped_and_jumping_fetches_still_give_each_record_once_in_ord
         inbox, taken = inbox_of(), []
         for start, size, lost in fetches:
             fetched = [record(offset) for offset in range(start, min(start + size, length)) if offset not in lost]
-            if inbox.offer(fetched) is Offer.HOLE:
+            answer = inbox.offer(fetched)
+            if answer is Offer.DOUBT:
+                assert not inbox.resolve(inbox.read)
+            if answer is not Offer.TAKEN:
                 inbox.offer([record(offset) for offset in range(inbox.read, length)])
             taken += await take(inbox, limit)
         inbox.offer([record(offset) for offset in range(inbox.read, length)])
         while batch := await take(inbox, limit):
             taken += batch
         assert taken == list(range(length))
-        assert inbox.accepted_holes == 0
+        assert not inbox.doubtful
 
     asyncio.run(run())
 
 
-async def test_a_hole_that_is_still_there_after_reading_again_is_accepted_and_counted() -> None:
+async def test_a_hole_that_is_still_there_after_reading_again_is_a_doubt_and_nothing_is_taken_in_until_it_is_resolved() -> None:
     inbox = inbox_of()
     assert inbox.offer([record(0), record(5)]) is Offer.HOLE
     assert inbox.read == 1
-    assert inbox.offer([record(5), record(6)]) is Offer.TAKEN
-    assert await take(inbox) == [0, 5, 6]
-    assert (inbox.rereads, inbox.accepted_holes) == (1, 1)
+    assert inbox.offer([record(5), record(6)]) is Offer.DOUBT
+    assert inbox.offer([record(1), record(2)]) is Offer.TAKEN
+    assert await take(inbox) == [0]
+    assert (inbox.doubtful, inbox.read) == (True, 1)
+
+
+@pytest.mark.parametrize(("first", "hole", "rest"), [(5, True, [5, 6]), (1, False, [1, 2])], ids=["in the log", "in the library"])
+async def test_the_log_s_answer_ends_the_doubt(first: int, hole: bool, rest: list[int]) -> None:
+    inbox = inbox_of()
+    inbox.offer([record(0), record(5)])
+    inbox.offer([record(5)])
+    assert inbox.resolve(first) is hole
+    assert inbox.offer([record(offset) for offset in rest]) is Offer.TAKEN
+    assert await take(inbox) == [0, *rest]
+
+
+async def test_a_hole_that_was_refuted_and_shows_again_is_doubted_again() -> None:
+    inbox, answers = inbox_of(), []
+    for _ in range(2):
+        answers += [inbox.offer([record(5)]), inbox.offer([record(5)])]
+        inbox.resolve(0)
+    assert answers == [Offer.HOLE, Offer.DOUBT] * 2
 
 
 async def test_another_hole_in_the_same_place_is_read_again_first() -> None:
     inbox = inbox_of()
     assert inbox.offer([record(5)]) is Offer.HOLE
     assert inbox.offer([record(3)]) is Offer.HOLE
-    assert inbox.offer([record(3)]) is Offer.TAKEN
+    assert inbox.offer([record(3)]) is Offer.DOUBT
 
 
 async def test_it_is_full_by_records_or_by_bytes_and_relieved_at_half() -> None:

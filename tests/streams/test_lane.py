@@ -1,5 +1,6 @@
 """Lanes against everything that Redis, Kafka and other processes may do to them; the truth is always the oracle's."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -128,6 +129,41 @@ async def test_records_that_the_client_library_lost_are_read_again() -> None:
         assert_equals_oracle(world)
         assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="reread") == 3
         assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="accepted") == 0
+
+
+async def test_records_that_the_client_library_loses_again_and_again_are_never_taken_for_absent() -> None:
+    async with world_of(make_log(60)) as world:
+        flow = MemoryFlow(world.log)
+        flow.lose_often = Counter({3: 2, 17: 5, 18: 5, 44: 9})
+        world.lane(flow=flow)
+        await world.until_done()
+        assert_equals_oracle(world)
+        assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="refuted") > 0
+        assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="accepted") == 0
+
+
+async def test_a_hole_that_is_in_the_log_itself_is_accepted_when_the_log_was_asked() -> None:
+    async with world_of(make_log(60)) as world:
+        flow = MemoryFlow(world.log)
+        flow.absent = frozenset({7, 30, 31, 32})
+        world.lane(flow=flow)
+        await world.until_position(60)
+        truth = fold_partition(CountingProgram(), [at for at in world.log if at.offset not in flow.absent], partitions=1)
+        assert world.stored.states == truth.states
+        assert flow.questions == 2
+        assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="accepted") == 2
+
+
+async def test_a_hole_because_retention_passed_the_reader_halts_the_partition() -> None:
+    async with world_of(make_log(60)) as world:
+        flow = MemoryFlow(world.log[:20])
+        running = world.lane(flow=flow)
+        await world.until_position(20)
+        flow.start, flow.absent = 40, frozenset(range(40))  # deleted while we read; the consumer jumps to what there is
+        flow.log = world.log
+        halted = await until_async(lambda: running.lane.halted, what="a halt")
+        assert "retention has deleted" in str(halted)
+        assert world.position() == 20
 
 
 @pytest.mark.parametrize(
