@@ -111,6 +111,24 @@ class DecisionOutcome(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
 
 
+class SegmentChange(BaseModel):
+    """A client moved: from where, to where, what made the rules say so, how sure the filter is, and the money involved.
+
+    `held_days` is how long the rules had said the same; `certainty` the probability of `after`. `open` is what may be collected
+    per currency, `received` what came in within 13 months in the currency of most of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    before: str
+    after: str
+    cause: str
+    held_days: Annotated[int, Field(ge=0)] = 0
+    certainty: Annotated[float, Field(ge=0, le=1)] | None = None
+    open: tuple[Money, ...] = ()
+    received: Money | None = None
+
+
 class Decision(_Output):
     """Why something was sent, held or not sent: the record behind `rapport inspect`."""
 
@@ -130,6 +148,7 @@ class Decision(_Output):
     score: Annotated[float, Field(ge=0, le=1)] | None = None
     policy_version: str
     learner_version: str
+    change: SegmentChange | None = Field(default=None, description="Of outcome segment_changed: the move itself.")
 
 
 class Question(BaseModel):

@@ -13,12 +13,14 @@ from handlers.terminal.wording import tell_decision
 from models.learners.baseline import BASELINE
 from models.patterns import Reading, patterns
 from models.policy.policy import Policy
+from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
 from models.state.describe import describe
+from models.state.history import lateness
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
@@ -134,6 +136,8 @@ def _client_lines(state: ClientState, decisions: list[Decision], policy: Policy)
     else:
         yield f"score: {score.probability:.0%} likely to pay the next invoice late ({BASELINE.version})"
         yield from (f"  {reason}" for reason in score.reasons)
+    if lateness(state).labelled:
+        yield belief_of(lateness(state), state, policy).explain()
     tiers = rfm(state, policy)
     if tiers is not None:
         yield from tiers.explain(policy)

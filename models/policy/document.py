@@ -135,6 +135,9 @@ class SegmentsSection(_Section):
     problem_disputes: Times = _S.problem_disputes
     alarm_overdue_days: Days = _S.alarm_overdue_days
     alarm_quiet_share: Share = _S.alarm_quiet_share
+    new_limit_days: Days = Field(default=_S.new_limit_days, description="Nobody with enough history is new for longer.")
+    agree: Share = Field(default=_S.agree, description="Least probability by the filter for a move; 0: rules alone.")
+    switch_per_year: Share = Field(default=_S.switch_per_year, description="How often a client changes its way of paying.")
 
 
 class RfmSection(_Section):

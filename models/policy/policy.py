@@ -19,12 +19,14 @@ class SegmentRules:
     """When a client is new, reliable, slow or a problem. Shares are of the last twelve invoices.
 
     Between `reliable_share` and `slow_share` lies the dead band: there nobody moves. A move needs `persist_days` of the same
-    verdict; who is new stays new for `new_days` and until `new_labels` invoices have ended.
+    verdict and a probability of at least `agree` from the filter (see models.policy.belief; 0 leaves it out), in which a client
+    changes its state `switch_per_year` times. Who is new stays new for `new_days` and until `new_labels` invoices have ended;
+    then until rules and filter agree, but no longer than `new_limit_days`.
     """
 
     new_days: int = 90
     new_labels: int = 3
-    persist_days: int = 56
+    persist_days: int = 28
     reliable_share: float = 0.25
     slow_share: float = 0.45
     problem_days: int = 30
@@ -33,6 +35,9 @@ class SegmentRules:
     problem_disputes: int = 3
     alarm_overdue_days: int = 10
     alarm_quiet_share: float = 0.2
+    new_limit_days: int = 180
+    agree: float = 0.5
+    switch_per_year: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,56 +1,116 @@
-"""Moves between segments: the verdict must persist, who is new stays new for a while, and each move is a decision."""
+"""Moves between segments: the verdict must persist, the filter must agree, who is new stays new for a while.
+
+Each move is a decision with its cause, and names the money involved.
+"""
+
+from typing import Final
 
 from msgspec.structs import replace
 
+from models.money import Money
+from models.policy.belief import Belief, belief
 from models.policy.policy import Policy
-from models.policy.segments import is_alarming, verdict
+from models.policy.rfm import rfm
+from models.policy.segments import Verdict, is_alarming, verdict
 from models.policy.turn import Turn
+from models.state.balances import exposures
 from models.state.client import ClientState, Segment, Timer, TimerKind
 from models.state.history import Lateness, lateness
-from models.triggers import DecisionOutcome
+from models.triggers import DecisionOutcome, SegmentChange
 from models.workdays import DAY_MS
+
+RECHECK_MS: Final = 7 * DAY_MS
+RECHECKS: Final = 8
+"""How often a verdict that holds without the filter's consent is looked at anew by itself: as long as an open invoice still tells
+it something (60 days past due). After that only an event can change its mind."""
 
 
 def segment_timers(state: ClientState, policy: Policy) -> list[Timer]:
-    """Return when the segment may change without an event: the end of the first months, or of a verdict's persistence."""
-    care, rules = state.care, policy.segments
+    """Return when the segment may change without an event: the first months' ends, the end of a verdict's persistence."""
+    care, rules, now = state.care, policy.segments, state.now_ms
     if care.segment is Segment.NEW:
-        end = state.first_seen_ms + rules.new_days * DAY_MS
-        return [Timer(end, TimerKind.SEGMENT)] if state.now_ms < end else []
-    if care.candidate is not care.segment:
-        return [Timer(max(state.now_ms, care.candidate_since_ms + rules.persist_days * DAY_MS), TimerKind.SEGMENT)]
-    return []
+        for days in (rules.new_days, rules.new_limit_days):
+            end = state.first_seen_ms + days * DAY_MS
+            if now < end:
+                return [Timer(end, TimerKind.SEGMENT)]
+        return []
+    if care.candidate is care.segment:
+        return []
+    due = care.candidate_since_ms + rules.persist_days * DAY_MS
+    if now >= due:
+        # It was judged when it was due, and the filter did not agree.
+        due += ((now - due) // RECHECK_MS + 1) * RECHECK_MS
+        if due > care.candidate_since_ms + rules.persist_days * DAY_MS + RECHECKS * RECHECK_MS:
+            return []
+    return [Timer(due, TimerKind.SEGMENT)]
 
 
 def resegment(turn: Turn) -> None:
-    """Judge the client anew and move them where the rules of hysteresis allow it."""
+    """Judge the client anew and move them where the rules of hysteresis allow it and the filter agrees."""
     state, policy = turn.state, turn.policy
-    care, rules, now = state.care, policy.segments, state.now_ms
+    now = state.now_ms
     past = lateness(state)
-    wanted, cause = verdict(state, past, policy)
-    if care.segment is Segment.NEW:
-        ready = now >= state.first_seen_ms + rules.new_days * DAY_MS and past.labelled >= rules.new_labels
-        if ready:
-            _move(turn, wanted or Segment.RELIABLE, cause)
+    found = verdict(state, past, policy)
+    if state.care.segment is Segment.NEW:
+        _leave_new(turn, past, found)
         return
     _alarm(turn, past)
     care = turn.state.care
-    target = wanted or care.segment
+    target = found.segment or care.segment
     if target is care.segment:
         if care.candidate is not care.segment:
             turn.state = replace(turn.state, care=replace(care, candidate=care.segment, candidate_since_ms=0))
     elif target is not care.candidate:
         turn.state = replace(turn.state, care=replace(care, candidate=target, candidate_since_ms=now))
-    elif now >= care.candidate_since_ms + rules.persist_days * DAY_MS:
-        _move(turn, target, cause)
+    elif now >= care.candidate_since_ms + policy.segments.persist_days * DAY_MS:
+        sure = belief_of(past, state, policy)
+        if _agrees(found, sure, policy):
+            _move(turn, target, found, sure)
 
 
-def _move(turn: Turn, target: Segment, cause: str) -> None:
-    care, now = turn.state.care, turn.state.now_ms
-    before = care.segment
+def belief_of(past: Lateness, state: ClientState, policy: Policy) -> Belief:
+    """Return the filter's opinion at the state's logical time."""
+    return belief(past, now_ms=state.now_ms, switch_per_year=policy.segments.switch_per_year)
+
+
+def _leave_new(turn: Turn, past: Lateness, found: Verdict) -> None:
+    state, rules = turn.state, turn.policy.segments
+    age = state.now_ms - state.first_seen_ms
+    if age < rules.new_days * DAY_MS or past.labelled < rules.new_labels:
+        return
+    sure = belief_of(past, state, turn.policy)
+    if found.segment is not None and _agrees(found, sure, turn.policy):
+        _move(turn, found.segment, found, sure)
+    elif age >= rules.new_limit_days * DAY_MS:
+        _move(turn, found.segment or sure.likeliest, found, sure)
+
+
+def _agrees(found: Verdict, sure: Belief, policy: Policy) -> bool:
+    return found.is_plain or found.segment is None or sure.of(found.segment) >= policy.segments.agree
+
+
+def _move(turn: Turn, target: Segment, found: Verdict, sure: Belief) -> None:
+    state = turn.state
+    care, now, before = state.care, state.now_ms, state.care.segment
+    since = care.candidate_since_ms if care.candidate is target else 0
+    tiers = rfm(state, turn.policy)
+    change = SegmentChange(
+        before=before.value,
+        after=target.value,
+        cause=found.cause,
+        held_days=(now - since) // DAY_MS if since else 0,
+        certainty=round(sure.of(target), 4),
+        open=tuple(Money(row.net, row.currency) for row in exposures(state.ledger, now) if row.net),
+        received=tiers.received if tiers else None,
+    )
     moved = replace(care, segment=target, segment_since_ms=now, candidate=target, candidate_since_ms=0, alarm_ms=0)
-    turn.state = replace(turn.state, care=moved)
-    turn.decide(DecisionOutcome.SEGMENT_CHANGED, (f"from {before.value} to {target.value}: {cause}",))
+    turn.state = replace(state, care=moved)
+    reason = f"from {before.value} to {target.value}: {found.cause}"
+    turn.decide(
+        DecisionOutcome.SEGMENT_CHANGED,
+        (reason, f"the filter over days late gives {target.value} {sure.of(target):.0%}"),
+        change=change,
+    )
 
 
 def _alarm(turn: Turn, past: Lateness) -> None:

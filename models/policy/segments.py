@@ -1,5 +1,6 @@
 """Which segment a client is in: transparent rules that hold on (hysteresis), with the cause in plain words."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from models.events.signals import OverrideEffect
@@ -21,31 +22,43 @@ def effective_segment(state: ClientState, at_ms: int) -> Segment:
     return state.care.segment
 
 
-def verdict(state: ClientState, past: Lateness, policy: Policy) -> tuple[Segment | None, str]:  # noqa: PLR0911 - one return per reason reads best
-    """Return what the past says today and why; None inside the dead band and with too little history."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say today and why; no segment inside the dead band and with too little history.
+
+    `is_plain`: it rests on something else than days late, about which the filter knows nothing.
+    """
+
+    segment: Segment | None
+    cause: str
+    is_plain: bool = False
+
+
+def verdict(state: ClientState, past: Lateness, policy: Policy) -> Verdict:  # noqa: PLR0911 - one return per reason reads best
+    """Return what the past says today and why."""
     rules = policy.segments
     if past.labelled < rules.new_labels:
-        return None, f"only {past.labelled} invoices have ended"
+        return Verdict(None, f"only {past.labelled} invoices have ended")
     recent = len(past.recent) + past.overdue_now
     severe = sum(label.written_off or label.days_late > rules.problem_days for label in past.recent)
     severe += past.oldest_overdue_days > rules.problem_days
     disputes = sum(at > state.now_ms - YEAR_MS for at in state.rhythm.disputes)
     if severe / recent >= rules.problem_share:
-        return (
+        return Verdict(
             Segment.PROBLEM,
             f"{severe} of the last {recent} invoices were more than {rules.problem_days} days late or given up",
         )
     if disputes >= rules.problem_disputes:
-        return Segment.PROBLEM, f"{disputes} disputes within a year"
+        return Verdict(Segment.PROBLEM, f"{disputes} disputes within a year", is_plain=True)
     if past.oldest_overdue_days > rules.problem_overdue_days:
-        return Segment.PROBLEM, f"an invoice is {past.oldest_overdue_days} days past due"
+        return Verdict(Segment.PROBLEM, f"an invoice is {past.oldest_overdue_days} days past due")
     late = past.recent_late + past.overdue_now
     share = late / recent
     if share >= rules.slow_share:
-        return Segment.SLOW, f"{late} of the last {recent} invoices were late"
+        return Verdict(Segment.SLOW, f"{late} of the last {recent} invoices were late")
     if share <= rules.reliable_share:
-        return Segment.RELIABLE, f"{recent - late} of the last {recent} invoices were on time"
-    return None, f"{late} of the last {recent} invoices were late: between the bounds nobody moves"
+        return Verdict(Segment.RELIABLE, f"{recent - late} of the last {recent} invoices were on time")
+    return Verdict(None, f"{late} of the last {recent} invoices were late: between the bounds nobody moves")
 
 
 def is_alarming(past: Lateness, segment: Segment, policy: Policy) -> bool:

@@ -12,7 +12,7 @@ from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
-from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, Trigger, built
+from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, SegmentChange, Trigger, built
 from models.workdays import DAY_MS, moment
 
 NOTES_KEPT = 5
@@ -131,6 +131,7 @@ class Turn:
         channel: str = "",
         trigger_id: str = "",
         late_seconds: float | None = None,
+        change: SegmentChange | None = None,
     ) -> None:
         """Record why something was sent, held or not sent, or what became of it."""
         state, now = self.state, self.state.now_ms
@@ -155,6 +156,7 @@ class Turn:
             "score": self._score(),
             "policy_version": self.policy.version,
             "learner_version": self.scorer.version,
+            "change": change,
         }
         self.outputs.append(built(Decision, fields))
         what = f"{journey.value}/{step}" if journey else "segment"

@@ -16,7 +16,10 @@ EW_WEIGHT: Final = 0.3  # the latest gap counts for three tenths, the five befor
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Known ends of invoices. An invoice open beyond due + 5 days is known to be late; its number of days is not known yet."""
+    """Known ends of invoices. An invoice open beyond due + 5 days is known to be late; its number of days is not known yet.
+
+    `overdue` holds the days past due of those, ascending.
+    """
 
     labelled: int
     late: int
@@ -24,6 +27,7 @@ class Lateness:
     overdue_now: int
     oldest_overdue_days: int
     recent: tuple[Label, ...]
+    overdue: tuple[int, ...] = ()
 
     @property
     def recent_late(self) -> int:
@@ -41,7 +45,7 @@ def lateness(state: ClientState) -> Lateness:
     rhythm, now = state.rhythm, state.now_ms
     labels = list(rhythm.labels)
     labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
-    overdue = oldest = 0
+    overdue: list[int] = []
     for row in state.ledger.invoices:
         if row.settled_ms and (label := label_of(row)):
             labels.append(label)
@@ -49,10 +53,12 @@ def lateness(state: ClientState) -> Lateness:
             late += is_late(label)
             written_off += label.written_off
         elif row.due_ms + LATE_DAYS * DAY_MS < now and owed(row):
-            overdue += 1
-            oldest = max(oldest, (now - row.due_ms) // DAY_MS)
+            overdue.append((now - row.due_ms) // DAY_MS)
     labels.sort(key=lambda known: (known.settled_ms, known.days_late))
-    return Lateness(labelled + overdue, late + overdue, written_off, overdue, oldest, tuple(labels[-LABELS:]))
+    overdue.sort()
+    count = len(overdue)
+    oldest = overdue[-1] if overdue else 0
+    return Lateness(labelled + count, late + count, written_off, count, oldest, tuple(labels[-LABELS:]), tuple(overdue))
 
 
 def usual_amount(state: ClientState, currency: str) -> int | None:
