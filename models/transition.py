@@ -17,6 +17,7 @@ from models.events.payments import PaymentReceived
 from models.events.signals import ClientErased, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.questions import due_questions, next_question_ms, notice
+from models.learners.renewal_questions import due_renewals, next_renewal_ms, notice_contracts
 from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
 from models.policy.delay_support import delay_timers, fire_delay, fire_promise
@@ -95,7 +96,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         case DeliveryReported():
             reported(turn, event)
         case _:
-            turn.state, known = notice(before, evolve(before, event), turn.scorer)
+            turn.state, known = notice(before, notice_contracts(before, evolve(before, event)), turn.scorer)
             turn.outputs += known
             if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
                 judge_late_news(turn, before, event.received_ms)
@@ -170,6 +171,9 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.QUESTION:
             turn.state, known = due_questions(turn.state, until_ms=timer.due_ms, scorer=turn.scorer)
             turn.outputs += known
+            if turn.state.renewals.periods:
+                turn.state, ended = due_renewals(turn.state, until_ms=timer.due_ms, scorer=turn.scorer.renewals)
+                turn.outputs += ended
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
@@ -186,6 +190,9 @@ def _plan(turn: Turn) -> None:
     if state.person.contracts or any(run.journey == _ONBOARDING and not run.closed for run in state.care.runs):
         timers += relationship_timers(state, policy)
     question = next_question_ms(state.habits)
+    if state.renewals.periods:
+        renewal = next_renewal_ms(state.renewals)
+        question = renewal if question is None or renewal is None else min(question, renewal)
     if question is not None:
         timers.append(Timer(question, TimerKind.QUESTION))
     wanted = _in_order(timers)

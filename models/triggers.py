@@ -186,6 +186,48 @@ class Example(_Output):
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
 
 
+class RenewalQuestion(BaseModel):
+    """A question about one renewal as it was put: `chances` are P(renewed), P(renewed for more), P(client leaves).
+
+    `features` are base64 of half-precision floats in the order of the renewal table; -1 is a chance that was not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    landmark: int
+    asked_ms: int
+    features: str
+    chances: tuple[float, ...] = ()
+    version: str = ""
+
+
+class RenewalExample(_Output):
+    """One period of a contract and how it ended, known at `decided_at`: what the renewal learners learn from.
+
+    Answered for every contract at the same time after its renewal date, whether the word came early, late or never. `age` counts
+    the renewals before, `minor` is the price of the period, `after` that of the next one (0: none), `earned` what the contract's
+    periods up to this one's end were worth. A period that ended before a question was due has no questions, but still counts.
+    """
+
+    kind: Literal["renewal_example"] = "renewal_example"
+    contract_id: Identifier
+    contract_type: str
+    segment: str
+    renewed: bool
+    raised: bool = Field(description="Renewed for at least a tenth more.")
+    left: bool = Field(description="No running contract and no new invoice remained.")
+    age: int
+    began_day: int
+    renews_day: int
+    tenure_days: int = Field(description="From the start of the contract to the beginning of this period.")
+    minor: int
+    after: int
+    earned: int
+    currency: str
+    table: str = Field(description="Hash of the renewal table.")
+    questions: tuple[RenewalQuestion, ...] = ()
+
+
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -209,7 +251,7 @@ _NAMES: dict[type[BaseModel], set[str]] = {
 }
 
 ChannelRecord: TypeAlias = Trigger | Retraction
-Output: TypeAlias = Trigger | Retraction | Decision | Example
+Output: TypeAlias = Trigger | Retraction | Decision | Example | RenewalExample
 
 CHANNEL_RECORD_ADAPTER: TypeAdapter[ChannelRecord] = TypeAdapter(Annotated[ChannelRecord, Field(discriminator="kind")])
 """Reads one record of a `triggers.<channel>` topic."""

@@ -12,6 +12,7 @@ from typing import Final
 from models.features import LATE_DAYS, NEW_FIRM, Landmark, lateness_features, pack, still_open
 from models.learners.calibration import bounded
 from models.learners.kalman import sigmoid
+from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
 from models.learners.scorer import DECIDED, PER_CHANCE, Score
 from models.state.client import ClientState, Segment
 from models.state.habits import Asked
@@ -30,6 +31,7 @@ class ShrunkLateShare:
     strength: float = 4.0
     floor: int = 3
     priors: Mapping[Segment, float] = field(default_factory=lambda: _PRIORS)
+    renewals: RenewalScorer = UNLEARNED
 
     def score(self, state: ClientState) -> Score | None:
         """Return P(late) and what it rests on, None with fewer than `floor` known ends."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from models.features import Landmark
+from models.learners.renewal_scorer import RenewalScorer
 from models.state.client import ClientState
 from models.state.habits import Asked
 from models.state.rows import Invoice
@@ -32,6 +33,11 @@ class Scorer(Protocol):
     @property
     def version(self) -> str:
         """Name and version, written into every decision."""
+        ...
+
+    @property
+    def renewals(self) -> RenewalScorer:
+        """What answers questions about renewals beside it; `UNLEARNED` where nothing is active."""
         ...
 
     def score(self, state: ClientState) -> Score | None:

@@ -103,6 +103,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 T = TypeVar("T", LatenessWeights, Checkpoint)
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Envelope(msgspec.Struct, array_like=True):
@@ -116,8 +117,13 @@ def dump(value: LatenessWeights | Checkpoint) -> bytes:
     """Return the bytes of published weights or a checkpoint. Raises SnapshotError when they are too large or not finite."""
     if isinstance(value, LatenessWeights):
         guard(value)
-    limit = SIZE_LIMIT if isinstance(value, LatenessWeights) else CHECKPOINT_LIMIT
-    envelope = _Envelope(type(value).__name__, TABLE, {name: version(name) for name in _LIBRARIES}, msgspec.msgpack.encode(value))
+    return seal(value, schema=TABLE, limit=SIZE_LIMIT if isinstance(value, LatenessWeights) else CHECKPOINT_LIMIT)
+
+
+def seal(value: msgspec.Struct, *, schema: str, limit: int) -> bytes:
+    """Return the bytes of one struct of a learner with the feature table `schema`. Raises SnapshotError beyond `limit` bytes."""
+    libraries = {name: version(name) for name in _LIBRARIES}
+    envelope = _Envelope(type(value).__name__, schema, libraries, msgspec.msgpack.encode(value))
     content = bytes([FORMAT]) + msgspec.msgpack.encode(envelope)
     raw = _MAGIC + blake2b(content, digest_size=_SUM).digest() + content
     if len(raw) > limit:
@@ -128,6 +134,14 @@ def dump(value: LatenessWeights | Checkpoint) -> bytes:
 
 def load(raw: bytes, kind: type[T]) -> T:
     """Return what `dump` wrote. Raises SnapshotError for damage, another format, kind or feature table, or wild numbers."""
+    value = unseal(raw, kind, schema=TABLE)
+    if isinstance(value, LatenessWeights):
+        guard(value)
+    return value
+
+
+def unseal(raw: bytes, kind: type[S], *, schema: str) -> S:
+    """Return what `seal` wrote. Raises SnapshotError for damage, another format, kind or feature table."""
     head, content = raw[: len(_MAGIC) + _SUM], raw[len(_MAGIC) + _SUM :]
     if head[: len(_MAGIC)] != _MAGIC or head[len(_MAGIC) :] != blake2b(content, digest_size=_SUM).digest():
         message = "the snapshot is damaged (checksum): publish it again from the trainer's checkpoint"
@@ -140,19 +154,16 @@ def load(raw: bytes, kind: type[T]) -> T:
         if envelope.kind != kind.__name__:
             message = f"the snapshot holds {envelope.kind}, not {kind.__name__}"
             raise SnapshotError(message)
-        if envelope.schema != TABLE:
+        if envelope.schema != schema:
             message = (
-                f"the snapshot was made from the feature table {envelope.schema}, this release has {TABLE}: "
+                f"the snapshot was made from the feature table {envelope.schema}, this release has {schema}: "
                 "retrain from the examples, or roll back to the release that wrote it"
             )
             raise SnapshotError(message)
-        value = msgspec.msgpack.decode(envelope.body, type=kind)
+        return msgspec.msgpack.decode(envelope.body, type=kind)
     except msgspec.MsgspecError as error:
         message = f"the snapshot cannot be read ({error}): publish it again"
         raise SnapshotError(message) from error
-    if isinstance(value, LatenessWeights):
-        guard(value)
-    return value
 
 
 def guard(weights: LatenessWeights) -> None:

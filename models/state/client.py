@@ -11,6 +11,7 @@ import msgspec
 
 from models.events.signals import Purpose
 from models.state.habits import Habits
+from models.state.renewals import Renewals
 from models.state.rows import Ledger
 from models.triggers import CancelWhen, Journey
 
@@ -269,3 +270,4 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     care: Care = Care()
     memory: Memory = Memory()
     habits: Habits = Habits()
+    renewals: Renewals = Renewals()

@@ -11,7 +11,7 @@ import msgspec
 from models.events.control import ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
-from models.triggers import Decision, Example, Output, Retraction, Trigger
+from models.triggers import Decision, Example, Output, RenewalExample, Retraction, Trigger
 from streams.engine.letters import dead_letter_entry
 from streams.engine.ticks import believed_ms
 from streams.engine.writes import OutboxEntry, Outcome, Writes
@@ -259,7 +259,7 @@ class _Outlet:
                 topic = TRIGGERS.get(channel)
             case Decision():
                 topic = DECISIONS
-            case Example():
+            case Example() | RenewalExample():
                 topic = EXAMPLES
         if topic is None:
             self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)

@@ -8,7 +8,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from models.events.control import ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
-from models.triggers import Decision, Example, Output
+from models.triggers import Decision, Example, Output, RenewalExample
 from streams.engine.fold import DUE_PER_TICK, Program
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
@@ -122,7 +122,7 @@ def _topic(output: Output) -> str:
     match output:
         case Decision():
             return DECISIONS.name
-        case Example():
+        case Example() | RenewalExample():
             return EXAMPLES.name
         case _:
             return TRIGGERS[output.channel].name

@@ -60,7 +60,7 @@ def topics_of(kind: str) -> list[str]:
         found += [topic.name for topic in TRIGGERS.values()]
     if kind == "decision":
         found.append(DECISIONS.name)
-    if kind == "example":
+    if kind in {"example", "renewal_example"}:
         found.append(EXAMPLES.name)
     return found
 

@@ -1,0 +1,94 @@
+"""Tells a history of contracts to the core as it would have lived it; the learners of renewals change at the turn of a day."""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from models.events.control import ClockTicked
+from models.events.union import AnyClientEvent
+from models.learners.baseline import BASELINE, ShrunkLateShare
+from models.learners.renewal import PublishedRenewals
+from models.learners.renewal_snapshot import RenewalWeights
+from models.learners.renewal_trainer import RenewalTrainer
+from models.policy.policy import DEFAULT_POLICY, Policy
+from models.state.client import ClientState
+from models.transition import Transition, transition
+from models.triggers import RenewalExample
+from models.workdays import DAY_MS, moment
+
+
+@dataclass(slots=True)
+class RenewalsTold:
+    """What came out: answered periods in the order in which they became known, the clients as they stand, the last weights."""
+
+    examples: list[RenewalExample] = field(default_factory=list)
+    states: dict[str, ClientState] = field(default_factory=dict)
+    events: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    versions: int = 0
+    weights: RenewalWeights = field(default_factory=lambda: RenewalTrainer().publish())
+
+
+class RenewalTelling:
+    """One run over one history. Feed events in the order of `received_at`."""
+
+    def __init__(self, policy: Policy = DEFAULT_POLICY) -> None:
+        """Start with no clients and learners that know nothing."""
+        self.told = RenewalsTold()
+        self.trainer = RenewalTrainer()
+        self._policy = policy
+        self._scorer: ShrunkLateShare = BASELINE
+        self._due: dict[str, int] = {}
+        self._timers: list[tuple[int, str]] = []
+        self._day = 0
+        self._ticks = count()
+
+    def tell(self, events: Iterable[AnyClientEvent], *, until_ms: int = 0) -> RenewalsTold:
+        """Tell all events, then what becomes known by `until_ms` without any."""
+        told = self.told
+        for event in events:
+            now = event.received_ms
+            self._wake(now)
+            self._turn(now)
+            result = transition(told.states.get(event.client_id), event, policy=self._policy, scorer=self._scorer)
+            self._keep(event.client_id, result)
+            told.events += 1
+            told.first_ms = told.first_ms or now
+            told.last_ms = now
+        self._wake(until_ms)
+        self._turn(until_ms)
+        return told
+
+    def _wake(self, until_ms: int) -> None:
+        while self._timers and self._timers[0][0] <= until_ms:
+            due, client = heapq.heappop(self._timers)
+            if self._due.get(client) != due:
+                continue
+            del self._due[client]
+            self._turn(due)
+            at = moment(due)
+            tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="evaluate", occurred_at=at, received_at=at)
+            self._keep(client, transition(self.told.states[client], tick, policy=self._policy, scorer=self._scorer))
+
+    def _turn(self, now_ms: int) -> None:
+        day = now_ms // DAY_MS
+        if day > self._day:
+            self._day = day
+            if self.trainer.turn(day):
+                self.told.weights = self.trainer.publish()
+                self._scorer = replace(BASELINE, renewals=PublishedRenewals(self.told.weights))
+                self.told.versions += 1
+
+    def _keep(self, client: str, result: Transition) -> None:
+        self.told.states[client] = result.state
+        for output in result.outputs:
+            if isinstance(output, RenewalExample):
+                self.told.examples.append(output)
+                self.trainer.take(output)
+        if result.next_due_ms is None:
+            self._due.pop(client, None)
+        elif self._due.get(client) != result.next_due_ms:
+            self._due[client] = result.next_due_ms
+            heapq.heappush(self._timers, (result.next_due_ms, client))

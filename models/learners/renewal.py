@@ -1,0 +1,181 @@
+"""Answers questions about renewals from published weights, and says why in plain words."""
+
+from dataclasses import dataclass
+from operator import mul
+from typing import Final
+
+from models.learners.calibration import bounded
+from models.learners.kalman import sigmoid
+from models.learners.renewal_scorer import UNSAID
+from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
+from models.learners.scorer import PER_CHANCE
+from models.renewal_features import (
+    RENEWAL_FEATURES,
+    RENEWAL_INDEX,
+    Ending,
+    RenewalFamily,
+    RenewalFirm,
+    RenewalLandmark,
+    pack_renewal,
+    renewal_features,
+    unpack_renewal,
+)
+from models.state.client import ClientState, Contract
+from models.state.renewals import Period, RenewalAsked
+
+FLOOR: Final = 30
+"""Answers a head must have learned before it speaks."""
+
+RARER: Final = 5
+"""And how many of them must have been of the rarer kind: from forty renewals and no loss nothing follows about loss."""
+
+_TOLD: Final = 3
+_WORTH: Final = 0.15  # logit; a family that moves the chance less is not worth a sentence
+_QUIET: Final = frozenset({RenewalFamily.FIRM})
+_FAMILY_OF: Final = tuple(row.family for row in RENEWAL_FEATURES)
+
+_WORDS: Final = {
+    RenewalFamily.TENURE: "how long and how often they have renewed",
+    RenewalFamily.HISTORY: "how their other contracts ended",
+    RenewalFamily.PRICE: "the price and its last change",
+    RenewalFamily.PAYING: "how they pay",
+    RenewalFamily.FRICTION: "disputes and declined payments",
+    RenewalFamily.ACTIVITY: "how much work there has been lately",
+    RenewalFamily.SEASON: "the time of the year",
+    RenewalFamily.STATUS: "the standing of the contract",
+    RenewalFamily.FIRM: "how renewals go lately",
+}
+
+# What could be otherwise by the firm's or the client's own doing, in the order in which it is offered.
+_OTHERWISE: Final = (
+    ("price_rise", ("price_rise", "price_step"), "at an unchanged price"),
+    ("overdue", ("overdue", "oldest_overdue"), "with nothing overdue today"),
+    ("disputed_now", ("disputed_now",), "with the open dispute settled"),
+    ("declines", ("declines",), "without the declined payments"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalScore:
+    """Chances of one contract's next renewal as last asked, and why, strongest reason first."""
+
+    contract_id: str
+    landmark: RenewalLandmark
+    asked_ms: int
+    renewed: float
+    raised: float | None
+    left: float | None
+    reasons: tuple[str, ...]
+    version: str
+
+
+class PublishedRenewals:
+    """Answers from published weights; the same weights and state always give the same answer."""
+
+    def __init__(self, weights: RenewalWeights) -> None:
+        """Compile `weights`."""
+        self.version = weights.version
+        self.weights = weights
+        firm = weights.firm
+        self.firm = RenewalFirm(firm.renewed_share, firm.recent_share, firm.log_amount, firm.log_amount_spread)
+        self._slots = {name: place for place, name in enumerate(weights.types)}
+        self._lines = {(Ending(line.ending), RenewalLandmark(line.landmark)): line for line in weights.lines}
+
+    def assess(
+        self, state: ClientState, period: Period, contract: Contract, *, now_ms: int, landmark: RenewalLandmark
+    ) -> RenewalAsked:
+        """Return features and chances of one question, ready to be stored until the outcome is known."""
+        raw = pack_renewal(renewal_features(state, period, contract, now_ms=now_ms, firm=self.firm))
+        # Scored as stored: half precision, so that whoever reads the question later gets the same score.
+        chances = self.chances(unpack_renewal(raw), landmark=landmark, contract_type=period.contract_type)
+        return RenewalAsked(int(landmark), now_ms, raw, chances, self.version)
+
+    def chances(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[int, ...]:
+        """Return P(renewed), P(raised), P(left) in ten-thousandths; -1 where the evidence is too thin.
+
+        Who is raised is renewed and who leaves is not: the two are bounded by what the first leaves them.
+        """
+        found = []
+        for ending in Ending:
+            line = self._lines.get((ending, landmark))
+            if line is None or line.seen < FLOOR or line.rarer < RARER:
+                found.append(UNSAID)
+                continue
+            found.append(round(bounded(sigmoid(self._value(line, features, contract_type))) * PER_CHANCE))
+        renewed, raised, left = found
+        if renewed != UNSAID:
+            raised, left = min(raised, renewed), min(left, PER_CHANCE - renewed)
+        return renewed, raised, left
+
+    def explain(
+        self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str, ending: Ending = Ending.RENEWED
+    ) -> tuple[str, ...]:
+        """Return at most three reasons in words, the strongest first, then one counterfactual where there is one."""
+        line = self._lines[ending, landmark]
+        total = self._value(line, features, contract_type)
+        chance = bounded(sigmoid(total))
+        parts = renewal_contributions(line, features)
+        ranked = sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))
+        told = [family for family in ranked[:_TOLD] if abs(parts[family]) >= _WORTH]
+        reasons = [_reason(_WORDS[family], parts[family], total, chance) for family in told]
+        own = self._own(line, contract_type)
+        if abs(own) >= _WORTH:
+            reasons.append(_reason(f"that it is a {contract_type!r}", own, total, chance))
+        if not reasons:
+            reasons = [f"nothing about them stands out: it is the usual chance of a {contract_type!r}"]
+        other = _counterfactual(line, features, total, chance)
+        return (*reasons, other) if other else tuple(reasons)
+
+    def _value(self, line: RenewalLine, features: tuple[float, ...], contract_type: str) -> float:
+        total: float = line.intercept + sum(map(mul, line.slopes, features))
+        return total + self._own(line, contract_type)
+
+    def _own(self, line: RenewalLine, contract_type: str) -> float:
+        slot = self._slots.get(contract_type)
+        return line.types[slot] if slot is not None else 0.0
+
+
+def renewal_contributions(line: RenewalLine, features: tuple[float, ...]) -> dict[RenewalFamily, float]:
+    """Return what each family adds to the logit; with intercept and type they sum to the whole value exactly."""
+    found = dict.fromkeys(RenewalFamily, 0.0)
+    for family, slope, value in zip(_FAMILY_OF, line.slopes, features, strict=True):
+        found[family] += slope * value
+    return found
+
+
+def renewal_scores(state: ClientState, scorer: PublishedRenewals | None = None) -> list[RenewalScore]:
+    """Return the chances of the contracts whose renewal is ahead, as they were last asked, the next one first.
+
+    Reasons are given where `scorer` holds the very weights that answered; a contract without any chance is left out.
+    """
+    found = []
+    for row in sorted(state.renewals.periods, key=lambda period: (period.renews_ms, period.contract_id)):
+        if not row.asked or row.fate or row.renews_ms <= state.now_ms:
+            continue
+        asked = row.asked[-1]
+        renewed, raised, left = (part / PER_CHANCE if part != UNSAID else None for part in asked.chances)
+        if renewed is None:
+            continue
+        landmark = RenewalLandmark(asked.landmark)
+        reasons: tuple[str, ...] = ()
+        if scorer is not None and scorer.version == asked.version:
+            reasons = scorer.explain(unpack_renewal(asked.features), landmark=landmark, contract_type=row.contract_type)
+        found.append(RenewalScore(row.contract_id, landmark, asked.at_ms, renewed, raised, left, reasons, asked.version))
+    return found
+
+
+def _reason(words: str, part: float, total: float, chance: float) -> str:
+    direction = "raises" if part > 0 else "lowers"
+    return f"{words} {direction} it from {sigmoid(total - part):.0%} to {chance:.0%}"
+
+
+def _counterfactual(line: RenewalLine, features: tuple[float, ...], total: float, chance: float) -> str:
+    """Return what the chance would be if one thing were otherwise that somebody could change; empty where nothing is."""
+    for flag, names, words in _OTHERWISE:
+        if not features[RENEWAL_INDEX[flag]]:
+            continue
+        gone = sum(line.slopes[RENEWAL_INDEX[name]] * features[RENEWAL_INDEX[name]] for name in names)
+        other = bounded(sigmoid(total - gone))
+        if round(other * 100) != round(chance * 100):
+            return f"{words} this would be {other:.0%}, not {chance:.0%}"
+    return ""
