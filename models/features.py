@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 from math import cos, log, log1p, pi, sin
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from models.ids import derive
 from models.money import exponent
@@ -64,16 +64,13 @@ class ClockUsed(StrEnum):
     RECEIVED = "received"
 
 
-F = TypeVar("F", bound=StrEnum)
-
-
 @dataclass(frozen=True, slots=True)
-class Feature(Generic[F]):
+class Feature:
     """One column: its name, unit and family, the purpose it may serve, the clock it uses and how to say it in plain words."""
 
     name: str
     unit: str
-    family: F
+    family: Family
     phrase: str
     clock: ClockUsed = ClockUsed.OCCURRED
     purpose: str = "servicing"

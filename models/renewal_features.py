@@ -10,8 +10,10 @@ from enum import IntEnum, StrEnum
 from math import log, log1p
 from typing import Final
 
+from msgspec.structs import replace
+
 from models.events.invoices import ContractStatus
-from models.features import ClockUsed, Feature
+from models.features import ClockUsed
 from models.ids import derive
 from models.money import exponent
 from models.state.balances import has_open_dispute
@@ -63,39 +65,45 @@ _F, _A, _S, _U = RenewalFamily.FRICTION, RenewalFamily.ACTIVITY, RenewalFamily.S
 _EFF, _REC, _NO = ClockUsed.EFFECTIVE, ClockUsed.RECEIVED, ClockUsed.NONE
 
 
-def _row(
-    name: str, unit: str, family: RenewalFamily, phrase: str, clock: ClockUsed = ClockUsed.OCCURRED
-) -> Feature[RenewalFamily]:
-    return Feature(name, unit, family, phrase, clock, purpose="relationship")
+@dataclass(frozen=True, slots=True)
+class RenewalFeature:
+    """One column, as `models.features.Feature` with families of its own; none of them may serve collection."""
+
+    name: str
+    unit: str
+    family: RenewalFamily
+    phrase: str
+    clock: ClockUsed = ClockUsed.OCCURRED
+    purpose: str = "relationship"
 
 
 RENEWAL_FEATURES: Final = (
-    _row("tenure", "log years - .7", _T, "how long the contract has run", _EFF),
-    _row("first_period", "0 or 1", _T, "the contract was never renewed yet"),
-    _row("renewals", "log count / 1.5", _T, "how often the contract was renewed"),
-    _row("period", "log2 years", _T, "length of a period", _EFF),
-    _row("own_renewals", "logit above the firm's", _H, "share of their contracts renewed so far"),
-    _row("own_raises", "share", _H, "share of their renewals for a higher price"),
-    _row("amount_firm", "standard deviations", _P, "price against what the firm usually agrees", _NO),
-    _row("price_step", "log ratio x 5", _P, "price against the period before", _NO),
-    _row("price_rise", "0 or 1", _P, "the price has risen by more than 2 %", _NO),
-    _row("late_share", "logit", _L, "share of their invoices paid late"),
-    _row("late_fast", "logit", _L, "how the last few invoices went"),
-    _row("unbilled", "0 or 1", _L, "no outcome of an invoice known yet"),
-    _row("overdue", "log count", _L, "invoices overdue today", _REC),
-    _row("oldest_overdue", "log days / 2", _L, "age of the oldest overdue invoice", _REC),
-    _row("disputes", "log count", _F, "past disputes"),
-    _row("disputed_now", "0 or 1", _F, "a dispute is open"),
-    _row("declines", "log count", _F, "declined payments in a row"),
-    _row("gap", "log ratio", _A, "time since the last payment against their rhythm", _REC),
-    _row("trend", "log ratio", _A, "work billed in the last 90 days against the 90 before", _EFF),
-    _row("others", "log count", _A, "other running contracts"),
-    _row("june", "0 or 1", _S, "renews in the second half of June", _EFF),
-    _row("december", "0 or 1", _S, "renews in the second half of December", _EFF),
-    _row("trial", "0 or 1", _U, "the contract is a trial"),
-    _row("past_due", "0 or 1", _U, "the contract is past due"),
-    _row("paused", "0 or 1", _U, "the contract is paused"),
-    _row("firm_recent", "logit above the long run", RenewalFamily.FIRM, "how renewals go lately, over all clients"),
+    RenewalFeature("tenure", "log years - .7", _T, "how long the contract has run", _EFF),
+    RenewalFeature("first_period", "0 or 1", _T, "the contract was never renewed yet"),
+    RenewalFeature("renewals", "log count / 1.5", _T, "how often the contract was renewed"),
+    RenewalFeature("period", "log2 years", _T, "length of a period", _EFF),
+    RenewalFeature("own_renewals", "logit above the firm's", _H, "share of their contracts renewed so far"),
+    RenewalFeature("own_raises", "share", _H, "share of their renewals for a higher price"),
+    RenewalFeature("amount_firm", "standard deviations", _P, "price against what the firm usually agrees", _NO),
+    RenewalFeature("price_step", "log ratio x 5", _P, "price against the period before", _NO),
+    RenewalFeature("price_rise", "0 or 1", _P, "the price has risen by more than 2 %", _NO),
+    RenewalFeature("late_share", "logit", _L, "share of their invoices paid late"),
+    RenewalFeature("late_fast", "logit", _L, "how the last few invoices went"),
+    RenewalFeature("unbilled", "0 or 1", _L, "no outcome of an invoice known yet"),
+    RenewalFeature("overdue", "log count", _L, "invoices overdue today", _REC),
+    RenewalFeature("oldest_overdue", "log days / 2", _L, "age of the oldest overdue invoice", _REC),
+    RenewalFeature("disputes", "log count", _F, "past disputes"),
+    RenewalFeature("disputed_now", "0 or 1", _F, "a dispute is open"),
+    RenewalFeature("declines", "log count", _F, "declined payments in a row"),
+    RenewalFeature("gap", "log ratio", _A, "time since the last payment against their rhythm", _REC),
+    RenewalFeature("trend", "log ratio", _A, "work billed in the last 90 days against the 90 before", _EFF),
+    RenewalFeature("others", "log count", _A, "other running contracts"),
+    RenewalFeature("june", "0 or 1", _S, "renews in the second half of June", _EFF),
+    RenewalFeature("december", "0 or 1", _S, "renews in the second half of December", _EFF),
+    RenewalFeature("trial", "0 or 1", _U, "the contract is a trial"),
+    RenewalFeature("past_due", "0 or 1", _U, "the contract is past due"),
+    RenewalFeature("paused", "0 or 1", _U, "the contract is paused"),
+    RenewalFeature("firm_recent", "logit above the long run", RenewalFamily.FIRM, "how renewals go lately, over all clients"),
 )
 """Every feature, in the order of the vector."""
 
@@ -221,7 +229,7 @@ def _friction(state: ClientState) -> list[float]:
 
 
 def _activity(state: ClientState, period: Period, contract: Contract, now_ms: int) -> list[float]:
-    rhythm = cadence(state)
+    rhythm = cadence(replace(state, now_ms=now_ms))
     gap = _bounded(log((rhythm.gap_now + 1) / (rhythm.median_gap + 1)), -2.0, 2.0) if rhythm else 0.0
     running = sum(1 for row in state.person.contracts if row.renews_ms > now_ms and row.contract_id != period.contract_id)
     return [gap, _trend(state, contract.currency or period.currency, now_ms), log1p(running)]

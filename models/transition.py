@@ -153,13 +153,28 @@ def _ask(turn: Turn, until_ms: int) -> None:
     Questions change only the habits, of which no other timer knows, and time alone brings nothing nearer than planned, unless
     a silence was told: that one may give way to another. So what the other timers are is asked once, when it matters.
     """
-    state, known = due_questions(turn.state, until_ms=until_ms, scorer=turn.scorer)
-    turn.outputs += known
-    question = next_question_ms(state.habits)
+    _put_questions(turn, until_ms)
+    state = turn.state
+    question = _next_question_ms(state)
     rest = state.care.timers[1:]
     timers = rest if question is None else _in_order((*rest, Timer(question, TimerKind.QUESTION)))
     turn.state = replace(state, care=replace(state.care, timers=timers))
     turn.unplanned = True
+
+
+def _put_questions(turn: Turn, until_ms: int) -> None:
+    """Put and answer what is due about invoices and renewals, in order of time: what one answer tells, the next question sees."""
+    while (renewal := next_renewal_ms(turn.state.renewals)) is not None and renewal <= until_ms:
+        turn.state, known = due_questions(turn.state, until_ms=renewal, scorer=turn.scorer)
+        turn.state, ended = due_renewals(turn.state, until_ms=renewal, scorer=turn.scorer.renewals)
+        turn.outputs += [*known, *ended]
+    turn.state, known = due_questions(turn.state, until_ms=until_ms, scorer=turn.scorer)
+    turn.outputs += known
+
+
+def _next_question_ms(state: ClientState) -> int | None:
+    question, renewal = next_question_ms(state.habits), next_renewal_ms(state.renewals)
+    return renewal if question is None else question if renewal is None else min(question, renewal)
 
 
 def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
@@ -169,11 +184,7 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.SEGMENT:
             resegment(turn)
         case TimerKind.QUESTION:
-            turn.state, known = due_questions(turn.state, until_ms=timer.due_ms, scorer=turn.scorer)
-            turn.outputs += known
-            if turn.state.renewals.periods:
-                turn.state, ended = due_renewals(turn.state, until_ms=timer.due_ms, scorer=turn.scorer.renewals)
-                turn.outputs += ended
+            _put_questions(turn, timer.due_ms)
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
@@ -189,10 +200,7 @@ def _plan(turn: Turn) -> None:
         timers += delay_timers(state, policy)
     if state.person.contracts or any(run.journey == _ONBOARDING and not run.closed for run in state.care.runs):
         timers += relationship_timers(state, policy)
-    question = next_question_ms(state.habits)
-    if state.renewals.periods:
-        renewal = next_renewal_ms(state.renewals)
-        question = renewal if question is None or renewal is None else min(question, renewal)
+    question = _next_question_ms(state)
     if question is not None:
         timers.append(Timer(question, TimerKind.QUESTION))
     wanted = _in_order(timers)

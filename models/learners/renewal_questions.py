@@ -36,7 +36,7 @@ _SCHEDULE: Final = tuple(sorted(RenewalLandmark, key=lambda landmark: -LEADS[lan
 
 def next_renewal_ms(renewals: Renewals) -> int | None:
     """Return when the next step of any period is due, in epoch ms."""
-    return min(map(_due_ms, renewals.periods), default=None)
+    return min(map(_due_ms, renewals.periods)) if renewals.periods else None
 
 
 def notice_contracts(before: ClientState, after: ClientState) -> ClientState:
