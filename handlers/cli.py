@@ -56,6 +56,9 @@ COMMANDS: Final = (
         _LOOK,
     ),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
+    Command(
+        "segments", "handlers.commands.segments.commands:segments", "Say who moved, how steady segments are, and why.", _LOOK
+    ),
     Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),
     Command(
         "policy", "handlers.commands.policies.commands:policy", "Show, check and try who gets what, when, in which tone.", _LOOK

@@ -1,0 +1,195 @@
+"""`rapport segments evaluate|movers|tiers` (`segments`, a cyclopts App)."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from handlers.commands.book.plan import Asked
+from handlers.commands.evaluate import read_history
+from handlers.commands.history import Format, format_of
+from handlers.commands.policies.commands import chosen_policy
+from handlers.commands.segments.judging import Judged, judge
+from handlers.commands.segments.living import Living
+from handlers.commands.segments.movers import movers as found_movers
+from handlers.commands.segments.movers import page, read_quarter, tell
+from handlers.commands.segments.tiers import LEAST, propose
+from handlers.commands.simulate import events_of
+from models.events.union import AnyClientEvent
+from models.triggers import Decision
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings, load_settings
+from streams.wire.reading import read_topic
+from streams.wire.topics import DECISIONS
+
+segments = App(
+    name="segments",
+    help="""Look at segments as a whole: how steady they are, who moved and why, where the tiers could be cut.
+
+    Everything here reads and tells; nothing moves a client, writes a state or sends a message.
+    """,
+)
+
+PolicyOption: TypeAlias = Annotated[
+    Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
+]
+FormOption: TypeAlias = Annotated[
+    Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
+]
+JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
+
+
+@segments.command
+def evaluate(
+    file: Path,
+    /,
+    *,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Live a history three times and say how steady segments are: rules alone, filter alone, and both as in production.
+
+    Flips are moves between reliable, slow and problem per client and year; the Rand index holds each Monday's segments against
+    the next (1: nobody moved); "late ahead" is the share of invoices falling due in the next 90 days that were more than five
+    days late: far apart is good. Columns of a CSV are found as in rapport import; those that tell the future are left out.
+
+    Example: rapport segments evaluate book.csv
+
+    Exit codes: 0 evaluated, 1 nobody was known long enough, 2 wrong usage.
+    """
+    events = _history(file, form=form, asked=asked)
+    found = judge(events, chosen_policy(policy))
+    if as_json:
+        print(json.dumps([_judged_json(row) for row in found], indent=2))
+    else:
+        Console(width=130, highlight=False).print(_judged_table(file.name, found))
+    return 0 if any(row.client_years for row in found) else 1
+
+
+@segments.command
+def movers(
+    file: Annotated[Path | None, Parameter(help="A history to live through; none: the decisions of the running system.")] = None,
+    /,
+    *,
+    quarter: Annotated[str | None, Parameter(help="As 2026Q1; default: the latest in which somebody moved.")] = None,
+    report: Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")] = None,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Report who moved between segments in a quarter: from, to, why, how sure, and the money involved.
+
+    Without FILE the decisions topic of the running system is read; with FILE the history is lived through under the policy.
+
+    Example: rapport segments movers book.csv --quarter 2026Q1 --report movers.html
+
+    Exit codes: 0 told, 1 nobody ever moved or a server is away, 2 wrong usage.
+    """
+    wanted = None if quarter is None else read_quarter(quarter)
+    if file is None:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+        decisions, source = asyncio.run(_decided(load_settings())), "the log of decisions"
+    else:
+        living = Living(chosen_policy(policy)).live(_history(file, form=form, asked=asked))
+        decisions, source = living.moves, file.name
+    found = found_movers(decisions, quarter=wanted)
+    if found is None:
+        print("nobody has moved yet")
+        return 1
+    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(tell(found)))
+    if report is not None:
+        _write(report, page(found, source=source))
+    return 0
+
+
+@segments.command
+def tiers(file: Path, /, *, policy: PolicyOption = None, form: FormOption = None, asked: Asked | None = None) -> int:
+    """Propose cut-points of the recency, frequency and monetary tiers from the firm's own quartiles, ready for the policy file.
+
+    Shows how many clients are in each tier by the policy's cut-points and by the proposed ones. Nothing is changed.
+
+    Example: rapport segments tiers book.csv
+
+    Exit codes: 0 proposed, 1 too few clients have paid, 2 wrong usage.
+    """
+    chosen = chosen_policy(policy)
+    living = Living(chosen).live(_history(file, form=form, asked=asked))
+    found = propose(living.states.values(), chosen)
+    if found is None:
+        print(f"fewer than {LEAST} clients have paid: quartiles would be an accident")
+        return 1
+    table = Table(title=f"{found.clients:,} clients with a payment, by tier", title_justify="left")
+    for name in ("tier", "cut-points", "1 (low)", "2", "3", "4 (high)"):
+        table.add_column(name)
+    for name, counts in found.now.items():
+        field = "recency_days" if name == "recency" else name
+        table.add_row(f"{name}, policy", _cuts(getattr(chosen.rfm, field)), *map(str, counts))
+        table.add_row(f"{name}, proposed", _cuts(getattr(found.cuts, field)), *map(str, found.then[name]))
+    Console(width=110, highlight=False).print(table)
+    print(found.yaml())
+    return 0
+
+
+def _cuts(cuts: tuple[int, int, int]) -> str:
+    return ", ".join(f"{cut:,}" for cut in cuts)
+
+
+def _history(file: Path, *, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
+    if format_of(file, form) == "csv":
+        return read_history(file, asked=asked or Asked())[0]
+    return sorted(events_of(file, form=form, asked=asked or Asked()), key=lambda event: event.received_ms)
+
+
+async def _decided(settings: Settings) -> list[Decision]:
+    """Return the moves in the log of decisions, each once."""
+    found: dict[str, Decision] = {}
+    topic = await read_topic(settings, DECISIONS.name, partitions=list(range(settings.partitions)))
+    for records in topic.values():
+        for record in records:
+            if b'"change"' in record.value:
+                decision = Decision.model_validate_json(record.value)
+                found.setdefault(decision.decision_id, decision)
+    return list(found.values())
+
+
+def _judged_table(name: str, found: list[Judged]) -> Table:
+    table = Table(title=f"segments of {name}", title_justify="left")
+    table.add_column("way", no_wrap=True)
+    for title in ("years", "flips", "a year", "Rand", "late ahead: reliable", "new", "slow", "problem"):
+        table.add_column(title, justify="right")
+    for row in found:
+        shares = (row.late_ahead(segment) for segment in ("reliable", "new", "slow", "problem"))
+        cells = [f"{share:.0%} of {due:,}" if due else "-" for due, share in shares]
+        table.add_row(
+            row.name, f"{row.client_years:,.0f}", f"{row.flips:,}", f"{row.flips_per_year:.3f}", f"{row.rand:.4f}", *cells
+        )
+    return table
+
+
+def _judged_json(row: Judged) -> dict[str, object]:
+    ahead = {segment: dict(zip(("due", "late_share"), row.late_ahead(segment), strict=True)) for segment in row.ahead}
+    return {
+        "way": row.name,
+        "client_years": row.client_years,
+        "flips": row.flips,
+        "flips_per_client_year": row.flips_per_year,
+        "rand": row.rand,
+        "late_ahead": ahead,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write the report to {path} ({error.strerror}); name another place with --report"
+        raise UsageError(message) from error
+    print(f"report: {path}")

@@ -1,0 +1,116 @@
+"""A history lived through week by week in the core: who is in which segment on each Monday, and every move with its cause.
+
+The fold, the timers and the rules are those of production; nothing is sent, and no learner is asked, so that years pass quickly.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from models.events.control import ClockTicked
+from models.events.union import AnyClientEvent
+from models.features import Landmark
+from models.learners.scorer import Score
+from models.policy.policy import Policy
+from models.state.client import ClientState
+from models.state.habits import Asked
+from models.state.rows import Invoice
+from models.transition import Transition, transition
+from models.triggers import Decision, DecisionOutcome
+from models.workdays import DAY_MS, moment
+
+WEEK_MS: Final = 7 * DAY_MS
+_FIRST_MONDAY_MS: Final = 4 * DAY_MS  # 1970-01-05
+
+
+class NoScorer:
+    """A scorer without an opinion: segments do not depend on scores."""
+
+    version = "none"
+
+    def score(self, state: ClientState) -> Score | None:
+        """Return no score."""
+        del state
+
+    def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
+        """Return a question without an answer."""
+        del state, invoice, seen_ms
+        return Asked(landmark, now_ms, b"")
+
+
+@dataclass(slots=True)
+class Living:
+    """One run over one history under one policy. Feed events in the order of `received_at`."""
+
+    policy: Policy
+    states: dict[str, ClientState] = field(default_factory=dict)
+    last_heard_ms: dict[str, int] = field(default_factory=dict)
+    moves: list[Decision] = field(default_factory=list)
+    alarms: list[Decision] = field(default_factory=list)
+    now_ms: int = 0
+    _due: dict[str, int] = field(default_factory=dict)
+    _timers: list[tuple[int, str]] = field(default_factory=list)
+    _ticks: Iterator[int] = field(default_factory=count)
+    _scorer: NoScorer = field(default_factory=NoScorer)
+
+    def weeks(self, events: Iterable[AnyClientEvent]) -> Iterator[int]:
+        """Live the history; yield each Monday (epoch ms) at which somebody is known, with all states as of then."""
+        monday = 0
+        for event in events:
+            now = event.received_ms
+            monday = monday or _next_monday(now)
+            while now >= monday:
+                self._wake(monday)
+                yield monday
+                monday += WEEK_MS
+            self._wake(now)
+            self.last_heard_ms[event.client_id] = now
+            self._keep(event.client_id, transition(self._state(event.client_id), event, policy=self.policy, scorer=self._scorer))
+        if monday:
+            self._wake(monday)
+            yield monday
+
+    def live(self, events: Iterable[AnyClientEvent]) -> "Living":
+        """Live the whole history and return it."""
+        for _ in self.weeks(events):
+            pass
+        return self
+
+    def _state(self, client: str) -> ClientState | None:
+        return self.states.get(client)
+
+    def _wake(self, until_ms: int) -> None:
+        while self._timers and self._timers[0][0] <= until_ms:
+            due, client = heapq.heappop(self._timers)
+            if self._due.get(client) != due:
+                continue
+            del self._due[client]
+            at = moment(due)
+            tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="segments", occurred_at=at, received_at=at)
+            self._keep(client, transition(self.states[client], tick, policy=self.policy, scorer=self._scorer))
+        self.now_ms = max(self.now_ms, until_ms)
+
+    def _keep(self, client: str, result: Transition) -> None:
+        self.states[client] = result.state
+        for output in result.outputs:
+            if isinstance(output, Decision):
+                if output.outcome is DecisionOutcome.SEGMENT_CHANGED:
+                    self.moves.append(output)
+                elif output.outcome is DecisionOutcome.HELD and output.journey is None:
+                    self.alarms.append(output)
+        if result.next_due_ms is None:
+            self._due.pop(client, None)
+        elif self._due.get(client) != result.next_due_ms:
+            self._due[client] = result.next_due_ms
+            heapq.heappush(self._timers, (result.next_due_ms, client))
+
+
+def _next_monday(ms: int) -> int:
+    return ms - (ms - _FIRST_MONDAY_MS) % WEEK_MS + WEEK_MS
+
+
+def segments_of(states: Mapping[str, ClientState]) -> dict[str, str]:
+    """Return the segment of each client by the rules, overrides left aside."""
+    return {client: state.care.segment.value for client, state in states.items()}
