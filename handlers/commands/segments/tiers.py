@@ -69,7 +69,7 @@ def _rounded(value: float) -> float:
     if value < _TIERS[-1]:
         return value
     digits = floor(log10(value)) - 1
-    return round(value / 10**digits) * 10**digits
+    return float(round(value / 10**digits) * 10**digits)
 
 
 def _three(values: Sequence[float], *, falling: bool) -> tuple[int, int, int]:
