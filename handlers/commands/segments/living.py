@@ -33,7 +33,7 @@ class NoScorer:
     def score(self, state: ClientState) -> Score | None:
         """Return no score."""
         del state
-        return None  # noqa: RET501, PLR1711 (said in full: the protocol returns a score or none)
+        return None
 
     def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
         """Return a question without an answer."""
