@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from models.events.control import ClockTicked
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
-from models.events.signals import ClientErased, DeliveryReported
+from models.events.signals import ClientAsked, ClientErased, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.renewal_questions import due_renewals, next_renewal_ms, notice_contracts
@@ -24,6 +24,7 @@ from models.policy.delay_support import delay_timers, fire_delay, fire_promise
 from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
 from models.policy.policy import Policy
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
+from models.policy.requests import ask_a_person
 from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
 from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
@@ -95,6 +96,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
             return
         case DeliveryReported():
             reported(turn, event)
+        case ClientAsked():
+            ask_a_person(turn, event)
         case _:
             turn.state, known = notice(before, notice_contracts(before, evolve(before, event)), turn.scorer)
             turn.outputs += known

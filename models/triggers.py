@@ -63,6 +63,10 @@ class Trigger(_Output):
     anchor: Identifier = Field(
         description="What the run is about: an invoice, a payment, a contract with its period, or a client."
     )
+    lineage: Identifier | None = Field(
+        default=None,
+        description="Shared by all contacts of a run: a step tried anew on another channel, and the call that follows a mail.",
+    )
     step: Identifier
     channel: Identifier
     purpose: Purpose

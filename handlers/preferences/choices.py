@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from models.events.delays import DisputeOpened, PromiseMade
 from models.events.envelope import ClientEvent
-from models.events.signals import ConsentChanged, OverrideCleared, OverrideEffect, OverrideSet, Purpose
+from models.events.signals import ClientAsked, ConsentChanged, OverrideCleared, OverrideEffect, OverrideSet, Purpose, Request
 from models.events.union import AnyClientEvent
 from models.ids import derive
 from models.triggers import Journey
@@ -112,9 +112,9 @@ class _Told:
                     for journey in self._journeys()
                 )
             case Choice.PLAN:
-                return self._request("the client asks for a payment plan")
+                return self._request("the client asks for a payment plan", Request.PLAN)
             case Choice.CONTACT:
-                return self._request("the client asks for another contact")
+                return self._request("the client asks for another contact", Request.CONTACT)
             case Choice.DISPUTE:
                 return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None)
             case Choice.PROMISE:
@@ -128,13 +128,14 @@ class _Told:
         granted = self.answer.choice is Choice.ALLOW
         return self._make(ConsentChanged, "", purpose=self.link.purpose, channel=channel, granted=granted)
 
-    def _request(self, what: str) -> tuple[AnyClientEvent, ...]:
+    def _request(self, what: str, request: Request) -> tuple[AnyClientEvent, ...]:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
             message = "Please write who should receive our mails, so that a person can look into it."
             raise AnswerError(message)
         words = f": {self.answer.words}" if self.answer.words else ""
         journeys = self._journeys()
-        return self._holds(f"{what}{words}", days=REQUEST_DAYS, journeys=journeys)
+        asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=self.answer.words or None)
+        return (asked, *self._holds(f"{what}{words}", days=REQUEST_DAYS, journeys=journeys))
 
     def _holds(self, reason: str, *, days: int, journeys: Sequence[Journey]) -> tuple[AnyClientEvent, ...]:
         return tuple(

@@ -24,6 +24,7 @@ from models.events.payments import (
     PaymentRefunded,
 )
 from models.events.signals import (
+    ClientAsked,
     ClientErased,
     ClientProfiled,
     ConsentChanged,
@@ -134,6 +135,8 @@ def _signal(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kin
             return f"{event.author} lifts the override"
         case DeliveryReported():
             return f"{event.channel}: {event.outcome.value}{f' ({event.reason})' if event.reason else ''}"
+        case ClientAsked():
+            return f"the client asks: {event.request.value}" + (f" ({event.words})" if event.words else "")
         case ContactLogged():
             return f"{event.author} spoke with the client ({event.channel})"
         case ClientErased():

@@ -157,7 +157,7 @@ def _moment(stamp: str) -> datetime | None:
 
 
 VERIFIERS: Final[Mapping[str, Callable[[Sequence[str]], Verifier]]] = MappingProxyType(
-    {"stripe": StripeVerifier, "gocardless": GoCardlessVerifier, "generic": StandardVerifier}
+    {"stripe": StripeVerifier, "gocardless": GoCardlessVerifier, "generic": StandardVerifier, "receipts": StandardVerifier}
 )
 """Every source that can be received, and how its signature is checked."""
 

@@ -90,7 +90,27 @@ class DeliveryReported(ClientEvent):
     trigger_id: Identifier
     channel: Annotated[str, Field(max_length=40)]
     outcome: DeliveryOutcome
+    purpose: Purpose | None = Field(
+        default=None, description="What kind of message a complaint is about; none: every message on the channel."
+    )
     reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Request(StrEnum):
+    """What a client may ask of a person."""
+
+    PLAN = "plan"
+    CONTACT = "contact"
+    MESSAGE = "message"
+
+
+class ClientAsked(ClientEvent):
+    """The client asks for something that a person answers: it becomes a task with a due time."""
+
+    kind: Literal["client.asked"] = "client.asked"
+    request: Request
+    channel: Annotated[str, Field(max_length=40)]
+    words: Annotated[str, Field(max_length=1000)] | None = None
 
 
 class ContactLogged(ClientEvent):

@@ -26,6 +26,7 @@ from models.events.payments import (
     PaymentRefunded,
 )
 from models.events.signals import (
+    ClientAsked,
     ClientErased,
     ClientProfiled,
     ConsentChanged,
@@ -43,7 +44,14 @@ InvoiceEvent: TypeAlias = (
 )
 DelayEvent: TypeAlias = DelayReported | DisputeOpened | DisputeClosed | PromiseMade | PromiseWithdrawn
 SignalEvent: TypeAlias = (
-    ClientProfiled | ConsentChanged | OverrideSet | OverrideCleared | DeliveryReported | ContactLogged | ClientErased
+    ClientProfiled
+    | ConsentChanged
+    | OverrideSet
+    | OverrideCleared
+    | DeliveryReported
+    | ContactLogged
+    | ClientAsked
+    | ClientErased
 )
 AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent
 AnyEvent: TypeAlias = AnyClientEvent | ClockTicked

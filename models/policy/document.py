@@ -85,6 +85,10 @@ class Contact(_Section):
     internal_channels: tuple[Name, ...] = Field(
         default=tuple(sorted(_P.internal_channels)), description="Channels that reach colleagues, not the client."
     )
+    fallback_channels: tuple[Name, ...] = Field(
+        default=_P.fallback_channels,
+        description="Other channels when an address fails or takes nothing; of several the one the client reacts to.",
+    )
 
 
 class Support(_Section):
@@ -281,6 +285,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             window=Window(hours.opens, hours.closes, frozenset(WEEKDAYS.index(name) for name in hours.weekdays)),
             holidays=MappingProxyType({country: frozenset(days) for country, days in contact.holidays.items()}),
             internal_channels=frozenset(contact.internal_channels),
+            fallback_channels=contact.fallback_channels,
             min_gap_days=contact.min_gap_days,
             contacts_per_month=contact.contacts_per_month,
             **document.support.model_dump(),
@@ -307,6 +312,7 @@ def document_of(policy: Policy) -> PolicyDocument:
             min_gap_days=policy.min_gap_days,
             contacts_per_month=policy.contacts_per_month,
             internal_channels=tuple(sorted(policy.internal_channels)),
+            fallback_channels=policy.fallback_channels,
         ),
         segments=SegmentsSection(**asdict(policy.segments)),
         rfm=RfmSection(**asdict(policy.rfm)),

@@ -21,6 +21,7 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "service_line",
                 "part_paid",
                 "plan_possible",
+                "request",
                 "usual_method",
                 "declines",
             }

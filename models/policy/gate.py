@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from models.events.invoices import ContractStatus
 from models.events.signals import OverrideEffect, Purpose
@@ -15,6 +15,9 @@ from models.state.person import in_force
 from models.state.reckoning import Item, gross, taken_back
 from models.triggers import CancelWhen, Journey, Trigger
 from models.workdays import DAY_MS, moment
+
+HARD: Final = "hard"
+"""The cause of a suppression whose address does not exist; the other causes are the client's wish."""
 
 _RUNNING = frozenset({ContractStatus.ACTIVE.value, ContractStatus.TRIAL.value, ContractStatus.PAST_DUE.value})
 
@@ -89,10 +92,10 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
 
     Unknown means yes for servicing (the contract is the basis) and relationship (legitimate interest), no for promotion.
     """
-    for suppression in state.person.suppressions:
-        if suppression.channel == channel:
-            return f"{channel} is suppressed ({suppression.cause})"
     index = PURPOSES.index(purpose)
+    for suppression in state.person.suppressions:
+        if suppression.channel == channel and suppression.purpose in {-1, index}:
+            return f"{channel} is suppressed ({suppression.cause})"
     latest = None
     for row in state.person.consents:
         newer = latest is None or (row.at, not row.granted) > (latest.at, not latest.granted)

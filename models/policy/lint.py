@@ -128,6 +128,13 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
             f"{FALLBACK} must be among them: colleagues are asked there when a client cannot be reached",
             f"add {FALLBACK}",
         )
+    for index, name in enumerate(contact.fallback_channels):
+        if name in contact.internal_channels:
+            yield Finding(
+                ("contact", "fallback_channels", index),
+                f"{name} reaches colleagues, not the client: a person is asked last, without being named here",
+                f"remove {name}",
+            )
     most = _MONTH // contact.min_gap_days + 1 if contact.min_gap_days else contact.contacts_per_month
     if most < contact.contacts_per_month:
         yield Finding(

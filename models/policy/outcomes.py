@@ -8,14 +8,14 @@ from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReporte
 from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
 from models.policy.delay_support import redo, undo
 from models.policy.gate import check
+from models.policy.reach import has_other_way, heard
 from models.policy.relationship import reopen
 from models.policy.turn import Turn
-from models.state.client import JOURNEYS, ClientState, Memory, Pending, Suppression
+from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending
 from models.state.person import add_contact
 from models.triggers import CancelWhen, Journey
 from models.workdays import DAY_MS
 
-SUPPRESSIONS_KEPT: Final = 8
 _FOR_GOOD: Final = frozenset({CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED})
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
 
@@ -49,7 +49,7 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
 
 def reported(turn: Turn, event: DeliveryReported) -> None:
     """Fold the outcome of one trigger; an outcome of a trigger that nobody remembers changes at most the suppressions."""
-    _suppress(turn, event)
+    turn.state = heard(turn.state, event)
     row = next((known for known in turn.state.care.pending if known.trigger_id == event.trigger_id), None)
     if row is None:
         return
@@ -71,7 +71,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
         ):
             _drop(turn, row)
             if not row.retracted:
-                _again(turn, row, ready_ms=ready, tries=1)
+                _again(turn, row, ready_ms=event.occurred_ms if _other_way(turn, row, event) else ready, tries=1)
 
 
 def erased(turn: Turn, event: ClientErased) -> None:
@@ -98,14 +98,12 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
         redo(turn, row.invoice_ids, step=row.step, at_ms=event.occurred_ms)
 
 
-def _suppress(turn: Turn, event: DeliveryReported) -> None:
-    causes = {DeliveryOutcome.BOUNCED_HARD: "hard", DeliveryOutcome.COMPLAINED: "complaint"}
-    cause = causes.get(event.outcome)
-    person = turn.state.person
-    if cause is None or any((row.channel, row.cause) == (event.channel, cause) for row in person.suppressions):
-        return
-    rows = (*person.suppressions, Suppression(event.channel, cause, event.occurred_ms))[-SUPPRESSIONS_KEPT:]
-    turn.state = replace(turn.state, person=replace(person, suppressions=rows))
+def _other_way(turn: Turn, row: Pending, event: DeliveryReported) -> bool:
+    """Say whether a message that bounced can leave through another channel at once: nobody has been contacted yet."""
+    if event.outcome not in {DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.BOUNCED_SOFT}:
+        return False
+    purpose = PURPOSES[row.purpose]
+    return has_other_way(turn.state, turn.policy, channel=row.channel, purpose=purpose, at_ms=event.occurred_ms)
 
 
 def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:

@@ -58,6 +58,7 @@ class Policy:
     window: Window = field(default_factory=Window)
     holidays: Mapping[str, frozenset[date]] = field(default_factory=lambda: MappingProxyType({}))
     internal_channels: frozenset[str] = frozenset({"console", "task"})
+    fallback_channels: tuple[str, ...] = ()
     min_gap_days: int = 3
     contacts_per_month: int = 6
     grace_days: int = 3

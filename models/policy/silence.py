@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from models.events.signals import Purpose
 from models.policy.gate import hold_of, refusal
 from models.policy.policy import Policy
+from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
 from models.triggers import Journey
 from models.workdays import DAY_MS, moment
@@ -35,6 +36,9 @@ def client_silence(
         return Silence("consent", (wish,))
     if channel in policy.internal_channels:
         return None
+    rests = rest_of(state, channel, at_ms)
+    if rests and not has_other_way(state, policy, channel=channel, purpose=purpose, at_ms=at_ms):
+        return Silence("rest", (f"{channel} did not take the last message: it is tried again later",), rests)
     return budget_silence(contact_times(state, policy), policy, at_ms)
 
 

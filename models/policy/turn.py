@@ -10,6 +10,7 @@ from models.learners.scorer import Scorer
 from models.policy.facts import Fact, allowed_facts
 from models.policy.journeys import Step
 from models.policy.policy import Policy
+from models.policy.reach import way_to
 from models.policy.segments import effective_segment
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
 from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, SegmentChange, Trigger, built
@@ -63,7 +64,7 @@ class Turn:
     ) -> int:
         """Emit a trigger and its decision at the state's time; return its not-before (epoch ms)."""
         state, now = self.state, self.state.now_ms
-        channel, fallback = self._channel(step)
+        channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now)
         not_before = self.policy.open_hour(state, now)
         expires = not_before + step.valid_days * DAY_MS
         if until_ms:
@@ -79,6 +80,7 @@ class Turn:
             "trigger_id": trigger_id,
             "journey": journey,
             "anchor": run.anchor,
+            "lineage": derive("lineage", state.client_id, journey.value, run.anchor),
             "step": step.id,
             "channel": channel,
             "purpose": step.purpose,
@@ -174,19 +176,6 @@ class Turn:
         score = self.scorer.score(state)
         self._scored = (state, score.probability if score else None)
         return self._scored[1]
-
-    def _channel(self, step: Step) -> tuple[str, tuple[str, ...]]:
-        """Return the channel of a step; without an address that works, a person is asked instead."""
-        if step.channel in self.policy.internal_channels:
-            return step.channel, ()
-        person = self.state.person
-        if step.channel == "sms" and not person.phone.value:
-            return "console", ("no phone number is known, so a person is asked",)
-        if step.channel == "email" and not person.email.value:
-            return "console", ("no e-mail address is known, so a person is asked",)
-        if any((row.channel, row.cause) == (step.channel, "hard") for row in self.state.person.suppressions):
-            return "console", ("the e-mail address does not exist, so a person is asked",)
-        return step.channel, ()
 
 
 def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:

@@ -102,11 +102,31 @@ class Consent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Suppression(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A channel that must not be used: the address does not exist (`hard`), or the client complained (`complaint`)."""
+    """A channel that must not be used: the address does not exist (`hard`), or the client complained (`complaint`).
+
+    `purpose` is the index of the one it holds for, -1: every one.
+    """
 
     channel: str
     cause: str
     at: int
+    purpose: int = -1
+
+
+class Rest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A channel that took nothing lately: it rests until `until_ms`; `times` counts the soft bounces in a row."""
+
+    channel: str
+    until_ms: int = 0
+    times: int = 0
+
+
+class Reaction(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Messages that left on a channel, and how many of them the client answered or read."""
+
+    channel: str
+    sent: int = 0
+    reacted: int = 0
 
 
 class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -150,6 +170,8 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     suppressions: tuple[Suppression, ...] = ()
     overrides: tuple[Override, ...] = ()
     contracts: tuple[Contract, ...] = ()
+    rests: tuple[Rest, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -130,6 +130,12 @@ def _agreed(state: ClientState) -> list[str]:
         word = "allows" if row.granted else "refuses"
         lines.append(f"{word} {PURPOSES[row.purpose].value} contact{' by ' + row.channel if row.channel else ''}")
     lines += [f"{row.channel} is suppressed: {row.cause}" for row in state.person.suppressions]
+    lines += [
+        f"{row.channel} rests until {_day(row.until_ms)}: soft bounces"
+        for row in state.person.rests
+        if row.until_ms > state.now_ms
+    ]
+    lines += [f"{row.channel}: reacted to {row.reacted} of {row.sent} messages" for row in state.person.reactions if row.reacted]
     for contract in state.person.contracts:
         renews = f", renews {_day(contract.renews_ms)}" if contract.renews_ms else ""
         lines.append(f"contract {contract.contract_id}: {contract.contract_type}, {contract.status}{renews}")

@@ -8,6 +8,7 @@ from models.events.union import PUBLIC_TOPIC_KINDS, AnyClientEvent
 from streams.runtime.errors import DeadLetterError
 from streams.sources.lookup import Reading
 from streams.sources.payload import parse_object
+from streams.sources.receipts import learn_from
 from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from streams.wire.deliveries import RECEIVED_AT, SOURCE
@@ -44,7 +45,8 @@ def interpret_webhook(record: Record, known: Known) -> Reading:
 def interpret_direct(topic: str, record: Record, _known: Known) -> Reading:
     """Return what `read_direct` reads, as a reading; an event of our own contracts lacks nothing."""
     try:
-        return Reading(events=read_direct(topic, record))
+        events = read_direct(topic, record)
+        return Reading(events=events, learned=learn_from(events))
     except DeadLetterError as error:
         return Reading(refusal=error)
 

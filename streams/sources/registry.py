@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from models.events.union import AnyClientEvent
 from streams.runtime.errors import DeadLetterError
-from streams.sources import generic, gocardless, gocardless_facts, stripe, stripe_facts
+from streams.sources import generic, gocardless, gocardless_facts, receipts, stripe, stripe_facts
 from streams.sources.lookup import Lookup, Reading
 from streams.sources.payload import PartlyUnreadableError, Payload, parse_object, validated
 from streams.wire.dead_letters import Reason
@@ -34,7 +34,7 @@ class Learner(Protocol):
 
 
 TRANSLATORS: Final[Mapping[str, Translator]] = MappingProxyType(
-    {"stripe": stripe.translate, "gocardless": gocardless.translate, "generic": generic.translate}
+    {"stripe": stripe.translate, "gocardless": gocardless.translate, "generic": generic.translate, "receipts": receipts.translate}
 )
 
 

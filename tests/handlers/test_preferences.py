@@ -15,7 +15,7 @@ from handlers.preferences.desk import LARGEST_BODY, Desk, add_links
 from handlers.preferences.pages import Pages
 from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import DisputeOpened, PromiseMade
-from models.events.signals import ConsentChanged, OverrideCleared, OverrideSet, Purpose
+from models.events.signals import ClientAsked, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
@@ -215,7 +215,9 @@ async def test_a_dispute_names_the_invoices_and_the_reason_in_one_clean_line(sea
 async def test_a_change_of_contact_needs_to_say_to_whom_and_is_a_request_not_a_change(seat: Seat) -> None:
     assert (await seat.post("contact")).status_code == 422
     await seat.post("contact", words="Bob, bob@client.example")
-    (event,) = seat.publisher.events
+    asked, event = seat.publisher.events
+    assert isinstance(asked, ClientAsked)
+    assert (asked.request, asked.words) == (Request.CONTACT, "Bob, bob@client.example")
     assert isinstance(event, OverrideSet)
     assert event.reason == "the client asks for another contact: Bob, bob@client.example"
 

@@ -14,7 +14,7 @@ from streams.wire.deliveries import Delivery, body_hash
 from tests.handlers.signing import STANDARD_SECRET, gocardless_headers, standard_headers, stripe_headers
 
 NOW = datetime(2031, 3, 1, 12, tzinfo=UTC)
-SECRETS = {"stripe": "whsec_s", "gocardless": "gc-secret", "generic": STANDARD_SECRET}
+SECRETS = {"stripe": "whsec_s", "gocardless": "gc-secret", "generic": STANDARD_SECRET, "receipts": STANDARD_SECRET}
 JSON = {"content-type": "application/json; charset=utf-8"}
 LIMIT = 4096
 

@@ -281,11 +281,12 @@ class Events:
         *,
         name: str | None = "Ada Example",
         email: str | None = "ada@client.example",
+        phone: str | None = None,
         timezone: str | None = None,
         country: str | None = None,
         received: float | None = None,
     ) -> ClientProfiled:
-        return ClientProfiled(**self._at(day, received), name=name, email=email, timezone=timezone, country=country)
+        return ClientProfiled(**self._at(day, received), name=name, email=email, phone=phone, timezone=timezone, country=country)
 
     def consent(
         self, day: float, purpose: Purpose = Purpose.SERVICING, *, granted: bool = False, channel: str | None = None

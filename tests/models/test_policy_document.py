@@ -13,6 +13,7 @@ OTHERS: dict[str, Any] = {
     "window": Window(time(9, 30), time(16), frozenset({1, 5})),
     "holidays": MappingProxyType({"NO": frozenset({date(2026, 5, 17)}), "IE": frozenset({date(2026, 3, 17)})}),
     "internal_channels": frozenset({"console", "email"}),
+    "fallback_channels": ("portal", "sms"),
     "small_share": 0.25,
     "high_value_ratio": 2.5,
     "segments": replace(DEFAULT_POLICY.segments, new_days=10),

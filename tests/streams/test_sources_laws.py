@@ -15,6 +15,7 @@ from streams.runtime.errors import DeadLetterError
 from streams.sources.payload import PartlyUnreadableError
 from streams.sources.registry import translate
 from streams.wire.dead_letters import Reason
+from tests.streams.receipt_samples import receipt
 from tests.streams.stripe_samples import SAMPLES, event
 from tests.streams.test_sources_others import LINKED, gc_event, standard
 
@@ -33,6 +34,8 @@ BODIES: Final[list[tuple[str, dict[str, Any]]]] = [
     *(("stripe", json.loads(event(kind, about, before={"amount_refunded": 0}))) for kind, about in SAMPLES.items()),
     ("gocardless", GOCARDLESS),
     ("generic", json.loads(standard())),
+    ("receipts", receipt("message.replied", reference="t1", text="please call")),
+    ("receipts", receipt("message.bounced", reference="t1", permanent=True)),
 ]
 
 junk = st.one_of(
@@ -108,7 +111,7 @@ def test_a_damaged_payload_gives_valid_events_or_a_reason_and_nothing_else(
     assert outcome(source, raw) == (events, reason)
 
 
-@given(raw=st.binary(max_size=200), source=st.sampled_from(["stripe", "gocardless", "generic", "nobody"]))
+@given(raw=st.binary(max_size=200), source=st.sampled_from(["stripe", "gocardless", "generic", "receipts", "nobody"]))
 def test_bytes_of_any_kind_give_a_reason(raw: bytes, source: str) -> None:
     _, reason = outcome(source, raw)
     assert reason is not None

@@ -1,0 +1,128 @@
+"""Through which channel a client can be reached: addresses that fail, channels that rest, and what the client reacts to.
+
+A refusal by the client is no failure: whoever does not want mails is not written to by text message instead. Only an address that
+does not exist, that is not known, or that takes nothing for the moment leads to another channel.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
+from models.policy.gate import HARD, refusal
+from models.policy.policy import Policy
+from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression
+from models.workdays import DAY_MS
+
+PERSON: Final = "console"
+"""Where colleagues are asked when a client cannot be reached."""
+
+SUPPRESSIONS_KEPT: Final = 8
+SOFT_BOUNCES: Final = 5
+"""So many in a row, without one message between them that was taken, count as an address that does not exist."""
+
+_LONGEST_REST_MS: Final = 7 * DAY_MS
+_REMEMBERED: Final = 64  # messages per channel; then both counts are halved, so that the latest weigh most
+_ADDRESS: Final = {"email": "e-mail address", "sms": "phone number"}
+_TAKEN: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.DELIVERED, DeliveryOutcome.REPLIED})
+_READERS: Final = frozenset({"portal"})
+"""Channels whose `delivered` says that a person has read it; elsewhere a machine says so."""
+
+
+def way_to(state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int) -> tuple[str, tuple[str, ...]]:
+    """Return the channel to use for what should go by `channel`, and why it is another one where it is.
+
+    Of several other channels the one is taken that the client reacts to most. Without any, a person is asked.
+    """
+    if channel in policy.internal_channels:
+        return channel, ()
+    why = _obstacle(state, channel, at_ms)
+    if why is None:
+        return channel, ()
+    others = [other for other in policy.fallback_channels if other != channel and _open(state, other, purpose, at_ms)]
+    if others:
+        best = max(others, key=lambda other: reaction_rate(state, other))
+        return best, (f"{why}, so {best} is used",)
+    return (channel, ()) if rest_of(state, channel, at_ms) else (PERSON, (f"{why}, so a person is asked",))
+
+
+def has_other_way(state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int) -> bool:
+    """Say whether a message for `channel` could leave now through some other channel that reaches the client."""
+    found, _ = way_to(state, policy, channel=channel, purpose=purpose, at_ms=at_ms)
+    return found not in {channel, *policy.internal_channels}
+
+
+def rest_of(state: ClientState, channel: str, at_ms: int) -> int:
+    """Return until when a channel rests after soft bounces (epoch ms), 0 where it does not."""
+    return next((row.until_ms for row in state.person.rests if row.channel == channel and at_ms < row.until_ms), 0)
+
+
+def reaction_rate(state: ClientState, channel: str) -> float:
+    """Return the share of messages on a channel that the client answered or read, drawn towards a half while few are known."""
+    known = next((row for row in state.person.reactions if row.channel == channel), Reaction(channel))
+    return (known.reacted + 1) / (known.sent + 2)
+
+
+def heard(state: ClientState, event: DeliveryReported) -> ClientState:
+    """Fold what an outcome says about the channel: an address that fails, a complaint, a rest, a reaction."""
+    person = state.person
+    if event.outcome is DeliveryOutcome.BOUNCED_SOFT:
+        person = _rested(person, event)
+    elif event.outcome is DeliveryOutcome.BOUNCED_HARD:
+        person = _suppressed(person, event, HARD)
+    elif event.outcome is DeliveryOutcome.COMPLAINED:
+        person = _suppressed(person, event, "complaint")
+    elif event.outcome in _TAKEN and any(row.channel == event.channel for row in person.rests):
+        person = replace(person, rests=tuple(row for row in person.rests if row.channel != event.channel))
+    person = _reacted(person, event)
+    return state if person is state.person else replace(state, person=person)
+
+
+def _obstacle(state: ClientState, channel: str, at_ms: int) -> str | None:
+    address = _ADDRESS.get(channel)
+    if address is not None:
+        known = state.person.email if channel == "email" else state.person.phone
+        if not known.value:
+            return f"no {address} is known"
+    if any((row.channel, row.cause) == (channel, HARD) for row in state.person.suppressions):
+        return f"the {address or channel} does not exist"
+    return f"{channel} takes nothing at the moment" if rest_of(state, channel, at_ms) else None
+
+
+def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int) -> bool:
+    if channel == "sms" and purpose is not Purpose.SERVICING:
+        return False  # a phone buzzes: only what concerns open work may make it
+    return _obstacle(state, channel, at_ms) is None and refusal(state, purpose, channel) is None
+
+
+def _suppressed(person: Person, event: DeliveryReported, cause: str) -> Person:
+    purpose = PURPOSES.index(event.purpose) if cause != HARD and event.purpose else -1
+    identity = (event.channel, cause, purpose)
+    if any((row.channel, row.cause, row.purpose) == identity for row in person.suppressions):
+        return person
+    row = Suppression(event.channel, cause, event.occurred_ms, purpose)
+    return replace(person, suppressions=(*person.suppressions, row)[-SUPPRESSIONS_KEPT:])
+
+
+def _rested(person: Person, event: DeliveryReported) -> Person:
+    known = next((row for row in person.rests if row.channel == event.channel), Rest(event.channel))
+    times = known.times + 1
+    if times >= SOFT_BOUNCES:
+        return _suppressed(person, event, HARD)
+    until = event.occurred_ms + min(_LONGEST_REST_MS, DAY_MS << (times - 1))
+    others = (row for row in person.rests if row.channel != event.channel)
+    return replace(person, rests=(*others, Rest(event.channel, max(until, known.until_ms), times)))
+
+
+def _reacted(person: Person, event: DeliveryReported) -> Person:
+    reads = event.outcome is DeliveryOutcome.DELIVERED and event.channel in _READERS
+    reacted = int(event.outcome is DeliveryOutcome.REPLIED or reads)
+    sent = int(event.outcome is DeliveryOutcome.SENT)
+    if not reacted and not sent:
+        return person
+    known = next((row for row in person.reactions if row.channel == event.channel), Reaction(event.channel))
+    total, answered = known.sent + sent, min(known.sent + sent, known.reacted + reacted)
+    if total > _REMEMBERED:
+        total, answered = total // 2, answered // 2
+    others = (row for row in person.reactions if row.channel != event.channel)
+    return replace(person, reactions=(*others, Reaction(event.channel, total, answered)))

@@ -1,0 +1,155 @@
+"""What a mail or SMS provider, or a small bridge in front of it, says about our messages. Signed as Standard Webhooks.
+
+    {"type": "message.bounced", "timestamp": "...", "data": {"reference": "<trigger id>", "channel": "email", "permanent": false}}
+
+`message.delivered`, `message.bounced` (`permanent`: the address does not exist), `message.complained` and `message.replied` name
+the message by `reference`: the trigger id, or the Message-ID of the mail, which begins with it. `message.received` is an SMS of
+its own accord and names the sender by `from`. A text that is nothing but a word such as STOP ends text messages, START lets them
+come again; any other text becomes a task for a person to read. An automatic answer (`auto`) is no answer.
+
+Who the client is we know by ourselves: from our own outcomes, which name trigger and client, and from profiles, of whose phone
+number only a digest is kept.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from models.events.envelope import ClientEvent
+from models.events.signals import (
+    ClientAsked,
+    ClientProfiled,
+    ConsentChanged,
+    DeliveryOutcome,
+    DeliveryReported,
+    Purpose,
+    Request,
+)
+from models.events.union import AnyClientEvent
+from models.ids import derive
+from streams.runtime.errors import DeadLetterError
+from streams.sources import payload as read
+from streams.sources.lookup import Lookup
+from streams.sources.payload import Payload
+from streams.wire.dead_letters import Reason
+from streams.wire.facts import NOBODY, Known, address, facts, merged
+
+SOURCE: Final = "receipts"
+E = TypeVar("E", bound=ClientEvent)
+
+_STOP: Final = frozenset({"stop", "stopp", "end", "quit", "unsubscribe", "arret", "arrêt", "baja", "alto", "abmelden"})
+_START: Final = frozenset({"start", "unstop", "alta", "anmelden"})
+_LONGEST_WORDS: Final = 1000
+_SHORTEST: Final = 5  # digits; fewer are a short code or nothing
+_OUTCOMES: Final[Mapping[str, DeliveryOutcome]] = MappingProxyType(
+    {
+        "message.delivered": DeliveryOutcome.DELIVERED,
+        "message.complained": DeliveryOutcome.COMPLAINED,
+        "message.replied": DeliveryOutcome.REPLIED,
+    }
+)
+
+
+def translate(body: Payload, *, source: str, received_at: datetime, lookup: Lookup) -> list[AnyClientEvent]:
+    """Return what the receipt says as events; none for a kind that says nothing about a client, or an automatic answer."""
+    kind = read.required(read.text(body, "type"), "type")
+    data = read.inner(body, "data")
+    if kind not in {"message.received", "message.bounced", *_OUTCOMES}:
+        return []
+    if data.get("auto") is True:
+        return []
+    said = _Said(kind, data, read.required(read.text(body, "timestamp"), "timestamp"), source, received_at)
+    if kind == "message.received":
+        return list(said.received(_client(lookup, phone_digest(read.required(read.text(data, "from"), "data.from")))))
+    trigger_id = read.required(read.text(data, "reference"), "data.reference").strip("<>").partition("@")[0]
+    return list(said.about(trigger_id, _client(lookup, trigger_id)))
+
+
+def learn_from(events: Sequence[AnyClientEvent]) -> Known:
+    """Return what our own events tell that receipts lack: whose trigger it is, and whose phone number."""
+    told = []
+    for event in events:
+        if isinstance(event, DeliveryReported) and event.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.AMBIGUOUS}:
+            told.append((address(SOURCE, event.trigger_id), facts(client_id=event.client_id)))
+        elif isinstance(event, ClientProfiled) and event.phone and phone_digest(event.phone):
+            told.append((address(SOURCE, phone_digest(event.phone)), facts(client_id=event.client_id)))
+    return merged(told) if told else NOBODY
+
+
+def phone_digest(number: str) -> str:
+    """Return a digest of the last nine digits of a number, which are the same however it is written; empty for no number."""
+    digits = re.sub(r"\D", "", number, flags=re.ASCII)[-9:]
+    return "phone-" + hashlib.sha256(b"rapport.phone\x00" + digits.encode()).hexdigest()[:32] if len(digits) > _SHORTEST else ""
+
+
+def _client(lookup: Lookup, named: str) -> str:
+    client_id = lookup.about(named).get("client_id")
+    if client_id is None:
+        raise DeadLetterError(Reason.NO_CLIENT, "no message of ours has this reference, and no client this number")
+    return client_id
+
+
+class _Said:
+    """One receipt, read."""
+
+    def __init__(self, kind: str, data: Mapping[str, Any], timestamp: str, source: str, received_at: datetime) -> None:
+        self._kind = kind
+        self._data = data
+        self._timestamp = timestamp
+        self._source = source
+        self._received_at = received_at
+        self._channel = read.text(data, "channel") or ("sms" if kind == "message.received" else "email")
+        self._text = " ".join((read.text(data, "text") or "").split())
+
+    def about(self, trigger_id: str, client_id: str) -> Iterator[AnyClientEvent]:
+        """Yield what a receipt says about one of our messages."""
+        outcome = _OUTCOMES.get(self._kind)
+        if outcome is None:
+            hard = self._data.get("permanent") is True
+            outcome = DeliveryOutcome.BOUNCED_HARD if hard else DeliveryOutcome.BOUNCED_SOFT
+        reason = read.text(self._data, "reason")
+        yield self._make(
+            DeliveryReported,
+            client_id,
+            outcome.value,
+            trigger_id=trigger_id,
+            channel=self._channel,
+            outcome=outcome,
+            reason=reason[:500] if reason else None,
+        )
+        if outcome is DeliveryOutcome.REPLIED:
+            yield from self.received(client_id)
+
+    def received(self, client_id: str) -> Iterator[AnyClientEvent]:
+        """Yield what a text of the client says: stop, start, or words for a person."""
+        word = self._text.strip(" .!\"'").lower()
+        if word in _STOP:
+            for purpose in Purpose:
+                yield self._consent(client_id, purpose, granted=False)
+        elif word in _START:
+            # Offers were never asked for by saying START to whatever came last.
+            for purpose in (Purpose.SERVICING, Purpose.RELATIONSHIP):
+                yield self._consent(client_id, purpose, granted=True)
+        elif self._text:
+            words = self._text[:_LONGEST_WORDS]
+            yield self._make(ClientAsked, client_id, "asked", request=Request.MESSAGE, channel=self._channel, words=words)
+
+    def _consent(self, client_id: str, purpose: Purpose, *, granted: bool) -> ConsentChanged:
+        return self._make(ConsentChanged, client_id, purpose.value, purpose=purpose, channel=self._channel, granted=granted)
+
+    def _make(self, kind: type[E], client_id: str, subject: str, **fields: object) -> E:
+        named = read.text(self._data, "reference") or read.text(self._data, "from") or ""
+        identity = (self._source, self._kind, named, self._timestamp, self._text, subject)
+        return kind.model_validate(
+            {
+                "event_id": derive("receipt", *identity),
+                "source": self._source,
+                "occurred_at": self._timestamp,
+                "received_at": self._received_at,
+                "client_id": client_id,
+                **fields,
+            }
+        )

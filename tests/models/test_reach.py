@@ -1,0 +1,127 @@
+"""Fallback with one lineage, rests after soft bounces, complaints by purpose, and the channel that the client reacts to."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
+from models.events.union import AnyClientEvent
+from models.policy.gate import refusal
+from models.policy.policy import DEFAULT_POLICY
+from models.policy.reach import SOFT_BOUNCES, heard, reaction_rate, rest_of, way_to
+from models.state.client import ClientState
+from models.workdays import DAY_MS
+from tests.models.builders import Events, ms
+from tests.models.test_journey_laws import Firm
+from tests.models.test_outcomes import state_of
+from tests.models.views import final
+
+DUE = 3
+WIDE = replace(DEFAULT_POLICY, fallback_channels=("sms", "portal"))
+
+
+def overdue(build: Events, *, phone: str | None = "+493090182000") -> Firm:
+    log: list[AnyClientEvent] = [build.profiled(0, phone=phone), build.issued(0, "I1", due=DUE)]
+    return Firm(policy=WIDE).run(log, until_ms=ms(8))
+
+
+def told(state: ClientState, build: Events, *outcomes: DeliveryOutcome, channel: str = "email", day: float = 8) -> ClientState:
+    for outcome in outcomes:
+        state = heard(state, build.reported(day, "t", outcome, channel=channel))
+    return state
+
+
+def test_a_hard_bounce_leads_to_the_next_channel_at_once_with_the_same_lineage_and_no_second_contact() -> None:
+    build = Events()
+    firm = overdue(build)
+    (first,) = firm.triggers
+    firm.feed(build.reported(8, first.trigger_id, DeliveryOutcome.BOUNCED_HARD))
+    second = firm.triggers[1]
+    assert (first.channel, second.channel, second.step) == ("email", "sms", first.step)
+    assert second.lineage == first.lineage
+    assert second.trigger_id != first.trigger_id
+    assert "the e-mail address does not exist, so sms is used" in second.reasons
+    assert state_of(firm).care.contacts == (), "what bounced was no contact: its place in the budget is free again"
+    firm.feed(build.reported(8.1, second.trigger_id, DeliveryOutcome.SENT, channel="sms"))
+    assert len(state_of(firm).care.contacts) == 1
+
+
+def test_the_person_comes_last_when_every_channel_has_failed() -> None:
+    build = Events()
+    firm = overdue(build)
+    for channel in ("email", "sms"):
+        firm.feed(build.reported(8, firm.triggers[-1].trigger_id, DeliveryOutcome.BOUNCED_HARD, channel=channel))
+    assert [trigger.channel for trigger in firm.triggers] == ["email", "sms", "portal"]
+    assert len({trigger.lineage for trigger in firm.triggers}) == 1
+
+
+def test_a_soft_bounce_lets_the_address_rest_and_a_mail_that_arrives_ends_the_rest() -> None:
+    build = Events()
+    state = final([build.profiled(0)])
+    for times in range(1, SOFT_BOUNCES):
+        state = told(state, build, DeliveryOutcome.BOUNCED_SOFT)
+        assert rest_of(state, "email", ms(8)) == ms(8) + min(7, 2 ** (times - 1)) * DAY_MS
+    assert refusal(state, Purpose.SERVICING, "email") is None, "it is no opt-out"
+    assert rest_of(told(state, build, DeliveryOutcome.SENT), "email", ms(8)) == 0
+    assert refusal(told(state, build, DeliveryOutcome.BOUNCED_SOFT), Purpose.SERVICING, "email") == "email is suppressed (hard)"
+
+
+def test_without_another_channel_a_message_waits_for_the_end_of_the_rest() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    firm.feed(build.reported(8, firm.triggers[0].trigger_id, DeliveryOutcome.BOUNCED_SOFT))
+    firm.wake(ms(8.9))
+    assert len(firm.triggers) == 1
+    firm.wake(ms(10.5))
+    assert [trigger.channel for trigger in firm.triggers] == ["email", "email"]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.SERVICING, None])
+def test_a_complaint_holds_for_its_purpose_or_for_all_where_none_is_named(purpose: Purpose | None) -> None:
+    build = Events()
+    event = build.reported(8, "t", DeliveryOutcome.COMPLAINED)
+    state = heard(final([build.profiled(0)]), event.model_copy(update={"purpose": purpose}))
+    assert refusal(state, Purpose.SERVICING, "email") == "email is suppressed (complaint)"
+    assert (refusal(state, Purpose.RELATIONSHIP, "email") is None) == (purpose is Purpose.SERVICING)
+
+
+def test_whoever_refused_mails_is_not_written_to_by_text_message_instead() -> None:
+    build = Events()
+    firm = Firm(policy=WIDE)
+    firm.run([build.profiled(0, phone="+493090182000"), build.consent(0, channel="email"), build.issued(0, "I1", due=DUE)])
+    firm.wake(ms(30))
+    assert firm.triggers == []
+
+
+def test_of_several_channels_the_one_the_client_reacts_to_is_used() -> None:
+    build = Events()
+    state = final([build.profiled(0, email=None, phone="+493090182000")])
+    assert way_to(state, WIDE, channel="email", purpose=Purpose.SERVICING, at_ms=ms(8))[0] == "sms"
+    state = told(state, build, DeliveryOutcome.SENT, DeliveryOutcome.DELIVERED, channel="portal")
+    state = told(state, build, DeliveryOutcome.SENT, DeliveryOutcome.DELIVERED, channel="sms")
+    found, _ = way_to(state, WIDE, channel="email", purpose=Purpose.SERVICING, at_ms=ms(8))
+    assert found == "portal", "a text that was delivered was not read by that"
+
+
+def test_a_text_message_is_for_open_work_only() -> None:
+    state = final([Events().profiled(0, email=None, phone="+493090182000")])
+    found, _ = way_to(state, WIDE, channel="email", purpose=Purpose.RELATIONSHIP, at_ms=ms(8))
+    assert found == "portal"
+
+
+@given(outcomes=st.lists(st.sampled_from(list(DeliveryOutcome)), max_size=200))
+def test_whatever_is_reported_the_counts_stay_small_and_the_rate_is_a_share(outcomes: list[DeliveryOutcome]) -> None:
+    build = Events()
+    state = told(final([build.profiled(0)]), build, *outcomes)
+    assert all(0 <= row.reacted <= row.sent <= 64 for row in state.person.reactions)
+    assert 0 < reaction_rate(state, "email") < 1
+    assert len(state.person.rests) <= 1
+
+
+def test_an_outcome_that_says_nothing_about_the_channel_leaves_the_state_as_it_is() -> None:
+    build = Events()
+    state = final([build.profiled(0)])
+    expired: DeliveryReported = build.reported(8, "t", DeliveryOutcome.EXPIRED)
+    assert heard(state, expired) is state

@@ -1,0 +1,50 @@
+"""What clients ask for becomes a task for a person, once a day, with the client's own words."""
+
+from models.events.signals import ClientAsked, Request
+from models.policy.requests import ANSWER_DAYS
+from models.triggers import CancelWhen
+from models.workdays import DAY_MS
+from tests.models.builders import CLIENT, Events, ms, on
+from tests.models.test_journey_laws import Firm
+from tests.models.test_outcomes import state_of
+
+
+def asked(
+    day: float, request: Request = Request.PLAN, words: str | None = "three parts,\nplease", name: str = "q"
+) -> ClientAsked:
+    return ClientAsked(
+        event_id=f"{name}-{day}",
+        source="link",
+        client_id=CLIENT,
+        occurred_at=on(day),
+        received_at=on(day),
+        request=request,
+        channel="email",
+        words=words,
+    )
+
+
+def test_a_request_becomes_a_task_with_a_due_time_and_the_clients_words() -> None:
+    firm = Firm().run([Events().profiled(0), asked(1)])
+    (task,) = firm.triggers
+    assert task.channel in {"console", "task"}
+    assert (task.step, task.facts["request"]) == ("answer_request", "plan")
+    assert task.reasons[:2] == ("the client asks for a payment plan", "in their words: three parts, please")
+    assert round(task.expires_at.timestamp() * 1000) == ms(1) + ANSWER_DAYS * DAY_MS
+    assert task.cancel_when == (CancelWhen.CLIENT_ERASED,)
+
+
+def test_asking_is_no_contact_of_ours() -> None:
+    firm = Firm().run([Events().profiled(0), asked(1)])
+    assert state_of(firm).care.contacts == ()
+
+
+def test_the_same_request_twice_a_day_is_one_task_and_another_one_is_another() -> None:
+    firm = Firm().run([Events().profiled(0), asked(1), asked(1.1), asked(1.2, Request.CONTACT), asked(2.5)])
+    assert len({task.trigger_id for task in firm.triggers}) == 3
+
+
+def test_of_a_forgotten_client_the_task_is_taken_back() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), asked(1), build.erased(1.5)])
+    assert [output.kind for output in firm.outputs if output.kind in {"trigger", "retraction"}] == ["trigger", "retraction"]

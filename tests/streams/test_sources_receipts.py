@@ -1,0 +1,110 @@
+"""Receipts and texts of clients: whose they are, what they mean, and what must not be taken for a wish."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, DeliveryOutcome, DeliveryReported, Purpose, Request
+from models.events.union import AnyClientEvent
+from streams.runtime.errors import DeadLetterError
+from streams.sources.receipts import learn_from, phone_digest
+from streams.sources.registry import translate
+from streams.wire.dead_letters import Reason
+from tests.streams.receipt_samples import receipt
+
+RECEIVED = datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
+COMMON = {"source": "test", "client_id": "ada", "occurred_at": RECEIVED}
+SENT = DeliveryReported.model_validate(
+    {**COMMON, "event_id": "e1", "trigger_id": "t1", "channel": "email", "outcome": DeliveryOutcome.SENT}
+)
+PHONE = ClientProfiled.model_validate({**COMMON, "event_id": "e2", "phone": "030 901820-00"})
+KNOWN = learn_from([SENT, PHONE])
+
+
+def said(body: dict[str, object]) -> list[AnyClientEvent]:
+    return translate("receipts", orjson.dumps(body), received_at=RECEIVED, known=KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "outcome"),
+    [
+        ("message.delivered", {}, DeliveryOutcome.DELIVERED),
+        ("message.bounced", {"permanent": True}, DeliveryOutcome.BOUNCED_HARD),
+        ("message.bounced", {"permanent": False}, DeliveryOutcome.BOUNCED_SOFT),
+        ("message.bounced", {}, DeliveryOutcome.BOUNCED_SOFT),
+        ("message.bounced", {"permanent": "true"}, DeliveryOutcome.BOUNCED_SOFT),
+        ("message.complained", {}, DeliveryOutcome.COMPLAINED),
+    ],
+)
+def test_a_receipt_is_an_outcome_of_our_own_message(kind: str, data: dict[str, object], outcome: DeliveryOutcome) -> None:
+    (event,) = said(receipt(kind, reference="t1", channel="email", reason="550 5.1.1", **data))
+    assert isinstance(event, DeliveryReported)
+    assert (event.client_id, event.trigger_id, event.outcome, event.reason) == ("ada", "t1", outcome, "550 5.1.1")
+
+
+def test_a_message_id_names_the_trigger_it_begins_with() -> None:
+    (event,) = said(receipt("message.delivered", reference="<t1@firm.example>"))
+    assert isinstance(event, DeliveryReported)
+    assert event.trigger_id == "t1"
+
+
+@pytest.mark.parametrize("text", ["STOP", " stop. ", "Stopp", "ARRÊT", "baja!"])
+def test_a_word_alone_ends_text_messages_for_every_purpose_and_no_other_channel(text: str) -> None:
+    events = said(receipt("message.received", **{"from": "+49 30 90182000"}, text=text))
+    assert all(isinstance(event, ConsentChanged) and event.channel == "sms" and not event.granted for event in events)
+    assert {event.purpose for event in events if isinstance(event, ConsentChanged)} == set(Purpose)
+
+
+def test_start_lets_texts_come_again_but_grants_no_offers() -> None:
+    events = said(receipt("message.received", **{"from": "+493090182000"}, text="START"))
+    granted = {event.purpose for event in events if isinstance(event, ConsentChanged) and event.granted}
+    assert granted == {Purpose.SERVICING, Purpose.RELATIONSHIP}
+
+
+@pytest.mark.parametrize("text", ["please stop by on Monday", "I will pay, stop worrying", "END of month is fine"])
+def test_a_sentence_with_such_a_word_is_a_message_for_a_person(text: str) -> None:
+    (event,) = said(receipt("message.received", **{"from": "+493090182000"}, text=text))
+    assert isinstance(event, ClientAsked)
+    assert (event.request, event.words, event.client_id) == (Request.MESSAGE, text, "ada")
+
+
+def test_a_reply_is_an_outcome_and_its_words_are_for_a_person() -> None:
+    reply, asked = said(receipt("message.replied", reference="t1", text="we pay on Friday"))
+    assert isinstance(reply, DeliveryReported)
+    assert reply.outcome is DeliveryOutcome.REPLIED
+    assert isinstance(asked, ClientAsked)
+
+
+def test_an_automatic_answer_is_neither_a_reply_nor_an_opt_out() -> None:
+    assert said(receipt("message.replied", reference="t1", text="STOP", auto=True)) == []
+
+
+def test_a_kind_that_says_nothing_about_a_client_is_no_event() -> None:
+    assert said(receipt("message.opened", reference="t1")) == []
+
+
+def test_the_same_receipt_twice_is_one_event() -> None:
+    first, again = (said(receipt("message.replied", reference="t1", text="hello")) for _ in range(2))
+    assert [event.event_id for event in first] == [event.event_id for event in again]
+    assert len({event.event_id for event in first}) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        receipt("message.delivered", reference="t2"),
+        receipt("message.received", **{"from": "+44 20 7946 0000"}, text="STOP"),
+        receipt("message.received", **{"from": "12"}, text="STOP"),
+    ],
+)
+def test_a_reference_or_number_of_nobody_is_kept_as_a_dead_letter(body: dict[str, object]) -> None:
+    with pytest.raises(DeadLetterError) as refusal:
+        said(body)
+    assert refusal.value.reason is Reason.NO_CLIENT
+
+
+def test_a_number_is_remembered_as_a_digest_only() -> None:
+    assert "90182000" not in repr(KNOWN)
+    assert phone_digest("+49 (30) 901 820 00") == phone_digest("030/90182000")
+    assert phone_digest("110") == ""
