@@ -21,7 +21,9 @@ from models.learners.renewal_questions import due_renewals, next_renewal_ms, not
 from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
 from models.policy.delay_support import delay_timers, fire_delay, fire_promise
+from models.policy.openings import has_openings
 from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
+from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
 from models.policy.requests import ask_a_person
@@ -38,7 +40,6 @@ from models.workdays import DAY_MS
 FIRED_AT_ONCE: Final = 64
 RUN_KEPT_MS: Final = 120 * DAY_MS
 _BY_DUE: Final = attrgetter("due_ms", "kind", "anchor")
-_ONBOARDING: Final = JOURNEYS.index(Journey.ONBOARDING)
 
 
 class Disposition(StrEnum):
@@ -116,6 +117,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         _prune_runs(turn)
     if first and isinstance(event, PaymentReceived):
         enter_onboarding(turn, event)
+    enter_playbooks(turn, event)
     _plan(turn)
     _fire_due(turn, turn.state.now_ms)
 
@@ -191,6 +193,8 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
+        case TimerKind.PLAYBOOK if enter_by_time(turn, timer):
+            pass  # its first step is planned next
         case _:
             fire_relationship(turn, timer, woken_ms=woken_ms)
 
@@ -201,8 +205,9 @@ def _plan(turn: Turn) -> None:
     timers = segment_timers(state, policy)
     if state.ledger.invoices or state.ledger.promises:
         timers += delay_timers(state, policy)
-    if state.person.contracts or any(run.journey == _ONBOARDING and not run.closed for run in state.care.runs):
+    if has_openings(state, policy):
         timers += relationship_timers(state, policy)
+    timers += playbook_entry_timers(state, policy)
     question = _next_question_ms(state)
     if question is not None:
         timers.append(Timer(question, TimerKind.QUESTION))
@@ -220,12 +225,14 @@ def _prune_runs(turn: Turn) -> None:
     """Forget runs whose anchor is gone: their invoice has collapsed, their period is long over."""
     state = turn.state
     invoices = {row.invoice_id for row in state.ledger.invoices}
-    edge = state.now_ms - RUN_KEPT_MS
+    cooling = {JOURNEYS.index(row.journey): row.cooldown_days * DAY_MS for row in turn.policy.journeys.playbooks}
     kept = tuple(
         run
         for run in state.care.runs
         if (
-            run.anchor in invoices if JOURNEYS[run.journey] is Journey.DELAY_SUPPORT else max(run.started_ms, run.ready_ms) > edge
+            run.anchor in invoices
+            if JOURNEYS[run.journey] is Journey.DELAY_SUPPORT
+            else max(run.started_ms, run.ready_ms) > state.now_ms - max(RUN_KEPT_MS, cooling.get(run.journey, 0))
         )
     )
     if len(kept) != len(state.care.runs):

@@ -11,11 +11,16 @@ from models.money import Money
 
 
 class Journey(StrEnum):
-    """The journeys a client may be on."""
+    """The journeys a client may be on. States and runs know them by their place in this list: new ones go to the end."""
 
     ONBOARDING = "post_payment_onboarding"
     RENEWAL = "pre_renewal"
     DELAY_SUPPORT = "delayed_payment_support"
+    RENEWAL_CLIFF = "renewal_cliff"
+    SEASON_CLEANUP = "season_cleanup"
+    BANK_DEBIT = "bank_debit"
+    BURST_CHECKIN = "burst_checkin"
+    GAP_CHECKIN = "gap_checkin"
 
 
 class Tone(StrEnum):
@@ -28,7 +33,7 @@ class Tone(StrEnum):
 
 
 class CancelWhen(StrEnum):
-    """A predicate on the client's state; when it holds, the trigger must not be delivered any more."""
+    """A predicate on the client's state; when it holds, the trigger must not be delivered any more. New ones go to the end."""
 
     INVOICES_SETTLED = "invoices_settled"
     INVOICES_DISPUTED = "invoices_disputed"
@@ -39,6 +44,7 @@ class CancelWhen(StrEnum):
     CONSENT_WITHDRAWN = "consent_withdrawn"
     ON_HOLD = "on_hold"
     CLIENT_ERASED = "client_erased"
+    PATTERN_ENDED = "pattern_ended"
 
 
 class _Output(BaseModel):

@@ -10,15 +10,14 @@ from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from models.events.signals import Purpose
 from models.patterns import PatternRules
-from models.policy.journeys import Journeys, Ladder, Step
+from models.policy.document_parts import Days, Name, Section, Share, Times, Units
+from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, Policy, RfmCuts, SegmentRules, stamped
-from models.state.client import Segment
-from models.triggers import CancelWhen, Tone
+from models.triggers import Journey
 from models.workdays import Window
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -34,12 +33,6 @@ def _known_zone(name: str) -> str:
     return name
 
 
-Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Words: TypeAlias = Annotated[str, StringConstraints(min_length=3, max_length=160, strip_whitespace=True)]
-Days: TypeAlias = Annotated[int, Field(ge=0, le=400)]
-Times: TypeAlias = Annotated[int, Field(ge=1, le=100)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Units: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
 Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Cuts: TypeAlias = tuple[Units, Units, Units]
@@ -47,17 +40,9 @@ Cuts: TypeAlias = tuple[Units, Units, Units]
 _P: Final = DEFAULT_POLICY
 _S: Final = DEFAULT_POLICY.segments
 _R: Final = DEFAULT_POLICY.rfm
-_PERSON: Final = _P.journeys.delay[Segment.NEW].human
-SUPPORT_CANCELS: Final = _PERSON.cancel_when
-ONBOARDING_CANCELS: Final = _P.journeys.onboarding[0].cancel_when
-RENEWAL_CANCELS: Final = _P.journeys.renewal[0].cancel_when
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Hours(_Section):
+class Hours(Section):
     """When contact is welcome, in the client's own time."""
 
     opens: time = _P.window.opens
@@ -74,7 +59,7 @@ class Hours(_Section):
         return self
 
 
-class Contact(_Section):
+class Contact(Section):
     """How often, when and through what a client may be contacted, over all journeys, channels and people."""
 
     zone: Zone | None = Field(default=None, description="Zone of clients whose own is unknown; none: the setting of the firm.")
@@ -82,6 +67,9 @@ class Contact(_Section):
     holidays: dict[Country, tuple[date, ...]] = Field(default_factory=dict, description="Days without contact, per country.")
     min_gap_days: Days = Field(default=_P.min_gap_days, description="Least days between any two contacts.")
     contacts_per_month: Times = Field(default=_P.contacts_per_month, description="Most contacts within 30 days.")
+    priority: tuple[Journey, ...] = Field(
+        default=_P.priority, description="Who goes first when several journeys want to write at once; all of them, in order."
+    )
     internal_channels: tuple[Name, ...] = Field(
         default=tuple(sorted(_P.internal_channels)), description="Channels that reach colleagues, not the client."
     )
@@ -91,7 +79,7 @@ class Contact(_Section):
     )
 
 
-class Support(_Section):
+class Support(Section):
     """When an open invoice is late enough, large enough and certain enough to be written about."""
 
     grace_days: Days = Field(default=_P.grace_days, description="Courtesy after the due date.")
@@ -111,7 +99,7 @@ class Support(_Section):
     )
 
 
-class OnboardingRules(_Section):
+class OnboardingRules(Section):
     """What a first payment is called, and until when thanks are in time."""
 
     micro_units: Units = Field(default=_P.micro_units, description="Below: a micro payment.")
@@ -119,13 +107,13 @@ class OnboardingRules(_Section):
     onboarding_stale_days: Days = Field(default=_P.onboarding_stale_days, description="Learnt later than this: no thanks.")
 
 
-class RenewalRules(_Section):
+class RenewalRules(Section):
     """How often a contract's renewal is written about."""
 
     renewal_gap_days: Days = Field(default=_P.renewal_gap_days, description="Least days between the renewals of a contract.")
 
 
-class SegmentsSection(_Section):
+class SegmentsSection(Section):
     """When a client is new, reliable, slow or a problem; shares are of the last twelve invoices."""
 
     new_days: Days = _S.new_days
@@ -144,7 +132,7 @@ class SegmentsSection(_Section):
     switch_per_year: Share = Field(default=_S.switch_per_year, description="How often a client changes its way of paying.")
 
 
-class RfmSection(_Section):
+class RfmSection(Section):
     """Cut-points of the tiers: days since the last payment (falling), payments and currency units in 13 months (rising)."""
 
     recency_days: Cuts = _R.recency_days
@@ -152,113 +140,7 @@ class RfmSection(_Section):
     monetary: Cuts = _R.monetary
 
 
-class StepDocument(_Section):
-    """One contact. `purpose` and `cancel_when` are the journey's unless they are given."""
-
-    id: Name = Field(description="Its name; with the tone it chooses the template.")
-    after_days: Annotated[int, Field(ge=-400, le=400)] = Field(
-        description="Days from the step before (support) or from the anchor (onboarding, renewal: negative is before it)."
-    )
-    valid_days: Annotated[int, Field(ge=1, le=90)] = Field(description="It may still be sent this many days after it was due.")
-    tone: Tone
-    why: Words = Field(description="Its reason, in words for people.")
-    channel: Name = "email"
-    purpose: Purpose | None = None
-    cancel_when: tuple[CancelWhen, ...] | None = None
-
-
-Steps: TypeAlias = Annotated[tuple[StepDocument, ...], Field(min_length=1, max_length=12)]
-
-
-class LadderDocument(_Section):
-    """Support for one segment, step by step. With `person_first` a colleague asks before anything is sent."""
-
-    person_first: bool = False
-    person: StepDocument | None = Field(default=None, description="What a colleague is asked to do; none: the journey's.")
-    steps: Steps
-
-
-class Ladders(_Section):
-    """A ladder for each segment."""
-
-    new: LadderDocument
-    reliable: LadderDocument
-    slow: LadderDocument
-    problem: LadderDocument
-
-
-class SupportJourney(_Section):
-    """Support while money is late: a ladder per segment."""
-
-    purpose: Purpose = Purpose.SERVICING
-    cancel_when: tuple[CancelWhen, ...] = SUPPORT_CANCELS
-    person: StepDocument = Field(description="What a colleague is asked to do when a person goes first.")
-    ladders: Ladders
-
-
-class OnboardingJourney(_Section):
-    """Care after a first payment; `after_days` counts from that payment."""
-
-    purpose: Purpose = Purpose.RELATIONSHIP
-    cancel_when: tuple[CancelWhen, ...] = ONBOARDING_CANCELS
-    steps: Steps
-
-
-class RenewalJourney(_Section):
-    """Care before a contract renews; `after_days` counts from that day and is negative."""
-
-    purpose: Purpose = Purpose.RELATIONSHIP
-    cancel_when: tuple[CancelWhen, ...] = RENEWAL_CANCELS
-    steps: Steps
-
-
-def _support_document(journeys: Journeys) -> SupportJourney:
-    person = journeys.delay[Segment.NEW].human
-    home = (Purpose.SERVICING, SUPPORT_CANCELS)
-    ladders = {
-        segment.value: LadderDocument(
-            person_first=ladder.human_first,
-            person=None if ladder.human == person else _step_document(ladder.human, home),
-            steps=tuple(_step_document(step, home) for step in ladder.steps),
-        )
-        for segment, ladder in journeys.delay.items()
-    }
-    return SupportJourney(person=_step_document(person, home), ladders=Ladders.model_validate(ladders))
-
-
-def _onboarding_document(journeys: Journeys) -> OnboardingJourney:
-    home = (Purpose.RELATIONSHIP, ONBOARDING_CANCELS)
-    return OnboardingJourney(steps=tuple(_step_document(step, home) for step in journeys.onboarding))
-
-
-def _renewal_document(journeys: Journeys) -> RenewalJourney:
-    home = (Purpose.RELATIONSHIP, RENEWAL_CANCELS)
-    return RenewalJourney(steps=tuple(_step_document(step, home) for step in journeys.renewal))
-
-
-def _step_document(step: Step, home: tuple[Purpose, tuple[CancelWhen, ...]]) -> StepDocument:
-    purpose, cancels = home
-    return StepDocument(
-        id=step.id,
-        after_days=step.after_days,
-        valid_days=step.valid_days,
-        tone=step.tone,
-        why=step.why,
-        channel=step.channel,
-        purpose=None if step.purpose is purpose else step.purpose,
-        cancel_when=None if step.cancel_when == cancels else step.cancel_when,
-    )
-
-
-class JourneysDocument(_Section):
-    """The journeys; one that is left out is the default's."""
-
-    delayed_payment_support: SupportJourney = Field(default_factory=lambda: _support_document(_P.journeys))
-    post_payment_onboarding: OnboardingJourney = Field(default_factory=lambda: _onboarding_document(_P.journeys))
-    pre_renewal: RenewalJourney = Field(default_factory=lambda: _renewal_document(_P.journeys))
-
-
-class PolicyDocument(_Section):
+class PolicyDocument(Section):
     """How the firm treats its clients. Durations are days, money is currency units; what is left out is the default."""
 
     schema_version: Literal[1] = 1
@@ -288,13 +170,14 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             fallback_channels=contact.fallback_channels,
             min_gap_days=contact.min_gap_days,
             contacts_per_month=contact.contacts_per_month,
+            priority=contact.priority,
             **document.support.model_dump(),
             **document.onboarding.model_dump(),
             **document.renewal.model_dump(),
             segments=SegmentRules(**document.segments.model_dump()),
             rfm=RfmCuts(**document.rfm.model_dump()),
             patterns=PatternRules(**document.patterns.model_dump()),
-            journeys=_journeys_of(document.journeys),
+            journeys=journeys_of(document.journeys),
         )
     )
 
@@ -311,17 +194,14 @@ def document_of(policy: Policy) -> PolicyDocument:
             holidays={country: tuple(sorted(days)) for country, days in sorted(policy.holidays.items())},
             min_gap_days=policy.min_gap_days,
             contacts_per_month=policy.contacts_per_month,
+            priority=policy.priority,
             internal_channels=tuple(sorted(policy.internal_channels)),
             fallback_channels=policy.fallback_channels,
         ),
         segments=SegmentsSection(**asdict(policy.segments)),
         rfm=RfmSection(**asdict(policy.rfm)),
         patterns=PatternsSection(**asdict(policy.patterns)),
-        journeys=JourneysDocument(
-            delayed_payment_support=_support_document(policy.journeys),
-            post_payment_onboarding=_onboarding_document(policy.journeys),
-            pre_renewal=_renewal_document(policy.journeys),
-        ),
+        journeys=journeys_document(policy.journeys),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),
         renewal=RenewalRules(**{name: known[name] for name in RenewalRules.model_fields}),
@@ -330,35 +210,3 @@ def document_of(policy: Policy) -> PolicyDocument:
 
 def _weekday_names(window: Window) -> tuple[Weekday, ...]:
     return tuple(name for index, name in enumerate(WEEKDAYS) if index in window.weekdays)
-
-
-def _journeys_of(document: JourneysDocument) -> Journeys:
-    support = document.delayed_payment_support
-    ladders = {segment: getattr(support.ladders, segment.value) for segment in Segment}
-    return Journeys(
-        delay=MappingProxyType({segment: _ladder_of(ladder, support) for segment, ladder in ladders.items()}),
-        onboarding=tuple(step_of(step, document.post_payment_onboarding) for step in document.post_payment_onboarding.steps),
-        renewal=tuple(step_of(step, document.pre_renewal) for step in document.pre_renewal.steps),
-    )
-
-
-def _ladder_of(ladder: LadderDocument, journey: SupportJourney) -> Ladder:
-    return Ladder(
-        tuple(step_of(step, journey) for step in ladder.steps),
-        step_of(ladder.person or journey.person, journey),
-        human_first=ladder.person_first,
-    )
-
-
-def step_of(step: StepDocument, journey: SupportJourney | OnboardingJourney | RenewalJourney) -> Step:
-    """Return the step with what it takes over from its journey."""
-    return Step(
-        step.id,
-        step.after_days,
-        step.valid_days,
-        step.tone,
-        step.purpose or journey.purpose,
-        journey.cancel_when if step.cancel_when is None else step.cancel_when,
-        step.why,
-        channel=step.channel,
-    )

@@ -6,19 +6,23 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from models.events.invoices import ContractStatus
+from models.events.payments import PaymentMethod
 from models.events.signals import OverrideEffect, Purpose
 from models.money import Money
+from models.patterns import Pattern
 from models.policy.policy import Policy
 from models.state.balances import has_open_dispute, items
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending
 from models.state.person import in_force
 from models.state.reckoning import Item, gross, taken_back
+from models.state.rows import METHODS
 from models.triggers import CancelWhen, Journey, Trigger
 from models.workdays import DAY_MS, moment
 
 HARD: Final = "hard"
 """The cause of a suppression whose address does not exist; the other causes are the client's wish."""
 
+_DEBIT: Final = METHODS.index(PaymentMethod.BANK_DEBIT)
 _RUNNING = frozenset({ContractStatus.ACTIVE.value, ContractStatus.TRIAL.value, ContractStatus.PAST_DUE.value})
 
 
@@ -121,6 +125,22 @@ def renewal_anchor(contract: Contract) -> str:
     return f"{contract.contract_id}@{_date(contract.renews_ms // DAY_MS)}"
 
 
+def pattern_anchor(pattern: Pattern, day: int) -> str:
+    """Return what the run of a playbook is about: the pattern, and the day since 1970-01-01 from which it counts."""
+    return f"{pattern.value}@{_date(day)}"
+
+
+def pattern_ended(state: ClientState, anchor: str) -> str | None:
+    """Return why the pattern of a playbook's run is over, None while it is not (or does not end)."""
+    name, _, day = anchor.partition("@")
+    days, methods = state.rhythm.pay_days, state.rhythm.methods
+    if name == Pattern.WIDENING_GAP.value and days and _date(days[-1]) > day:
+        return f"a payment came on {_date(days[-1])}: the client is back"
+    if name == Pattern.DECLINE_STREAK.value and methods and methods[_DEBIT]:
+        return "the client pays by bank debit already"
+    return None
+
+
 @lru_cache(maxsize=4096)
 def _date(day: int) -> str:
     return moment(day * DAY_MS).date().isoformat()
@@ -140,7 +160,7 @@ def _override(state: ClientState, effect: OverrideEffect, journey: Journey, at_m
     return max(rows, key=lambda row: row.expires_ms) if rows else None
 
 
-def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:
+def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per predicate
     match predicate:
         case CancelWhen.CLIENT_ERASED:
             return (predicate, "the client asked to be forgotten") if state.erased_ms else None
@@ -156,6 +176,9 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             return (predicate, "the payment was refunded, charged back or returned") if _reversed(state, row) else None
         case CancelWhen.CONTRACT_ENDED | CancelWhen.CONTRACT_RENEWED:
             return _contract(predicate, state, row)
+        case CancelWhen.PATTERN_ENDED:
+            why = pattern_ended(state, row.anchor)
+            return (predicate, why) if why else None
 
 
 def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per reason reads best

@@ -1,18 +1,19 @@
 """The journeys as tables of frozen data: what is sent when, how it speaks, and what stops it. No rule lives here.
 
 Days are calendar days; every contact waits for the next open hour of the client's own day. `after_days` counts from the
-anchor for onboarding (the first payment) and renewal (negative: before it), and from the previous step for delay support (from
-due date plus grace for its first step).
+anchor for onboarding (the first payment), renewal (negative: before it) and the playbooks (the day their pattern was complete),
+and from the previous step for delay support (from due date plus grace for its first step).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from models.events.signals import Purpose
+from models.patterns import Pattern
 from models.state.client import Segment
-from models.triggers import CancelWhen, Tone
+from models.triggers import CancelWhen, Journey, Tone
 
 _ALWAYS: Final = (CancelWhen.CONSENT_WITHDRAWN, CancelWhen.ON_HOLD, CancelWhen.CLIENT_ERASED)
 _DELAY: Final = (CancelWhen.INVOICES_SETTLED, CancelWhen.INVOICES_DISPUTED, CancelWhen.INVOICES_PROMISED, *_ALWAYS)
@@ -107,9 +108,122 @@ RENEWAL_STEPS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Season:
+    """Days of every year, both included, as `MM-DD`; `first` after `last` goes over the New Year."""
+
+    first: str
+    last: str
+
+    def holds(self, day: str) -> bool:
+        """Say whether `day` (`MM-DD`) lies in it."""
+        if self.first <= self.last:
+            return self.first <= day <= self.last
+        return day >= self.first or day <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class CliffEntry:
+    """A contract renews in one of the `seasons` in which many do."""
+
+    seasons: tuple[Season, ...] = (Season("06-15", "06-30"), Season("12-10", "12-31"))
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeEntry:
+    """At least `payments` arrived in the `season` that has just ended, twice as fast as in the rest of the year before it."""
+
+    season: Season = Season("01-10", "04-20")
+    payments: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PatternEntry:
+    """A named pattern in the client's rhythm has become complete (see models.patterns)."""
+
+    pattern: Pattern
+
+
+Entry: TypeAlias = CliffEntry | SurgeEntry | PatternEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A journey that begins with a pattern. One run per occurrence of it, and none within `cooldown_days` of the one before."""
+
+    journey: Journey
+    entry: Entry
+    steps: tuple[Step, ...]
+    cooldown_days: int
+    enabled: bool = True
+
+
+_CHECK: Final = (CancelWhen.PATTERN_ENDED, CancelWhen.INVOICES_DISPUTED, *_ALWAYS)
+_QUIET: Final = (CancelWhen.INVOICES_DISPUTED, *_ALWAYS)
+
+
+_ENDING: Final = frozenset({Pattern.WIDENING_GAP, Pattern.DECLINE_STREAK})
+"""Patterns that are over when a payment comes, or another way of paying."""
+
+
+def cancels_of(entry: Entry) -> tuple[CancelWhen, ...]:
+    """Return what must stop a message of a playbook, by what begins it."""
+    match entry:
+        case CliffEntry():
+            return _RENEWAL
+        case PatternEntry(pattern=pattern) if pattern in _ENDING:
+            return _CHECK
+        case SurgeEntry() | PatternEntry():
+            return _QUIET
+
+
+def _care(
+    step: str, after_days: int, valid_days: int, cancels: tuple[CancelWhen, ...], why: str, *, channel: str = "email"
+) -> Step:
+    return Step(step, after_days, valid_days, Tone.GENTLE, Purpose.RELATIONSHIP, cancels, why, channel=channel)
+
+
+PLAYBOOKS: Final = (
+    Playbook(
+        Journey.RENEWAL_CLIFF,
+        CliffEntry(),
+        (_care("early_planning", -45, 14, _RENEWAL, "many renew in these weeks: plan before the rush"),),
+        cooldown_days=80,
+    ),
+    Playbook(
+        Journey.SEASON_CLEANUP,
+        SurgeEntry(),
+        (_care("tidy_up", 7, 21, _QUIET, "the season is over: help to put things in order, no offer"),),
+        cooldown_days=300,
+    ),
+    Playbook(
+        Journey.BANK_DEBIT,
+        PatternEntry(Pattern.DECLINE_STREAK),
+        (_care("steadier_way", 2, 21, _CHECK, "cards fail more often: bank debit would spare the trouble"),),
+        cooldown_days=180,
+    ),
+    Playbook(
+        Journey.BURST_CHECKIN,
+        PatternEntry(Pattern.SMALL_BURST),
+        (_care("how_is_it_going", 2, 14, _QUIET, "many small payments at once: ask how it goes before offering anything"),),
+        cooldown_days=90,
+    ),
+    Playbook(
+        Journey.GAP_CHECKIN,
+        PatternEntry(Pattern.WIDENING_GAP),
+        (
+            _care("keeping_in_touch", 0, 14, _CHECK, "quiet for longer than usual: ask, and expect nothing"),
+            _care("personal_word", 21, 14, _CHECK, "still quiet: a colleague who knows the client decides", channel="console"),
+        ),
+        cooldown_days=180,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Journeys:
     """All tables a policy uses."""
 
     delay: Mapping[Segment, Ladder] = field(default_factory=lambda: DELAY_LADDERS)
     onboarding: tuple[Step, ...] = ONBOARDING_STEPS
     renewal: tuple[Step, ...] = RENEWAL_STEPS
+    playbooks: tuple[Playbook, ...] = PLAYBOOKS

@@ -7,19 +7,19 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from models.events.signals import Purpose
-from models.policy.document import (
+from models.policy.document import PolicyDocument
+from models.policy.facts import ALLOWED_FACTS
+from models.policy.journey_document import (
     ONBOARDING_CANCELS,
     RENEWAL_CANCELS,
     SUPPORT_CANCELS,
-    OnboardingJourney,
-    PolicyDocument,
-    RenewalJourney,
+    CliffDocument,
+    JourneySection,
     StepDocument,
-    SupportJourney,
+    entry_of,
     step_of,
 )
-from models.policy.facts import ALLOWED_FACTS
-from models.policy.journeys import Step
+from models.policy.journeys import Step, cancels_of
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above
 from models.state.client import Segment
 from models.triggers import CancelWhen, Journey, Tone
@@ -33,11 +33,7 @@ _MONTH: Final = 30
 _SHORT_WINDOW: Final = 3
 _JOURNEYS: Final = "journeys"
 _PROMOTIONAL: Final = ("discount", "upgrade", "upsell", "special offer", "newsletter", "promotion", "new service", "cross-sell")
-_REQUIRED: Final = {
-    Journey.DELAY_SUPPORT: frozenset(SUPPORT_CANCELS),
-    Journey.ONBOARDING: frozenset(ONBOARDING_CANCELS),
-    Journey.RENEWAL: frozenset(RENEWAL_CANCELS),
-}
+_SUPPORT: Final = frozenset(SUPPORT_CANCELS)
 
 
 class Severity(StrEnum):
@@ -66,6 +62,7 @@ class _Place:
     step: Step
     ceiling: Tone
     reader: str
+    required: frozenset[CancelWhen]
     is_person: bool = False
 
 
@@ -77,8 +74,12 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
         found += _step(place, channels=channels, internal=internal, facts_stated=facts_stated)
     found += _ladders(document)
     journeys = document.journeys
-    found += _windows((_JOURNEYS, Journey.ONBOARDING, "steps"), journeys.post_payment_onboarding.steps, document)
-    found += _windows((_JOURNEYS, Journey.RENEWAL, "steps"), journeys.pre_renewal.steps, document)
+    after, before = journeys.post_payment_onboarding.steps, journeys.pre_renewal.steps
+    found += _windows((_JOURNEYS, Journey.ONBOARDING, "steps"), after, document, is_before=False)
+    found += _windows((_JOURNEYS, Journey.RENEWAL, "steps"), before, document, is_before=True)
+    for journey, playbook in journeys.playbooks().items():
+        is_before = isinstance(playbook.entry, CliffDocument)
+        found += _windows((_JOURNEYS, journey, "steps"), playbook.steps, document, is_before=is_before)
     return found
 
 
@@ -91,33 +92,40 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
     support = document.journeys.delayed_payment_support
     base: Path = (_JOURNEYS, Journey.DELAY_SUPPORT)
     person = step_of(support.person, support)
-    yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, "a colleague who asks first", is_person=True)
+    asks = "a colleague who asks first"
+    yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, asks, _SUPPORT, is_person=True)
     for segment in Segment:
         ladder = getattr(support.ladders, segment.value)
         home: Path = (*base, "ladders", segment.value)
         reader = f"a {segment.value} client"
         if ladder.person is not None:
             step = step_of(ladder.person, support)
-            yield _Place((*home, "person"), Journey.DELAY_SUPPORT, step, CEILINGS[segment], reader, is_person=True)
-        yield from _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, (CEILINGS[segment], reader))
-    for journey, section in (
-        (Journey.ONBOARDING, document.journeys.post_payment_onboarding),
-        (Journey.RENEWAL, document.journeys.pre_renewal),
-    ):
-        known = (RELATIONSHIP_CEILING, "a client whose money is not late")
-        yield from _listed((_JOURNEYS, journey, "steps"), journey, section.steps, section, known)
+            yield _Place((*home, "person"), Journey.DELAY_SUPPORT, step, CEILINGS[segment], reader, _SUPPORT, is_person=True)
+        known = (CEILINGS[segment], reader, _SUPPORT)
+        yield from _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, known)
+    reader = "a client whose money is not late"
+    onboarding, renewal = document.journeys.post_payment_onboarding, document.journeys.pre_renewal
+    sections: list[tuple[Journey, JourneySection, tuple[StepDocument, ...], tuple[CancelWhen, ...]]] = [
+        (Journey.ONBOARDING, onboarding, onboarding.steps, ONBOARDING_CANCELS),
+        (Journey.RENEWAL, renewal, renewal.steps, RENEWAL_CANCELS),
+    ]
+    for journey, playbook in document.journeys.playbooks().items():
+        sections.append((journey, playbook, playbook.steps, cancels_of(entry_of(playbook.entry))))
+    for journey, section, steps, required in sections:
+        known = (RELATIONSHIP_CEILING, reader, frozenset(required))
+        yield from _listed((_JOURNEYS, journey, "steps"), journey, steps, section, known)
 
 
 def _listed(
     path: Path,
     journey: Journey,
     steps: Sequence[StepDocument],
-    section: SupportJourney | OnboardingJourney | RenewalJourney,
-    known: tuple[Tone, str],
+    section: JourneySection,
+    known: tuple[Tone, str, frozenset[CancelWhen]],
 ) -> Iterator[_Place]:
-    ceiling, reader = known
+    ceiling, reader, required = known
     for index, step in enumerate(steps):
-        yield _Place((*path, index), journey, step_of(step, section), ceiling, reader)
+        yield _Place((*path, index), journey, step_of(step, section), ceiling, reader, required)
 
 
 def _numbers(document: PolicyDocument) -> Iterator[Finding]:
@@ -143,6 +151,7 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
             f"write {most}, or a smaller min_gap_days",
             Severity.WARNING,
         )
+    yield from _priority(contact.priority)
     if segments.reliable_share >= segments.slow_share:
         yield Finding(
             ("segments", "reliable_share"),
@@ -157,6 +166,17 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
         if list(cuts) != sorted(set(cuts), reverse=not rising):
             way = "rise" if rising else "fall"
             yield Finding(("rfm", name), f"the cut-points must {way}: {', '.join(map(str, cuts))}", "put them in order")
+
+
+def _priority(order: Sequence[Journey]) -> Iterator[Finding]:
+    path: Path = ("contact", "priority")
+    missing = [journey for journey in Journey if journey not in order]
+    if missing or len(set(order)) != len(order):
+        yield Finding(
+            path, "it must name each journey once: two with one place would have no winner", f"name {', '.join(Journey)}"
+        )
+    elif order[0] is not Journey.DELAY_SUPPORT:
+        yield Finding(path, f"{order[0]} would go before help with money that is late", f"put {Journey.DELAY_SUPPORT} first")
 
 
 def _step(
@@ -208,11 +228,11 @@ def _purpose(place: _Place) -> Iterator[Finding]:
 
 def _cancels(place: _Place) -> Iterator[Finding]:
     step, path = place.step, (*place.path, "cancel_when")
-    missing = [predicate for predicate in CancelWhen if predicate in _REQUIRED[place.journey] - set(step.cancel_when)]
+    missing = [predicate for predicate in CancelWhen if predicate in place.required - set(step.cancel_when)]
     if missing:
         names = ", ".join(missing)
         yield Finding(path, f"{names} must stop it, else it would be sent although it is no longer true", f"add {names}")
-    strange = [predicate for predicate in step.cancel_when if predicate not in _REQUIRED[place.journey]]
+    strange = [predicate for predicate in step.cancel_when if predicate not in place.required]
     if strange:
         names = ", ".join(strange)
         yield Finding(path, f"{names} says nothing about {place.journey}: it would always or never hold", f"remove {names}")
@@ -261,12 +281,11 @@ def _ladders(document: PolicyDocument) -> Iterator[Finding]:
                 )
 
 
-def _windows(path: Path, steps: Sequence[StepDocument], document: PolicyDocument) -> Iterator[Finding]:
+def _windows(path: Path, steps: Sequence[StepDocument], document: PolicyDocument, *, is_before: bool) -> Iterator[Finding]:
     yield from _repeated(path, steps, set())
     for index, step in enumerate(steps):
-        renewal = path[1] is Journey.RENEWAL
-        if renewal == (step.after_days >= 0):
-            side = "before the renewal: a negative number" if renewal else "after the payment: no negative number"
+        if is_before == (step.after_days >= 0):
+            side = "before the renewal: a negative number" if is_before else "after what it is about: no negative number"
             yield Finding((*path, index, "after_days"), f"{step.id} is never reached; it must lie {side}", "correct after_days")
         if step.valid_days < _SHORT_WINDOW:
             yield Finding(

@@ -16,7 +16,9 @@ from models.state.person import add_contact
 from models.triggers import CancelWhen, Journey
 from models.workdays import DAY_MS
 
-_FOR_GOOD: Final = frozenset({CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED})
+_FOR_GOOD: Final = frozenset(
+    {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
+)
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
 
 

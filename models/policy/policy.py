@@ -11,6 +11,7 @@ from models.patterns import PatternRules
 from models.policy.journeys import Journeys
 from models.policy.version import content_version
 from models.state.client import ClientState
+from models.triggers import Journey
 from models.workdays import NO_HOLIDAYS, Window, next_allowed, zone_named
 
 
@@ -49,6 +50,19 @@ class RfmCuts:
     monetary: tuple[int, int, int] = (1_000, 10_000, 50_000)
 
 
+PRIORITY: Final = (
+    Journey.DELAY_SUPPORT,
+    Journey.ONBOARDING,
+    Journey.BURST_CHECKIN,
+    Journey.GAP_CHECKIN,
+    Journey.BANK_DEBIT,
+    Journey.RENEWAL,
+    Journey.RENEWAL_CLIFF,
+    Journey.SEASON_CLEANUP,
+)
+"""Who goes first when several want to write at once: money that is late, thanks, then a check-in before any offer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How the firm treats its clients. Durations are in days; `zone` is the firm's, used where the client's is unknown."""
@@ -61,6 +75,7 @@ class Policy:
     fallback_channels: tuple[str, ...] = ()
     min_gap_days: int = 3
     contacts_per_month: int = 6
+    priority: tuple[Journey, ...] = PRIORITY
     grace_days: int = 3
     settle_days: int = 1
     adopt_after_days: int = 30

@@ -1,43 +1,36 @@
-"""The two journeys that are not about arrears: onboarding after a first payment, and care before a renewal.
+"""The journeys that are not about arrears: onboarding after a first payment, care before a renewal, and the playbooks.
 
-Both are windows: a step may be taken from its day on, until its validity ends. Whatever stands against it then (an open delay,
+All are windows: a step may be taken from its day on, until its validity ends. Whatever stands against it then (an open delay,
 a dispute, a hold, the contact budget) is explained once; when the window closes unused, that is a decision too.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from models.events.payments import PaymentReceived
-from models.money import exponent
+from models.policy.arbitration import loser_silence, winner
 from models.policy.arrears import due_since
 from models.policy.facts import Fact
-from models.policy.gate import is_running, renewal_anchor
-from models.policy.journeys import Step
+from models.policy.gate import pattern_ended
+from models.policy.openings import Opening, openings
+from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
-from models.state.client import JOURNEYS, ClientState, Contract, Run, Segment, Timer, TimerKind
+from models.state.client import JOURNEYS, ClientState, Run, Segment, Timer, TimerKind
 from models.state.history import decline_streak, lateness
 from models.state.reckoning import gross, owed, taken_back
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
-_ONBOARDING: Final = JOURNEYS.index(Journey.ONBOARDING)
-_RENEWAL: Final = JOURNEYS.index(Journey.RENEWAL)
+_FINAL: Final = frozenset({"reversed", "recent", "no_need"})
+"""Silences that close a step at once; the others end, and then the step may still be taken."""
 
-
-class _Opening(msgspec.Struct, frozen=True):
-    """One step of a run and the window in which it may be taken (epoch ms)."""
-
-    run: Run
-    step: Step
-    from_ms: int
-    end_ms: int
-    contract: Contract | None = None
+_ENDED: Final = "ended"
 
 
 def enter_onboarding(turn: Turn, event: PaymentReceived) -> None:
@@ -48,7 +41,7 @@ def enter_onboarding(turn: Turn, event: PaymentReceived) -> None:
         event.payment_id,
         ready_ms=state.now_ms,
         started_ms=event.occurred_ms,
-        subject=_size(event, policy),
+        subject=size_of(event.amount.minor, event.amount.currency, policy),
     )
     turn.state = replace(state, care=replace(state.care, onboarded=True))
     if state.now_ms - event.occurred_ms > policy.onboarding_stale_days * DAY_MS:
@@ -60,42 +53,43 @@ def enter_onboarding(turn: Turn, event: PaymentReceived) -> None:
 
 
 def relationship_timers(state: ClientState, policy: Policy) -> list[Timer]:
-    """Return when a step of onboarding or renewal becomes due, or its window closes."""
+    """Return when a step of onboarding, a renewal or a playbook becomes due, or its window closes."""
     timers: list[Timer] = []
-    for opening in _openings(state, policy):
-        kind = TimerKind.RENEWAL if opening.contract else TimerKind.ONBOARDING
+    for opening in openings(state, policy):
         at = max(opening.from_ms, state.now_ms)
         if opening.run.told:
             silence = _silence(opening, state, policy)
             if silence is not None and silence.code == opening.run.told:
                 at = max(at, min(silence.until_ms or opening.end_ms, opening.end_ms))
         # Thanks are decided at once and delivered in the next open hour; everything else is decided when it may be sent.
-        if opening.step.after_days and at < opening.end_ms:
+        if not opening.is_thanks and at < opening.end_ms:
             at = min(policy.open_hour(state, at), opening.end_ms)
-        timers.append(Timer(at, kind, opening.run.anchor))
+        timers.append(Timer(at, opening.kind, opening.run.anchor))
     return timers
 
 
 def fire_relationship(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
     """Take the step that is due: send it, explain why not, or close its window."""
     state, policy = turn.state, turn.policy
-    opening = next((row for row in _openings(state, policy) if row.run.anchor == timer.anchor), None)
+    found = openings(state, policy)
+    opening = next((row for row in found if (row.kind, row.run.anchor) == (timer.kind, timer.anchor)), None)
     if opening is None:
         return
     silence = _silence(opening, state, policy)
-    if state.now_ms >= opening.end_ms or woken_ms >= opening.end_ms:
+    if silence is not None and silence.code == _ENDED:
+        _leave(turn, opening, silence.reasons)
+    elif state.now_ms >= opening.end_ms or woken_ms >= opening.end_ms:
         found_late = (
             "found only after its last day" if state.now_ms < opening.end_ms else "no open hour was left before its last day"
         )
         reasons = silence.reasons if silence else (found_late,)
         _close(turn, opening, reasons)
-    elif silence is not None and silence.code in {"reversed", "recent", "no_need"}:
+    elif silence is not None and silence.code in _FINAL:
         _close(turn, opening, silence.reasons)
     elif silence is not None:
-        turn.put_run(replace(opening.run, told=silence.code, ready_ms=max(opening.run.ready_ms, opening.from_ms)))
-        turn.decide(DecisionOutcome.HELD, silence.reasons, run=opening.run, step=opening.step.id)
+        _hold(turn, opening, silence)
     else:
-        _send(turn, opening)
+        _decide_between(turn, opening, found)
 
 
 def reopen(turn: Turn, journey: Journey, anchor: str, *, ready_ms: int, tries: int) -> None:
@@ -109,47 +103,53 @@ def reopen(turn: Turn, journey: Journey, anchor: str, *, ready_ms: int, tries: i
     turn.put_run(replace(run, stage=stage, epoch=run.epoch + 1, ready_ms=ready_ms, attempts=attempts, closed=closed, told=""))
 
 
-def _openings(state: ClientState, policy: Policy) -> list[_Opening]:
-    found = []
-    steps = policy.journeys.onboarding
-    for run in state.care.runs:
-        if run.journey == _ONBOARDING and not run.closed and run.stage < len(steps):
-            step = steps[run.stage]
-            begin = run.started_ms + step.after_days * DAY_MS
-            first = max(begin, run.ready_ms)
-            end = (begin if step.after_days else max(run.started_ms, run.ready_ms)) + step.valid_days * DAY_MS
-            found.append(_Opening(run, step, first, end))
-    steps = policy.journeys.renewal
-    for contract in state.person.contracts:
-        if is_running(contract) and contract.renews_ms > state.now_ms:
-            anchor = renewal_anchor(contract)
-            known = find_run(state, Journey.RENEWAL, anchor)
-            run = known or Run(_RENEWAL, anchor, subject=contract.contract_id)
-            if not run.closed and run.stage < len(steps):
-                step = steps[run.stage]
-                begin = contract.renews_ms + step.after_days * DAY_MS
-                found.append(_Opening(run, step, max(begin, run.ready_ms), begin + step.valid_days * DAY_MS, contract))
-    return found
+def _decide_between(turn: Turn, opening: Opening, found: list[Opening]) -> None:
+    """Send, unless another that could be sent now goes first: then that one is named, and this waits."""
+    state, policy = turn.state, turn.policy
+    if opening.step.channel in policy.internal_channels:
+        _send(turn, opening, ())  # a colleague is asked: no contact with the client, nothing to win
+        return
+    rivals = [
+        row
+        for row in found
+        if row.from_ms <= state.now_ms < row.end_ms
+        and row.step.channel not in policy.internal_channels
+        and (row is opening or _silence(row, state, policy) is None)
+    ]
+    first = winner(rivals, policy) or opening
+    if first is opening:
+        _send(turn, opening, [row for row in rivals if row is not opening])
+    else:
+        lost = loser_silence(first, at_ms=state.now_ms, policy=policy)
+        _hold(turn, opening, lost, ready_ms=lost.until_ms)  # the winner leaves at this very moment, after this
 
 
-def _silence(opening: _Opening, state: ClientState, policy: Policy) -> Silence | None:
-    run, step = opening.run, opening.step
-    journey = JOURNEYS[run.journey]
+def _hold(turn: Turn, opening: Opening, silence: Silence, *, ready_ms: int = 0) -> None:
+    turn.put_run(replace(opening.run, told=silence.code, ready_ms=max(opening.run.ready_ms, opening.from_ms, ready_ms)))
+    turn.decide(DecisionOutcome.HELD, silence.reasons, run=opening.run, step=opening.step.id)
+
+
+def _silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | None:
+    run, step, journey = opening.run, opening.step, opening.journey
     if journey is Journey.ONBOARDING and _is_reversed(state, run.anchor):
         return Silence("reversed", ("the first payment was refunded, charged back or returned",))
-    if opening.contract is not None:
+    if opening.playbook is not None:
+        over = pattern_ended(state, run.anchor)
+        if over is not None:
+            return Silence(_ENDED, (over,))
+    if journey is Journey.RENEWAL:
         silence = _renewal_silence(opening, state, policy)
         if silence is not None:
             return silence
     if has_open_dispute(state.ledger):
         return Silence("disputed", ("a dispute is open: everything else is quiet until it is settled",))
     # Thanks are owed whatever else is open; every later step gives way to an open delay.
-    if step.after_days and _overdue(state, policy):
+    if not opening.is_thanks and _overdue(state, policy):
         return Silence("delay", ("an invoice is overdue: support in the delay goes first",))
     return client_silence(state, policy, journey, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms)
 
 
-def _renewal_silence(opening: _Opening, state: ClientState, policy: Policy) -> Silence | None:
+def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | None:
     gap = policy.renewal_gap_days * DAY_MS
     recent = any(
         JOURNEYS[row.journey] is Journey.RENEWAL
@@ -183,26 +183,24 @@ def _is_reversed(state: ClientState, payment_id: str) -> bool:
     )
 
 
-def _close(turn: Turn, opening: _Opening, reasons: tuple[str, ...]) -> None:
+def _leave(turn: Turn, opening: Opening, reasons: tuple[str, ...]) -> None:
+    """End the whole run: what it was about is over."""
+    turn.put_run(replace(opening.run, closed=True, told="", ready_ms=turn.state.now_ms))
+    turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=opening.run, step=opening.step.id)
+
+
+def _close(turn: Turn, opening: Opening, reasons: tuple[str, ...]) -> None:
     now = turn.state.now_ms
     run = replace(opening.run, stage=opening.run.stage + 1, told="", ready_ms=now)
     turn.put_run(run)
     turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=run, step=opening.step.id)
 
 
-def _send(turn: Turn, opening: _Opening) -> None:
+def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
     state, run, step, contract = turn.state, opening.run, opening.step, opening.contract
-    facts: dict[str, Fact] = {"name": state.person.name.value}
-    reasons = [step.why, f"segment {effective_segment(state, state.now_ms).value}"]
-    if contract is None:
-        facts["payment_size"] = run.subject
-        facts["service_line"] = next((row.service_line for row in state.ledger.invoices if row.service_line), "")
-    else:
-        facts["service_line"] = contract.service_line
-        facts["contract_type"] = contract.contract_type
-        facts["weeks_ahead"] = max(1, round((contract.renews_ms - state.now_ms) / (7 * DAY_MS)))
-        facts["deferral_possible"] = True
-        reasons.insert(0, f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}")
+    facts, seen = _facts(opening, state, turn.policy)
+    reasons = [*seen, step.why, f"segment {effective_segment(state, state.now_ms).value}"]
+    reasons += [f"it goes before {row.journey.value}/{row.step.id}" for row in losers]
     turn.send(
         step,
         run,
@@ -210,14 +208,26 @@ def _send(turn: Turn, opening: _Opening) -> None:
         reasons=reasons,
         until_ms=contract.renews_ms if contract else 0,
         contract_id=contract.contract_id if contract else "",
-        payment_id="" if contract else run.anchor,
+        payment_id=run.anchor if opening.kind is TimerKind.ONBOARDING else "",
     )
     started = run.started_ms or state.now_ms
     turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=state.now_ms))
 
 
-def _size(event: PaymentReceived, policy: Policy) -> str:
-    units = event.amount.minor / 10 ** exponent(event.amount.currency)
-    if units < policy.micro_units:
-        return "micro"
-    return "large" if units >= policy.large_units else "standard"
+def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[str, Fact], list[str]]:
+    """Return what the message may state, and what was seen, for the reasons."""
+    run, contract, playbook = opening.run, opening.contract, opening.playbook
+    facts: dict[str, Fact] = {
+        "name": state.person.name.value,
+        "service_line": next((row.service_line for row in state.ledger.invoices if row.service_line), ""),
+    }
+    if contract is not None:
+        facts["service_line"] = contract.service_line
+        facts["contract_type"] = contract.contract_type
+        facts["weeks_ahead"] = max(1, round((contract.renews_ms - state.now_ms) / (7 * DAY_MS)))
+        facts["deferral_possible"] = True
+        return facts, [f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}"]
+    if playbook is None:
+        facts["payment_size"] = run.subject
+        return facts, []
+    return facts | pattern_facts(playbook, state, policy), pattern_words(playbook, run, state, policy)

@@ -30,7 +30,7 @@ class Segment(StrEnum):
 
 
 class TimerKind(IntEnum):
-    """What becomes due, in order of precedence: support in a delay goes before onboarding, onboarding before renewal."""
+    """What becomes due, in order of precedence: support in a delay, then onboarding, renewal, and playbooks last."""
 
     PROMISE = 0
     SEGMENT = 1
@@ -38,6 +38,7 @@ class TimerKind(IntEnum):
     ONBOARDING = 3
     RENEWAL = 4
     QUESTION = 5
+    PLAYBOOK = 6
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -16,6 +16,7 @@ _TIMERS = {
     TimerKind.DELAY: "support in the delay",
     TimerKind.ONBOARDING: "onboarding",
     TimerKind.RENEWAL: "care before renewal",
+    TimerKind.PLAYBOOK: "a playbook",
     TimerKind.QUESTION: "a question about an invoice is put or answered",
 }
 

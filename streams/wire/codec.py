@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from models.events.union import EVENT_ADAPTER, AnyLogEvent
-from models.triggers import Decision, Example, Output, Retraction, Trigger
+from models.triggers import Output
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
 
 _WRITERS: Final[Mapping[type[Output], TypeAdapter[Any]]] = MappingProxyType(
-    {contract: TypeAdapter(contract) for contract in (Trigger, Retraction, Decision, Example)}
+    {contract: TypeAdapter(contract) for contract in get_args(Output)}
 )
 
 

@@ -45,6 +45,17 @@ FACTS: dict[Journey, dict[str, object]] = {
         "weeks_ahead": 2,
         "deferral_possible": True,
     },
+    Journey.RENEWAL_CLIFF: {
+        "name": "Ada Lovelace",
+        "service_line": "tax",
+        "contract_type": "retainer",
+        "weeks_ahead": 6,
+        "deferral_possible": True,
+    },
+    Journey.SEASON_CLEANUP: {"name": "Ada Lovelace", "service_line": "tax", "payment_size": "micro", "usual_method": "card"},
+    Journey.BANK_DEBIT: {"name": "Ada Lovelace", "service_line": "tax"},
+    Journey.BURST_CHECKIN: {"name": "Ada Lovelace", "service_line": "tax", "recent_payments": 5},
+    Journey.GAP_CHECKIN: {"name": "Ada Lovelace", "service_line": "tax", "weeks_quiet": 6, "usual_weeks": 2},
 }
 
 
@@ -54,6 +65,8 @@ def all_steps() -> Iterator[tuple[Journey, Step]]:
         yield from ((Journey.DELAY_SUPPORT, step) for step in (*ladder.steps, ladder.human))
     yield from ((Journey.ONBOARDING, step) for step in journeys.onboarding)
     yield from ((Journey.RENEWAL, step) for step in journeys.renewal)
+    for playbook in journeys.playbooks:
+        yield from ((playbook.journey, step) for step in playbook.steps)
 
 
 STEPS = {template_name(journey, step.id, step.tone): (journey, step) for journey, step in all_steps()}

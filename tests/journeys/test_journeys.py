@@ -17,3 +17,4 @@ def test_the_ledger_of_decisions_is_what_the_story_expects(path: Path) -> None:
 def test_there_is_a_story_for_each_segment_and_journey() -> None:
     names = {path.stem for path in STORIES}
     assert names >= {"new_client", "reliable_client", "slow_client", "problem_client", "onboarding", "renewal"}
+    assert names >= {"renewal_cliff", "season_cleanup", "bank_debit_after_declines", "burst_checkin", "gap_checkin"}

@@ -4,18 +4,14 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from models.policy.document import (
-    Contact,
-    Hours,
+from models.policy.document import Contact, Hours, PolicyDocument, SegmentsSection, Support
+from models.policy.journey_document import (
     JourneysDocument,
     LadderDocument,
     Ladders,
     OnboardingJourney,
-    PolicyDocument,
     RenewalJourney,
-    SegmentsSection,
     StepDocument,
-    Support,
     SupportJourney,
 )
 from models.policy.lint import errors_of, lint

@@ -12,6 +12,7 @@ OTHERS: dict[str, Any] = {
     "zone": "Asia/Kathmandu",
     "window": Window(time(9, 30), time(16), frozenset({1, 5})),
     "holidays": MappingProxyType({"NO": frozenset({date(2026, 5, 17)}), "IE": frozenset({date(2026, 3, 17)})}),
+    "priority": (*DEFAULT_POLICY.priority[:2], *reversed(DEFAULT_POLICY.priority[2:])),
     "internal_channels": frozenset({"console", "email"}),
     "fallback_channels": ("portal", "sms"),
     "small_share": 0.25,

@@ -35,9 +35,9 @@ def test_windows_open_in_order_and_each_once_under_any_sound_policy(
 ) -> None:
     policy = policy_of(document)
     firm = Firm(policy=policy).run(story, until_ms=HORIZON)
-    order = {
-        step.id: place for steps in (policy.journeys.onboarding, policy.journeys.renewal) for place, step in enumerate(steps)
-    }
+    journeys = policy.journeys
+    tables = (journeys.onboarding, journeys.renewal, *(playbook.steps for playbook in journeys.playbooks))
+    order = {step.id: place for steps in tables for place, step in enumerate(steps)}
     seen: dict[tuple[str, str], list[int]] = {}
     for trigger in _delivered(firm):
         if trigger.journey is not Journey.DELAY_SUPPORT:

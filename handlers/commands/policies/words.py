@@ -1,10 +1,10 @@
 """A policy in the words of a credit controller: who gets what, when, in which tone, and what stops it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from models.policy.journeys import Ladder, Step
+from models.policy.journeys import CliffEntry, Entry, Ladder, PatternEntry, Playbook, Step, SurgeEntry
 from models.policy.policy import Policy
 from models.state.client import Segment
 from models.triggers import CancelWhen, Journey
@@ -16,6 +16,25 @@ TITLES: Final = {
     Journey.DELAY_SUPPORT: "Delayed-payment support",
     Journey.ONBOARDING: "Care after a first payment",
     Journey.RENEWAL: "Care before a renewal",
+    Journey.RENEWAL_CLIFF: "Playbook: renewals when many renew",
+    Journey.SEASON_CLEANUP: "Playbook: in order again after the season",
+    Journey.BANK_DEBIT: "Playbook: bank debit after declined cards",
+    Journey.BURST_CHECKIN: "Playbook: a burst of small payments",
+    Journey.GAP_CHECKIN: "Playbook: quiet for longer than usual",
+}
+
+
+_STOPS: Final[Mapping[CancelWhen, str]] = {
+    CancelWhen.INVOICES_SETTLED: "it is paid, or less is open than the message says",
+    CancelWhen.INVOICES_DISPUTED: "a dispute is open",
+    CancelWhen.INVOICES_PROMISED: "payment is promised or under way",
+    CancelWhen.PAYMENT_REVERSED: "the payment is refunded, charged back or returned",
+    CancelWhen.CONTRACT_ENDED: "the contract ends",
+    CancelWhen.CONTRACT_RENEWED: "the contract renews on another day",
+    CancelWhen.CONSENT_WITHDRAWN: "the client does not want it, or the channel is closed to us",
+    CancelWhen.ON_HOLD: "a relationship manager puts it on hold",
+    CancelWhen.PATTERN_ENDED: "what it is about is over: a payment came, or the way of paying changed",
+    CancelWhen.CLIENT_ERASED: "the client asks to be forgotten",
 }
 
 
@@ -52,6 +71,7 @@ def chapters(policy: Policy) -> list[Chapter]:
         Chapter(Journey.DELAY_SUPPORT, tuple(support), _stops(delayed)),
         Chapter(Journey.ONBOARDING, tuple(onboarding), _stops(journeys.onboarding)),
         Chapter(Journey.RENEWAL, tuple(renewal), _stops(journeys.renewal)),
+        *(_playbook(playbook, policy) for playbook in journeys.playbooks if playbook.enabled),
     ]
 
 
@@ -78,29 +98,31 @@ def rules(policy: Policy) -> Iterator[str]:
     )
 
 
-def stop_words(predicate: CancelWhen) -> str:  # noqa: PLR0911 (one return per predicate)
+def stop_words(predicate: CancelWhen) -> str:
     """Return when a message is stopped, in words."""
-    match predicate:
-        case CancelWhen.INVOICES_SETTLED:
-            return "it is paid, or less is open than the message says"
-        case CancelWhen.INVOICES_DISPUTED:
-            return "a dispute is open"
-        case CancelWhen.INVOICES_PROMISED:
-            return "payment is promised or under way"
-        case CancelWhen.PAYMENT_REVERSED:
-            return "the payment is refunded, charged back or returned"
-        case CancelWhen.CONTRACT_ENDED:
-            return "the contract ends"
-        case CancelWhen.CONTRACT_RENEWED:
-            return "the contract renews on another day"
-        case CancelWhen.CONSENT_WITHDRAWN:
-            return "the client does not want it, or the channel is closed to us"
-        case CancelWhen.ON_HOLD:
-            return "a relationship manager puts it on hold"
-        case CancelWhen.CLIENT_ERASED:
-            return "the client asks to be forgotten"
+    return _STOPS[predicate]
+
+
+def _playbook(playbook: Playbook, policy: Policy) -> Chapter:
+    who, since = _entry(playbook.entry)
+    lines = tuple(
+        _line(who, step, f"{_days(abs(step.after_days))} {since}" if step.after_days else "at once", policy)
+        for step in playbook.steps
+    )
+    return Chapter(playbook.journey, lines, _stops(playbook.steps))
+
+
+def _entry(entry: Entry) -> tuple[str, str]:
+    """Return whom a playbook is for, and what its days count from."""
+    match entry:
+        case CliffEntry(seasons=seasons):
+            return f"renews {' or '.join(f'{row.first} to {row.last}' for row in seasons)}", "before it renews"
+        case SurgeEntry(season=season, payments=payments):
+            return f"paid {payments} times from {season.first} to {season.last}", "after that season"
+        case PatternEntry(pattern=pattern):
+            return pattern.value.replace("_", " "), "after it is seen"
         case _:
-            assert_never(predicate)
+            assert_never(entry)
 
 
 def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:

@@ -1,0 +1,116 @@
+"""The windows of every journey that is not about arrears: which step of which run may be taken, from when until when."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from models.policy.gate import is_running, renewal_anchor
+from models.policy.journeys import CliffEntry, Playbook, Step
+from models.policy.playbooks import is_cooling, is_in_season
+from models.policy.policy import Policy
+from models.policy.turn import find_run
+from models.state.client import JOURNEYS, ClientState, Contract, Run, TimerKind
+from models.state.windows import day_of
+from models.triggers import Journey
+from models.workdays import DAY_MS
+
+_ONBOARDING = JOURNEYS.index(Journey.ONBOARDING)
+_RENEWAL = JOURNEYS.index(Journey.RENEWAL)
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """One step of a run and the window in which it may be taken (epoch ms)."""
+
+    kind: TimerKind
+    run: Run
+    step: Step
+    from_ms: int
+    end_ms: int
+    contract: Contract | None = None
+    playbook: Playbook | None = None
+
+    @property
+    def journey(self) -> Journey:
+        """The journey it belongs to."""
+        return JOURNEYS[self.run.journey]
+
+    @property
+    def is_thanks(self) -> bool:
+        """Say whether it answers a payment at once: thanks are owed whatever else is open."""
+        return self.kind is TimerKind.ONBOARDING and not self.step.after_days
+
+
+def openings(state: ClientState, policy: Policy) -> list[Opening]:
+    """Return the next step of every run that has one, in the order of journeys."""
+    return [*_onboarding(state, policy), *_renewals(state, policy), *_playbooks(state, policy)]
+
+
+def has_openings(state: ClientState, policy: Policy) -> bool:
+    """Say, at a glance, whether `openings` could return any."""
+    if state.person.contracts:
+        return True
+    steps = {_ONBOARDING: len(policy.journeys.onboarding)}
+    steps |= {JOURNEYS.index(row.journey): len(row.steps) for row in policy.journeys.playbooks}
+    return any(not run.closed and run.stage < steps.get(run.journey, 0) for run in state.care.runs)
+
+
+def _onboarding(state: ClientState, policy: Policy) -> Iterator[Opening]:
+    steps = policy.journeys.onboarding
+    for run in state.care.runs:
+        if run.journey == _ONBOARDING and not run.closed and run.stage < len(steps):
+            step = steps[run.stage]
+            begin = run.started_ms + step.after_days * DAY_MS
+            end = (begin if step.after_days else max(run.started_ms, run.ready_ms)) + step.valid_days * DAY_MS
+            yield Opening(TimerKind.ONBOARDING, run, step, max(begin, run.ready_ms), end)
+
+
+def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
+    steps = policy.journeys.renewal
+    for contract in state.person.contracts:
+        if is_running(contract) and contract.renews_ms > state.now_ms:
+            anchor = renewal_anchor(contract)
+            run = find_run(state, Journey.RENEWAL, anchor) or Run(_RENEWAL, anchor, subject=contract.contract_id)
+            if not run.closed and run.stage < len(steps):
+                step = steps[run.stage]
+                begin = contract.renews_ms + step.after_days * DAY_MS
+                end = begin + step.valid_days * DAY_MS
+                yield Opening(TimerKind.RENEWAL, run, step, max(begin, run.ready_ms), end, contract)
+
+
+def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:
+    for playbook in policy.journeys.playbooks:
+        if not playbook.enabled:
+            continue
+        if isinstance(playbook.entry, CliffEntry):
+            yield from _cliffs(state, playbook, playbook.entry)
+            continue
+        index = JOURNEYS.index(playbook.journey)
+        for run in state.care.runs:
+            if run.journey == index and not run.closed and run.stage < len(playbook.steps):
+                yield _opening(run, playbook, run.started_ms)
+
+
+def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry) -> Iterator[Opening]:
+    for contract in state.person.contracts:
+        if not is_running(contract) or contract.renews_ms <= state.now_ms:
+            continue
+        if not is_in_season(day_of(contract.renews_ms), entry.seasons):
+            continue
+        anchor = renewal_anchor(contract)
+        known = find_run(state, playbook.journey, anchor)
+        run = known or Run(JOURNEYS.index(playbook.journey), anchor, subject=contract.contract_id)
+        if run.closed or run.stage >= len(playbook.steps):
+            continue
+        opening = _opening(run, playbook, contract.renews_ms, contract)
+        # Whoever learns of the contract after the window has missed nothing: two weeks before, care goes on as usual.
+        late = opening.end_ms <= max(state.now_ms, contract.at)
+        if known is None and (late or is_cooling(state, playbook, subject=contract.contract_id, anchor=anchor)):
+            continue
+        yield opening
+
+
+def _opening(run: Run, playbook: Playbook, base_ms: int, contract: Contract | None = None) -> Opening:
+    step = playbook.steps[run.stage]
+    begin = base_ms + step.after_days * DAY_MS
+    end = begin + step.valid_days * DAY_MS
+    return Opening(TimerKind.PLAYBOOK, run, step, max(begin, run.ready_ms), end, contract, playbook)

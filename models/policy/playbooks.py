@@ -1,0 +1,193 @@
+"""When a playbook begins: a pattern is complete, a season has ended, a contract renews when many do. Pure.
+
+What is sent then stands in the policy's tables. Each occurrence has one anchor, so it makes one run however often it is seen;
+none begins within the cooldown of the one before.
+"""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from models.events.envelope import ClientEvent
+from models.events.invoices import InvoiceIssued
+from models.events.payments import PaymentFailed, PaymentReceived
+from models.events.union import AnyClientEvent
+from models.patterns import Pattern, find_pattern, widening_ms
+from models.policy.gate import pattern_anchor
+from models.policy.journeys import CliffEntry, PatternEntry, Playbook, Season, SurgeEntry
+from models.policy.policy import Policy
+from models.policy.turn import Turn, find_run
+from models.state.client import JOURNEYS, ClientState, Run, Timer, TimerKind
+from models.state.reckoning import left
+from models.state.windows import day_of
+from models.workdays import DAY_MS
+
+SEASON: Final = "season"
+_EPOCH_DAY: Final = date(1970, 1, 1)
+_YEAR_DAYS: Final = 365
+_LEAST_SPAN: Final = 90
+_SURGE: Final = 2
+_WOKEN_BY: Final[Mapping[Pattern, type[ClientEvent]]] = {
+    Pattern.SMALL_BURST: PaymentReceived,
+    Pattern.METHOD_SHIFT: PaymentReceived,
+    Pattern.DECLINE_STREAK: PaymentFailed,
+    Pattern.MICRO_INVOICES: InvoiceIssued,
+    Pattern.BUNDLED_INVOICES: InvoiceIssued,
+}
+"""The event that can complete a pattern; a widening gap is completed by time alone."""
+
+
+def enter_playbooks(turn: Turn, event: AnyClientEvent) -> None:
+    """Begin the playbooks whose pattern `event` has completed."""
+    for playbook in turn.policy.journeys.playbooks:
+        entry = playbook.entry
+        if not playbook.enabled or not isinstance(entry, PatternEntry) or _WOKEN_BY.get(entry.pattern) is not type(event):
+            continue
+        state, rules = turn.state, turn.policy.patterns
+        if _too_few(state, turn.policy, entry.pattern) or is_cooling(state, playbook):
+            continue
+        if find_pattern(state, entry.pattern, rules) is not None:
+            _enter(turn, playbook, pattern_anchor(entry.pattern, day_of(state.now_ms)))
+
+
+def playbook_entry_timers(state: ClientState, policy: Policy) -> list[Timer]:
+    """Return when a gap will have become wide, and when a season ends in which enough was paid."""
+    if not state.rhythm.pay_days:
+        return []
+    timers = []
+    for playbook in policy.journeys.playbooks:
+        at = _entry_ms(playbook, state, policy) if playbook.enabled else None
+        if at is not None:
+            timers.append(Timer(max(at, state.now_ms), TimerKind.PLAYBOOK, _entry_anchor(playbook, state, at)))
+    return timers
+
+
+def enter_by_time(turn: Turn, timer: Timer) -> bool:
+    """Begin the playbook that time has completed; says whether `timer` was about the beginning of one."""
+    state, policy = turn.state, turn.policy
+    for playbook in policy.journeys.playbooks:
+        at = _entry_ms(playbook, state, policy) if playbook.enabled else None
+        if at is not None and at <= state.now_ms and _entry_anchor(playbook, state, at) == timer.anchor:
+            _enter(turn, playbook, timer.anchor)
+            return True
+    return False
+
+
+def is_cooling(state: ClientState, playbook: Playbook, *, subject: str = "", anchor: str = "") -> bool:
+    """Say whether another run of the playbook (about `subject`) began within its cooldown."""
+    index, edge = JOURNEYS.index(playbook.journey), state.now_ms - playbook.cooldown_days * DAY_MS
+    return any(
+        run.journey == index and run.started_ms > edge and run.anchor != anchor and subject in {"", run.subject}
+        for run in state.care.runs
+    )
+
+
+def is_in_season(day: int, seasons: tuple[Season, ...]) -> bool:
+    """Say whether a day since 1970-01-01 lies in one of the seasons."""
+    name = f"{_date(day):%m-%d}"
+    return any(season.holds(name) for season in seasons)
+
+
+def season_payments(state: ClientState, season: Season, end_day: int) -> int:
+    """Return how many payments fall into the season that ends on `end_day`."""
+    first = end_day - _length(season) + 1
+    return sum(row.payments for row in state.rhythm.buckets if first <= row.day <= end_day)
+
+
+def _is_surge(state: ClientState, entry: SurgeEntry, end_day: int) -> bool:
+    """Say whether enough was paid in the season, at twice the pace of the rest of the year before it at least.
+
+    Of a client who came in or shortly before the season, nobody knows what pace is usual.
+    """
+    first, days = end_day - _length(entry.season) + 1, state.rhythm.pay_days
+    if len(days) < entry.payments or days[-entry.payments] < first:
+        return False
+    span = _YEAR_DAYS - _length(entry.season)
+    before = sum(row.payments for row in state.rhythm.buckets if first - span <= row.day < first)
+    known = min(span, first - day_of(state.first_seen_ms))
+    paid = season_payments(state, entry.season, end_day)
+    return known >= _LEAST_SPAN and paid >= entry.payments and paid * known >= _SURGE * before * _length(entry.season)
+
+
+def _enter(turn: Turn, playbook: Playbook, anchor: str) -> None:
+    now = turn.state.now_ms
+    turn.put_run(Run(JOURNEYS.index(playbook.journey), anchor, started_ms=now, ready_ms=now))
+
+
+def _entry_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
+    """Return when time alone completes what the playbook waits for, None when it does not."""
+    match playbook.entry:
+        case PatternEntry(pattern=Pattern.WIDENING_GAP):
+            return _gap_ms(playbook, state, policy)
+        case SurgeEntry(season=season) as entry:
+            today = day_of(state.now_ms)
+            # Payments of the season's last day count until it is over.
+            if not is_in_season(today - 1, (season,)):
+                return None
+            end = _end_day(season, today - 1)
+            if not _is_surge(state, entry, end) or _known(state, playbook, f"{SEASON}@{_date(end)}"):
+                return None
+            return (end + 1) * DAY_MS
+        case PatternEntry() | CliffEntry():
+            return None
+
+
+def _gap_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
+    if len(state.rhythm.pay_days) <= policy.patterns.gap_count or any(
+        not row.settled_ms and left(row) for row in state.ledger.invoices
+    ):
+        return None  # what is open is a matter of support, not of silence
+    last = state.rhythm.pay_days[-1]
+    at = widening_ms(state, policy.patterns)
+    if at is None or max(at, state.now_ms) > (last + policy.patterns.gap_lapsed_days) * DAY_MS:
+        return None
+    anchor = pattern_anchor(Pattern.WIDENING_GAP, last)
+    if _known(state, playbook, anchor):
+        return None
+    index = JOURNEYS.index(playbook.journey)
+    ends = [run.started_ms + playbook.cooldown_days * DAY_MS for run in state.care.runs if run.journey == index]
+    at = max(at, state.now_ms, *ends)
+    return at if at <= (last + policy.patterns.gap_lapsed_days) * DAY_MS else None
+
+
+def _entry_anchor(playbook: Playbook, state: ClientState, at_ms: int) -> str:
+    if isinstance(playbook.entry, SurgeEntry):
+        return f"{SEASON}@{_date(day_of(at_ms) - 1)}"
+    return pattern_anchor(Pattern.WIDENING_GAP, state.rhythm.pay_days[-1])
+
+
+def _known(state: ClientState, playbook: Playbook, anchor: str) -> bool:
+    return find_run(state, playbook.journey, anchor) is not None
+
+
+def _too_few(state: ClientState, policy: Policy, pattern: Pattern) -> bool:
+    """Say whether a glance shows that the pattern cannot hold: it is asked after every payment."""
+    rules, rhythm = policy.patterns, state.rhythm
+    match pattern:
+        case Pattern.SMALL_BURST:
+            days, least = rhythm.pay_days, rules.burst_payments
+            return len(days) < least or days[-least] <= day_of(state.now_ms) - rules.burst_days
+        case Pattern.DECLINE_STREAK:
+            return len(rhythm.failures) < rules.declines
+        case _:
+            return False
+
+
+def _end_day(season: Season, day: int) -> int:
+    """Return the last day of the season that holds `day`."""
+    today = _date(day)
+    month, last = (int(part) for part in season.last.split("-"))
+    end = date(today.year, month, last)
+    if end < today:
+        end = date(today.year + 1, month, last)
+    return (end - _EPOCH_DAY).days
+
+
+def _length(season: Season) -> int:
+    (first_month, first), (last_month, last) = ((int(part) for part in name.split("-")) for name in (season.first, season.last))
+    days = (date(2023, last_month, last) - date(2023, first_month, first)).days + 1
+    return days if days > 0 else days + 365
+
+
+def _date(day: int) -> date:
+    return _EPOCH_DAY + timedelta(days=day)
