@@ -12,6 +12,7 @@ from typing import Final
 from models.events.control import ClockTicked
 from models.events.union import AnyClientEvent
 from models.features import Landmark
+from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
 from models.learners.scorer import Score
 from models.policy.policy import Policy
 from models.state.client import ClientState
@@ -29,6 +30,7 @@ class NoScorer:
     """A scorer without an opinion: segments do not depend on scores."""
 
     version = "none"
+    renewals: RenewalScorer = UNLEARNED
 
     def score(self, state: ClientState) -> Score | None:
         """Return no score."""
