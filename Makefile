@@ -36,8 +36,9 @@ check: setup ## Lint, types, architecture, generated files
 	@$(BIN)/deptry .
 	@$(BIN)/rapport contracts check
 
-chaos: setup ## Faults on real processes and servers, with a seed; the table goes to the cache folder and docs/chaos.md
-	@$(BIN)/python -m pytest tests/chaos --override-ini 'python_files=chaos_*.py' --timeout 900 -s $(CHAOS)
+chaos: setup ## Faults on real processes and servers, with seeds; the table goes to docs/chaos.md
+	@$(BIN)/python -m pytest tests/chaos --override-ini 'python_files=chaos_*.py' --timeout 900 -s $(CHAOS); \
+		status=$$?; $(BIN)/python -m tests.chaos.table; exit $$status
 
 soak: setup ## Half an hour of random faults: SOAK=--minutes=5 for less
 	@$(BIN)/python -m tests.chaos.soak $(SOAK)

@@ -19,14 +19,15 @@ from streams.agents.readers import INTAKE_READERS
 from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Slot
 from streams.engine.fold import Program
-from streams.engine.lane import LaneTools, Stage
+from streams.engine.lane import LaneTools
 from streams.engine.lanes import Lanes
 from streams.engine.log_view import LogView
 from streams.engine.producer import KafkaProducer
 from streams.engine.redis_fence import RedisFence
+from streams.engine.stage import Stage
 from streams.engine.transport import SCHEME, register_transport
 from streams.runtime import metrics
-from streams.runtime.clock import fresh_id, make_clock
+from streams.runtime.clock import Clock, fresh_id, make_clock
 from streams.runtime.errors import FatalError, UsageError
 from streams.runtime.health import HealthServer
 from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
@@ -77,8 +78,8 @@ class Engine:
         await self.disconnect_redis()
 
 
-def build_engine(settings: Settings, program: Program[Any]) -> Engine:
-    """Wire the engine around `program`; connects to nothing yet."""
+def build_engine(settings: Settings, program: Program[Any], *, clock: Clock | None = None) -> Engine:
+    """Wire the engine around `program`, with the `clock` of the settings unless another is given; connects to nothing yet."""
     meter = Meter()
     redis = connect_redis(settings)
     fence = RedisFence(redis, settings)
@@ -87,7 +88,7 @@ def build_engine(settings: Settings, program: Program[Any]) -> Engine:
     watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
     tools = LaneTools(
         settings=settings,
-        clock=make_clock(settings.clock_file),
+        clock=clock or make_clock(settings.clock_file),
         meter=meter,
         fence=fence,
         owner=fresh_id(),
@@ -195,11 +196,15 @@ class _Worker(faust.Worker):  # type: ignore[misc] # Faust is not typed for us
 
 def run_worker(settings: Settings, program: Program[Any]) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 0 after a clean stop and 70 when it stopped itself."""
-    check_versions(settings)
+    return run_engine(build_engine(settings, program))
+
+
+def run_engine(engine: Engine) -> int:
+    """Do as `run_worker` with an engine that was built before."""
+    check_versions(engine.settings)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    engine = build_engine(settings, program)
     engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
     engine.watchdog.start()
     worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)

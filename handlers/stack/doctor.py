@@ -14,7 +14,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import Requirement
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +28,7 @@ from handlers.stack.valkey import find_valkey
 from streams.runtime.clock import SystemClock
 from streams.runtime.errors import RapportError
 from streams.runtime.settings import Settings
+from streams.state.redis_store import connect_redis
 from streams.wire.admin import find_flaws, read_topics
 from streams.wire.topics import TOPICS
 
@@ -194,7 +194,7 @@ async def _kafka(settings: Settings) -> list[Finding]:
 async def _redis(settings: Settings) -> list[Finding]:
     address = _without_password(settings.redis_url)
     try:
-        async with Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=_PATIENCE_SECONDS) as redis:
+        async with connect_redis(settings) as redis:
             info: dict[str, Any] = await redis.info()
             seconds, micros = await redis.time()
     except (RedisError, OSError) as error:

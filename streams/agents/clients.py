@@ -6,7 +6,7 @@ from typing import Generic, TypeVar, assert_never
 
 from streams.engine.fence import Fence, Missing, Moved, Slot
 from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, EventBatch, Folded, Program, TickBatch, cut
-from streams.engine.lane import Bounds, Grasp, HaltError
+from streams.engine.stage import Bounds, Grasp, HaltError
 from streams.engine.tail import read_published
 from streams.engine.writes import Outcome, Writes
 from streams.runtime import metrics

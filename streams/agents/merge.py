@@ -5,9 +5,9 @@ from typing import Final
 
 from models.events.union import AnyClientEvent
 from streams.engine.fence import Missing, Moved, Slot
-from streams.engine.lane import Bounds, Grasp
 from streams.engine.letters import dead_letter_entry
 from streams.engine.producer import Outgoing, Producer, outgoing
+from streams.engine.stage import Bounds, Grasp
 from streams.engine.writes import Writes
 from streams.runtime import metrics
 from streams.runtime.errors import DeadLetterError

@@ -93,6 +93,11 @@ class Inbox:
         return hole
 
     @property
+    def empty(self) -> bool:
+        """Whether everything that was taken in has been handed out."""
+        return not self._waiting
+
+    @property
     def full(self) -> bool:
         """Whether the partition should be paused."""
         return len(self._waiting) >= self._most_records or self._bytes >= self._most_bytes

@@ -1,8 +1,9 @@
 """A lane: one partition, from records received to one fenced write per batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -22,102 +23,15 @@ from streams.engine.fence import (
 )
 from streams.engine.inbox import Inbox, Offer
 from streams.engine.patience import Backoff, heed_cancellation, patiently
+from streams.engine.stage import Bounds, Flow, Grasp, HaltError, Stage
 from streams.engine.writes import Writes
 from streams.runtime import metrics
 from streams.runtime.clock import Clock, fresh_id, monotonic
-from streams.runtime.errors import RapportError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
-from streams.wire.headers import Position
 from streams.wire.records import Record
 
 log = structlog.get_logger(__name__)
-
-
-class HaltError(RapportError):
-    """Going on with this partition would lose data: it stands still until a person has decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Offset of the first record a partition still has, and the offset after its last."""
-
-    start: int
-    end: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Grasp:
-    """Our hold on a partition: the version under which we may write, and where its state stands."""
-
-    claim: Claim
-    next_offset: int
-    ver: str
-    watermark_ms: int
-    outbox_depth: int
-    next_due_ms: int | None
-    high_water: Mapping[str, Position]
-    regime: bytes = b""
-
-
-class Flow(Protocol):
-    """What a lane asks of the consumer."""
-
-    def pause(self, slot: Slot) -> None:
-        """Stop fetching the partition."""
-        ...
-
-    def resume(self, slot: Slot) -> None:
-        """Fetch the partition again."""
-        ...
-
-    async def seek(self, slot: Slot, offset: int) -> None:
-        """Fetch from `offset` on."""
-        ...
-
-    async def bounds(self, slot: Slot) -> Bounds:
-        """Return what the broker has of the partition."""
-        ...
-
-    async def first_from(self, slot: Slot, offset: int) -> int:
-        """Return the offset of the log's first record at or after `offset`, found out without the consumer that feeds us."""
-        ...
-
-    async def committed(self, slot: Slot) -> int | None:
-        """Return the offset that the group committed, which is advice and never truth."""
-        ...
-
-    async def prove_membership(self, slot: Slot) -> bool:
-        """Say whether the broker takes us for a member of the group's living generation: it accepts a commit of no change."""
-        ...
-
-
-class Stage(Protocol):
-    """What a lane does with its records."""
-
-    def cut(self, records: Sequence[Record]) -> int:
-        """Return how many of the first records form one batch."""
-        ...
-
-    def birth(self, bounds: Bounds, committed: int | None) -> int:
-        """Return where a partition without a fence begins; raises HaltError where no beginning is safe."""
-        ...
-
-    async def published(self, slot: Slot) -> Mapping[str, Position]:
-        """Return, by output topic, the last output of this partition that Kafka has; asked for when there is no fence."""
-        ...
-
-    async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
-        """Compute what the batch changes; raises RetryError to be called again with the same batch."""
-        ...
-
-    def committed(self) -> None:
-        """Note that what `prepare` returned last is stored."""
-        ...
-
-    def reset(self) -> None:
-        """Forget what was remembered between batches: it may be another history's."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,16 +84,24 @@ class Lane:
         return answer
 
     async def run(self) -> None:
-        """Work until cancelled or closed."""
-        try:
-            while not await self._hold():
-                pass
-        except HaltError as error:
-            self.halted = str(error)
-            self.grasp = None
-            self._flow.pause(self.slot)
-            self._tools.meter.count(metrics.WATCHDOG_EXITS, 0, reason="halt")
-            log.error("partition halted", slot=self.slot, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+        """Work until cancelled or closed. A halted partition is looked at again from time to time: a person may have decided."""
+        while True:
+            try:
+                while not await self._hold():
+                    pass
+            except HaltError as error:
+                self._halt(str(error))
+                await asyncio.sleep(self._tools.settings.idle_check_seconds)
+            else:
+                return
+
+    def _halt(self, cause: str) -> None:
+        if cause != self.halted:
+            log.error("partition halted", topic=self.slot.topic, partition=self.slot.partition, cause=cause)
+        self.halted = cause
+        self.grasp = None
+        self._paused = True
+        self._flow.pause(self.slot)
 
     async def _hold(self) -> bool:
         """Take the partition and work until the grasp is lost; returns true when the lane was closed."""
@@ -189,6 +111,7 @@ class Lane:
         await patiently(lambda: self._flow.seek(self.slot, grasp.next_offset), op="seek", meter=self._tools.meter)
         self._tools.failpoint(failpoints.IN_SEEK)
         self.grasp = grasp
+        self.halted = None
         self.moved_at = monotonic()
         self._stored(grasp)
         self._paused = False
@@ -308,10 +231,19 @@ class Lane:
         """Compare an idle partition with Redis; returns whether it is still where we left it."""
         stored = await patiently(lambda: self._tools.fence.position(self.slot), op="position", meter=self._tools.meter)
         if stored == grasp.next_offset:
+            await self._look_ahead()
             return True
         self._count_rollback(stored or 0, grasp)
         log.warning("Redis is not where we left it", slot=self.slot, stored=stored, ours=grasp.next_offset)
         return False
+
+    async def _look_ahead(self) -> None:
+        """Read again where an idle lane stands when the log goes on: what was lost at the log's end leaves no hole to see."""
+        if not self.inbox.empty or (await self._bounds()).end <= (read := self.inbox.read):
+            return
+        self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind="reread")
+        log.info("records are waiting and none came, reading again", slot=self.slot, read=read)
+        await patiently(lambda: self._flow.seek(self.slot, read), op="seek", meter=self._tools.meter)
 
     def _count_rollback(self, stored: int, grasp: Grasp) -> None:
         if stored <= grasp.next_offset:

@@ -10,10 +10,11 @@ import structlog
 
 from streams.engine.fence import Slot
 from streams.engine.inbox import Offer
-from streams.engine.lane import Flow, Grasp, Lane, LaneTools, Stage
+from streams.engine.lane import Lane, LaneTools
 from streams.engine.producer import Outgoing, Producer
 from streams.engine.publisher import Publisher
-from streams.engine.ticks import HeldBack, make_tick
+from streams.engine.stage import Flow, Grasp, Stage
+from streams.engine.ticks import BrokerTime, make_tick
 from streams.runtime import metrics
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import RetryError
@@ -36,7 +37,7 @@ class _Running:
     publish: asyncio.Task[None] | None
     tick_at: int | None = None  # offset of the tick that was written last
     ticking: bool = False
-    time: HeldBack = field(default_factory=HeldBack)
+    time: BrokerTime = field(default_factory=BrokerTime)
 
 
 class Lanes:
@@ -87,6 +88,8 @@ class Lanes:
     def offer(self, slot: Slot, records: Sequence[Record]) -> int | None:
         """Give fetched records to their lane; returns the offset to seek to when there is a hole before them."""
         running = self._running.get(slot)
+        if running is not None and self._tools.settings.clock_file is None:  # such a clock is far from the broker's on purpose
+            running.time.hear(records[-1].timestamp, self._own_ms())
         if running is None or running.lane.offer(records) is not Offer.HOLE:
             return None
         return running.lane.inbox.read
@@ -161,7 +164,7 @@ class Lanes:
             return
         if ahead := running.time.folded(grasp.watermark_ms):
             log.warning("this machine's clock is ahead of the broker's; mend its time service", slot=slot, milliseconds=ahead)
-        own_ms = int(self._tools.clock.now().timestamp() * 1000)
+        own_ms = self._own_ms()
         now_ms = max(running.time.now(own_ms), grasp.watermark_ms)
         self._tools.meter.set(metrics.CLOCK_AHEAD, running.time.ahead_ms / 1000, partition=str(slot.partition))
         late = now_ms - grasp.next_due_ms
@@ -173,6 +176,9 @@ class Lanes:
         self._ticks.add(task)
         task.add_done_callback(self._ticks.discard)
         task.add_done_callback(self._ended)
+
+    def _own_ms(self) -> int:
+        return int(self._tools.clock.now().timestamp() * 1000)
 
     async def _tick(self, slot: Slot, running: _Running, now_ms: int, own_ms: int) -> None:
         try:

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.engine.fence import Slot
-from streams.engine.lane import Bounds
+from streams.engine.stage import Bounds
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 

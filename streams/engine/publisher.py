@@ -7,9 +7,9 @@ from typing import Final
 
 from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
-from streams.engine.lane import Grasp
 from streams.engine.patience import patiently
 from streams.engine.producer import Producer, outgoing
+from streams.engine.stage import Grasp
 from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
 from streams.runtime.clock import monotonic

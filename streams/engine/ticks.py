@@ -21,11 +21,13 @@ def believed_ms(tick_ms: int, *, arrived_ms: int, watermark_ms: int) -> int:
     return max(min(tick_ms, arrived_ms + TICK_SLACK_MS), watermark_ms)
 
 
-class HeldBack:
-    """A worker's idea of the time: its own clock, less what the broker's time of its ticks showed it to be ahead.
+class BrokerTime:
+    """A worker's idea of the broker's time: its own clock, corrected by what records showed it to be off.
 
-    Without that, a worker whose clock is an hour ahead would write ticks that fire nothing for an hour, as fast as it can.
-    What was learned is forgotten after ten minutes, and when the clock was set back: the next tick learns it anew.
+    A worker whose clock is an hour ahead would else write ticks that fire nothing for an hour, as fast as it can; one whose
+    clock is an hour behind would fire timers an hour late. A tick that was folded says how far the clock is ahead; a record that
+    arrives from the future says by how much, at least, it is behind. What was learned is forgotten after ten minutes, and
+    when the clock was set back: it is learned anew at once.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,11 @@ class HeldBack:
         if not self._learned_ms <= own_ms < self._learned_ms + _TRUST_MS:
             self.ahead_ms = 0
         return own_ms - self.ahead_ms
+
+    def hear(self, arrived_ms: int, own_ms: int) -> None:
+        """Note that a record stamped `arrived_ms` by the broker came when the own clock said `own_ms`."""
+        if arrived_ms > self.now(own_ms):
+            self.ahead_ms, self._learned_ms = own_ms - arrived_ms, own_ms
 
     def tell(self, now_ms: int, own_ms: int) -> None:
         """Note that a tick of `now_ms` was written when the own clock said `own_ms`."""

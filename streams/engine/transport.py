@@ -17,9 +17,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.engine.fence import Slot
-from streams.engine.lane import Bounds
 from streams.engine.lanes import Lanes
 from streams.engine.log_view import LogView
+from streams.engine.stage import Bounds
 from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings

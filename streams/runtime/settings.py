@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
         validation_alias=AliasChoices("REDIS_URL", "RAPPORT_REDIS_URL", "redis_url"),
-        description="Redis or Valkey, with persistence on and maxmemory-policy noeviction.",
+        description="Redis or Valkey, with persistence on and maxmemory-policy noeviction; behind sentinels:"
+        " redis+sentinel://host:port,host:port/name-of-the-primary/0.",
     )
     group: str = Field(default="rapport", description="Kafka consumer group of the workers and prefix of the channel groups.")
     namespace: str = Field(default="evt", description="Prefix of all Redis keys, so that several firms can share a server.")

@@ -1,17 +1,21 @@
 """Redis behind the state store: one client object per process, and reads of committed states."""
 
-from typing import cast
+from typing import Any, Final, cast
+from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from streams.runtime.errors import RetryError
+from streams.runtime.errors import RetryError, UsageError
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.wire.partitioning import partition_of
 from streams.wire.topics import CLIENT_EVENTS
+
+SENTINEL_SCHEME: Final = "redis+sentinel://"
+"""Scheme of a REDIS_URL that names sentinels: `redis+sentinel://[user:password@]host:port,host:port/name-of-the-primary/0`."""
 
 CALL_SECONDS = 5.0
 """Longest wait for one reply; a call that takes longer is repeated, which our scripts make harmless."""
@@ -22,13 +26,43 @@ def connect_redis(settings: Settings) -> Redis:
 
     The client does not repeat calls by itself: whoever calls knows whether he still owns the partition, the client does not.
     """
-    client: Redis = Redis.from_url(
-        settings.redis_url,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=CALL_SECONDS,
-        socket_connect_timeout=CALL_SECONDS,
-        health_check_interval=30,
+    options: dict[str, Any] = {
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": CALL_SECONDS,
+        "socket_connect_timeout": CALL_SECONDS,
+        "health_check_interval": 30,
+    }
+    if settings.redis_url.startswith(SENTINEL_SCHEME):
+        return _behind_sentinels(settings.redis_url, options)
+    client: Redis = Redis.from_url(settings.redis_url, **options)
+    return client
+
+
+def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
+    """Return a client of the primary that the sentinels of `url` name; it asks them again for each new connection."""
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    name, _, database = parts.path.strip("/").partition("/")
+    try:
+        places = [(host, int(port)) for host, _, port in (each.rpartition(":") for each in hosts.split(","))]
+        number = int(database or 0)
+    except ValueError:
+        places, name, number = [], "", 0
+    if not name or not all(host for host, _ in places):
+        message = (
+            f"REDIS_URL={parts.scheme}://... names no sentinel; fix: {SENTINEL_SCHEME}HOST:PORT,HOST:PORT/NAME-OF-THE-PRIMARY/0"
+        )
+        raise UsageError(message)
+    user, _, password = login.partition(":")
+    sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py's own
+        places,
+        sentinel_kwargs={name: value for name, value in options.items() if name != "health_check_interval"},
+        db=number,
+        username=unquote(user) or None,
+        password=unquote(password) or None,
+        **options,
     )
+    client: Redis = sentinel.master_for(name)
     return client
 
 

@@ -1,4 +1,4 @@
-"""Every fault of the matrix on real processes. `make chaos CHAOS="-k row_11"` runs one; CHAOS_SEED chooses the seed."""
+"""Every fault of the matrix on real processes. `make chaos CHAOS="-k row_11"` runs one; CHAOS_SEEDS chooses seeds: 1,2,3."""
 
 import os
 from collections.abc import Iterator
@@ -9,21 +9,27 @@ from handlers.stack.local import LocalStack
 from streams.runtime.clock import fresh_id
 from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.fault import Fault
+from tests.chaos.matrix import FAULTS
 from tests.chaos.trial import attempt
 
 pytestmark = pytest.mark.integration
-SEED = int(os.environ.get("CHAOS_SEED", "1"))
+SEEDS = tuple(map(int, os.environ.get("CHAOS_SEEDS", "1,2").split(",")))
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    with LocalStack() as started:
+def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    with LocalStack(brokers=request.param) as started:
         yield started
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"row_{fault.row}")
-async def test_nothing_is_lost_or_doubled_under(fault: Fault, stack: LocalStack) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("stack", "fault"),
+    [pytest.param(fault.brokers, fault, id=f"row_{fault.row}") for fault in sorted(FAULTS, key=lambda fault: fault.brokers)],
+    indirect=["stack"],
+)
+async def test_nothing_is_lost_or_doubled_under(fault: Fault, stack: LocalStack, seed: int) -> None:
     name = f"c{fresh_id()[:8]}"
     settings = Settings(
         kafka_bootstrap=stack.kafka_bootstrap,
@@ -34,4 +40,4 @@ async def test_nothing_is_lost_or_doubled_under(fault: Fault, stack: LocalStack)
         partitions=2,
     )
     await ensure_topics(settings)
-    print(f"\n{await attempt(fault, settings, seed=SEED, stack=stack)}")
+    print(f"\n{await attempt(fault, settings, seed=seed, stack=stack)}")

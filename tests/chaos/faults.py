@@ -1,9 +1,7 @@
-"""The faults: what each does to a site while events flow. Rows are those of the fault matrix in docs/chaos.md."""
+"""Faults of processes, connections and servers that stop: what each does to a site while events flow."""
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -18,16 +16,6 @@ from tests.integration.engine_world import Worker
 from tests.waiting import pause, until_async
 
 SESSION_SECONDS: Final = 6.0  # of the workers' group membership, as the tests' environment sets it
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault; `own_servers`: it stops, fills or wipes servers, so it needs some that nobody else uses."""
-
-    row: str
-    name: str
-    inject: Callable[[Site], Awaitable[None]]
-    own_servers: bool = False
 
 
 async def kill_workers(site: Site) -> None:
@@ -70,20 +58,20 @@ async def stop_under_load(site: Site) -> None:
 
 async def broker_killed(site: Site) -> None:
     """Kill the broker and start it again."""
-    _own(site).kill("kafka-1")
+    own_stack(site).kill("kafka-1")
     await pause(2)
-    _own(site).resume("kafka-1")
+    own_stack(site).resume("kafka-1")
 
 
 async def broker_restarted(site: Site) -> None:
     """Stop the broker cleanly and start it again."""
-    _own(site).halt("kafka-1")
-    _own(site).resume("kafka-1")
+    own_stack(site).halt("kafka-1")
+    own_stack(site).resume("kafka-1")
 
 
 async def broker_away(site: Site) -> None:
     """Stop the broker's process for longer than every timeout of the session."""
-    (pid,) = (each.pid for each in _own(site).servers() if each.name == "kafka-1")
+    (pid,) = (each.pid for each in own_stack(site).servers() if each.name == "kafka-1")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     await pause(20)
@@ -107,9 +95,9 @@ async def group_deleted(site: Site) -> None:
 
 async def redis_killed(site: Site) -> None:
     """Kill Redis and start it again on its append-only file."""
-    _own(site).kill("valkey")
+    own_stack(site).kill("valkey")
     await pause(1)
-    _own(site).resume("valkey")
+    own_stack(site).resume("valkey")
 
 
 async def redis_rolled_back(site: Site) -> None:
@@ -211,7 +199,7 @@ def _is_over(worker: Worker) -> bool:
     return worker.process.poll() is not None
 
 
-def _own(site: Site) -> LocalStack:
+def own_stack(site: Site) -> LocalStack:
     assert site.stack is not None
     return site.stack
 
@@ -227,30 +215,3 @@ def _dump(wire: "redis.Redis", site: Site) -> dict[Any, Any]:
     keys = _keys(wire, site)
     values: Any = wire.eval(_DUMP_SCRIPT, len(keys), *keys)
     return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
-
-
-FAULTS: Final = (
-    Fault("1", "worker killed with -9, three times", kill_workers),
-    Fault("2", "worker stopped past its session, then continued", zombie),
-    Fault("3", "event loop blocked", blocked_loop),
-    Fault("4", "SIGTERM under load, and without Redis", stop_under_load),
-    Fault("5", "broker killed with -9 and restarted", broker_killed, own_servers=True),
-    Fault("5b", "broker restarted cleanly", broker_restarted, own_servers=True),
-    Fault("6", "broker away for 20 s", broker_away, own_servers=True),
-    Fault("8", "group deleted", group_deleted),
-    Fault("10", "Redis killed with -9 and restarted", redis_killed, own_servers=True),
-    Fault("11", "Redis turned back, three times", redis_rolled_back),
-    Fault("12", "Redis lost everything", redis_lost),
-    Fault("14", "Redis slow: 20, 100, 300 ms each way", slow_redis),
-    Fault("15", "replies of Redis lost", lost_replies),
-    Fault("16", "Redis out of memory", out_of_memory, own_servers=True),
-    Fault("18", "rebalance every two seconds", rebalance_storm),
-    Fault("19", "more workers than partitions, working ones killed", spare_takes_over),
-    Fault("25", "network cut to Kafka, to Redis, to both", cut_off),
-    Fault("26", "half-open connections to Redis, then to Kafka", half_open),
-    Fault("28", "rolling deploy", rolling_deploy),
-)
-"""Every fault; poison (row 20) and repeated deliveries (row 22) are part of the load of all of them."""
-
-QUICK: Final = ("1", "11", "15")
-"""Rows for every run of the tests, on shared servers."""

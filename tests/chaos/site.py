@@ -1,11 +1,13 @@
 """The place where chaos happens: servers, proxies before them, workers behind them, and a steady load of events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from handlers.stack.local import LocalStack
@@ -14,37 +16,17 @@ from streams.runtime.clock import monotonic
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
-from streams.wire.codec import encode_event
-from streams.wire.topics import PAYMENTS
+from streams.state.redis_store import SENTINEL_SCHEME
+from tests.chaos.load import USUAL, Load, Mix
 from tests.chaos.proxy import Proxy
-from tests.integration.engine_world import Crew, Worker, crew_of, payment, to_topic, until_caught_up
+from tests.integration.engine_world import Crew, Worker, crew_of, until_caught_up
 from tests.waiting import pause, until_async
 
-_CHUNK = 50
 _GAP_SECONDS = 0.1
-_POISON = (b"", b"{", b'{"kind":"payment.received"}', b"\xff", b"[" * 2_000)
 
 
-@dataclass(slots=True)
-class Load:
-    """Payments sent so far; a tenth of them twice, and one record in a hundred unreadable."""
-
-    dice: Random
-    sent: dict[str, None] = field(default_factory=dict)
-    poison: int = 0
-
-    def chunk(self) -> list[Outgoing]:
-        """Return the next records."""
-        records = []
-        for _ in range(_CHUNK):
-            event = payment(len(self.sent))
-            self.sent[event.event_id] = None
-            record = to_topic(PAYMENTS, encode_event(event), key=event.client_id.encode())
-            records += [record] * (2 if self.dice.random() < 0.1 else 1)
-            if self.dice.random() < 0.01:
-                self.poison += 1
-                records.append(to_topic(PAYMENTS, self.dice.choice(_POISON)))
-        return records
+if TYPE_CHECKING:
+    from tests.chaos.sentinels import Trio
 
 
 @dataclass(slots=True)
@@ -58,16 +40,24 @@ class Site:
     dice: Random
     load: Load
     stack: LocalStack | None
+    worker_environment: Mapping[str, str]
+    trio: "Trio | None" = None
+
+    def behind_proxies(self) -> dict[str, str]:
+        """Return the addresses that a process of ours gets. Sentinels tell of servers that no proxy stands before."""
+        first, *others = self.settings.kafka_bootstrap.split(",")
+        proxied = first.rsplit(":", 1)[0] + f":{self.kafka.port}"
+        sentinels = self.settings.redis_url.startswith(SENTINEL_SCHEME)
+        return {
+            "KAFKA_BOOTSTRAP": ",".join((proxied, *others)),
+            "REDIS_URL": self.settings.redis_url if sentinels else f"redis://127.0.0.1:{self.redis.port}/0",
+        }
 
     def start(self, **more: str) -> Worker:
         """Start a worker behind the proxies; as a supervisor would, with a short patience."""
-        behind = {
-            "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.kafka.port}",
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/0",
-            "RAPPORT_STALL_SECONDS": "30",
-            "RAPPORT_EXIT_SECONDS": "10",
-        }
-        return self.crew.start(module="tests.chaos.worker", **{**behind, **more})
+        patience = {"RAPPORT_STALL_SECONDS": "30", "RAPPORT_EXIT_SECONDS": "10"}
+        told = {**self.behind_proxies(), **patience, **self.worker_environment, **more}
+        return self.crew.start(module="tests.chaos.worker", **told)
 
     def living(self) -> list[Worker]:
         """Return the workers that live."""
@@ -125,14 +115,23 @@ async def _sent(producer: KafkaProducer, records: list[Outgoing]) -> bool:
 
 
 @contextmanager
-def site_of(settings: Settings, *, folder: Path, seed: int, stack: LocalStack | None = None) -> Iterator[Site]:
-    """Build a site with two workers around `settings`; logs and all go to `folder`."""
+def site_of(
+    settings: Settings,
+    *,
+    folder: Path,
+    seed: int,
+    stack: LocalStack | None = None,
+    mix: Mix = USUAL,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    trio: "Trio | None" = None,
+) -> Iterator[Site]:
+    """Build a site with two workers around `settings`, with `environment` theirs; logs and all go to `folder`."""
     dice = Random(seed)
     redis_port = urlsplit(settings.redis_url).port or 6379
-    kafka_port = int(settings.kafka_bootstrap.rsplit(":", 1)[1])
+    kafka_port = int(settings.kafka_bootstrap.split(",")[0].rsplit(":", 1)[1])
     folder.mkdir(parents=True, exist_ok=True)
     with Proxy(redis_port) as redis, Proxy(kafka_port, kafka=True) as kafka, crew_of(settings, folder) as crew:
-        site = Site(settings, crew, redis, kafka, dice, Load(dice), stack)
+        site = Site(settings, crew, redis, kafka, dice, Load(dice, mix), stack, environment, trio)
         for worker in [site.start(), site.start()]:
             worker.until_working()
         yield site

@@ -3,7 +3,8 @@
 import pytest
 
 from streams.runtime.settings import Settings
-from tests.chaos.faults import FAULTS, QUICK, Fault
+from tests.chaos.fault import Fault
+from tests.chaos.matrix import FAULTS, QUICK
 from tests.chaos.trial import attempt
 
 pytestmark = pytest.mark.integration

@@ -1,6 +1,7 @@
 """One trial: a site, a fault under load, recovery, and the audit; each adds a line to the table."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,10 +9,12 @@ from handlers.stack.folders import cache_folder
 from handlers.stack.local import LocalStack
 from streams.runtime.settings import Settings
 from tests.chaos.audit import audit
-from tests.chaos.faults import Fault
+from tests.chaos.fault import Fault
+from tests.chaos.sentinels import trio_of
 from tests.chaos.site import site_of
 from tests.waiting import pause
 
+TRIALS = "trials.jsonl"
 _BEFORE_SECONDS = 1.5
 _AFTER_SECONDS = 1.0
 
@@ -40,15 +43,24 @@ def artefacts() -> Path:
 async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalStack | None = None) -> Trial:
     """Try `fault`; AssertionError names what did not hold, the logs lie in the artefacts."""
     folder = artefacts() / f"row-{fault.row}-seed-{seed}"
-    with site_of(settings, folder=folder, seed=seed, stack=stack) as site:
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stacked:
+        trio = stacked.enter_context(trio_of(folder)) if fault.sentinel else None
+        if trio is not None:
+            settings = settings.model_copy(update={"redis_url": trio.url})
+        site = stacked.enter_context(
+            site_of(settings, folder=folder, seed=seed, stack=stack, mix=fault.mix, environment=fault.environment, trio=trio)
+        )
         async with site.under_load():
             await pause(_BEFORE_SECONDS)
             await fault.inject(site)
             await pause(_AFTER_SECONDS)
         recovery = await site.recover()
-        found = await audit(site.settings, site.load.sent)
+        found = await audit(settings, site.load, program=fault.program)
+        if fault.proof is not None:
+            await fault.proof(site)
     trial = Trial(fault.row, fault.name, seed, found.events, found.records, found.lost, found.doubled, round(recovery, 1))
-    with (artefacts() / "trials.jsonl").open("a", encoding="utf-8") as table:
+    with (artefacts() / TRIALS).open("a", encoding="utf-8") as table:
         table.write(json.dumps(asdict(trial)) + "\n")
     assert (found.lost, found.doubled) == (0, 0), trial
     return trial

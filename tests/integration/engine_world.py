@@ -132,11 +132,11 @@ class Crew:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
-        self._folder = folder
+        self.folder = folder
         self.workers: list[Worker] = []
 
     def start(self, *, module: str = "tests.streams.counting_worker", **more: str) -> Worker:
-        worker = Worker(self._settings, self._folder / f"worker-{len(self.workers)}.log", module=module, **more)
+        worker = Worker(self._settings, self.folder / f"worker-{len(self.workers)}.log", module=module, **more)
         self.workers.append(worker)
         return worker
 

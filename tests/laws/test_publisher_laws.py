@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Birth, Claim, Fence, Held
-from streams.engine.lane import Grasp
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.producer import KafkaProducer, Outgoing, Producer
 from streams.engine.publisher import Publisher
 from streams.engine.redis_fence import RedisFence
+from streams.engine.stage import Grasp
 from streams.engine.writes import OutboxEntry, Writes
 from streams.runtime.clock import fresh_id
 from streams.runtime.errors import RetryError

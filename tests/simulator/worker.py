@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from streams.agents.clients import ClientsStage
 from streams.engine.fence import Acquired, Birth, Claim, CommitCall, CommitReply, Fence, Loaded, Missing, Moved, Slot
-from streams.engine.lane import Bounds, LaneTools
+from streams.engine.lane import LaneTools
 from streams.engine.lanes import Lanes
 from streams.engine.producer import Outgoing
+from streams.engine.stage import Bounds
 from streams.engine.writes import OutboxEntry
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.runtime.metrics import Meter

@@ -11,10 +11,11 @@ from streams.agents.clients import ClientsStage
 from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Acquired, Birth, Claim, CommitCall, CommitReply, Loaded, Missing, Moved, Slot
 from streams.engine.inbox import Offer
-from streams.engine.lane import Bounds, Lane, LaneTools
+from streams.engine.lane import Lane, LaneTools
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.publisher import Publisher
+from streams.engine.stage import Bounds
 from streams.engine.writes import OutboxEntry
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError

@@ -10,10 +10,10 @@ from models.events.union import AnyClientEvent
 from streams.agents.merge import IntakeStage
 from streams.agents.readers import INTAKE_READERS
 from streams.engine.fence import Claim, Slot
-from streams.engine.lane import Grasp
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.producer import Outgoing
+from streams.engine.stage import Grasp
 from streams.engine.writes import Writes
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError

@@ -142,6 +142,15 @@ async def test_records_that_the_client_library_loses_again_and_again_are_never_t
         assert world.meter.read(metrics.OFFSET_GAPS, topic=SLOT.topic, kind="accepted") == 0
 
 
+async def test_records_lost_at_the_end_of_the_log_where_no_hole_shows_are_read_again_after_a_while() -> None:
+    async with world_of(make_log(60)) as world:
+        flow = MemoryFlow(world.log)
+        flow.lose_often = Counter({57: 1, 58: 1, 59: 1})
+        world.lane(flow=flow)
+        await world.until_done()
+        assert_equals_oracle(world)
+
+
 async def test_a_hole_that_is_in_the_log_itself_is_accepted_when_the_log_was_asked() -> None:
     async with world_of(make_log(60)) as world:
         flow = MemoryFlow(world.log)
@@ -188,6 +197,18 @@ async def test_a_position_outside_the_log_halts_the_partition_with_the_cause(
         halted = await until_async(lambda: second.lane.halted, what="a halt")
         assert words in str(halted)
         assert flow.paused
+
+
+async def test_a_halted_partition_goes_on_by_itself_once_a_person_has_mended_the_cause() -> None:
+    async with world_of(make_log(40)) as world:
+        flow = MemoryFlow(world.log)
+        flow.start = 5
+        running = world.lane(flow=flow)
+        await until_async(lambda: running.lane.halted, what="a halt")
+        flow.start = 0
+        await world.until_done()
+        assert running.lane.halted is None
+        assert_equals_oracle(world)
 
 
 async def test_a_first_use_without_the_beginning_of_the_log_halts() -> None:

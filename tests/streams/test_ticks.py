@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.engine.ticks import TICK_SLACK_MS, HeldBack, believed_ms
+from streams.engine.ticks import TICK_SLACK_MS, BrokerTime, believed_ms
 
 _MOMENTS = st.integers(0, 2**42)
 
@@ -19,7 +19,7 @@ def test_a_tick_is_believed_no_further_than_the_broker_s_clock_and_never_behind_
 
 def run(ahead_ms: int, *, due_ms: int, until_ms: int, drift: int = 100) -> tuple[list[int], int]:
     """Let a worker whose clock is `ahead_ms` ahead look around; returns when it wrote ticks and when the timer fired."""
-    held, watermark, written, tick_out = HeldBack(), 0, [], False
+    held, watermark, written, tick_out = BrokerTime(), 0, [], False
     for true_ms in range(10**6, until_ms, drift):
         if tick_out:
             held.folded(watermark)
@@ -53,7 +53,7 @@ def test_a_worker_that_is_not_ahead_writes_no_tick_in_vain(behind_ms: int) -> No
 
 
 def test_a_clock_that_was_set_right_is_trusted_again() -> None:
-    held = HeldBack()
+    held = BrokerTime()
     held.tell(3_600_000, 3_600_000)
     assert held.folded(1_000) == 3_599_000
     assert held.now(3_600_500) == 1_500
@@ -61,8 +61,24 @@ def test_a_clock_that_was_set_right_is_trusted_again() -> None:
 
 
 def test_what_was_learned_is_forgotten_after_ten_minutes() -> None:
-    held = HeldBack()
+    held = BrokerTime()
     held.tell(3_600_000, 3_600_000)
     held.folded(1_000)
     assert held.now(3_600_000 + 600_000) == 3_600_000 + 600_000
     assert held.folded(1_000) == 0
+
+
+@given(behind_ms=st.integers(1, 10**8), latencies=st.lists(st.integers(0, 5_000), min_size=1, max_size=20))
+def test_a_worker_that_is_behind_learns_it_from_records_and_never_overshoots(behind_ms: int, latencies: list[int]) -> None:
+    time, true_ms = BrokerTime(), 10**12
+    for latency in latencies:
+        true_ms += 1_000
+        time.hear(true_ms - latency, true_ms - behind_ms)
+        assert time.now(true_ms - behind_ms) <= true_ms
+    assert time.now(true_ms - behind_ms) >= true_ms - max(latencies[-1], behind_ms if behind_ms <= latencies[-1] else 0)
+
+
+def test_records_from_the_past_teach_nothing() -> None:
+    time = BrokerTime()
+    time.hear(1_000, 500_000)
+    assert time.now(500_000) == 500_000

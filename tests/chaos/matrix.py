@@ -1,0 +1,57 @@
+"""Every fault in one table. Rows are those of docs/chaos.md."""
+
+from typing import Final
+
+from tests.chaos import faults, faults_of_input, faults_of_servers, sentinels
+from tests.chaos.fault import Fault, Program
+from tests.chaos.load import Mix
+
+FAULTS: Final = (
+    Fault("1", "worker killed with -9, three times", faults.kill_workers),
+    Fault("2", "worker stopped past its session, then continued", faults.zombie),
+    Fault("3", "event loop blocked", faults.blocked_loop),
+    Fault("4", "SIGTERM under load, and without Redis", faults.stop_under_load),
+    Fault("5", "broker killed with -9 and restarted", faults.broker_killed, own_servers=True),
+    Fault("5b", "broker restarted cleanly", faults.broker_restarted, own_servers=True),
+    Fault("6", "broker away for 20 s", faults.broker_away, own_servers=True),
+    Fault("8", "group deleted", faults.group_deleted),
+    Fault("10", "Redis killed with -9 and restarted", faults.redis_killed, own_servers=True),
+    Fault("11", "Redis turned back, three times", faults.redis_rolled_back),
+    Fault("12", "Redis lost everything", faults.redis_lost),
+    Fault("14", "Redis slow: 20, 100, 300 ms each way", faults.slow_redis),
+    Fault("15", "replies of Redis lost", faults.lost_replies),
+    Fault("16", "Redis out of memory", faults.out_of_memory, own_servers=True),
+    Fault("18", "rebalance every two seconds", faults.rebalance_storm),
+    Fault("19", "more workers than partitions, working ones killed", faults.spare_takes_over),
+    Fault("25", "network cut to Kafka, to Redis, to both", faults.cut_off),
+    Fault("26", "half-open connections to Redis, then to Kafka", faults.half_open),
+    Fault("28", "rolling deploy", faults.rolling_deploy),
+    Fault("7", "coordinator killed, twice (three brokers)", faults_of_servers.coordinator_moved, own_servers=True, brokers=3),
+    Fault("9", "retention passed two partitions", faults_of_servers.retention_passed, program=Program.UNAUDITED),
+    Fault("13", "fail-over by sentinel, twice, with two primaries for a while", sentinels.failed_over, sentinel=True),
+    Fault("17", "Redis' disk full", faults_of_servers.redis_disk_full, own_servers=True),
+    Fault("17b", "Kafka's disk full", faults_of_servers.kafka_disk_full, own_servers=True),
+    Fault("20", "one record in a hundred unreadable, on every topic", faults_of_input.nothing_else, mix=Mix(twice=0)),
+    Fault("21", "records of 1 MB", faults_of_input.nothing_else, mix=Mix(oversize=0.01, poison=0)),
+    Fault("22", "a fifth twice, half of those rewritten", faults_of_input.nothing_else, mix=Mix(twice=0.2, rewritten=0.5)),
+    Fault(
+        "23",
+        "out of order by up to two weeks, beyond the ring too",
+        faults_of_input.nothing_else,
+        mix=Mix(hours=336),
+        program=Program.CLIENTS,
+        environment={"CHAOS_PROGRAM": "clients"},
+    ),
+    Fault(
+        "24",
+        "clocks an hour ahead and an hour behind",
+        faults_of_input.clocks_apart,
+        mix=Mix(due_soon=True),
+        proof=faults_of_input.no_timer_was_early,
+    ),
+    Fault("30", "a fifth of all fetches swallowed in part", faults_of_input.nothing_else, environment={"CHAOS_SWALLOW": "0.2"}),
+    Fault("31", "gateway killed with -9 before the acknowledgement", faults_of_input.gateway_killed),
+)
+
+QUICK: Final = ("1", "11", "15")
+"""Rows for every run of the tests, on shared servers."""
