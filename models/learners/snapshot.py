@@ -100,6 +100,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     days: tuple[DaysState, ...]
     tally: bytes
     watch: bytes
+    judged: bytes = b""
 
 
 T = TypeVar("T", LatenessWeights, Checkpoint)

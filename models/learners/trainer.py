@@ -10,13 +10,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from models.features import FEATURES, LATE_DAYS, Family, Landmark, unpack
+from models.features import FEATURES, INDEX, LATE_DAYS, Family, Landmark, unpack
 from models.learners.calibration import Recalibration
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
 from models.learners.expansion import BIN_VALUE, CUTS, LINES, WIDTH, Vector, expand
 from models.learners.firm import FirmTally
 from models.learners.gradient import GradientLogistic
+from models.learners.judging import Judge
 from models.learners.kalman import KalmanLinear, sigmoid
 from models.learners.questions import day_known, examples_in_order
 from models.learners.snapshot import Checkpoint, DaysState, FirmFigures, HeadState, LatenessWeights, Line, Range
@@ -32,6 +33,7 @@ HEADS: Final = tuple(
 """Landmark and meaning of "late" of every head."""
 
 KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning.md says what else was tried)
+_SHARE: Final = INDEX[f"still_open_{LATE_DAYS[0]}"]
 _FORGETTING: Final = 0.9997
 _PRIOR: Final = 0.05
 _PRIOR_INTERCEPT: Final = 1.0
@@ -58,12 +60,18 @@ class Head:
         self.gradient = GradientLogistic(WIDTH)
         self.recalibration = Recalibration()
 
-    def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> None:
-        """Learn one answered question; the recalibration first, from what the learners would say before they learn it."""
+    def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
+        """Learn one answered question; the recalibration first, from what the learners would say before they learn it.
+
+        Returns the probability that they would have said.
+        """
         wide = expand(features, days=self.days)
-        self.recalibration.learn(float(self._mixed() @ wide), label=late, pace=pace)
+        plain = float(self._mixed() @ wide)
+        slope, shift = self.recalibration.slope_and_shift
+        self.recalibration.learn(plain, label=late, pace=pace)
         self.kalman.learn_label(wide, label=late)
         self.gradient.learn_label(wide, label=late)
+        return sigmoid(slope * plain + shift)
 
     def chance(self, features: tuple[float, ...]) -> float:
         """Return the probability of being late, recalibration included."""
@@ -99,6 +107,7 @@ class LatenessTrainer:
         self.days = {landmark: DaysLearner() for landmark in Landmark}
         self.tally = FirmTally()
         self.watch = DriftWatch()
+        self.judge = Judge()
         self.position = 0
         self.learned = 0
         self.day = 0
@@ -107,12 +116,18 @@ class LatenessTrainer:
 
     def take(self, example: Example) -> bool:
         """Take the next example of the log; returns whether the day turned, so that new weights should be published."""
-        day = day_known(example)
-        turned = self.turn(day)
-        self.day = max(self.day, day)
+        turned = self.turns(example) and self.turn(day_known(example))
+        self.day = max(self.day, day_known(example))
         self._waiting.append(example)
         self.position += 1
         return turned
+
+    def turns(self, example: Example) -> bool:
+        """Return whether `example` begins a new day. One that comes late waits with the present day's.
+
+        So whatever waits is a whole stretch at the end of the log, and a checkpoint at a turn needs to name one position only.
+        """
+        return day_known(example) > self.day
 
     def turn(self, day: int) -> bool:
         """Learn what was collected before `day` began; returns whether there was anything."""
@@ -141,6 +156,8 @@ class LatenessTrainer:
         self.tally.see_settlement(days_late)
         for asked in example.questions:
             self.days[Landmark(asked.landmark)].learn(unpack(b64decode(asked.features)), days_late=days_late)
+            if asked.days:
+                self.judge.see_range(asked.days[0], asked.days[-1], days_late=days_late)
 
     def _answer(self, example: Example, asked: Question) -> None:
         head = self.heads.get((Landmark(asked.landmark), example.over_days))
@@ -148,9 +165,15 @@ class LatenessTrainer:
         # A question that was decided when it was put (entered long overdue) teaches nothing.
         if head is None or asked.asked_ms // DAY_MS - example.due_day > example.over_days:
             return
-        if head.landmark is Landmark.ISSUE and example.over_days == LATE_DAYS[0] and given >= 0:
+        features = unpack(b64decode(asked.features))
+        judged = head.landmark is Landmark.ISSUE and example.over_days == LATE_DAYS[0] and given >= 0
+        if judged:
             self.watch.see(given, label=example.late)
-        head.learn(unpack(b64decode(asked.features)), late=example.late, pace=self.watch.pace)
+        said = head.learn(features, late=example.late, pace=self.watch.pace)
+        if judged:
+            self.judge.candidate.see(said, late=example.late)
+            self.judge.live.see(given, late=example.late)
+            self.judge.rules.see(sigmoid(features[_SHARE]), late=example.late)
 
     def publish(self) -> LatenessWeights:
         """Return the weights as they stand."""
@@ -194,6 +217,7 @@ class LatenessTrainer:
             days=tuple(DaysState(int(landmark), learner.dump()) for landmark, learner in self.days.items()),
             tally=msgspec.msgpack.encode(self.tally),
             watch=self.watch.dump(),
+            judged=msgspec.msgpack.encode(self.judge),
         )
 
     @classmethod
@@ -211,4 +235,6 @@ class LatenessTrainer:
             trainer.days[Landmark(state.landmark)].load(*state.learner)
         trainer.tally = msgspec.msgpack.decode(checkpoint.tally, type=FirmTally)
         trainer.watch = DriftWatch.load(checkpoint.watch)
+        if checkpoint.judged:
+            trainer.judge = msgspec.msgpack.decode(checkpoint.judged, type=Judge)
         return trainer
