@@ -39,6 +39,7 @@ COMMANDS: Final = (
     Command("stack", "handlers.stack.commands:stack", "Start, stop and show the local Kafka and Valkey.", _RUN),
     Command("serve-webhooks", "handlers.webhooks.commands:serve_webhooks", "Receive signed webhooks and publish them raw.", _RUN),
     Command("worker", "handlers.commands.worker:worker", "Fold events into client states and decide.", _RUN),
+    Command("run-trainer", "handlers.commands.run_trainer:run_trainer", "Learn from answered questions in one place.", _RUN),
     Command(
         "run-channels",
         "handlers.channels.commands:run_channels",

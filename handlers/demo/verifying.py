@@ -17,11 +17,12 @@ from streams.engine.program import ClientProgram
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
+from streams.wire.admin import partitions_of
 from streams.wire.headers import Position, read_origin
 from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord
-from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Topic
 
 
 @dataclass(slots=True)
@@ -45,10 +46,7 @@ async def gather_evidence(settings: Settings) -> Evidence:
     every = list(range(settings.partitions))
     log = await read_topic(settings, CLIENT_EVENTS.name, partitions=every)
     stored = await _stored(settings)
-    published = {
-        topic.name: await read_topic(settings, topic.name, partitions=every)
-        for topic in (*TRIGGERS.values(), DECISIONS, EXAMPLES)
-    }
+    published = {topic.name: await _by_origin(settings, topic) for topic in (*TRIGGERS.values(), DECISIONS, EXAMPLES)}
     for partition, expected in (await _expected(settings, log)).items():
         evidence.log += len(log[partition])
         evidence.outcomes.update(expected.outcomes)
@@ -91,6 +89,16 @@ async def _expected(settings: Settings, log: Mapping[int, Sequence[Any]]) -> dic
 
 def _fold(settings: Settings, records: Sequence[PlainRecord]) -> Folded[ClientState]:
     return fold_partition(ClientProgram(policy_in_force(settings)), records, partitions=settings.partitions)
+
+
+async def _by_origin(settings: Settings, topic: Topic) -> dict[int, list[Any]]:
+    """Return the records of an output topic by the partition of the client log that they came from."""
+    found: dict[int, list[Any]] = {partition: [] for partition in range(settings.partitions)}
+    read = await read_topic(settings, topic.name, partitions=list(range(partitions_of(topic, settings=settings))))
+    for records in read.values():
+        for record in records:
+            found[read_origin(record.headers).src_partition].append(record)
+    return found
 
 
 def _plain(record: Any) -> PlainRecord:  # noqa: ANN401 (a record of aiokafka, which cannot cross into another process)

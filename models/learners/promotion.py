@@ -1,16 +1,8 @@
 """When a snapshot is taken, and whether it may replace the active one without a person. Rules as data; time is an argument."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from models.learners.judging import Judge
-
-
-class ActivationMode(StrEnum):
-    """Whether the trainer may activate what passes the guard."""
-
-    AUTOMATIC = "automatic"
-    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +13,7 @@ class ActivationRule:
     have passed since the last; at once after a drift, and when the guard is passed for the first time.
     """
 
-    mode: ActivationMode = ActivationMode.AUTOMATIC
+    automatic: bool = True
     every_ms: int = 6 * 3_600_000
     every_examples: int = 2_000
     least_answers: int = 100

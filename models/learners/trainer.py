@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from models.features import FEATURES, INDEX, LATE_DAYS, Family, Landmark, unpack
+from models.features import FEATURES, INDEX, LATE_DAYS, TABLE, Family, Landmark, unpack
 from models.learners.calibration import Recalibration
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
@@ -179,7 +179,7 @@ class LatenessTrainer:
         """Return the weights as they stand."""
         view = self.tally.view()
         return LatenessWeights(
-            version=f"lateness-1.{self.position}",
+            version=f"lateness-{TABLE[:4]}.{self.position}",
             trained_ms=self.trained_ms,
             learned=self.learned,
             trust=self.watch.trust,

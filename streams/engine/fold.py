@@ -21,7 +21,7 @@ from streams.wire.dead_letters import Reason
 from streams.wire.headers import Position, origin_headers
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS, Partitioning
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -267,15 +267,15 @@ class _Outlet:
         if len(value) + _OVERHEAD > topic.max_bytes:
             self.put_dead(DeadLetterError(Reason.TOO_LARGE, f"a {output.kind} of {len(value)} bytes for {topic.name}"), value)
             return
-        partition = self.record.partition
+        home = self.record.partition
         self.entries.append(
             OutboxEntry(
                 position=position,
                 topic=topic.name,
-                partition=partition,
+                partition=0 if topic.partitioning is Partitioning.SINGLE else home,
                 key=output.client_id.encode(),
                 value=value,
-                headers=origin_headers(CLIENT_EVENTS.name, partition, position, kind=output.kind),
+                headers=origin_headers(CLIENT_EVENTS.name, home, position, kind=output.kind),
             )
         )
 

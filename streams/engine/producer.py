@@ -14,6 +14,7 @@ from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.wire.topics import COMPACTED
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +29,14 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
     partition: int | None
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: Sequence[tuple[str, bytes]]
 
 
 def outgoing(entry: OutboxEntry) -> Outgoing:
-    """Return the record that publishes `entry`."""
-    return Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=entry.value, headers=entry.headers)
+    """Return the record that publishes `entry`; nothing, on a compacted topic, takes the record of the same key away."""
+    value = None if not entry.value and entry.topic in COMPACTED else entry.value
+    return Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=value, headers=entry.headers)
 
 
 class Producer(Protocol):

@@ -35,6 +35,16 @@ async def read_published(settings: Settings, slot: Slot) -> dict[str, Position]:
     return {name: mark for name, mark in marks.items() if mark is not None}
 
 
+async def read_furthest(settings: Settings, topic: Topic, slot: Slot) -> Position | None:
+    """Return the furthest output of `slot` near the end of one topic, none without any; RetryError while Kafka is away."""
+    try:
+        async with _consumer(settings) as consumer:
+            return await _furthest(consumer, settings, topic, slot)
+    except (KafkaError, OSError) as error:
+        message = f"Kafka at {settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
+        raise RetryError(message) from error
+
+
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(

@@ -107,6 +107,30 @@ RETRACTIONS_UNACKNOWLEDGED: Final = _counter(
     "retractions_unacknowledged_total", "Retractions that no worker has answered.", "channel"
 )
 
+LEARNER_EXAMPLES: Final = _counter(
+    "learner_examples_total", "Examples read by the trainer, by what became of them.", "learner", "outcome"
+)
+LEARNER_LAG: Final = _gauge("learner_lag_records", "Records of the examples topic that the trainer has not read yet.", "learner")
+LEARNER_LOG_LOSS: Final = _gauge(
+    "learner_log_loss", "Log loss (nats) over about the last 500 answers, by who answered.", "learner", "who"
+)
+LEARNER_AUC: Final = _gauge("learner_auc", "AUC over the last 1,000 answers, by who answered.", "learner", "who")
+LEARNER_CALIBRATION: Final = _gauge(
+    "learner_calibration_error", "Mean distance of shares from probabilities over tenths.", "learner", "who"
+)
+LEARNER_RELIABILITY: Final = _gauge(
+    "learner_reliability",
+    "Live answers by tenth of the chance: mean given, and share that came true.",
+    "learner",
+    "bin",
+    "what",
+)
+LEARNER_ANSWERS: Final = _gauge("learner_answers", "Answers judged so far, by who answered.", "learner", "who")
+LEARNER_RANGE_HELD: Final = _gauge("learner_range_held", "Share of settlements within the 90 % range given.", "learner")
+LEARNER_TRUST: Final = _gauge("learner_trust", "Weight of the learner against the rules; below 1 after a drift.", "learner")
+LEARNER_DRIFTS: Final = _counter("learner_drifts_total", "Drifts noticed.", "learner")
+LEARNER_SNAPSHOTS: Final = _counter("learner_snapshots_total", "Snapshots published.", "learner", "activated")
+
 INGEST_REQUESTS: Final = _counter("ingest_requests_total", "Webhook requests by what became of them.", "source", "outcome")
 INGEST_REFUSALS: Final = _counter("ingest_refusals_total", "Webhooks whose signature did not hold.", "source", "reason")
 INGEST_DURATION: Final = _histogram("ingest_request_duration_seconds", "Time from request to answer.", "source")

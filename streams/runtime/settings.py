@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -142,6 +142,22 @@ class Settings(BaseSettings):
         default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code assumed for imported books that name no currency."
     )
     firm_timezone: str = Field(default="UTC", description="IANA zone used for clients whose own is unknown.")
+
+    learner_activation: Literal["automatic", "manual"] = Field(
+        default="automatic", description="automatic: the trainer activates what passes the guard; manual: only people do."
+    )
+    learner_snapshot_minutes: Annotated[int, Field(ge=1)] = Field(
+        default=720, description="A snapshot is taken at a turn of day when so much time of the log has passed since the last."
+    )
+    learner_snapshot_examples: Annotated[int, Field(ge=1)] = Field(
+        default=2_000, description="Or when so many examples were learned since then."
+    )
+    learner_guard_answers: Annotated[int, Field(ge=1)] = Field(
+        default=100, description="Answers on which learners must have been judged before one is activated automatically."
+    )
+    learner_guard_margin: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.0, description="By how much (log loss, nats) they may be worse than the rules and still be activated."
+    )
 
     metrics_host: str = Field(default="127.0.0.1", description="Address of the health and metrics endpoints.")
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="Their port; 0 turns them off.")

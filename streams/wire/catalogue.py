@@ -10,9 +10,10 @@ import yaml
 from pydantic import BaseModel
 
 from models.events.union import EVENT_KINDS, PUBLIC_TOPIC_KINDS
+from models.learners.published import LearnerSnapshot
 from models.policy.document import PolicyDocument
 from models.triggers import Output
-from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TOPICS, TRIGGERS, WEBHOOKS, Topic
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, SNAPSHOTS, TOPICS, TRIGGERS, WEBHOOKS, Topic
 
 Document: TypeAlias = dict[str, Any]
 
@@ -24,7 +25,9 @@ POLICY_FILE: Final = "policy.v1.schema.json"
 
 _OUTPUTS: Final = {member.model_fields["kind"].default: member for member in get_args(Output)}
 
-CONTRACTS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType({**EVENT_KINDS, **_OUTPUTS})
+CONTRACTS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
+    {**EVENT_KINDS, **_OUTPUTS, "learner.snapshot": LearnerSnapshot}
+)
 """Every kind that stands on a topic as JSON: what may come in, and what goes out."""
 
 
@@ -62,6 +65,8 @@ def topics_of(kind: str) -> list[str]:
         found.append(DECISIONS.name)
     if kind in {"example", "renewal_example"}:
         found.append(EXAMPLES.name)
+    if kind == "learner.snapshot":
+        found.append(SNAPSHOTS.name)
     return found
 
 

@@ -54,7 +54,20 @@ CONTROL_KEY: Final = b""
 
 DECISIONS: Final = Topic("decisions", "why something was sent, held or not sent", retention_ms=400 * DAY_MS)
 # A challenger is refit from a firm's whole past, so examples are kept as long as decisions.
-EXAMPLES: Final = Topic("examples", "answered questions: what the learners learn from", retention_ms=400 * DAY_MS)
+# One partition: a trainer learns in log order, and that order must be the same whoever reads it, whenever.
+EXAMPLES: Final = Topic(
+    "examples",
+    "answered questions: what the learners learn from",
+    partitioning=Partitioning.SINGLE,
+    retention_ms=400 * DAY_MS,
+)
+SNAPSHOTS: Final = Topic(
+    "learner.snapshots",
+    "versions of the learners with how good they were, keyed by version",
+    partitioning=Partitioning.SINGLE,
+    retention_ms=-1,
+    compacted=True,
+)
 DEAD_LETTERS: Final = Topic(
     "dead.letters",
     "unreadable records with stage, reason, position and the original bytes",
@@ -67,4 +80,7 @@ TRIGGERS: Final = {name: Topic(f"triggers.{name}", f"triggers and retractions fo
 INTAKE_TOPICS: Final = (WEBHOOKS, PAYMENTS, INVOICES, DELAYS, SIGNALS)
 """What the intake agents read and merge into `client.events`."""
 
-TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS, *TRIGGERS.values(), DECISIONS, EXAMPLES, DEAD_LETTERS)
+TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS, *TRIGGERS.values(), DECISIONS, EXAMPLES, SNAPSHOTS, DEAD_LETTERS)
+
+COMPACTED: Final = frozenset(topic.name for topic in TOPICS if topic.compacted)
+"""Bare names of the topics that keep the last record of each key."""

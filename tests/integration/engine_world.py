@@ -94,13 +94,13 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 
 
 class Worker:
-    """A real worker process with the counting program."""
+    """A real worker process, by default with the counting program; `module` may carry arguments after a space."""
 
     def __init__(self, settings: Settings, log: Path, *, module: str = "tests.streams.counting_worker", **more: str) -> None:
         self.log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", *module.split()],
                 cwd=REPOSITORY,
                 env=environment(settings, **more),
                 stdout=out,

@@ -146,7 +146,7 @@ class World:
         if record.topic == SLOT.topic:
             return self.append(record.key, record.value)
         at = self.topics.setdefault(record.topic, [])
-        at.append(Published(record.topic, record.key, record.value, tuple(record.headers)))
+        at.append(Published(record.topic, record.key, record.value or b"", tuple(record.headers)))
         return len(at) - 1
 
     def first_from(self, offset: int) -> int:

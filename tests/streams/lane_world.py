@@ -216,7 +216,7 @@ class LaneWorld:
                 position = read_origin(record.headers).position
                 if position > furthest:
                     furthest = position
-                    kept.append((position, topic, record.key, record.value))
+                    kept.append((position, topic, record.key, record.value or b""))
         return sorted(kept, key=lambda told: told[0])
 
 

@@ -1,0 +1,84 @@
+"""`rapport run-trainer`: learns from answered questions. Exposes the function `run_trainer`."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import structlog
+from cyclopts import Parameter
+
+from streams.agents.trainer import Trainer
+from streams.engine.failpoints import make_failpoint
+from streams.engine.producer import KafkaProducer
+from streams.engine.redis_fence import RedisFence
+from streams.runtime.errors import FatalError
+from streams.runtime.health import HealthServer
+from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
+from streams.runtime.log import configure_log
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings, load_settings
+from streams.state.redis_store import connect_redis
+from streams.wire.admin import ensure_topics
+
+log = structlog.get_logger(__name__)
+
+
+def run_trainer(
+    *,
+    metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None,
+    afresh: Annotated[bool, Parameter(negative=(), help="Forget what was learned and begin with the oldest example.")] = False,
+) -> int:
+    """Learn from answered questions, publish snapshots, and activate those that prove themselves; until Ctrl-C or SIGTERM.
+
+    Workers ask, for each invoice, whether it will be late, and publish the question as an example when the answer is known. One
+    trainer learns them in the order of the log, judges itself on each before it learns it, and puts a snapshot on
+    learner.snapshots once a day. RAPPORT_LEARNER_ACTIVATION=automatic activates it, through the log of clients, when it was not
+    worse than the plain rules; manual leaves that to `rapport learners activate`. Without a trainer the rules decide.
+
+    Run one. A second one takes over and the first one ends: nothing is learned twice. Killed at any moment, it learns on from
+    its last checkpoint. Its CPU is its own: workers never wait for it.
+
+    Example: rapport run-trainer --metrics-port 9102
+
+    Exit codes: 0 stopped, 70 stopped itself: another trainer took over, or this release
+    cannot go on from what is stored (--afresh begins anew).
+    """
+    settings = load_settings()
+    if metrics_port is not None:
+        settings = settings.model_copy(update={"metrics_port": metrics_port})
+    configure_log(settings)
+    asyncio.run(ensure_topics(settings))
+    try:
+        asyncio.run(_run(settings, afresh=afresh))
+    except FatalError as error:
+        log.critical("stopping, going on is not safe", reason=str(error))
+        return EXIT_FAILED
+    return 0
+
+
+async def _run(settings: Settings, *, afresh: bool) -> None:
+    meter = Meter()
+    watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
+    watchdog.start()
+    async with AsyncExitStack() as stack:
+        stack.callback(watchdog.stop)
+        redis = connect_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        producer = KafkaProducer(settings, meter)
+        stack.push_async_callback(producer.close)
+        failpoint = make_failpoint(settings.failpoint)
+        trainer = Trainer(settings, fence=RedisFence(redis, settings), producer=producer, meter=meter, failpoint=failpoint)
+        if settings.metrics_port:
+            health = HealthServer(meter, ailments=list)
+            stack.push_async_callback(health.stop)
+            await health.start(settings.metrics_host, settings.metrics_port)
+
+        def stop(name: str) -> None:
+            log.info("stopping", signal=name)
+            watchdog.arm(f"{name} was not followed in time")
+            trainer.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number.name)
+        await trainer.run(afresh=afresh)

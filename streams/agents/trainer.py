@@ -1,0 +1,235 @@
+"""The trainer: one process that learns from the examples topic, stores its progress under the fence, and publishes snapshots.
+
+It holds what it learns in memory and stores it at turns of a day, together with the offset from which the examples must be read
+again. So a crash at any moment costs the examples since then a second reading, never a loss and never a second learning.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from models.learners.activation import LATENESS
+from models.learners.judging import Judge, Series
+from models.learners.trainer import LatenessTrainer
+from streams.agents.school import Harvest, School, rule_of
+from streams.engine import failpoints
+from streams.engine.fence import Birth, Claim, CommitCall, Fence, Held, Loaded, Missing, Refused, Slot, Verdict
+from streams.engine.lane import Grasp
+from streams.engine.patience import patiently
+from streams.engine.producer import Producer
+from streams.engine.publisher import Publisher
+from streams.engine.tail import read_furthest
+from streams.runtime import metrics
+from streams.runtime.clock import fresh_id
+from streams.runtime.errors import FatalError, RetryError
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.wire.headers import Position
+from streams.wire.topics import EXAMPLES, SNAPSHOTS
+
+log = structlog.get_logger(__name__)
+
+SLOT: Final = Slot(EXAMPLES.name, 0)
+_POLL_MS: Final = 500
+_CHUNK: Final = 200  # records learned before the loop may answer a health check: some 20 ms
+_STORED: Final = frozenset({Verdict.OK, Verdict.DUP})
+
+
+class Trainer:
+    """Learns until stopped. Two of them never both store: the one that took the fence last goes on, the other ends."""
+
+    def __init__(
+        self, settings: Settings, *, fence: Fence, producer: Producer, meter: Meter, failpoint: Callable[[str], None]
+    ) -> None:
+        """Learn from the brokers of `settings`; nothing is asked of them before `run`."""
+        self._settings = settings
+        self._fence = fence
+        self._meter = meter
+        self._failpoint = failpoint
+        self._publisher = Publisher(SLOT, fence=fence, producer=producer, meter=meter, failpoint=failpoint)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End after the records in hand; what was learned since the last checkpoint is learned again next time."""
+        self._stopping.set()
+
+    async def run(self, *, afresh: bool = False) -> None:
+        """Learn until stopped; `afresh` forgets what was learned and begins with the oldest example there is.
+
+        Raises FatalError when another trainer took over, or this release cannot go on from what is stored.
+        """
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4_194_304,
+        )
+        try:
+            await consumer.start()
+            at = TopicPartition(self._settings.topic(EXAMPLES.name), 0)
+            consumer.assign([at])
+            while not self._stopping.is_set():
+                grasp, school = await self._take_over(consumer, at, afresh=afresh)
+                afresh = False
+                await self._learn(consumer, at, grasp, school)
+        except (KafkaError, OSError) as error:
+            message = f"Kafka at {self._settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
+            raise RetryError(message) from error
+        finally:
+            await consumer.stop()
+
+    async def _take_over(self, consumer: Any, at: TopicPartition, *, afresh: bool) -> tuple[Grasp, School]:  # noqa: ANN401 - a client of aiokafka
+        start = (await consumer.beginning_offsets([at]))[at]
+        grasp = await self._acquire(start)
+        stored = None if afresh else await self._stored(grasp)
+        begin = start if afresh else grasp.next_offset
+        if begin < start:
+            message = (
+                f"{EXAMPLES.name} begins at offset {start}, but {begin} is next: retention has deleted examples that were never"
+                " learned; to go on without them: rapport run-trainer --afresh"
+            )
+            raise FatalError(message)
+        mark = grasp.high_water.get(SNAPSHOTS.name, Position(-1, 0))
+        quiet_before = max(mark.src_offset + 1, grasp.next_offset if afresh else 0)
+        settings = self._settings
+        school = School(stored, rule=rule_of(settings), partitions=settings.partitions, quiet_before=quiet_before)
+        self._publisher.wake(grasp)
+        await self._publish()
+        consumer.seek(at, begin)
+        self._report(school)
+        log.info("learning", learner=LATENESS, offset=begin, learned=school.trainer.learned)
+        return grasp, school
+
+    async def _acquire(self, start: int) -> Grasp:
+        incarnation, birth = 0, None
+        owner = fresh_id()
+        while True:
+            claim = Claim(generation=1, owner=owner, incarnation=incarnation)
+            reply = await patiently(
+                lambda claim=claim, birth=birth: self._fence.acquire(SLOT, claim, birth=birth),  # type: ignore[misc]
+                op="acquire",
+                meter=self._meter,
+            )
+            match reply:
+                case Held():
+                    return Grasp(
+                        claim=claim,
+                        next_offset=reply.next_offset,
+                        ver=reply.ver,
+                        watermark_ms=reply.watermark_ms,
+                        outbox_depth=reply.outbox_depth,
+                        next_due_ms=None,
+                        high_water=reply.high_water,
+                    )
+                case Refused(incarnation=stored):
+                    incarnation = stored + 1
+                case Missing():
+                    birth = Birth(next_offset=start, ver=fresh_id(), high_water=await self._published())
+
+    async def _published(self) -> dict[str, Position]:
+        """Return how far an earlier life published, where Redis has forgotten it: its activations must not come again."""
+        mark = await patiently(lambda: read_furthest(self._settings, SNAPSHOTS, SLOT), op="tail", meter=self._meter)
+        if mark is None:
+            return {}
+        log.warning("Redis lost the trainer, learning everything again", published=mark)
+        return {SNAPSHOTS.name: mark}
+
+    async def _stored(self, grasp: Grasp) -> bytes | None:
+        loaded = await patiently(lambda: self._fence.load(SLOT, [LATENESS], ver=grasp.ver), op="load", meter=self._meter)
+        if not isinstance(loaded, Loaded):
+            message = "another trainer took over while this one began"
+            raise FatalError(message)
+        return loaded.states[0]
+
+    async def _learn(self, consumer: Any, at: TopicPartition, grasp: Grasp, school: School) -> None:  # noqa: ANN401 - likewise
+        """Learn until stopped, or until what is stored is not what this process stored."""
+        while not self._stopping.is_set():
+            found = await consumer.getmany(at, timeout_ms=_POLL_MS, max_records=_CHUNK)
+            if not await self._school_day(found.get(at, ()), grasp, school):
+                return
+            self._count(school)
+            end = consumer.highwater(at)
+            if end is not None:
+                self._meter.set(metrics.LEARNER_LAG, max(0, end - await consumer.position(at)), learner=LATENESS)
+            await asyncio.sleep(0)
+
+    async def _school_day(self, records: Sequence[Any], grasp: Grasp, school: School) -> bool:
+        for record in records:
+            harvest = school.take(record)
+            if harvest is not None and not await self._store(harvest, grasp, school):
+                return False
+        return True
+
+    async def _store(self, harvest: Harvest, grasp: Grasp, school: School) -> bool:
+        """Store a harvest and publish what is in it; returns false when Redis is not where this process left it."""
+        call = CommitCall(
+            claim=grasp.claim,
+            ver=grasp.ver,
+            expected=grasp.next_offset,
+            ver_new=fresh_id(),
+            writes=harvest.writes,
+            outbox_limit=self._settings.outbox_limit,
+        )
+        self._failpoint(failpoints.BEFORE_COMMIT)
+        reply = await patiently(lambda: self._fence.commit(SLOT, call), op="commit", meter=self._meter)
+        self._failpoint(failpoints.AFTER_COMMIT)
+        self._meter.count(metrics.FENCE_COMMITS, topic=SLOT.topic, result=reply.verdict.value)
+        if reply.verdict is Verdict.FENCED:
+            message = "another trainer took over: run one only, this one ends"
+            raise FatalError(message)
+        if reply.verdict not in _STORED:
+            log.warning("Redis is not where the trainer left it, learning on from what is stored", verdict=reply.verdict)
+            return False
+        grasp.next_offset, grasp.ver, grasp.outbox_depth = reply.next_offset, reply.ver, reply.outbox_depth
+        self._publisher.wake(grasp)
+        await self._publish()
+        self._report(school)
+        if harvest.snapshot is not None:
+            self._meter.count(metrics.LEARNER_SNAPSHOTS, learner=LATENESS, activated=str(harvest.activated).lower())
+            log.info("snapshot", version=harvest.snapshot.version, activated=harvest.activated, why=harvest.why)
+        return True
+
+    async def _publish(self) -> None:
+        while await patiently(self._publisher.publish_some, op="publish", meter=self._meter):
+            pass
+
+    def _count(self, school: School) -> None:
+        for outcome, count in school.counts.items():
+            self._meter.count(metrics.LEARNER_EXAMPLES, count, learner=LATENESS, outcome=outcome)
+        school.counts.clear()
+
+    def _report(self, school: School) -> None:
+        report(school.trainer, self._meter)
+
+
+def report(trainer: LatenessTrainer, meter: Meter) -> None:
+    """Show how good the learner is; called once a day of examples, as the AUC sorts a thousand answers."""
+    judge = trainer.judge
+    meter.set(metrics.LEARNER_TRUST, trainer.watch.trust, learner=LATENESS)
+    drifts = trainer.watch.alarms - meter.read(metrics.LEARNER_DRIFTS, learner=LATENESS)
+    if drifts > 0:
+        meter.count(metrics.LEARNER_DRIFTS, drifts, learner=LATENESS)
+    if judge.ranges:
+        meter.set(metrics.LEARNER_RANGE_HELD, judge.held, learner=LATENESS)
+    for who, series in series_of(judge).items():
+        if series.answers:
+            labels = {"learner": LATENESS, "who": who}
+            meter.set(metrics.LEARNER_ANSWERS, series.answers, **labels)
+            meter.set(metrics.LEARNER_LOG_LOSS, series.loss, **labels)
+            meter.set(metrics.LEARNER_CALIBRATION, series.error(), **labels)
+            if (auc := series.auc()) is not None:
+                meter.set(metrics.LEARNER_AUC, auc, **labels)
+    for place, (seen, chances, late) in enumerate(judge.live.bins):
+        if seen > 1:
+            labels = {"learner": LATENESS, "bin": str(place)}
+            meter.set(metrics.LEARNER_RELIABILITY, chances / seen, what="given", **labels)
+            meter.set(metrics.LEARNER_RELIABILITY, late / seen, what="true", **labels)
+
+
+def series_of(judge: Judge) -> dict[str, Series]:
+    """Return those who are judged by the names under which people read of them."""
+    return {"candidate": judge.candidate, "live": judge.live, "rules": judge.rules, "challenger": judge.challenger}

@@ -1,0 +1,131 @@
+"""The trainer and the workers on real servers: killed at the worst moments, and replayed from the log alone."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from models.learners.activation import LATENESS
+from models.learners.published import LearnerSnapshot
+from models.regime import decode_regime
+from models.triggers import Example
+from streams.agents.school import rule_of
+from streams.agents.trainer import SLOT, Trainer
+from streams.engine.failpoints import AFTER_COMMIT, BEFORE_COMMIT, BEFORE_TRIM, make_failpoint
+from streams.engine.producer import KafkaProducer, Outgoing
+from streams.engine.program import ClientProgram
+from streams.engine.redis_fence import RedisFence
+from streams.runtime import metrics
+from streams.runtime.errors import FatalError
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.codec import decode_event, encode_output
+from streams.wire.headers import Position, origin_headers
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES, SNAPSHOTS
+from tests.conftest import SettingsMaker
+from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, read_topic, until_caught_up
+from tests.models.builders import Events
+from tests.models.examples import example
+from tests.streams.test_school import Desk
+from tests.waiting import until_async
+
+pytestmark = pytest.mark.integration
+KILLED: Final = -9
+TRAINER: Final = "handlers.cli run-trainer"
+WORKER: Final = "handlers.cli worker"
+OWN: Final = {
+    "RAPPORT_LEARNER_SNAPSHOT_EXAMPLES": "60",
+    "RAPPORT_LEARNER_GUARD_ANSWERS": "40",
+    "RAPPORT_LEARNER_GUARD_MARGIN": "1",
+}
+
+
+def learnable(number: int) -> Outgoing:
+    headers = origin_headers(CLIENT_EVENTS.name, number % 2, Position(number, 0), kind="example")
+    return Outgoing(topic=EXAMPLES.name, partition=0, key=b"c", value=encode_output(example(number)), headers=headers)
+
+
+async def expected(settings: Settings) -> Desk:
+    """Return what a trainer that never died would have stored and published."""
+    own = {name.removeprefix("RAPPORT_").lower(): int(value) for name, value in OWN.items()}
+    desk = Desk(rule_of(settings.model_copy(update=own)))
+    desk.learn((await read_topic(settings, EXAMPLES))[0])
+    return desk
+
+
+async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_score_as_the_log_says(
+    make_settings: SettingsMaker, tmp_path: Path
+) -> None:
+    settings = make_settings()
+    await feed(settings, [learnable(number) for number in (*range(150), *range(140, 400))])
+    redis = connect_redis(settings)
+    fence, store = RedisFence(redis, settings), RedisStateStore(redis, settings)
+    desk = await expected(settings)
+    version = desk.activations()[-1].version
+
+    async def learned() -> bool:
+        return await fence.position(SLOT) == desk.offset and not await fence.read_outbox(SLOT, limit=1)
+
+    async def in_force() -> bool:
+        active = decode_regime(await store.regime("client-1")).learner(LATENESS)
+        return active is not None and active.version == version
+
+    try:
+        with crew_of(settings, tmp_path) as crew:
+            for place in (f"{BEFORE_COMMIT}:2", f"{AFTER_COMMIT}:2", f"{BEFORE_TRIM}:1"):
+                assert crew.start(module=TRAINER, RAPPORT_FAILPOINT=place, **OWN).until_dead() == KILLED
+            trainer = crew.start(module=TRAINER, **OWN)
+            await until_async(learned, timeout=60, what="the trainer at the end of the examples")
+            assert trainer.stop() == 0
+            crew.start(module=WORKER)
+            await until_async(in_force, timeout=60, what="the activation in force")
+            build = Events()
+            await feed(settings, on_the_log([build.profiled(0), build.issued(1, "I1", 10_000, due=15)], settings))
+            await until_caught_up(settings)
+        stored = await redis.hget(PartitionKeys.of(settings, *SLOT).states, LATENESS)
+    finally:
+        await redis.aclose()
+    assert stored == desk.stored
+    published = (await read_topic(settings, SNAPSHOTS))[0]
+    snapshots = {record.key: LearnerSnapshot.model_validate_json(record.value) for record in published if record.value}
+    assert list(snapshots.values()) == desk.snapshots()
+    log = await read_topic(settings, CLIENT_EVENTS)
+    for records in log.values():
+        told = [decode_event(record.value) for record in records if record.key == CONTROL_KEY]
+        activated = dict.fromkeys(event.event_id for event in told if event.kind == "learner.activated")
+        assert list(activated) == list(dict.fromkeys(event.event_id for event in desk.activations()))
+    answered = [Example.model_validate_json(record.value or b"") for record in (await read_topic(settings, EXAMPLES))[0][410:]]
+    assert {question.version for row in answered for question in row.questions} == {version}
+    await assert_equals_oracle(settings, ClientProgram())
+
+
+async def test_the_trainer_that_came_last_goes_on_and_the_one_before_ends(make_settings: SettingsMaker) -> None:
+    own = {name.removeprefix("RAPPORT_").lower(): value for name, value in OWN.items()}
+    settings = make_settings(**own)
+    await feed(settings, [learnable(number) for number in range(70)])
+    redis = connect_redis(settings)
+    producer = KafkaProducer(settings, Meter())
+    fence = RedisFence(redis, settings)
+    meters = [Meter(), Meter()]
+    trainers = [Trainer(settings, fence=fence, producer=producer, meter=meter, failpoint=make_failpoint("")) for meter in meters]
+
+    def learned(meter: Meter) -> float:
+        return meter.read(metrics.LEARNER_EXAMPLES, learner=LATENESS, outcome="taken")
+
+    first = asyncio.create_task(trainers[0].run())
+    await until_async(lambda: learned(meters[0]) == 70, timeout=30, what="the first trainer at work")
+    second = asyncio.create_task(trainers[1].run())
+    await until_async(lambda: learned(meters[1]) > 0, timeout=30, what="the second trainer at work")
+    try:
+        await feed(settings, [learnable(number) for number in range(70, 200)])
+        with pytest.raises(FatalError, match="another trainer took over"):
+            await first
+        await until_async(lambda: learned(meters[1]) >= 130, timeout=30, what="the second trainer going on")
+        trainers[1].stop()
+        await second
+    finally:
+        await producer.close()
+        await redis.aclose()

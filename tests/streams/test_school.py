@@ -1,0 +1,182 @@
+"""The trainer's pure part: stopped and resumed anywhere it learns each example once, and says the same as if never stopped."""
+
+from base64 import b64decode
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.events.control import LearnerActivated
+from models.learners.activation import LATENESS, scorer_of, verify
+from models.learners.promotion import ActivationRule
+from models.learners.published import LearnerSnapshot
+from models.learners.trainer import LatenessTrainer
+from models.triggers import Example
+from streams.agents.school import KEPT_SNAPSHOTS, School
+from streams.engine.outbox_codec import pack_entry, unpack_entry
+from streams.engine.producer import outgoing
+from streams.engine.writes import OutboxEntry
+from streams.runtime.errors import FatalError
+from streams.wire.codec import decode_event, encode_output
+from streams.wire.headers import Position, origin_headers
+from streams.wire.records import PlainRecord, Record
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES, SNAPSHOTS
+from tests.models.examples import example
+
+HOUR_MS: Final = 3_600_000
+RULE: Final = ActivationRule(every_ms=24 * HOUR_MS, every_examples=40, least_answers=30, margin=1.0)
+PARTITIONS: Final = 2
+
+
+def record(offset: int, number: int, *, row: Example | None = None, value: bytes | None = None) -> PlainRecord:
+    """Return example `number` as the output of a record of its own, on the partition of its parity."""
+    row = row or example(number)
+    return PlainRecord(
+        topic=EXAMPLES.name,
+        partition=0,
+        offset=offset,
+        timestamp=offset * HOUR_MS,
+        key=row.client_id.encode(),
+        value=encode_output(row) if value is None else value,
+        headers=origin_headers(CLIENT_EVENTS.name, number % PARTITIONS, Position(number, 0), kind="example"),
+    )
+
+
+class Desk:
+    """What Redis and Kafka have of a trainer that may die at any record."""
+
+    def __init__(self, rule: ActivationRule = RULE) -> None:
+        self.rule = rule
+        self.stored: bytes | None = None
+        self.offset = 0
+        self.entries: list[OutboxEntry] = []
+
+    def learn(self, log: Sequence[Record], *, upto: int | None = None) -> School:
+        """Learn from the stored offset on; what is in memory after the record at `upto` is lost with the process."""
+        school = School(self.stored, rule=self.rule, partitions=PARTITIONS)
+        for row in log[self.offset : upto]:
+            harvest = school.take(row)
+            if harvest is not None:
+                self.stored = harvest.writes.states[LATENESS]
+                self.offset = harvest.writes.next_offset
+                self.entries += [unpack_entry(entry.position, pack_entry(entry)) for entry in harvest.writes.outbox]
+        return school
+
+    def snapshots(self) -> list[LearnerSnapshot]:
+        told = [entry.value for entry in self.entries if entry.topic == SNAPSHOTS.name and entry.value]
+        return [LearnerSnapshot.model_validate_json(value) for value in told]
+
+    def activations(self) -> list[LearnerActivated]:
+        events = [decode_event(entry.value) for entry in self.entries if entry.topic == CLIENT_EVENTS.name]
+        return [event for event in events if isinstance(event, LearnerActivated)]
+
+
+LOG: Final = [record(number, number) for number in range(260)]
+
+
+@settings(max_examples=12, deadline=None)
+@given(deaths=st.lists(st.integers(1, 260), max_size=4), repeats=st.sets(st.integers(0, 259), max_size=20))
+def test_wherever_it_dies_and_whatever_comes_twice_each_example_is_learned_once(deaths: list[int], repeats: set[int]) -> None:
+    numbers = sorted([*range(260), *repeats])  # a repetition follows at once, as a publisher that starts anew makes them
+    log = [record(offset, number) for offset, number in enumerate(numbers)]
+    broken = Desk()
+    for death in sorted(deaths):
+        broken.learn(log, upto=max(death, broken.offset))
+    school = broken.learn(log)
+    plain = LatenessTrainer()
+    for number in range(260):
+        plain.take(example(number))
+    assert school.trainer.publish() == plain.publish()
+    whole = Desk()
+    whole.learn(log)
+    assert (broken.stored, broken.offset) == (whole.stored, whole.offset)
+    assert broken.entries == whole.entries
+
+
+def test_snapshots_are_taken_by_count_and_by_time_of_the_log_and_name_what_they_are_worth() -> None:
+    desk = Desk()
+    desk.learn(LOG)
+    snapshots = desk.snapshots()
+    assert len(snapshots) > 4
+    assert len({row.version for row in snapshots}) == len(snapshots)
+    last = snapshots[-1]
+    assert last.candidate.answers == last.rules.answers > 100
+    assert last.candidate.auc is not None
+    assert last.candidate.auc > 0.6
+    rare = Desk(ActivationRule(every_ms=10**12, every_examples=10**6, least_answers=10**6))
+    rare.learn(LOG)
+    assert rare.snapshots() == []
+
+
+def test_what_passes_the_guard_is_activated_on_every_partition_with_one_id() -> None:
+    desk = Desk()
+    desk.learn(LOG)
+    activations = desk.activations()
+    versions = list(dict.fromkeys(event.version for event in activations))
+    assert len(activations) == PARTITIONS * len(versions)
+    assert len({event.event_id for event in activations}) == len(versions)
+    assert {entry.key for entry in desk.entries if entry.topic == CLIENT_EVENTS.name} == {CONTROL_KEY}
+    for event in activations:
+        verify(event)
+    assert versions[-1] == desk.snapshots()[-1].version
+    assert "log loss" in activations[-1].reason
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ActivationRule(automatic=False, every_examples=40, least_answers=30, margin=1.0),
+        ActivationRule(every_examples=40, least_answers=10_000),
+        ActivationRule(every_examples=40, least_answers=30, margin=-1.0),
+    ],
+)
+def test_without_leave_evidence_or_success_nothing_is_activated_but_snapshots_go_on(rule: ActivationRule) -> None:
+    desk = Desk(rule)
+    desk.learn(LOG)
+    assert desk.activations() == []
+    assert len(desk.snapshots()) >= 5
+
+
+def test_what_no_learner_can_learn_is_counted_and_passed_over() -> None:
+    foreign = example(3).model_copy(update={"table": "other"})
+    log = [*LOG[:3], record(3, 3, row=foreign), record(4, 4, value=b"{"), record(5, 5, value=b""), record(6, 6), record(7, 6)]
+    school = Desk().learn(log)
+    counts = {"taken": 4, "other_table": 1, "unreadable": 1, "withdrawn": 1, "repeated": 1}
+    assert dict(school.counts) == counts
+
+
+def test_old_versions_leave_the_topic_and_the_latest_stay() -> None:
+    desk = Desk(ActivationRule(every_examples=1, least_answers=10_000))
+    desk.learn([record(number, number) for number in range(8 * (KEPT_SNAPSHOTS + 6))])
+    taken_away = [entry for entry in desk.entries if entry.topic == SNAPSHOTS.name and not entry.value]
+    assert [outgoing(entry).value for entry in taken_away] == [None] * len(taken_away)
+    versions = [row.version for row in desk.snapshots()]
+    assert [(entry.key or b"").decode() for entry in taken_away] == versions[: len(versions) - KEPT_SNAPSHOTS]
+    assert len(versions) > KEPT_SNAPSHOTS
+
+
+def test_what_is_learned_again_after_everything_was_lost_is_not_published_again() -> None:
+    first = Desk()
+    first.learn(LOG)
+    published = max(entry.position.src_offset for entry in first.entries)
+    school = School(None, rule=RULE, partitions=PARTITIONS, quiet_before=published + 1)
+    harvests = [harvest for row in LOG if (harvest := school.take(row)) is not None]
+    assert all(harvest.writes.next_offset > published for harvest in harvests if harvest.writes.outbox)
+    assert school.trainer.publish() == Desk().learn(LOG).trainer.publish()
+
+
+def test_a_checkpoint_of_another_release_is_refused_with_the_fix() -> None:
+    desk = Desk()
+    desk.learn(LOG)
+    assert desk.stored is not None
+    with pytest.raises(FatalError, match="--afresh"):
+        School(desk.stored.replace(b"RPL", b"RPX", 1), rule=RULE, partitions=PARTITIONS)
+
+
+def test_an_activated_snapshot_scores() -> None:
+    desk = Desk()
+    desk.learn(LOG)
+    event = desk.activations()[-1]
+    assert scorer_of(b64decode(event.snapshot)).version == event.version
