@@ -29,6 +29,9 @@ from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES, SNAPSHOTS
 
 AUTOMATIC: Final = "automatic"
+KIND: Final = "example"
+"""Kind of the records this learner learns from; what other learners learn from stands on the same topic."""
+
 _WITHDRAWN: Final = "withdrawn"
 _UNREADABLE: Final = "unreadable"
 _OTHER_TABLE: Final = "other_table"
@@ -106,6 +109,9 @@ class School:
             origin = read_origin(record.headers)
             if origin.position <= self._marks.get(origin.src_partition, Position(-1, -1)):
                 self.counts["repeated"] += 1
+                return None
+            if origin.kind != KIND:
+                self.counts["other"] += 1
                 return None
             example = read_example(record)
         except DeadLetterError as error:

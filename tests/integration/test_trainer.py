@@ -44,7 +44,8 @@ OWN: Final = {
 
 
 def learnable(number: int) -> Outgoing:
-    headers = origin_headers(CLIENT_EVENTS.name, number % 2, Position(number, 0), kind="example")
+    """Return an example as from a partition that the workers here do not own: they would take its mark for theirs."""
+    headers = origin_headers(CLIENT_EVENTS.name, 8 + number % 2, Position(number, 0), kind="example")
     return Outgoing(topic=EXAMPLES.name, partition=0, key=b"c", value=encode_output(example(number)), headers=headers)
 
 
