@@ -18,10 +18,10 @@ from models.learners.trainer import LatenessTrainer
 from streams.agents.school import Harvest, School, rule_of
 from streams.engine import failpoints
 from streams.engine.fence import Birth, Claim, CommitCall, Fence, Held, Loaded, Missing, Refused, Slot, Verdict
-from streams.engine.lane import Grasp
 from streams.engine.patience import patiently
 from streams.engine.producer import Producer
 from streams.engine.publisher import Publisher
+from streams.engine.stage import Grasp
 from streams.engine.tail import read_furthest
 from streams.runtime import metrics
 from streams.runtime.clock import fresh_id
