@@ -124,8 +124,8 @@ class DecisionOutcome(StrEnum):
 class SegmentChange(BaseModel):
     """A client moved: from where, to where, what made the rules say so, how sure the filter is, and the money involved.
 
-    `held_days` is how long the rules had said the same; `certainty` the probability of `after`. `open` is what may be collected
-    per currency, `received` what came in within 13 months in the currency of most of it.
+    `held_days` is how long the rules had said the same, `certainty` the probability that the move goes the right way. `open` is
+    what may be collected per currency, `received` what came in within 13 months in the currency of most of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

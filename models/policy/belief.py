@@ -45,11 +45,20 @@ class Belief:
         chances = dict(zip(STATES, (self.reliable, self.slow, self.problem), strict=True))
         return chances.get(segment, 0.0)
 
+    def toward(self, before: Segment, after: Segment) -> float:
+        """Return the probability that a move goes the right way: the true state is `after`, or lies beyond it.
+
+        Rules that say "slow" of a reliable client whom the filter holds for a problem are not contradicted by it.
+        """
+        if before is Segment.RELIABLE and after is Segment.SLOW:
+            return self.slow + self.problem
+        if before is Segment.PROBLEM and after is Segment.SLOW:
+            return self.slow + self.reliable
+        return self.of(after)
+
     def explain(self) -> str:
         """Return one line for people."""
-        return "how they pay, by the filter over days late: " + ", ".join(
-            f"{state.value} {self.of(state):.0%}" for state in STATES
-        )
+        return "by the filter over days late: " + ", ".join(f"{state.value} {self.of(state):.0%}" for state in STATES)
 
     @property
     def likeliest(self) -> Segment:

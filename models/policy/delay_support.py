@@ -217,6 +217,8 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
     for row in riders:
         stage = row.run.stage + (not human)
         wait = _wait(row.ladder, stage, human=human)
+        if human and state.care.alarm_ms:
+            wait = max(wait, policy.segments.alarm_hold_days)
         begun = row.run.subject if row.run.stage or row.run.human else ""
         turn.put_run(
             replace(

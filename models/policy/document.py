@@ -127,6 +127,7 @@ class SegmentsSection(Section):
     problem_disputes: Times = _S.problem_disputes
     alarm_overdue_days: Days = _S.alarm_overdue_days
     alarm_quiet_share: Share = _S.alarm_quiet_share
+    alarm_hold_days: Days = Field(default=_S.alarm_hold_days, description="How long an alarm waits for a person.")
     new_limit_days: Days = Field(default=_S.new_limit_days, description="Nobody with enough history is new for longer.")
     agree: Share = Field(default=_S.agree, description="Least probability by the filter for a move; 0: rules alone.")
     switch_per_year: Share = Field(default=_S.switch_per_year, description="How often a client changes its way of paying.")

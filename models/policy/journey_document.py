@@ -73,6 +73,10 @@ class SupportJourney(Section):
     purpose: Purpose = Purpose.SERVICING
     cancel_when: tuple[CancelWhen, ...] = SUPPORT_CANCELS
     person: StepDocument = Field(description="What a colleague is asked to do when a person goes first.")
+    contact_check: StepDocument = Field(
+        default_factory=lambda: _step_document(_JOURNEYS.contact_check, (Purpose.SERVICING, SUPPORT_CANCELS)),
+        description="What a colleague is asked to do besides when a reliable client suddenly turns late.",
+    )
     ladders: Ladders
 
 
@@ -143,7 +147,8 @@ def _support_document(journeys: Journeys) -> SupportJourney:
         )
         for segment, ladder in journeys.delay.items()
     }
-    return SupportJourney(person=_step_document(person, home), ladders=Ladders.model_validate(ladders))
+    check = _step_document(journeys.contact_check, home)
+    return SupportJourney(person=_step_document(person, home), contact_check=check, ladders=Ladders.model_validate(ladders))
 
 
 def _onboarding_document(journeys: Journeys) -> OnboardingJourney:
@@ -230,6 +235,7 @@ def journeys_of(document: JourneysDocument) -> Journeys:
         onboarding=tuple(step_of(step, document.post_payment_onboarding) for step in document.post_payment_onboarding.steps),
         renewal=tuple(step_of(step, document.pre_renewal) for step in document.pre_renewal.steps),
         playbooks=tuple(_playbook_of(journey, playbook) for journey, playbook in document.playbooks().items()),
+        contact_check=step_of(support.contact_check, support),
     )
 
 

@@ -59,6 +59,17 @@ _PERSON: Final = Step(
     channel="console",
 )
 
+CONTACT_CHECK: Final = Step(
+    "contact_check",
+    0,
+    14,
+    Tone.GENTLE,
+    Purpose.SERVICING,
+    _DELAY,
+    "a reliable client suddenly turns late: do invoices still reach the right person?",
+    channel="console",
+)
+
 DELAY_LADDERS: Final[Mapping[Segment, Ladder]] = MappingProxyType(
     {
         Segment.NEW: Ladder(
@@ -227,3 +238,4 @@ class Journeys:
     onboarding: tuple[Step, ...] = ONBOARDING_STEPS
     renewal: tuple[Step, ...] = RENEWAL_STEPS
     playbooks: tuple[Playbook, ...] = PLAYBOOKS
+    contact_check: Step = CONTACT_CHECK

@@ -94,6 +94,8 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
     person = step_of(support.person, support)
     asks = "a colleague who asks first"
     yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, asks, _SUPPORT, is_person=True)
+    check = step_of(support.contact_check, support)
+    yield _Place((*base, "contact_check"), Journey.DELAY_SUPPORT, check, Tone.GENTLE, asks, _SUPPORT, is_person=True)
     for segment in Segment:
         ladder = getattr(support.ladders, segment.value)
         home: Path = (*base, "ladders", segment.value)

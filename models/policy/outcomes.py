@@ -96,7 +96,7 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     _drop(turn, row)
     if row.channel not in turn.policy.internal_channels:
         turn.state = add_contact(turn.state, event.occurred_ms)
-    if row.retracted and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
+    if row.retracted and row.advances and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
         redo(turn, row.invoice_ids, step=row.step, at_ms=event.occurred_ms)
 
 
@@ -110,6 +110,8 @@ def _other_way(turn: Turn, row: Pending, event: DeliveryReported) -> bool:
 
 def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
     journey = JOURNEYS[row.journey]
+    if not row.advances:
+        return
     if journey is Journey.DELAY_SUPPORT:
         undo(turn, row.invoice_ids, step=row.step, ready_ms=ready_ms, tries=tries)
     else:

@@ -22,7 +22,8 @@ class SegmentRules:
     Between `reliable_share` and `slow_share` lies the dead band: there nobody moves. A move needs `persist_days` of the same
     verdict and a probability of at least `agree` from the filter (see models.policy.belief; 0 leaves it out), in which a client
     changes its state `switch_per_year` times. Who is new stays new for `new_days` and until `new_labels` invoices have ended;
-    then until rules and filter agree, but no longer than `new_limit_days`.
+    then until rules and filter agree, but no longer than `new_limit_days`. After an alarm nobody moves and nothing more is sent
+    by itself until a person has spoken with the client, or `alarm_hold_days` have passed without it.
     """
 
     new_days: int = 90
@@ -37,6 +38,7 @@ class SegmentRules:
     alarm_overdue_days: int = 10
     alarm_quiet_share: float = 0.2
     new_limit_days: int = 180
+    alarm_hold_days: int = 21
     agree: float = 0.5
     switch_per_year: float = 0.15
 

@@ -11,7 +11,8 @@ from models.money import Money
 from models.policy.belief import Belief, belief
 from models.policy.policy import Policy
 from models.policy.rfm import rfm
-from models.policy.segments import Verdict, is_alarming, verdict
+from models.policy.segments import Verdict, verdict
+from models.policy.sudden import alarm_ms, is_waiting, watch
 from models.policy.turn import Turn
 from models.state.balances import exposures
 from models.state.client import ClientState, Segment, Timer, TimerKind
@@ -35,7 +36,8 @@ def segment_timers(state: ClientState, policy: Policy) -> list[Timer]:
                 return [Timer(end, TimerKind.SEGMENT)]
         return []
     if care.candidate is care.segment:
-        return []
+        at = alarm_ms(state, policy)
+        return [Timer(at, TimerKind.SEGMENT)] if at > now else []
     due = care.candidate_since_ms + rules.persist_days * DAY_MS
     if now >= due:
         # It was judged when it was due, and the filter did not agree.
@@ -54,7 +56,7 @@ def resegment(turn: Turn) -> None:
     if state.care.segment is Segment.NEW:
         _leave_new(turn, past, found)
         return
-    _alarm(turn, past)
+    watch(turn, past)
     care = turn.state.care
     target = found.segment or care.segment
     if target is care.segment:
@@ -64,7 +66,7 @@ def resegment(turn: Turn) -> None:
         turn.state = replace(turn.state, care=replace(care, candidate=target, candidate_since_ms=now))
     elif now >= care.candidate_since_ms + policy.segments.persist_days * DAY_MS:
         sure = belief_of(past, state, policy)
-        if _agrees(found, sure, policy):
+        if _agrees(found, sure, turn) and not is_waiting(turn.state, policy):
             _move(turn, target, found, sure)
 
 
@@ -79,14 +81,16 @@ def _leave_new(turn: Turn, past: Lateness, found: Verdict) -> None:
     if age < rules.new_days * DAY_MS or past.labelled < rules.new_labels:
         return
     sure = belief_of(past, state, turn.policy)
-    if found.segment is not None and _agrees(found, sure, turn.policy):
+    if found.segment is not None and _agrees(found, sure, turn):
         _move(turn, found.segment, found, sure)
     elif age >= rules.new_limit_days * DAY_MS:
         _move(turn, found.segment or sure.likeliest, found, sure)
 
 
-def _agrees(found: Verdict, sure: Belief, policy: Policy) -> bool:
-    return found.is_plain or found.segment is None or sure.of(found.segment) >= policy.segments.agree
+def _agrees(found: Verdict, sure: Belief, turn: Turn) -> bool:
+    if found.is_plain or found.segment is None:
+        return True
+    return sure.toward(turn.state.care.segment, found.segment) >= turn.policy.segments.agree
 
 
 def _move(turn: Turn, target: Segment, found: Verdict, sure: Belief) -> None:
@@ -99,7 +103,7 @@ def _move(turn: Turn, target: Segment, found: Verdict, sure: Belief) -> None:
         after=target.value,
         cause=found.cause,
         held_days=(now - since) // DAY_MS if since else 0,
-        certainty=round(sure.of(target), 4),
+        certainty=round(sure.toward(before, target), 4),
         open=tuple(Money(row.net, row.currency) for row in exposures(state.ledger, now) if row.net),
         received=tiers.received if tiers else None,
     )
@@ -108,23 +112,6 @@ def _move(turn: Turn, target: Segment, found: Verdict, sure: Belief) -> None:
     reason = f"from {before.value} to {target.value}: {found.cause}"
     turn.decide(
         DecisionOutcome.SEGMENT_CHANGED,
-        (reason, f"the filter over days late gives {target.value} {sure.of(target):.0%}"),
+        (reason, sure.explain()),
         change=change,
     )
-
-
-def _alarm(turn: Turn, past: Lateness) -> None:
-    """Notice a reliable payer who suddenly turns late: the sequence waits until a person has asked."""
-    care, policy = turn.state.care, turn.policy
-    if not care.alarm_ms and is_alarming(past, care.segment, policy):
-        turn.state = replace(turn.state, care=replace(care, alarm_ms=turn.state.now_ms))
-        oldest = past.oldest_overdue_days
-        turn.decide(
-            DecisionOutcome.HELD,
-            (
-                f"a reliable client suddenly has {past.overdue_now} invoices overdue, the oldest by {oldest} days",
-                "a person asks and checks the contact first",
-            ),
-        )
-    elif care.alarm_ms and not past.overdue_now:
-        turn.state = replace(turn.state, care=replace(care, alarm_ms=0))

@@ -61,8 +61,12 @@ class Turn:
         contract_id: str = "",
         payment_id: str = "",
         asked: int = 0,
+        advances: bool = True,
     ) -> int:
-        """Emit a trigger and its decision at the state's time; return its not-before (epoch ms)."""
+        """Emit a trigger and its decision at the state's time; return its not-before (epoch ms).
+
+        One that does not advance its run is beside the sequence: whatever becomes of it, no step is taken back or counted.
+        """
         state, now = self.state, self.state.now_ms
         channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now)
         not_before = self.policy.open_hour(state, now)
@@ -101,6 +105,8 @@ class Turn:
         }
         trigger = built(Trigger, fields)
         row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked)
+        if not advances:
+            row = replace(row, advances=False)
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
         self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger_id)

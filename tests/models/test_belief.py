@@ -151,3 +151,13 @@ def test_who_is_hard_to_tell_stays_new_for_six_months_at_most() -> None:
     change = moves(firm)[0].change
     assert change is not None
     assert change.after in {"reliable", "slow"}
+
+
+@given(known=PASTS)
+def test_a_move_by_one_step_may_be_backed_by_what_lies_beyond_it(known: Lateness) -> None:
+    found = sure(known)
+    assert found.toward(Segment.RELIABLE, Segment.SLOW) == found.slow + found.problem
+    assert found.toward(Segment.PROBLEM, Segment.SLOW) == found.slow + found.reliable
+    for before in Segment:
+        assert found.toward(before, Segment.RELIABLE) == found.reliable
+        assert found.toward(before, Segment.PROBLEM) == found.problem

@@ -32,8 +32,9 @@ def test_a_new_client_stays_new_for_ninety_days() -> None:
     firm = Firm().run(monthly(Events(), 3, late=-2), until_ms=ms(89.9))
     assert not moves(firm)
     firm.wake(ms(91))
-    words = ("from new to reliable: 3 of the last 3 invoices were on time", "the filter over days late gives reliable 99%")
-    assert moves(firm)[0].reasons == words
+    cause, sure = moves(firm)[0].reasons
+    assert cause == "from new to reliable: 3 of the last 3 invoices were on time"
+    assert sure == "by the filter over days late: reliable 99%, slow 1%, problem 0%"
 
 
 def test_a_client_with_too_little_history_stays_new_whatever_its_age() -> None:
