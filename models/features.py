@@ -6,14 +6,16 @@ and nothing else, so it cannot know more than was known. All values are bounded 
 
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 from math import cos, log, log1p, pi, sin
 from typing import Final
 
+from models.firm_view import FirmView
 from models.ids import derive
 from models.money import exponent
+from models.paydays import next_runs, payday
 from models.state.client import ClientState
 from models.state.habits import Habits, weekday
 from models.state.reckoning import owed
@@ -128,6 +130,16 @@ FEATURES: Final = (
     Feature("age", "log days / 2 - 1.5", _P, "days since the invoice was entered", clock=_REC),
     Feature("paid_since", "0 or 1", _P, "another payment came since"),
     Feature("part_paid", "share", _P, "part of this invoice is paid"),
+    *(Feature(f"payday_open_{days}", "logit", _W,
+              f"how many of their payments go over {days} days on their weekdays", clock=_REC) for days in LATE_DAYS),
+    Feature("payday_days", "15 days", _W, "their usual days late, moved to the weekdays on which they pay", clock=_EFF),
+    *(Feature(f"month_run_{days}", "7 days", _W, f"whether their next run of the month pays within {days} days", clock=_EFF)
+      for days in LATE_DAYS),
+    *(Feature(f"next_run_{days}", "7 days", _W, f"whether their next payment run pays within {days} days", clock=_EFF)
+      for days in LATE_DAYS),
+    Feature("month_habit", "share", _W, "how much they keep to one time of the month"),
+    Feature("run_habit", "share", _W, "how regular their payment runs are"),
+    Feature("run_age", "gaps", _C, "time since their last payment day against their rhythm", clock=_REC),
     *(Feature(f"still_open_{days}", "logit", _O, f"of invoices still open at this point, how many took over {days} days",
               clock=_REC) for days in LATE_DAYS),
 )  # fmt: skip
@@ -139,72 +151,10 @@ TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in FEATURES
 """Hash of names, units and order; a snapshot made with another one is refused."""
 
 _PACK: Final = struct.Struct(f"<{len(FEATURES)}e")
-_HISTOGRAM_LOW: Final = -60
-_HISTOGRAM_HIGH: Final = 120
-BINS: Final = _HISTOGRAM_HIGH - _HISTOGRAM_LOW + 1
 _PRIOR_LABELS: Final = 3.0  # a client needs about three outcomes before their own share outweighs the firm's
 _FEW: Final = 3  # outcomes or payments, from which a habit begins
 _SHORT_TERMS: Final = 10
 _SEASON_DAYS: Final = 730  # before two years have passed, the time of the year is only a clock
-
-
-def _bounded(value: float, low: float, high: float) -> float:
-    # Not by min and max: this runs two dozen times a question, and a call costs more than two comparisons.
-    if value < low:
-        return low
-    return high if value > high else value  # noqa: FURB136 - see above
-
-
-def _logit(share: float) -> float:
-    return log(share / (1 - share))
-
-
-@dataclass(frozen=True, slots=True)
-class FirmView:
-    """What all clients of the firm have in common, as the trainer last published it.
-
-    `survival[d + 60]` is the share of settled invoices that took more than d days after due (d from -60 to 120).
-    """
-
-    late_share: float = 0.3
-    recent_share: float = 0.3
-    mean_days: float = 0.0
-    log_amount: float = 6.0
-    log_amount_spread: float = 1.0
-    settled: float = 0.0
-    survival: tuple[float, ...] = ()
-    first_day: int = 0
-    prior: float = field(init=False)
-    lately: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Take the logits of both shares once and not once per question; `lately` is that above `prior`."""
-        prior = _logit(_bounded(self.late_share, 0.01, 0.99))
-        object.__setattr__(self, "prior", prior)
-        object.__setattr__(self, "lately", _logit(_bounded(self.recent_share, 0.03, 0.97)) - prior)
-
-    def longer(self, days: int) -> float:
-        """Return the (weighted) number of settled invoices that took more than `days` days after due."""
-        if not self.survival:
-            return 0.0
-        return self.survival[min(max(days - _HISTOGRAM_LOW, 0), BINS - 1)]
-
-
-NEW_FIRM: Final = FirmView()
-
-
-def survival_of(histogram: list[float]) -> tuple[float, ...]:
-    """Return, for each day from -60 to 120, the weight of what took longer; `histogram` has `BINS` cells."""
-    running, found = 0.0, [0.0] * BINS
-    for place in range(BINS - 1, -1, -1):
-        found[place] = running
-        running += histogram[place]
-    return tuple(found)
-
-
-def histogram_cell(days_late: int) -> int:
-    """Return the cell of the firm's histogram for so many days after due."""
-    return min(max(days_late, _HISTOGRAM_LOW), _HISTOGRAM_HIGH) - _HISTOGRAM_LOW
 
 
 def log_amount_of(invoice: Invoice) -> float:
@@ -254,6 +204,8 @@ def lateness_features(
     values += _friction(state, invoice, now_ms)
     values.append(lately)
     values += _progress(state, invoice, now_ms, seen_ms, at_issue=at_issue)
+    values += _payday(habits, due, today - due - 1, firm)
+    values += _runs(habits, due, today)
     values += _still_open(habits, others, today - due - 1, firm)
     return values
 
@@ -398,3 +350,35 @@ def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -
         passed = total - bisect_right(recent, limit) + beyond
         found.append(_logit(_bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
     return found
+
+
+def _payday(habits: Habits, due: int, floor: int, firm: FirmView) -> list[float]:
+    """Return the conditional shares once more, each recent delay moved to the weekdays on which the client pays."""
+    limits = [floor, *(max(days, floor) for days in LATE_DAYS)]
+    (survivors, *passed), days, count = payday(habits, due, limits)
+    base = firm.longer(floor)
+    found = []
+    for limit, beyond in zip(limits[1:], passed, strict=True):
+        share = (firm.longer(limit) + 1.0) / (base + 3.0)
+        found.append(_logit(_bounded((beyond + 2.0 * share) / (survivors + 2.0), 0.01, 0.99)))
+    found.append(_bounded((days + 2 * firm.mean_days) / (count + 2) / 15, -2.0, 4.0))
+    return found
+
+
+def _runs(habits: Habits, due: int, today: int) -> list[float]:
+    monthly, month_habit, next_run, run_habit = next_runs(habits, due, today)
+    found = [month_habit * _bounded((monthly - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
+    found += [run_habit * _bounded((next_run - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
+    since = today - habits.endings[-1].day if habits.run_gap else 0
+    return [*found, month_habit, run_habit, _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2]
+
+
+def _bounded(value: float, low: float, high: float) -> float:
+    # Not by min and max: this runs two dozen times a question, and a call costs more than two comparisons.
+    if value < low:
+        return low
+    return high if value > high else value  # noqa: FURB136 - see above
+
+
+def _logit(share: float) -> float:
+    return log(share / (1 - share))

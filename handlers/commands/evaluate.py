@@ -19,6 +19,7 @@ from handlers.evaluation.telling import Telling, Told
 from models.events.union import AnyClientEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
+from streams.wire.policy_file import policy_in_force
 
 NOTES = (
     "A column that says whether an invoice was disputed is not used: a book does not say when it became known.",
@@ -48,7 +49,7 @@ def evaluate(
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
-    told = Telling().tell(events)
+    told = Telling(policy_in_force(load_settings())).tell(events)
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")

@@ -13,7 +13,7 @@ from models.events.control import ClockTicked
 from models.events.union import AnyClientEvent
 from models.learners.lateness import LatenessScorer
 from models.learners.trainer import LatenessTrainer
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.transition import Transition, transition
 from models.triggers import Example
@@ -35,9 +35,10 @@ class Told:
 class Telling:
     """One run over one history. Feed events in the order of `received_at`."""
 
-    def __init__(self) -> None:
-        """Start with no clients and learners that know nothing."""
+    def __init__(self, policy: Policy = DEFAULT_POLICY) -> None:
+        """Start with no clients and learners that know nothing; journeys run by `policy`, as they would have."""
         self.told = Told()
+        self._policy = policy
         self.trainer = LatenessTrainer()
         self._scorer = LatenessScorer(self.trainer.publish())
         self._states: dict[str, ClientState] = {}
@@ -53,7 +54,7 @@ class Telling:
             self._wake(now)
             self._turn(now)
             state = self._states.get(event.client_id)
-            self._keep(event.client_id, transition(state, event, policy=DEFAULT_POLICY, scorer=self._scorer))
+            self._keep(event.client_id, transition(state, event, policy=self._policy, scorer=self._scorer))
             self.told.events += 1
             self.told.first_ms = self.told.first_ms or now
             self.told.last_ms = now
@@ -69,7 +70,7 @@ class Telling:
             self._turn(due)
             at = moment(due)
             tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="evaluate", occurred_at=at, received_at=at)
-            self._keep(client, transition(self._states[client], tick, policy=DEFAULT_POLICY, scorer=self._scorer))
+            self._keep(client, transition(self._states[client], tick, policy=self._policy, scorer=self._scorer))
 
     def _turn(self, now_ms: int) -> None:
         day = now_ms // DAY_MS

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from models.features import LATE_DAYS, NEW_FIRM, Landmark, lateness_features, pack, still_open
+from models.features import LATE_DAYS, Landmark, lateness_features, pack, still_open
+from models.firm_view import NEW_FIRM
 from models.learners.calibration import bounded
 from models.learners.kalman import sigmoid
 from models.learners.renewal_scorer import UNLEARNED, RenewalScorer

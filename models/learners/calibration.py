@@ -61,14 +61,14 @@ class Recalibration:
         self.plain_loss += rate * (log_loss(sigmoid(plain), label=label) - self.plain_loss)
         self.mended_loss += rate * (log_loss(sigmoid(self._line.value(wide)), label=label) - self.mended_loss)
         self._line.learn_label(wide, label=label)
-        self._line.covariance[0, 0] += _RANDOM_WALK * pace / 10
-        self._line.covariance[1, 1] += _RANDOM_WALK * pace
+        self._line.widen(0, _RANDOM_WALK * pace / 10)
+        self._line.widen(1, _RANDOM_WALK * pace)
 
     def dump(self) -> tuple[bytes, bytes, int, float, float]:
         """Return what `load` continues from."""
         return (*self._line.dump(), self.plain_loss, self.mended_loss)
 
-    def load(self, mean: bytes, upper: bytes, seen: int, plain_loss: float, mended_loss: float) -> None:
+    def load(self, mean: bytes, packed: bytes, seen: int, plain_loss: float, mended_loss: float) -> None:
         """Continue from what `dump` gave."""
-        self._line.load(mean, upper, seen)
+        self._line.load(mean, packed, seen)
         self.plain_loss, self.mended_loss = plain_loss, mended_loss

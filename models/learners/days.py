@@ -68,8 +68,8 @@ class DaysLearner:
         """Return what `load` continues from."""
         return (*self.line.dump(), self.typical, self.quantiles.tobytes())
 
-    def load(self, mean: bytes, upper: bytes, seen: int, typical: float, quantiles: bytes) -> None:
+    def load(self, mean: bytes, packed: bytes, seen: int, typical: float, quantiles: bytes) -> None:
         """Continue from what `dump` gave."""
-        self.line.load(mean, upper, seen)
+        self.line.load(mean, packed, seen)
         self.typical = typical
         self.quantiles = np.frombuffer(quantiles).copy()

@@ -4,7 +4,7 @@ from math import sqrt
 
 import msgspec
 
-from models.features import BINS, NEW_FIRM, FirmView, histogram_cell, survival_of
+from models.firm_view import BINS, NEW_FIRM, FirmView, histogram_cell, survival_of
 
 _RECENT = 0.98  # the recent share remembers about fifty answers
 _FADE = 0.9998  # the histogram about five thousand settlements

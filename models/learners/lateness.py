@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Final
 
-from models.features import INDEX, LATE_DAYS, FirmView, Landmark, lateness_features, pack, unpack
+from models.features import INDEX, LATE_DAYS, Landmark, lateness_features, pack, unpack
+from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.calibration import bounded
 from models.learners.days import LEVELS, scale_of

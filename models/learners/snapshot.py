@@ -48,7 +48,7 @@ class Range(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FirmFigures(msgspec.Struct, frozen=True, array_like=True):
-    """`models.features.FirmView` as it is written down."""
+    """`models.firm_view.FirmView` as it is written down."""
 
     late_share: float
     recent_share: float

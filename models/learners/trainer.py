@@ -92,10 +92,10 @@ class Head:
 
 def to_line(weights: Vector, *, landmark: Landmark, days: int, seen: int) -> Line:
     """Return expanded weights as a line; bin weights are multiplied out."""
-    bins = tuple(
-        tuple(float(weight) * BIN_VALUE for weight in weights[cut.start : cut.start + len(cut.points) + 1]) for cut in CUTS[days]
-    )
-    return Line(int(landmark), days, seen, float(weights[0]), tuple(map(float, weights[1:LINES])), bins)
+    numbers = weights[:LINES].tolist()
+    binned = (weights[LINES:] * BIN_VALUE).tolist()
+    bins = tuple(tuple(binned[cut.start - LINES : cut.start - LINES + len(cut.points) + 1]) for cut in CUTS[days])
+    return Line(int(landmark), days, seen, numbers[0], tuple(numbers[1:]), bins)
 
 
 class LatenessTrainer:

@@ -4,11 +4,15 @@ Everything here follows from the ledger by comparing it before and after an even
 voided invoice) is taken back here as well. Constant memory: the latest `KEPT` outcomes and at most `WATCHED` open questions.
 """
 
+from functools import lru_cache
+from itertools import pairwise
+from math import cos, pi, sin
 from typing import Final
 
 import msgspec
 
 from models.state.memory import fingerprint
+from models.workdays import DAY_MS, moment
 
 KEPT: Final = 16  # beyond sixteen outcomes the slow average (a tenth each) has forgotten all but a fifth
 RECENT: Final = 12  # of which the median, the spread and the conditional shares are taken
@@ -26,6 +30,9 @@ _PLACES: Final = tuple(range(1, KEPT + 1))
 _PACES: Final = tuple((max(FAST, 1 / place), max(SLOW, 1 / place)) for place in _PLACES)
 _DAYS_PACES: Final = tuple((max(_FAST_DAYS, 1 / place), max(_SLOW_DAYS, 1 / place)) for place in _PLACES)
 """Weight of each outcome in the fast and the slow average, from the first on; the first ones count like in a plain mean."""
+MONTH_DAYS: Final = 30.4
+RUNS_KEPT: Final = 9  # eight gaps
+_FEW_RUNS: Final = 4  # payment days from which a rhythm of payment runs can be told
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -71,7 +78,12 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Outcomes and open questions of a client, with the figures that features need precomputed."""
+    """Outcomes and open questions of a client, with the figures that features need precomputed.
+
+    `month_sine` and `month_cosine` (hundredths) are the mean direction of the days of the month on which the client pays;
+    `runs` are the latest days on which anything was paid, however much on each; `run_gap` is the median of the days between
+    them, `run_spread` their quartile range; 0 while there are too few.
+    """
 
     issued: int = 0
     first_issue_ms: int = 0
@@ -92,6 +104,11 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pay_weekdays: tuple[int, ...] = ()
     watches: tuple[Watch, ...] = ()
     unwatched: int = 0
+    month_sine: int = 0
+    month_cosine: int = 0
+    runs: tuple[int, ...] = ()
+    run_gap: int = 0
+    run_spread: int = 0
 
 
 def mark_of(invoice_id: str) -> int:
@@ -209,11 +226,42 @@ def _ended(habits: Habits, endings: tuple[Ending, ...]) -> Habits:
         spread=_quantile(recent, 0.75) - _quantile(recent, 0.25),
         recent_days=recent,
         pay_weekdays=tuple(weekdays) if endings else (),
+        **_rhythm(endings, _runs(habits, endings)),
     )
 
 
 def _ended_in_order(row: Ending) -> tuple[int, int, int]:
     return row.day, -row.days_late, row.mark
+
+
+def _runs(habits: Habits, endings: tuple[Ending, ...]) -> tuple[int, ...]:
+    """Return the days of payment: who pays many invoices at once has more days behind them than endings remembered."""
+    days = {row.day for row in endings}
+    # A day that no ending names any more was taken back, unless it is only older than what is remembered.
+    forgotten = endings[0].day if len(endings) >= KEPT else 0
+    return tuple(sorted(days.union(day for day in habits.runs if day < forgotten))[-RUNS_KEPT:])
+
+
+def _rhythm(endings: tuple[Ending, ...], runs: tuple[int, ...]) -> dict[str, int | tuple[int, ...]]:
+    """Return the fields about the time of the month and the gaps between payment days."""
+    count = max(1, len(endings))
+    phases = [month_phase(row.day) for row in endings]
+    gaps = tuple(sorted(later - earlier for earlier, later in pairwise(runs)))
+    regular = len(runs) >= _FEW_RUNS
+    return {
+        "runs": runs,
+        "month_sine": round(100 * sum(sine for sine, _ in phases) / count),
+        "month_cosine": round(100 * sum(cosine for _, cosine in phases) / count),
+        "run_gap": round(_quantile(gaps, 0.5)) if regular else 0,
+        "run_spread": round(_quantile(gaps, 0.75) - _quantile(gaps, 0.25)) if regular else 0,
+    }
+
+
+@lru_cache(maxsize=4096)
+def month_phase(day: int) -> tuple[float, float]:
+    """Return sine and cosine of the time of the month of a day since 1970-01-01."""
+    angle = 2 * pi * moment(day * DAY_MS).day / MONTH_DAYS
+    return sin(angle), cos(angle)
 
 
 def _last_run(endings: tuple[Ending, ...]) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from models.events.union import AnyClientEvent, AnyEvent
-from models.features import FEATURES, INDEX, NEW_FIRM, TABLE, Landmark, lateness_features, pack, unpack
+from models.features import FEATURES, INDEX, TABLE, Landmark, lateness_features, pack, unpack
+from models.firm_view import NEW_FIRM
 from models.learners.baseline import BASELINE
 from models.learners.calibration import Recalibration, log_loss
 from models.learners.drift import DriftWatch
