@@ -1,13 +1,14 @@
 """Records out to Kafka: idempotent, acknowledged by all replicas, and made anew after any error."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 
 from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
@@ -19,6 +20,8 @@ from streams.wire.topics import COMPACTED
 log = structlog.get_logger(__name__)
 
 _LARGEST_REQUEST: Final = 3 * 1_048_576  # a dead letter of 2 MiB with room for its neighbours' headers
+_BATCH_BYTES: Final = 512 * 1024  # topics take 1 MiB at once; a batch is one round trip, and its partition waits for it
+_PARTITIONER: Final = DefaultPartitioner()
 _REQUEST_MS: Final = 15_000
 _STOP_SECONDS: Final = 5.0
 
@@ -47,8 +50,36 @@ class Producer(Protocol):
         ...
 
 
+class _Parcel:
+    """Records of one partition on their way as one batch, and their places in the call that sends them."""
+
+    __slots__ = ("at", "builder", "indices")
+
+    def __init__(self, at: tuple[str, int], builder: Any) -> None:  # noqa: ANN401 - the client library's batch builder
+        self.at = at
+        self.builder = builder
+        self.indices: list[int] = []
+
+    def add(self, index: int, record: Outgoing) -> bool:
+        """Pack a record; returns false when the batch is full."""
+        if self.builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is None:
+            return False
+        self.indices.append(index)
+        return True
+
+
+async def _home(producer: AIOKafkaProducer, topic: str, key: bytes | None) -> int:
+    """Return the partition that any standard producer would choose."""
+    partitions = sorted(await producer.partitions_for(topic))
+    chosen: int = _PARTITIONER(key, partitions, partitions)
+    return chosen
+
+
 class KafkaProducer:
     """One connection to Kafka for all lanes of a process.
+
+    Records go out as whole batches packed here: the library's call for single records costs many times what it takes to pack one.
+    The library numbers batches for the broker (idempotence) when it takes them off its queue, packed by us or by itself.
 
     After an error the state of an idempotent producer cannot be trusted (a lost sequence number breaks it until it is made
     anew), so it is closed and the next call makes another; every caller then sends its whole batch again.
@@ -69,6 +100,7 @@ class KafkaProducer:
                     acks="all",
                     enable_idempotence=True,
                     max_request_size=_LARGEST_REQUEST,
+                    max_batch_size=_BATCH_BYTES,
                     request_timeout_ms=_REQUEST_MS,
                 )
                 try:
@@ -85,31 +117,44 @@ class KafkaProducer:
     async def send_all(self, records: Sequence[Outgoing]) -> list[int]:
         """Write `records` in order and return their offsets once all are safe; raises RetryError when one may not be."""
         producer = await self._running()
-        pending: list[asyncio.Future[Any]] = []
+        pending: list[Awaitable[Any]] = []
+        parcels: list[_Parcel] = []
         failure: BaseException | None = None
-        for record in records:
-            try:
-                pending.append(await self._send(producer, record))
-            except (KafkaError, OSError) as error:
-                failure = error
-                break
+        try:
+            for parcel in await self._parcels(producer, records):
+                topic, partition = parcel.at
+                pending.append(await producer.send_batch(parcel.builder, topic, partition=partition))
+                parcels.append(parcel)
+        except (KafkaError, OSError) as error:
+            failure = error
         written = await asyncio.gather(*pending, return_exceptions=True)
-        offsets = [result.offset for result in written if not isinstance(result, BaseException)]
-        if len(offsets) == len(records):
+        offsets = [0] * len(records)
+        for parcel, result in zip(parcels, written, strict=True):
+            if isinstance(result, BaseException):
+                failure = failure or result
+                continue
+            for place, index in enumerate(parcel.indices):
+                offsets[index] = result.offset + place
+        if failure is None:
             return offsets
-        failure = failure or next(result for result in written if isinstance(result, BaseException))
         await self._discard(producer, failure)
         raise RetryError(self._away(failure)) from failure
 
-    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[Any]:
-        sent: asyncio.Future[Any] = await producer.send(
-            self._settings.topic(record.topic),
-            value=record.value,
-            key=record.key,
-            partition=record.partition,
-            headers=list(record.headers),
-        )
-        return sent
+    async def _parcels(self, producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list["_Parcel"]:
+        """Pack `records` into batches, several for a partition that has more than one can hold, in order."""
+        packed: list[_Parcel] = []
+        latest: dict[tuple[str, int], _Parcel] = {}
+        for index, record in enumerate(records):
+            topic = self._settings.topic(record.topic)
+            partition = record.partition if record.partition is not None else await _home(producer, topic, record.key)
+            parcel = latest.get((topic, partition))
+            if parcel is None or not parcel.add(index, record):
+                parcel = latest[topic, partition] = _Parcel((topic, partition), producer.create_batch())
+                packed.append(parcel)
+                parcel.add(index, record)  # the first is taken, however large it is
+        for parcel in packed:
+            parcel.builder.close()
+        return packed
 
     async def _discard(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         if self._producer is producer:
