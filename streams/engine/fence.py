@@ -105,6 +105,7 @@ class CommitReply:
     ver: str
     outbox_depth: int = 0
     next_due_ms: int | None = None
+    outbox_head: Position | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

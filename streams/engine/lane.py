@@ -305,6 +305,7 @@ class Lane:
                 grasp.regime = writes.regime
             grasp.outbox_depth = reply.outbox_depth
             grasp.next_due_ms = reply.next_due_ms
+            grasp.fresh, grasp.outbox_head = writes.outbox, reply.outbox_head
             self.moved_at = monotonic()
             self._tools.meter.set(metrics.FENCE_NEXT, reply.next_offset, **self._labels)
             self._tools.meter.set(metrics.LAST_PROGRESS, self._tools.clock.now().timestamp(), **self._labels)

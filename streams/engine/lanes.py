@@ -26,6 +26,7 @@ from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS: Final = 0.05  # how often timers are compared with the clock
+_TELL_SECONDS: Final = 0.5  # how often it is shown how far they are
 _CANCEL_SECONDS: Final = 1.0
 
 
@@ -127,18 +128,29 @@ class Lanes:
 
     async def watch(self, behind: Callable[[Slot, int], bool]) -> None:
         """Fire timers, and end the process when a partition with lag does not move; runs until cancelled."""
-        expected = monotonic()
+        expected, told = monotonic(), 0.0
         while True:
             now = monotonic()
+            tells = now - told > _TELL_SECONDS
             self._tools.meter.set(metrics.LOOP_LAG, max(now - expected, 0.0))
             self._watchdog.beat()
             for slot, running in self._running.items():
-                self._look(slot, running, now, behind)
-            self._report_halted()
+                self._look(slot, running)
+                if tells:
+                    self._tell(slot, running, now, behind)
+            if tells:
+                told = now
+                self._report_halted()
             expected = monotonic() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _look(self, slot: Slot, running: _Running, now: float, behind: Callable[[Slot, int], bool]) -> None:
+    def _look(self, slot: Slot, running: _Running) -> None:
+        grasp = running.lane.grasp
+        if running.lane.halted is None and grasp is not None:
+            self._consider_tick(slot, running, grasp)
+
+    def _tell(self, slot: Slot, running: _Running, now: float, behind: Callable[[Slot, int], bool]) -> None:
+        """Show how far a lane and its publisher are, and end the process when the lane stands still."""
         lane = running.lane
         if lane.halted is not None:
             return
@@ -149,8 +161,6 @@ class Lanes:
             self._tools.meter.count(metrics.WATCHDOG_EXITS, reason="stall")
             self._watchdog.fail(f"{slot.topic}-{slot.partition} does not move at offset {next_offset}")
         running.publisher.report()
-        if lane.grasp is not None:
-            self._consider_tick(slot, running, lane.grasp)
 
     def _consider_tick(self, slot: Slot, running: _Running, grasp: Grasp) -> None:
         """Write a tick when a timer is due and the last tick has been folded."""

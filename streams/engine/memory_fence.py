@@ -105,6 +105,7 @@ class MemoryFence:
                 ver=fence.ver,
                 outbox_depth=len(at.outbox),
                 next_due_ms=_head(at),
+                outbox_head=next(iter(at.outbox), None),
             )
         return CommitReply(verdict=verdict, next_offset=fence.next_offset, ver=fence.ver)
 

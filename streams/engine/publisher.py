@@ -1,8 +1,9 @@
 """The publisher: what a partition's outbox holds goes to Kafka in order, and is forgotten when Kafka has it."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from streams.engine import failpoints
@@ -17,6 +18,7 @@ from streams.runtime.metrics import Meter
 from streams.wire.headers import Position
 
 _MOST_AT_ONCE: Final = 500
+_MOST_HANDED: Final = 4 * _MOST_AT_ONCE  # beyond that they wait in Redis only: memory stays flat while Kafka is away
 _NOTHING: Final = Position(-1, -1)
 
 
@@ -26,6 +28,9 @@ class Publisher:
     It always starts at the oldest entry that is still stored and trims only what Kafka has acknowledged. So after a crash,
     or beside a predecessor that does not know yet that it lost the partition, an entry may be published twice, but entries
     are first seen in order: the readers' high-water filter makes that once.
+
+    What the lane has just stored it hands over with the grasp, so that it need not be read back. The stored outbox is read when
+    there may be more in it than was handed over: after the partition was taken, and while we are far behind.
     """
 
     def __init__(self, slot: Slot, *, fence: Fence, producer: Producer, meter: Meter, failpoint: Callable[[str], None]) -> None:
@@ -36,18 +41,35 @@ class Publisher:
         self._meter = meter
         self._failpoint = failpoint
         self._grasp: Grasp | None = None
+        self._handed: deque[OutboxEntry] | None = None  # the whole stored outbox as far as we know; none: it has to be read
+        self._missed = False  # something was stored since we last looked, and not kept in `_handed`
         self._wanted = asyncio.Event()
         self._waiting_since: float | None = None
         self._depth = 0
 
     def wake(self, grasp: Grasp) -> None:
         """Say that the partition stands at `grasp` now; its outbox is looked at when it holds anything."""
+        if grasp is not self._grasp:
+            self._handed = None if grasp.outbox_depth else deque()
+            self._missed = True
         self._grasp = grasp
+        self._take_over(grasp)
         if grasp.outbox_depth > 0:
             self._waiting_since = self._waiting_since or monotonic()
             self._wanted.set()
         self._depth = grasp.outbox_depth
         self.report()
+
+    def _take_over(self, grasp: Grasp) -> None:
+        """Keep what was just stored, unless something older is stored that was not handed over: a restored Redis brings such."""
+        fresh, grasp.fresh = grasp.fresh, ()
+        handed = self._handed
+        if handed is not None and len(handed) + len(fresh) <= _MOST_HANDED:
+            handed += fresh
+            if not grasp.outbox_depth or (handed and grasp.outbox_head is not None and grasp.outbox_head >= handed[0].position):
+                return
+        self._handed = None
+        self._missed = True
 
     async def run(self) -> None:
         """Publish whenever woken, until cancelled."""
@@ -59,21 +81,36 @@ class Publisher:
 
     async def publish_some(self) -> bool:
         """Publish the oldest entries; returns whether there are more. After RetryError it may be called again."""
-        entries = await self._fence.read_outbox(self._slot, limit=_MOST_AT_ONCE)
+        handed, grasp = self._handed, self._grasp
+        if handed is None:
+            self._missed = False
+            entries = await self._fence.read_outbox(self._slot, limit=_MOST_AT_ONCE)
+        else:
+            entries = list(islice(handed, _MOST_AT_ONCE))
         if not entries:
-            self._waiting_since = None
-            self._depth = 0
-            self.report()
-            return False
+            return self._rest(0, grasp)
         started = monotonic()
         await self._producer.send_all([outgoing(entry) for entry in self._news(entries)])
         self._failpoint(failpoints.BEFORE_TRIM)
         left = await self._fence.trim(self._slot, entries[-1].position)
         self._meter.observe(metrics.STAGE_DURATION, monotonic() - started, topic=self._slot.topic, stage="publish")
+        if handed is not None and handed is self._handed:
+            for _ in entries:
+                handed.popleft()
+            self._depth = left
+            self._waiting_since = monotonic() if handed else None
+            self.report()
+            return bool(handed)
+        return self._rest(left, grasp)
+
+    def _rest(self, left: int, grasp: Grasp | None) -> bool:
+        """Note that `left` entries are stored still; returns whether to go on reading them."""
         self._waiting_since = monotonic() if left else None
         self._depth = left
         self.report()
-        return left > 0
+        if not left and not self._missed and self._handed is None and grasp is self._grasp:
+            self._handed = deque()  # empty, and nobody but our own lane adds to it: from here on we are told of all
+        return left > 0 or (self._missed and self._handed is None)
 
     def _news(self, entries: Sequence[OutboxEntry]) -> list[OutboxEntry]:
         """Leave out what was published before Redis lost everything: the fence remembers how far that was, by topic."""

@@ -148,6 +148,7 @@ class RedisFence:
             ver=reply[2].decode(),
             outbox_depth=int(reply[3]) if len(reply) > 3 else 0,  # noqa: PLR2004 - refusals carry no depth and no timer
             next_due_ms=_score(reply[4]) if len(reply) > 4 else None,  # noqa: PLR2004
+            outbox_head=position_of(reply[5]) if len(reply) > 5 and reply[5] else None,  # noqa: PLR2004
         )
 
     async def read_outbox(self, slot: Slot, *, limit: int) -> list[OutboxEntry]:

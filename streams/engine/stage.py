@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streams.engine.fence import Claim, Missing, Moved, Slot
-from streams.engine.writes import Writes
+from streams.engine.writes import OutboxEntry, Writes
 from streams.runtime.errors import RapportError
 from streams.wire.headers import Position
 from streams.wire.records import Record
@@ -35,6 +35,8 @@ class Grasp:
     next_due_ms: int | None
     high_water: Mapping[str, Position]
     regime: bytes = b""
+    fresh: tuple[OutboxEntry, ...] = ()  # outputs stored by the latest batch, for whoever publishes them to take
+    outbox_head: Position | None = None  # the oldest one stored when they were
 
 
 class Flow(Protocol):

@@ -112,7 +112,10 @@ async def test_a_commit_is_all_there_and_repeating_it_changes_nothing(world: Wor
         outbox=(entry(0), entry(0, 1), entry(8, value=b"\x00\xff")),
     )
     call = commit_call(CLAIM, "v0", 0, "v1", writes)
-    expected = CommitReply(verdict=Verdict.OK, next_offset=9, ver="v1", outbox_depth=3, next_due_ms=1_767_600_000_001)
+    head = Position(0, 0)
+    expected = CommitReply(
+        verdict=Verdict.OK, next_offset=9, ver="v1", outbox_depth=3, next_due_ms=1_767_600_000_001, outbox_head=head
+    )
     assert await world.fence.commit(SLOT, call) == expected
     stored = await world.save()
     again = await world.fence.commit(SLOT, call)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.engine.failpoints import make_failpoint
-from streams.engine.fence import Birth, Claim, Fence, Held
+from streams.engine.fence import Birth, Claim, Fence, Held, Slot, Verdict
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.producer import KafkaProducer, Outgoing, Producer
@@ -175,3 +175,48 @@ async def test_a_producer_writes_in_order_and_answers_with_the_offsets(sink: tup
     assert await producer.send_all([]) == []
     found = read()
     assert await found == [record.value for record in records]  # type: ignore[misc]
+
+
+class WatchedFence(MemoryFence):
+    """Counts how often the stored outbox is read."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryPartitions())
+        self.reads = 0
+
+    async def read_outbox(self, slot: Slot, *, limit: int) -> list[OutboxEntry]:
+        self.reads += 1
+        return await super().read_outbox(slot, limit=limit)
+
+
+async def test_what_the_lane_hands_over_is_published_without_reading_it_back() -> None:
+    fence, producer = WatchedFence(), FlakyProducer(failing=(1, 2))
+    publisher = publisher_of(fence, producer)
+    entries = [entry(number) for number in range(1_203)]
+    grasp = await stored(fence, [])
+    publisher.wake(grasp)
+    await hand_over(publisher, fence, grasp, entries)
+    await publish(publisher)
+    assert list(dict.fromkeys(producer.positions("triggers.email"))) == [at.position for at in entries]
+    assert await MemoryFence.read_outbox(fence, SLOT, limit=1) == []
+    assert fence.reads == 0
+
+
+async def test_an_older_output_that_a_restored_redis_brings_back_goes_first() -> None:
+    fence, producer = WatchedFence(), FlakyProducer()
+    publisher = publisher_of(fence, producer)
+    grasp = await stored(fence, [entry(0), entry(1)])
+    grasp.outbox_depth = 0  # it was taken while Redis had lost them
+    publisher.wake(grasp)
+    await hand_over(publisher, fence, grasp, [entry(901)])
+    await publish(publisher)
+    assert producer.positions("triggers.email") == [entry(number).position for number in (0, 1, 901)]
+
+
+async def hand_over(publisher: Publisher, fence: Fence, grasp: Grasp, entries: Sequence[OutboxEntry]) -> None:
+    """Store `entries` and tell the publisher as the lane does."""
+    writes = Writes(next_offset=2_000, watermark_ms=0, outbox=tuple(entries))
+    reply = await fence.commit(SLOT, commit_call(CLAIM, "v1", 900, "v2", writes, 5_000))
+    assert reply.verdict is Verdict.OK
+    grasp.fresh, grasp.outbox_depth, grasp.outbox_head = writes.outbox, reply.outbox_depth, reply.outbox_head
+    publisher.wake(grasp)

@@ -9,7 +9,8 @@ local a = cmsgpack.unpack(ARGV[1])
 local fence = redis.call('HMGET', KEYS[1], 'gen', 'own', 'inc', 'ver', 'next')
 local function answer(verdict, next, ver)
   local head = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-  return {verdict, next, ver, redis.call('XLEN', KEYS[4]), head[2] or false}
+  local oldest = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
+  return {verdict, next, ver, redis.call('XLEN', KEYS[4]), head[2] or false, oldest and oldest[1]}
 end
 if not fence[1] then
   return {'missing', '0', ''}
