@@ -65,6 +65,7 @@ COMMANDS: Final = (
     Command(
         "policy", "handlers.commands.policies.commands:policy", "Show, check and try who gets what, when, in which tone.", _LOOK
     ),
+    Command("learners", "handlers.commands.learners.commands:learners", "Show, compare and choose versions of learners.", _LOOK),
     Command("contracts", "handlers.commands.contracts:contracts", "Show, write and check the published contracts.", _LOOK),
     Command(
         "import", "handlers.commands.import_book:import_book", "Adopt a receivables CSV without sending old messages.", _FEED

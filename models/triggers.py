@@ -166,6 +166,7 @@ class Question(BaseModel):
 
     `features` are base64 of half-precision floats in the order of the feature table whose hash the example names; `chances` are
     P(more than 5, 15, 30 days late), -1 where it was decided already; `days` the days after due at the levels .05, .5, .9, .95.
+    `shadow` are the chances that a challenger gives from the same features; it decided nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -176,6 +177,8 @@ class Question(BaseModel):
     chances: tuple[float, ...] = ()
     days: tuple[float, ...] = ()
     version: str = ""
+    shadow: tuple[float, ...] | None = None
+    shadow_version: str | None = None
 
 
 class Example(_Output):

@@ -44,14 +44,15 @@ class Series(msgspec.Struct):
         cell[0] += 1.0
         cell[1] += chance
         cell[2] += late
-        # The sign of the shift carries the label, so that one array remembers both.
-        self.recent = (self.recent + array("f", (chance + 1.0 if late else chance,)).tobytes())[-4 * SAMPLE :]
+        # The sign carries the label, so that one array remembers both; one is added so that zero has a sign too.
+        value = 1.0 + chance
+        self.recent = (self.recent + array("f", (-value if late else value,)).tobytes())[-4 * SAMPLE :]
 
     def auc(self) -> float | None:
         """Return the share of (late, punctual) pairs that were told apart, none while one kind is missing; ties count half."""
         pairs = array("f")
         pairs.frombytes(self.recent)
-        ranked = sorted((value - 1.0, True) if value >= 1.0 else (value, False) for value in pairs)
+        ranked = sorted((abs(value), value < 0) for value in pairs)
         late = sum(label for _, label in ranked)
         if late in {0, len(ranked)}:
             return None

@@ -85,6 +85,7 @@ class LatenessScorer:
         """Compile `weights`; `rules` get their share of the score back while the learners are trusted less."""
         self.renewals = renewals
         self.version = weights.version
+        self.trained_ms = weights.trained_ms
         self.trust = weights.trust
         self.firm = to_view(weights.firm)
         self._rules = rules

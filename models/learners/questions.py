@@ -242,6 +242,8 @@ def _question(row: Asked) -> Question:
         "chances": tuple([DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances]),
         "days": tuple([part / PER_DAY for part in row.days]),
         "version": row.version,
+        "shadow": None,
+        "shadow_version": None,
     }
     return built(Question, fields)
 

@@ -174,6 +174,8 @@ class LatenessTrainer:
             self.judge.candidate.see(said, late=example.late)
             self.judge.live.see(given, late=example.late)
             self.judge.rules.see(sigmoid(features[_SHARE]), late=example.late)
+            if asked.shadow and asked.shadow_version:
+                self.judge.see_shadow(asked.shadow_version, asked.shadow[0], live=given, late=example.late)
 
     def publish(self) -> LatenessWeights:
         """Return the weights as they stand."""

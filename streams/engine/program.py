@@ -6,17 +6,20 @@ from typing import Final
 import structlog
 from pydantic import ValidationError
 
-from models.events.control import LearnerActivated, PolicyActivated
+from models.events.control import LearnerActivated, LearnerRole, PolicyActivated
 from models.events.union import AnyControlEvent, AnyEvent
 from models.learners.activation import LATENESS, scorer_of, verify
 from models.learners.baseline import BASELINE
+from models.learners.lateness import LatenessScorer
 from models.learners.scorer import Scorer
+from models.learners.shadow import shadowed
 from models.learners.snapshot import SnapshotError
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import NOTHING_ACTIVATED, Regime, decode_regime, encode_regime, regime_after
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
+from models.triggers import Example
 from streams.runtime.errors import DeadLetterError
 from streams.runtime.firm import activated_policy
 from streams.wire.dead_letters import Reason
@@ -34,6 +37,7 @@ class ClientProgram:
     policy: Policy = DEFAULT_POLICY
     scorer: Scorer = BASELINE
     regime: Regime = NOTHING_ACTIVATED
+    challenger: LatenessScorer | None = None
     _bound: dict[bytes, "ClientProgram"] = field(default_factory=dict, repr=False, compare=False)
 
     def encode(self, state: ClientState) -> bytes:
@@ -46,7 +50,11 @@ class ClientProgram:
 
     def think(self, state: ClientState | None, event: AnyEvent) -> Transition:
         """Return what `event` does to the client."""
-        return transition(state, event, policy=self.policy, scorer=self.scorer)
+        thought = transition(state, event, policy=self.policy, scorer=self.scorer)
+        if self.challenger is None or not any(isinstance(output, Example) for output in thought.outputs):
+            return thought
+        said = [shadowed(output, self.challenger) if isinstance(output, Example) else output for output in thought.outputs]
+        return replace(thought, outputs=tuple(said))
 
     def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
         """Return the regime after `event`. DeadLetterError for a policy or a snapshot that this release cannot run."""
@@ -66,16 +74,23 @@ class ClientProgram:
         return bound
 
     def _bind(self, regime: Regime) -> "ClientProgram":
-        policy, scorer = self.policy, self.scorer
+        policy = self.policy
         if (active := regime.policy()) is not None:
             policy = activated_policy(active, home_zone=self.policy.zone)
-        if (learner := regime.learner(LATENESS)) is not None:
-            try:
-                scorer = scorer_of(learner.snapshot, rules=self.scorer)
-            except SnapshotError as error:
-                # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
-                log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
-        return replace(self, policy=policy, scorer=scorer, regime=regime, _bound={})
+        scorer = self._scorer(regime, LearnerRole.CHAMPION) or self.scorer
+        challenger = self._scorer(regime, LearnerRole.CHALLENGER)
+        return replace(self, policy=policy, scorer=scorer, regime=regime, challenger=challenger, _bound={})
+
+    def _scorer(self, regime: Regime, role: LearnerRole) -> LatenessScorer | None:
+        learner = regime.learner(LATENESS, role)
+        if learner is None:
+            return None
+        try:
+            return scorer_of(learner.snapshot, rules=self.scorer)
+        except SnapshotError as error:
+            # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
+            log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+            return None
 
 
 def _refuse_what_cannot_run(event: AnyControlEvent) -> None:

@@ -82,6 +82,13 @@ class RedisStateStore:
         """Return the encoded regime of the client's partition; raises RetryError while Redis is away."""
         return await self._field(self._keys(client_id).fence, "rg") or b""
 
+    async def regimes(self) -> list[bytes]:
+        """Return the encoded regime of every partition; raises RetryError while Redis is away."""
+        partitions = range(self._settings.partitions)
+        return [
+            await self._field(PartitionKeys.of(self._settings, CLIENT_EVENTS.name, at).fence, "rg") or b"" for at in partitions
+        ]
+
     def _keys(self, client_id: str) -> PartitionKeys:
         return PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition_of(client_id, self._settings.partitions))
 

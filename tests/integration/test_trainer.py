@@ -6,6 +6,8 @@ from typing import Final
 
 import pytest
 
+from handlers.commands.learners.desk import order, put_in_force, read_stand
+from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS
 from models.learners.published import LearnerSnapshot
 from models.regime import decode_regime
@@ -57,6 +59,25 @@ async def expected(settings: Settings) -> Desk:
     return desk
 
 
+async def roll_back_and_return(settings: Settings) -> None:
+    """Pin an older version with a challenger beside it, as people do by command, and go back to the latest."""
+    stand = await read_stand(settings)
+    latest, older = stand.versions[-1], stand.versions[-2]
+    assert stand.judge is not None
+    back = ordered(settings, older, pinned=True)
+    assert await put_in_force(settings, [back, ordered(settings, latest, role=LearnerRole.CHALLENGER)]) == settings.partitions
+    stand = await read_stand(settings)
+    versions = [active and (active.version, active.pinned) for active in map(stand.active, LearnerRole)]
+    assert versions == [(older.version, True), (latest.version, False)]
+    assert await put_in_force(settings, [ordered(settings, latest)]) == settings.partitions
+
+
+def ordered(
+    settings: Settings, snapshot: LearnerSnapshot, *, role: LearnerRole = LearnerRole.CHAMPION, pinned: bool = False
+) -> LearnerActivated:
+    return order(settings, snapshot, learner=LATENESS, role=role, pinned=pinned, author="ann", reason="a test")
+
+
 async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_score_as_the_log_says(
     make_settings: SettingsMaker, tmp_path: Path
 ) -> None:
@@ -83,6 +104,7 @@ async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_sc
             assert trainer.stop() == 0
             crew.start(module=WORKER)
             await until_async(in_force, timeout=60, what="the activation in force")
+            await roll_back_and_return(settings)
             build = Events()
             await feed(settings, on_the_log([build.profiled(0), build.issued(1, "I1", 10_000, due=15)], settings))
             await until_caught_up(settings)
@@ -96,7 +118,7 @@ async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_sc
     log = await read_topic(settings, CLIENT_EVENTS)
     for records in log.values():
         told = [decode_event(record.value) for record in records if record.key == CONTROL_KEY]
-        activated = dict.fromkeys(event.event_id for event in told if event.kind == "learner.activated")
+        activated = dict.fromkeys(event.event_id for event in told if event.source == "trainer")
         assert list(activated) == list(dict.fromkeys(event.event_id for event in desk.activations()))
     answered = [Example.model_validate_json(record.value or b"") for record in (await read_topic(settings, EXAMPLES))[0][410:]]
     assert {question.version for row in answered for question in row.questions} == {version}

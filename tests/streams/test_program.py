@@ -1,17 +1,19 @@
 """The program under a regime: what is activated through the log holds from the next record on, and a replay does the same."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
 import pytest
+from msgspec.structs import replace as replace_weights
 
 from models.events.control import LearnerActivated, LearnerRole, PolicyActivated
 from models.events.union import AnyClientEvent, AnyControlEvent
-from models.features import TABLE
+from models.features import TABLE, Landmark, unpack
 from models.learners.baseline import BASELINE
+from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import LatenessWeights, dump
 from models.policy.document import document_of
 from models.policy.policy import DEFAULT_POLICY
@@ -19,12 +21,13 @@ from models.regime import ActiveLearner, Regime, decode_regime, encode_regime
 from models.state.client import ClientState
 from models.state.codec import encode
 from models.triggers import Decision, Example
+from models.workdays import DAY_MS
 from streams.agents.readers import INTAKE_READERS
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
 from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES
-from tests.models.builders import Events, on
+from tests.models.builders import Events, ms, on
 from tests.models.examples import trained
 
 SNAPSHOT: Final = trained(120).publish()
@@ -140,6 +143,36 @@ def test_a_snapshot_that_cannot_score_is_a_dead_letter_and_the_one_before_goes_o
     assert active is not None
     assert active.version == SNAPSHOT.version
     assert versions_asked(lived)[-1] == SNAPSHOT.version
+
+
+def shadow_of(pipeline: MemoryPipeline[ClientState]) -> dict[int, tuple[str | None, tuple[float, ...] | None]]:
+    """Return what the challenger said, by the time of the question."""
+    examples = [Example.model_validate_json(entry.value) for entry in pipeline.entries if entry.topic == EXAMPLES.name]
+    return {asked.asked_ms: (asked.shadow_version, asked.shadow) for row in examples for asked in row.questions}
+
+
+def test_a_challenger_answers_beside_the_champion_only_what_was_asked_after_it_was_trained() -> None:
+    challenger = replace_weights(trained(200).publish(), trained_ms=ms(150))
+    beside = activated(challenger, day=100).model_copy(update={"role": LearnerRole.CHALLENGER})
+    lived, alone = told(activated(day=90), beside), told(activated(day=90))
+    said = shadow_of(lived)
+    assert {version for at, (version, _) in said.items() if at >= ms(150)} == {challenger.version}
+    assert {version for at, (version, _) in said.items() if at < ms(150)} == {None}
+    assert versions_asked(lived) == versions_asked(alone)
+    assert lived.states == alone.states
+    scorer = LatenessScorer(challenger)
+    for entry in lived.entries:
+        if entry.topic == EXAMPLES.name:
+            row = Example.model_validate_json(entry.value)
+            for asked in row.questions:
+                overdue = asked.asked_ms // DAY_MS - row.due_day
+                features = unpack(b64decode(asked.features))
+                chances = scorer.chances(features, landmark=Landmark(asked.landmark), overdue=overdue)
+                assert asked.shadow is None or [round(part * 10_000) for part in asked.shadow if part >= 0] == [
+                    part for part in chances if part >= 0
+                ]
+    replayed = fold_partition(ClientProgram(), lived.log, partitions=1)
+    assert [(entry.topic, entry.value) for entry in lived.entries] == [(told.topic, told.value) for told in replayed.outputs]
 
 
 def test_a_policy_that_is_none_is_a_dead_letter() -> None:

@@ -1,0 +1,181 @@
+"""`rapport learners list|show|activate|pin|rollback|shadow|promote` (`learners`, a cyclopts App)."""
+
+import asyncio
+import getpass
+import json
+import logging
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from handlers.commands.learners.desk import Stand, order, put_in_force, read_stand
+from handlers.commands.learners.telling import as_json, show_lines, table_of
+from models.events.control import LearnerActivated, LearnerRole
+from models.learners.activation import LATENESS
+from models.learners.published import LearnerSnapshot
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings, load_settings
+
+learners = App(
+    name="learners",
+    help="""Show the versions of the learners and how good they are, and choose which of them decides.
+
+    `rapport run-trainer` publishes a version a day and, unless RAPPORT_LEARNER_ACTIVATION=manual, activates it when it was not
+    worse than the plain rules. What you choose here travels through the log of clients: every partition scores by it from that
+    record on, decisions name it, and a replay does the same.
+
+    Exit codes: 0 in force, or shown; 1 a server is away, or no worker has taken it up within 10 seconds
+    (it is on the log, and in force as soon as one runs); 2 no such version, or this release cannot use it.
+    """,
+)
+
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object, for programs.")]
+Why = Annotated[str, Parameter(help="Why, for whoever reads the log later.")]
+Version = Annotated[str, Parameter(help="A version that `list` shows, or its beginning.")]
+
+
+@learners.command(name="list")
+def list_versions(*, json_: AsJson = False) -> None:
+    """List the versions, the latest last: from when, how good at that time, and which one decides.
+
+    Log loss (lower is better) is over about the last 500 invoices that were answered before the version was taken, each judged
+    before it was learned. `rules` is what the plain rules scored on the same invoices.
+
+    Example: rapport learners list
+    """
+    stand = _stand(load_settings())
+    if json_:
+        print(json.dumps([as_json(row, stand) for row in stand.versions], indent=2))
+    elif stand.versions:
+        print("\n".join(table_of(stand)))
+    else:
+        print("No version yet: the rules decide. Start rapport run-trainer; it publishes one a day of answered questions.")
+
+
+@learners.command
+def show(version: Annotated[str | None, Parameter(help="A version; default: what is in force.")] = None, /) -> None:
+    """Show what is in force and how good it is: log loss, AUC, reliability by tenths, how often the pay-date range held, drift.
+
+    With a VERSION: that one, as it was published.
+
+    Example: rapport learners show
+    """
+    stand = _stand(load_settings())
+    print("\n".join(show_lines(stand, None if version is None else stand.version(version))))
+
+
+@learners.command
+def activate(version: Version, /, *, reason: Why = "chosen by a person") -> int:
+    """Let a version decide from now on, until a later one passes the guard. Frees what was pinned.
+
+    Example: rapport learners activate lateness-7a50.4210 --reason "reviewed on Monday"
+    """
+    settings = load_settings()
+    return _put(settings, [_champion(settings, _stand(settings).version(version), reason, pinned=False)])
+
+
+@learners.command
+def pin(
+    version: Annotated[str | None, Parameter(help="A version; default: the one that decides now.")] = None,
+    /,
+    *,
+    reason: Why = "pinned by a person",
+) -> int:
+    """Let a version decide and keep it: automatic activation stops until `rapport learners activate`.
+
+    Example: rapport learners pin --reason "no changes before the audit"
+    """
+    settings = load_settings()
+    stand = _stand(settings)
+    active = stand.active()
+    if version is None and active is None:
+        message = "no learner is active, the rules decide; name a version to pin: rapport learners list"
+        raise UsageError(message)
+    named = version or (active.version if active else "")
+    return _put(settings, [_champion(settings, stand.version(named), reason, pinned=True)])
+
+
+@learners.command
+def rollback(version: Version, /, *, reason: Why) -> int:
+    """Go back to an earlier version and keep it, as `pin` does, so that the one that disappointed does not come back by itself.
+
+    Example: rapport learners rollback lateness-7a50.3980 --reason "scores new clients too high since Tuesday"
+    """
+    settings = load_settings()
+    stand = _stand(settings)
+    active, found = stand.active(), stand.version(version)
+    known = {row.version: place for place, row in enumerate(stand.versions)}
+    if active is not None and known.get(active.version, len(known)) <= known[found.version]:
+        message = (
+            f"{found.version} is not older than {active.version}, which decides now; to go forward: rapport learners activate"
+        )
+        raise UsageError(message)
+    return _put(settings, [_champion(settings, found, reason, pinned=True)])
+
+
+@learners.command
+def shadow(
+    version: Annotated[str | None, Parameter(help="The version to score beside the one that decides.")] = None,
+    /,
+    *,
+    stop: Annotated[bool, Parameter(negative=(), help="End it.")] = False,
+    reason: Why = "a challenger",
+) -> int:
+    """Score a challenger beside the champion: it decides nothing, examples record both, `show` compares them.
+
+    Only questions put after the challenger was trained count, so it never answers what it has learned.
+
+    Example: rapport learners shadow lateness-7a50.4210
+    """
+    if (version is None) != stop:
+        message = "name the version of the challenger, or say --stop"
+        raise UsageError(message)
+    settings = load_settings()
+    found = None if version is None else _stand(settings).version(version)
+    return _put(settings, [_order(settings, found, reason, role=LearnerRole.CHALLENGER)])
+
+
+@learners.command
+def promote(*, reason: Why = "the challenger was better") -> int:
+    """Let the challenger decide, in the place of the champion.
+
+    Example: rapport learners promote --reason "log loss .39 against .41 on 600 invoices"
+    """
+    settings = load_settings()
+    stand = _stand(settings)
+    challenger = stand.active(LearnerRole.CHALLENGER)
+    if challenger is None:
+        message = "there is no challenger; begin with one: rapport learners shadow VERSION"
+        raise UsageError(message)
+    found = stand.version(challenger.version)
+    return _put(
+        settings,
+        [_champion(settings, found, reason, pinned=False), _order(settings, None, reason, role=LearnerRole.CHALLENGER)],
+    )
+
+
+def _stand(settings: Settings) -> Stand:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+    return asyncio.run(read_stand(settings))
+
+
+def _champion(settings: Settings, snapshot: LearnerSnapshot, reason: str, *, pinned: bool) -> LearnerActivated:
+    return _order(settings, snapshot, reason, role=LearnerRole.CHAMPION, pinned=pinned)
+
+
+def _order(
+    settings: Settings, snapshot: LearnerSnapshot | None, reason: str, *, role: LearnerRole, pinned: bool = False
+) -> LearnerActivated:
+    learner = LATENESS if snapshot is None else snapshot.learner
+    return order(settings, snapshot, learner=learner, role=role, pinned=pinned, author=getpass.getuser(), reason=reason)
+
+
+def _put(settings: Settings, events: list[LearnerActivated]) -> int:
+    heard = asyncio.run(put_in_force(settings, events))
+    first = events[0]
+    what = f"{first.learner}: {first.version} as {first.role.value}{', pinned' if first.pinned else ''}"
+    if heard == settings.partitions:
+        print(f"{what}: in force on all {heard} partitions")
+        return 0
+    print(f"{what}: on the log of all {settings.partitions} partitions, in force on {heard}; the rest follow when a worker runs")
+    return 1

@@ -1,0 +1,150 @@
+"""What the commands about learners read and write: versions on the topic, regimes and the trainer's record in Redis."""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from models.events.control import LearnerActivated, LearnerRole
+from models.features import TABLE
+from models.ids import derive
+from models.learners.activation import LATENESS, verify
+from models.learners.judging import Judge
+from models.learners.published import LearnerSnapshot
+from models.learners.snapshot import Checkpoint, SnapshotError, load
+from models.regime import ActiveLearner, Regime, decode_regime
+from streams.agents.school import Memory
+from streams.agents.trainer import SLOT
+from streams.runtime.clock import make_clock, monotonic
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.control import tell_every_partition
+from streams.wire.reading import read_topic
+from streams.wire.topics import SNAPSHOTS
+
+_PATIENCE_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Versions by training time, the regime of each partition, and the trainer's own record (none before its first)."""
+
+    versions: tuple[LearnerSnapshot, ...]
+    regimes: tuple[Regime, ...]
+    judge: Judge | None
+
+    def active(self, role: LearnerRole = LearnerRole.CHAMPION) -> ActiveLearner | None:
+        """Return what the first partition has in a role; all have the same save for the moments while a change travels."""
+        return self.regimes[0].learner(LATENESS, role) if self.regimes else None
+
+    def version(self, name: str) -> LearnerSnapshot:
+        """Return the version called `name`, or so begun; raises UsageError when there is none or several."""
+        found = [row for row in self.versions if row.version.startswith(name)]
+        exact = [row for row in found if row.version == name]
+        if len(exact or found) != 1:
+            known = ", ".join(row.version for row in self.versions[-5:]) or "none: no trainer has published yet"
+            what = "several versions begin" if found else "no version is called or begins"
+            message = f"{what} with {name!r}; the latest are {known}; see: rapport learners list"
+            raise UsageError(message)
+        return (exact or found)[0]
+
+
+async def read_stand(settings: Settings) -> Stand:
+    """Return how things stand; raises RetryError while a server is away."""
+    redis = connect_redis(settings)
+    try:
+        regimes = [decode_regime(blob) for blob in await RedisStateStore(redis, settings).regimes()]
+        stored = await redis.hget(PartitionKeys.of(settings, *SLOT).states, LATENESS)
+    finally:
+        await redis.aclose()
+    return Stand(await read_versions(settings), tuple(regimes), _judge(stored))
+
+
+def _judge(stored: object) -> Judge | None:
+    if not isinstance(stored, bytes):
+        return None
+    try:
+        checkpoint = load(msgspec.msgpack.decode(stored, type=Memory).checkpoint, Checkpoint)
+    except SnapshotError:
+        return None  # of another release: what it says of itself is not comparable
+    return msgspec.msgpack.decode(checkpoint.judged, type=Judge) if checkpoint.judged else None
+
+
+async def read_versions(settings: Settings) -> tuple[LearnerSnapshot, ...]:
+    """Return the versions on the topic that were not taken off it, oldest first."""
+    latest: dict[bytes, bytes | None] = {}
+    for record in (await read_topic(settings, SNAPSHOTS.name, partitions=[0]))[0]:
+        latest[record.key] = record.value
+    found = [LearnerSnapshot.model_validate_json(value) for value in latest.values() if value]
+    return tuple(sorted(found, key=lambda row: (row.trained_at, row.learned)))
+
+
+def order(
+    settings: Settings,
+    snapshot: LearnerSnapshot | None,
+    *,
+    role: LearnerRole,
+    pinned: bool,
+    author: str,
+    reason: str,
+    learner: str,
+) -> LearnerActivated:
+    """Return the event that puts a version, or none, in force. Raises UsageError for one that no worker could score by."""
+    now = make_clock(settings.clock_file).now()
+    version = snapshot.version if snapshot else "none"
+    event = LearnerActivated(
+        event_id=derive("control", "person", learner, role.value, version, round(now.timestamp() * 1000)),
+        source="rapport learners",
+        occurred_at=now,
+        received_at=now,
+        author=author,
+        reason=reason,
+        learner=learner,
+        version=version,
+        role=role,
+        pinned=pinned,
+        snapshot=snapshot.snapshot if snapshot else "",
+    )
+    if snapshot is None:
+        return event
+    if snapshot.table != TABLE:
+        message = (
+            f"{version} was made from the feature table {snapshot.table}, this release has {TABLE}: retrain from the examples"
+            " (rapport run-trainer --afresh), or roll back to the release that made it"
+        )
+        raise UsageError(message)
+    try:
+        verify(event)
+    except SnapshotError as error:
+        message = f"{version} cannot be activated: {error}"
+        raise UsageError(message) from error
+    return event
+
+
+async def put_in_force(settings: Settings, events: Sequence[LearnerActivated]) -> int:
+    """Write `events` to every partition and wait for the workers; returns on how many partitions all are in force."""
+    for event in events:
+        await tell_every_partition(settings, event)
+    redis = connect_redis(settings)
+    store = RedisStateStore(redis, settings)
+    wanted = {event.event_id for event in events}
+    deadline = monotonic() + _PATIENCE_SECONDS
+    try:
+        while True:
+            heard = sum(wanted <= set(decode_regime(blob).heard) for blob in await store.regimes())
+            if heard == settings.partitions or monotonic() > deadline:
+                return heard
+            await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        await redis.aclose()
+
+
+def size_of(snapshot: LearnerSnapshot) -> int:
+    """Return the bytes of a version."""
+    return len(b64decode(snapshot.snapshot))

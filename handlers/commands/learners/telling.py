@@ -1,0 +1,99 @@
+"""Versions and their records in words and tables."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from handlers.commands.learners.desk import Stand, size_of
+from models.events.control import LearnerRole
+from models.learners.judging import BINS, Judge, Series
+from models.learners.published import LearnerSnapshot, Record, record_of
+
+
+def role_of(version: str, stand: Stand) -> str:
+    """Return what a version does now, in words; empty: nothing."""
+    said = []
+    for role in LearnerRole:
+        active = stand.active(role)
+        if active is not None and active.version == version:
+            said.append(role.value + (", pinned" if active.pinned else ""))
+    return "; ".join(said)
+
+
+def as_json(row: LearnerSnapshot, stand: Stand) -> dict[str, Any]:
+    """Return a version for programs, without its bytes."""
+    return {**row.model_dump(mode="json", exclude={"snapshot"}), "bytes": size_of(row), "role": role_of(row.version, stand)}
+
+
+def table_of(stand: Stand) -> Iterator[str]:
+    """Yield the versions as a table."""
+    yield f"{'version':24} {'trained':>10} {'learned':>9} {'log loss':>9} {'rules':>7} {'AUC':>6} {'range':>6}  role"
+    for row in stand.versions:
+        auc = f"{row.candidate.auc:.3f}" if row.candidate.auc is not None else "-"
+        held = f"{row.range_held:.1%}" if row.range_held is not None else "-"
+        yield (
+            f"{row.version:24} {row.trained_at:%Y-%m-%d} {row.learned:>9,} {row.candidate.log_loss:>9.3f}"
+            f" {row.rules.log_loss:>7.3f} {auc:>6} {held:>6}  {role_of(row.version, stand)}"
+        )
+    active = stand.active()
+    if active is not None and active.version not in {row.version for row in stand.versions}:
+        yield f"{active.version} decides; its record has left the topic, its bytes are in every partition"
+
+
+def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
+    """Yield one version as it was published or, without one, what is in force and the trainer's latest record."""
+    if row is not None:
+        yield f"{row.version} ({row.learner}), {size_of(row):,} bytes; {role_of(row.version, stand) or 'not in use'}"
+        yield f"trained up to {row.trained_at:%Y-%m-%d} from {row.learned:,} examples, feature table {row.table}"
+        yield f"weight against the rules {row.trust:.0%}; {row.drifts} drifts noticed so far"
+        yield from _records({"itself": row.candidate, "live": row.live, "rules": row.rules})
+        return
+    yield from _in_force(stand)
+    if stand.judge is None:
+        yield "no record yet: rapport run-trainer has not stored one that this release can read"
+        return
+    yield from _judged(stand.judge)
+
+
+def _in_force(stand: Stand) -> Iterator[str]:
+    active = stand.active()
+    if active is None:
+        yield "no learner is active: the plain rules decide"
+    else:
+        pinned = ", pinned" if active.pinned else ""
+        yield f"{active.version} decides{pinned}, activated by {active.author}"
+    challenger = stand.active(LearnerRole.CHALLENGER)
+    if challenger is not None:
+        yield f"{challenger.version} is scored beside it as challenger, set by {challenger.author}"
+    versions = {None if (found := regime.learner("lateness")) is None else found.version for regime in stand.regimes}
+    if len(versions) > 1:
+        yield f"partitions differ: {', '.join(sorted(map(str, versions)))}; a change is on its way, or a worker does not run"
+
+
+def _judged(judge: Judge) -> Iterator[str]:
+    rows = {"learners": judge.candidate, "live": judge.live, "rules": judge.rules}
+    yield ""
+    yield "late by more than 5 days, asked at issue, judged before it was learned (about the last 500 answers):"
+    yield from _records({name: record_of(series) for name, series in rows.items()})
+    if judge.challenger.answers:
+        yield f"challenger {judge.challenger.version} and, on the same invoices, what was decided by:"
+        yield from _records({"challenger": record_of(judge.challenger), "champion": record_of(judge.beside)})
+    if judge.ranges:
+        yield f"90 % range of the pay date: held for {judge.held:.1%} of the settlements"
+    yield ""
+    yield "reliability of the live answers:"
+    yield from _reliability(judge.live)
+
+
+def _records(rows: dict[str, Record]) -> Iterator[str]:
+    yield f"  {'':10} {'answers':>8} {'log loss':>9} {'AUC':>6} {'calibration error':>18}"
+    for name, row in rows.items():
+        auc = f"{row.auc:.3f}" if row.auc is not None else "-"
+        yield f"  {name:10} {row.answers:>8,} {row.log_loss:>9.3f} {auc:>6} {row.calibration_error:>18.3f}"
+
+
+def _reliability(series: Series) -> Iterator[str]:
+    yield f"  {'said':>9} {'mean said':>10} {'came true':>10} {'weight':>7}"
+    for place, (seen, chances, late) in enumerate(series.bins):
+        if seen >= 1:
+            span = f"{place / BINS:.0%}-{(place + 1) / BINS:.0%}"
+            yield f"  {span:>9} {chances / seen:>10.1%} {late / seen:>10.1%} {seen:>7.0f}"
