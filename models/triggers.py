@@ -1,12 +1,13 @@
 """What the core asks the channels to do: triggers, their retractions, and a decision record for every send and silence."""
 
+from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from models.events.envelope import Identifier, Instant
-from models.events.signals import Purpose
+from models.events.signals import Purpose, Role
 from models.money import Money
 
 
@@ -55,6 +56,20 @@ class _Output(BaseModel):
     decided_at: Instant
 
 
+MOST_ITEMS: Final = 12
+"""Invoices listed in one statement at most; a message about more says how many there are."""
+
+
+class StatementItem(BaseModel):
+    """One line of a statement: what is open on an invoice, and when it was due."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    invoice_id: Identifier
+    open: Money
+    due_on: date
+
+
 class Trigger(_Output):
     """Contact a client: one step of one journey on one channel.
 
@@ -85,6 +100,10 @@ class Trigger(_Output):
     contract_id: Identifier | None = None
     payment_id: Identifier | None = None
     facts: dict[str, str | int | bool | Money] = Field(default_factory=dict)
+    statement: Annotated[tuple[StatementItem, ...], Field(max_length=MOST_ITEMS)] = Field(
+        default=(), description="The open invoices of a message about several, the oldest first; of servicing messages only."
+    )
+    audience: Role | None = Field(default=None, description="Whom at the client it is for; none: the profile's address.")
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
     segment: str
     score: Annotated[float, Field(ge=0, le=1)] | None = Field(
@@ -260,7 +279,7 @@ def built(contract: type[B], fields: dict[str, Any]) -> B:
 
 
 _NAMES: dict[type[BaseModel], set[str]] = {
-    contract: set(contract.model_fields) for contract in (Trigger, Retraction, Decision, Question, Example)
+    contract: set(contract.model_fields) for contract in (Trigger, Retraction, Decision, Question, Example, StatementItem)
 }
 
 ChannelRecord: TypeAlias = Trigger | Retraction

@@ -6,9 +6,10 @@ the two cannot differ, and everything in it is escaped once.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from babel import Locale
@@ -17,8 +18,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.contract import Content, ContentError, Recipient
 from handlers.channels.links import Links, MakeLinks
+from handlers.channels.phrases import ENGLISH, PHRASES, Phrases, tongue
 from handlers.channels.short_text import SMS, short_content
-from handlers.channels.wording import day_in_words, invoices_in_words, locale_named, money_in_words, number_in_words
+from handlers.channels.wording import FALLBACK, LISTED, day_in_words, locale_named, money_in_words, number_in_words
+from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
 from models.triggers import Journey, Tone, Trigger
@@ -27,6 +30,16 @@ T = TypeVar("T")
 
 MAY_BE_MISSING: Final = ("name", "service_line")
 """Facts a template must do without when the client's books do not have them; every other fact missing is an error."""
+
+SOFTER: Final[Mapping[tuple[str, Tone], str]] = MappingProxyType(
+    {
+        ("firm_dates", Tone.STRUCTURED): "clear_dates",
+        ("firm_dates", Tone.GENTLE): "clear_dates",
+        ("last_offer", Tone.STRUCTURED): "offer_plan",
+        ("last_offer", Tone.GENTLE): "offer_plan",
+    }
+)
+"""Whose words a step takes when it is to be said more softly than it is meant."""
 
 LONGEST_MESSAGE: Final = 20_000
 """Characters; a longer one is a mistake in a template."""
@@ -46,6 +59,15 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a statement, in words; without an invoice it is the total, or says how many more there are."""
+
+    invoice: str
+    due: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A rendered template, taken apart."""
 
@@ -53,6 +75,8 @@ class Letter:
     to_staff: bool
     blocks: tuple[Block, ...]
     small_print: str
+    phrases: Phrases = PHRASES[ENGLISH]
+    statement: tuple[Row, ...] = ()
 
 
 class Writer:
@@ -66,29 +90,42 @@ class Writer:
     def write(self, trigger: Trigger, recipient: Recipient) -> Content:
         """Return the message of `trigger` for `recipient`; raises ContentError, never leaves a blank."""
         if trigger.channel == SMS:
-            return short_content(self._render(trigger, recipient, variant=f".{SMS}"))
+            return short_content(self._render(trigger, recipient, variant=f".{SMS}")[0])
         letter = self.letter(trigger, recipient)
-        signature = "" if letter.to_staff else f"Kind regards,\n{self._firm_name}"
-        greeting = "" if letter.to_staff else _greeting(recipient)
-        links = None if letter.to_staff or self._links is None else self._links(trigger)
-        page = _page().get_template("page.html.j2").render(letter=letter, greeting=greeting, signature=signature, links=links)
-        text = _text(letter, greeting=greeting, signature=signature, links=links)
-        return Content(letter.subject, text, page, links.opt_out if links else "")
+        signature = "" if letter.to_staff else f"{letter.phrases.farewell}\n{self._firm_name}"
+        greeting = "" if letter.to_staff else _greeting(recipient, letter.phrases)
+        links = None if letter.to_staff or self._links is None else _worded_links(self._links(trigger), trigger, letter.phrases)
+        page = (
+            _page()
+            .get_template("page.html.j2")
+            .render(letter=letter, greeting=greeting, signature=signature, links=links or (), firm_name=self._firm_name)
+        )
+        text = _text(letter, greeting=greeting, signature=signature, links=links or ())
+        return Content(letter.subject, text, page, links[1].address if links else "")
 
     def letter(self, trigger: Trigger, recipient: Recipient) -> Letter:
         """Return the parts of the message."""
-        return parse(self._render(trigger, recipient))
+        rendered, phrases, locale = self._render(trigger, recipient)
+        letter = parse(rendered)
+        if letter.to_staff:
+            return replace(letter, phrases=phrases)
+        role = phrases.roles.get(recipient.role) if recipient.role and trigger.purpose is Purpose.SERVICING else None
+        blocks = (*letter.blocks, Block((role,), is_list=False)) if role else letter.blocks
+        return replace(letter, phrases=phrases, blocks=blocks, statement=tuple(_statement(trigger, phrases, locale)))
 
-    def _render(self, trigger: Trigger, recipient: Recipient, *, variant: str = "") -> str:
+    def _render(self, trigger: Trigger, recipient: Recipient, *, variant: str = "") -> tuple[str, Phrases, Locale]:
         try:
             facts = allowed_facts(trigger.purpose, dict(trigger.facts))
-            template = _letters(locale_named(recipient.locale)).get_template(
-                template_name(trigger.journey, trigger.step, trigger.tone, variant=variant)
-            )
+            _check_statement(trigger)
+            name, phrases, locale = _find(trigger, locale_named(recipient.locale), variant)
             words = {name: _worded(value) for name, value in facts.items()}
-            return template.render(
-                **{**dict.fromkeys(MAY_BE_MISSING), **words, **_name(recipient)},
-                firm_name=self._firm_name,
+            rendered = (
+                _letters(locale)
+                .get_template(name)
+                .render(
+                    **{**dict.fromkeys(MAY_BE_MISSING), **words, **_name(recipient)},
+                    firm_name=self._firm_name,
+                )
             )
         except TemplateNotFound as error:
             message = f"there is no template {error.name}"
@@ -96,11 +133,50 @@ class Writer:
         except (TemplateError, ForbiddenFactError, ValueError, TypeError) as error:
             message = f"{trigger.journey.value}/{trigger.step}: {error}"
             raise ContentError(message) from error
+        return rendered, phrases, locale
 
 
-def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "") -> str:
-    """Return the path of a template below the templates folder; `variant` is `.sms` for text messages."""
-    return f"{journey.value}/{step}.{tone.value}{variant}.j2"
+def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "", language: str = ENGLISH) -> str:
+    """Return the path of a template below the templates folder; `variant` is `.sms` for text messages.
+
+    A firm step that is to be said more softly is said in the words of the step that is structured or gentle by itself.
+    """
+    step = SOFTER.get((step, tone), step)
+    folder = "" if language == ENGLISH else f"{language}/"
+    return f"{folder}{journey.value}/{step}.{tone.value}{variant}.j2"
+
+
+def _find(trigger: Trigger, locale: Locale, variant: str) -> tuple[str, Phrases, Locale]:
+    """Return the template of a message, and the words and locale that go with its language. Raises TemplateNotFound."""
+    spoken, written = tongue(locale)
+    known = _templates()
+    # Short texts have one register: where the tone has none of its own, the step's words do.
+    tones = (trigger.tone, *(tone for tone in Tone if variant and tone is not trigger.tone))
+    for phrases, place in ((spoken, written), (PHRASES[ENGLISH], FALLBACK)):
+        for tone in tones:
+            name = template_name(trigger.journey, trigger.step, tone, variant=variant, language=phrases.language)
+            if name in known:
+                return name, phrases, place
+    raise TemplateNotFound(template_name(trigger.journey, trigger.step, trigger.tone, variant=variant))
+
+
+def _check_statement(trigger: Trigger) -> None:
+    if trigger.statement and trigger.purpose is not Purpose.SERVICING:
+        message = f"{trigger.purpose.value} messages may not state invoices"
+        raise ForbiddenFactError(message)
+
+
+def _statement(trigger: Trigger, phrases: Phrases, locale: Locale) -> Iterator[Row]:
+    for item in trigger.statement:
+        due = day_in_words(item.due_on.isoformat(), locale)
+        yield Row(_plain(item.invoice_id), due, money_in_words(item.open, locale))
+    total, count = trigger.facts.get("amount_open"), trigger.facts.get("invoice_count")
+    if not trigger.statement or not isinstance(total, Money):
+        return
+    if isinstance(count, int) and count > len(trigger.statement):
+        more = number_in_words(count - len(trigger.statement), locale)
+        yield Row(phrases.others.format(count=more), "", "")
+    yield Row(phrases.total, "", money_in_words(total, locale))
 
 
 def parse(rendered: str) -> Letter:
@@ -125,12 +201,32 @@ def _blocks(part: str) -> Iterator[Block]:
         yield Block(tuple(_joined(item) for item in items), is_list=True)
 
 
-def _text(letter: Letter, *, greeting: str, signature: str, links: Links | None) -> str:
+@dataclass(frozen=True, slots=True)
+class WordedLink:
+    """A link and what it says."""
+
+    address: str
+    words: str
+
+
+def _worded_links(links: Links, trigger: Trigger, phrases: Phrases) -> tuple[WordedLink, WordedLink]:
+    return WordedLink(links.answer, phrases.answer[trigger.purpose]), WordedLink(links.opt_out, phrases.opt_out)
+
+
+def _text(letter: Letter, *, greeting: str, signature: str, links: Sequence[WordedLink]) -> str:
     blocks = ["\n".join(f"- {line}" for line in block.lines) if block.is_list else block.lines[0] for block in letter.blocks]
+    if letter.statement:
+        blocks.insert(1, _columns([Row(*letter.phrases.statement), *letter.statement]))
     small_print = f"--\n{letter.small_print}" if letter.small_print else ""
-    if links is not None:
-        small_print += f"\n\n{links.answer_words}:\n{links.answer}\n\n{links.opt_out_words}:\n{links.opt_out}"
+    for link in links:
+        small_print += f"\n\n{link.words}:\n{link.address}"
     return "\n\n".join(part for part in (greeting, *blocks, signature, small_print) if part) + "\n"
+
+
+def _columns(rows: Sequence[Row]) -> str:
+    """Return rows as columns of text: names to the left, amounts to the right."""
+    widths = [max(len(getattr(row, name)) for row in rows) for name in ("invoice", "due", "amount")]
+    return "\n".join(f"{row.invoice:<{widths[0]}}  {row.due:<{widths[1]}}  {row.amount:>{widths[2]}}".rstrip() for row in rows)
 
 
 def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
@@ -170,9 +266,22 @@ def _page() -> ImmutableSandboxedEnvironment:
     return _environment(escape=True)
 
 
-def _greeting(recipient: Recipient) -> str:
+def invoices_in_words(numbers: str, *, count: int, locale: Locale) -> str:
+    """Return how a sentence names `count` invoices, of which `numbers` lists the first five."""
+    phrases, _ = tongue(locale)
+    form = phrases.invoice if count == 1 else phrases.invoices if count <= LISTED else phrases.more
+    return form.format(numbers=numbers, count=number_in_words(count, locale))
+
+
+@lru_cache(maxsize=1)
+def _templates() -> frozenset[str]:
+    loader = PackageLoader("handlers.channels")
+    return frozenset(loader.list_templates())
+
+
+def _greeting(recipient: Recipient, phrases: Phrases) -> str:
     name = _plain(recipient.name or "")
-    return f"Hello {name}," if name else "Hello,"
+    return phrases.greeting.format(name=name) if name else phrases.greeting_without_name
 
 
 def _name(recipient: Recipient) -> dict[str, str]:

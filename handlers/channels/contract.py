@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from models.events.signals import Role
 from models.triggers import Trigger
 from streams.runtime.errors import RapportError
 
@@ -73,7 +74,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """What the client's state says about how to reach and address them; empty where it says nothing."""
+    """What the client's state says about how to reach and address them; empty where it says nothing.
+
+    `role` is that of the person at the client whom the message is for, none where it goes to the profile's own address.
+    """
 
     name: str | None = None
     email: str | None = None
@@ -81,6 +85,7 @@ class Recipient:
     country: str | None = None
     locale: str | None = None
     timezone: str | None = None
+    role: Role | None = None
 
 
 class ContentError(RapportError):

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from models.events.signals import Purpose
 from models.triggers import Trigger
 from streams.runtime.settings import Settings
 from streams.wire.links import Link, LinkKeys, LinkScope
@@ -16,20 +15,11 @@ class Links:
     """Where a message leads: `answer` to a page with all that fits, `opt_out` to the end of such messages."""
 
     answer: str
-    answer_words: str
     opt_out: str
-    opt_out_words: str
 
 
 MakeLinks: TypeAlias = Callable[[Trigger], Links]
 """From a trigger; the same trigger always gives the same links."""
-
-_ANSWER_WORDS: Final = {
-    Purpose.SERVICING: "Name a day, ask for a plan, tell us what is wrong, or pause",
-    Purpose.RELATIONSHIP: "Pause these mails, or let somebody else get them",
-    Purpose.PROMOTION: "Pause these mails, or let somebody else get them",
-}
-_OPT_OUT_WORDS: Final = "Stop mails like this one"
 
 
 def links_of(settings: Settings) -> MakeLinks | None:
@@ -54,11 +44,6 @@ def links_of(settings: Settings) -> MakeLinks | None:
                 )
             )
 
-        return Links(
-            answer=address(LinkScope.ANSWER),
-            answer_words=_ANSWER_WORDS[trigger.purpose],
-            opt_out=address(LinkScope.OPT_OUT),
-            opt_out_words=_OPT_OUT_WORDS,
-        )
+        return Links(answer=address(LinkScope.ANSWER), opt_out=address(LinkScope.OPT_OUT))
 
     return make

@@ -1,13 +1,15 @@
 """The last look before sending: whether a trigger is still right for the client as we know them now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from handlers.channels.contract import Recipient
+from models.events.signals import Role
+from models.policy.audience import reader_of
 from models.policy.gate import send_ms, still_allowed
 from models.policy.policy import Policy
-from models.state.client import ClientState
+from models.state.client import ClientState, Person
 from models.state.codec import decode
 from models.triggers import Trigger
 
@@ -43,7 +45,7 @@ def gate_look(policy: Policy) -> Look:
         moment = send_ms(state, trigger, now_ms=now_ms, policy=policy)
         if moment is None:
             return _refused(EXPIRED, "no open hour is left before it expires")
-        return LastLook(allowed=True, recipient=recipient_of(state), not_before_ms=moment)
+        return LastLook(allowed=True, recipient=recipient_of(state, trigger), not_before_ms=moment)
 
     return look
 
@@ -58,9 +60,19 @@ def at_any_hour(look: Look) -> Look:
     return hasty
 
 
-def recipient_of(state: ClientState) -> Recipient:
-    """Return how the client can be reached, as their state knows it."""
-    person = state.person
+def recipient_of(state: ClientState, trigger: Trigger) -> Recipient:
+    """Return how the client can be reached: the person in the role the message is for, else as the profile says."""
+    person, reader = state.person, reader_of(state, trigger.journey, trigger.purpose, trigger.tone)
+    if reader is None:
+        return _profile(person)
+    return replace(
+        _profile(person),
+        role=Role(reader.role),
+        **{name: value for name in ("name", "email", "phone", "locale") if (value := getattr(reader, name))},
+    )
+
+
+def _profile(person: Person) -> Recipient:
     return Recipient(
         name=person.name.value or None,
         email=person.email.value or None,

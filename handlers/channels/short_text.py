@@ -4,6 +4,7 @@ A part holds 160 characters of the GSM 7-bit alphabet (3GPP TS 23.038) or 70 UTF
 together hold 153 or 67, as the rest says where they belong.
 """
 
+import unicodedata
 from typing import Final
 
 from handlers.channels.contract import Content, ContentError
@@ -16,6 +17,7 @@ _BASIC: Final = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED: Final = frozenset("^{}\\[~]|€")  # an escape and a character: two places
+_KNOWN: Final = _BASIC | _EXTENDED
 _GSM_ONE, _GSM_MANY = 160, 153
 _WIDE_ONE, _WIDE_MANY = 70, 67
 _PLAIN: Final = str.maketrans(
@@ -42,9 +44,22 @@ def segments(text: str) -> int:
     return -(-places // many)
 
 
+def plain_letters(text: str) -> str:
+    """Return `text` with letters the basic alphabet lacks written without their accents, where that makes all of it basic.
+
+    One `í` would otherwise more than double the parts. Other scripts stay as they are.
+    """
+    bare = "".join(char if char in _KNOWN else _without_accents(char) for char in text)
+    return bare if set(bare) <= _KNOWN else text
+
+
+def _without_accents(char: str) -> str:
+    return "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
+
+
 def short_content(rendered: str) -> Content:
     """Return the text message of a rendered template: one paragraph. Raises ContentError when it is empty or too long."""
-    text = " ".join(rendered.translate(_PLAIN).split())
+    text = plain_letters(" ".join(rendered.translate(_PLAIN).split()))
     parts = segments(text)
     if not 0 < parts <= MOST_SEGMENTS:
         message = f"a text message has 1 to {MOST_SEGMENTS} parts, this one {parts} ({len(text)} characters)"

@@ -6,6 +6,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, TemplateNotFound, meta, nodes
 
 from handlers.channels.content import template_name
+from handlers.channels.phrases import ENGLISH, PHRASES
 from models.policy.facts import ALLOWED_FACTS
 from models.triggers import Journey, Tone
 
@@ -13,11 +14,14 @@ _FACTS: Final = frozenset().union(*ALLOWED_FACTS.values())
 
 
 def facts_stated(journey: Journey, step: str, tone: Tone) -> frozenset[str] | None:
-    """Return the facts that the template of a step states, with its includes; None where there is no template."""
-    try:
-        names = _variables(template_name(journey, step, tone))
-    except TemplateNotFound:
-        return None
+    """Return the facts that the template of a step states in any language, with its includes; None where there is no template."""
+    names: frozenset[str] = frozenset()
+    for language in PHRASES:
+        try:
+            names |= _variables(template_name(journey, step, tone, language=language))
+        except TemplateNotFound:
+            if language == ENGLISH:
+                return None
     return names & _FACTS
 
 

@@ -39,12 +39,3 @@ def day_in_words(value: str, locale: Locale) -> str:
 def number_in_words(value: int, locale: Locale) -> str:
     """Return a whole number with the locale's separators."""
     return format_decimal(value, locale=locale)
-
-
-def invoices_in_words(numbers: str, *, count: int, locale: Locale) -> str:
-    """Return how a sentence names `count` invoices, of which `numbers` lists the first five."""
-    if count == 1:
-        return f"invoice {numbers}"
-    if count <= LISTED:
-        return f"invoices {numbers}"
-    return f"{number_in_words(count, locale)} invoices ({numbers} and others)"

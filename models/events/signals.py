@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from models.events.envelope import ClientEvent, Identifier, Instant
 
@@ -16,6 +16,44 @@ class Purpose(StrEnum):
     PROMOTION = "promotion"
 
 
+class Role(StrEnum):
+    """What a person at the client does with our messages."""
+
+    FINANCE_LEAD = "finance_lead"
+    ACCOUNTS_PAYABLE = "accounts_payable"
+    PROJECT_MANAGER = "project_manager"
+    PARTNER = "partner"
+
+
+class Style(StrEnum):
+    """How a client wants to be spoken to: it can only make a message softer."""
+
+    STANDARD = "standard"
+    GENTLE = "gentle"
+
+
+class Industry(StrEnum):
+    """What a client's industry means for how its payments are asked for.
+
+    `slow_process`: the public sector, universities and grant-funded bodies, which pay by approvals and not by persuasion.
+    """
+
+    ORDINARY = "ordinary"
+    SLOW_PROCESS = "slow_process"
+
+
+class Colleague(BaseModel):
+    """A person at the client: their role, and how to reach and address them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    name: Annotated[str, Field(max_length=200)] | None = None
+    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    phone: Annotated[str, Field(max_length=40)] | None = None
+    locale: Annotated[str, Field(max_length=20)] | None = None
+
+
 class ClientProfiled(ClientEvent):
     """How to reach and address the client; fields left out keep their value, the latest by `occurred_at` holds."""
 
@@ -26,6 +64,11 @@ class ClientProfiled(ClientEvent):
     timezone: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="IANA name, e.g. Europe/Berlin.")
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
     locale: Annotated[str, Field(max_length=20)] | None = None
+    style: Style | None = None
+    industry: Industry | None = None
+    colleagues: Annotated[tuple[Colleague, ...], Field(max_length=8)] | None = Field(
+        default=None, description="People by role, one each; given, it replaces those known before."
+    )
 
 
 class ConsentChanged(ClientEvent):

@@ -16,7 +16,7 @@ from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
 from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
 from models.state.rows import Invoice
-from models.triggers import Journey
+from models.triggers import MOST_ITEMS, Journey, StatementItem, built
 from models.workdays import DAY_MS, local_day, rolled_ms
 
 _JOURNEY: Final = JOURNEYS.index(Journey.DELAY_SUPPORT)
@@ -110,6 +110,23 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "part_paid": any(row.invoice.paid for row in found),
         "plan_possible": True,
     }
+
+
+def statement_of(found: list[Arrear], state: ClientState, policy: Policy) -> tuple[StatementItem, ...]:
+    """Return the lines of a message about several invoices, the oldest first; none for a message about one."""
+    if len(found) == 1:
+        return ()
+    zone = policy.zone_of(state)
+    oldest = sorted(found, key=lambda row: (row.invoice.due_ms, row.invoice.invoice_id))[:MOST_ITEMS]
+    fields = (
+        {
+            "invoice_id": row.invoice.invoice_id,
+            "open": Money(row.item.rest, row.invoice.currency),
+            "due_on": local_day(row.invoice.due_ms, zone),
+        }
+        for row in oldest
+    )
+    return tuple(built(StatementItem, each) for each in fields)
 
 
 def is_high_value(found: list[Arrear], state: ClientState, policy: Policy) -> bool:

@@ -11,7 +11,17 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.money import Money
-from models.policy.arrears import Arrear, arrears, due_since, earliest, facts_of, is_high_value, ladder_of, small_or_retried
+from models.policy.arrears import (
+    Arrear,
+    arrears,
+    due_since,
+    earliest,
+    facts_of,
+    is_high_value,
+    ladder_of,
+    small_or_retried,
+    statement_of,
+)
 from models.policy.journeys import Ladder, Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
@@ -212,6 +222,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
         reasons=reasons,
         invoice_ids=tuple(row.invoice.invoice_id for row in riders),
         asked=total.minor,
+        statement=statement_of(riders, state, policy),
     )
     human = step.id == carrying.ladder.human.id
     for row in riders:

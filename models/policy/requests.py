@@ -44,4 +44,4 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     run = Run(JOURNEYS.index(Journey.DELAY_SUPPORT), f"asks-{event.request.value}-{day}")
     words = (f"in their words: {' '.join(event.words.split())[:WORDS_TOLD]}",) if event.words else ()
     facts = {"name": state.person.name.value, "request": event.request.value}
-    turn.send(step, run, facts=dict(facts), reasons=(step.why, *words, f"segment {segment.value}"))
+    turn.send(step, run, facts=dict(facts), reasons=(step.why, *words, f"segment {segment.value}"), advances=False)

@@ -1,11 +1,14 @@
-"""How firmly a message may speak, at most: a ceiling per segment that no policy raises."""
+"""How firmly a message may speak: a ceiling per segment that no policy raises, and everything that makes a message softer."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from models.state.client import Segment
+from models.events.signals import Industry, Style
+from models.state.client import ClientState, Run, Segment
 from models.triggers import Tone
+from models.workdays import DAY_MS
 
 FIRMNESS: Final[Mapping[Tone, int]] = MappingProxyType({Tone.EDUCATIONAL: 0, Tone.GENTLE: 0, Tone.STRUCTURED: 1, Tone.FIRM: 2})
 """Educational differs from gentle in what it says, not in how hard it presses."""
@@ -22,3 +25,52 @@ RELATIONSHIP_CEILING: Final = Tone.GENTLE
 def is_above(tone: Tone, ceiling: Tone) -> bool:
     """Say whether `tone` is firmer than `ceiling`."""
     return FIRMNESS[tone] > FIRMNESS[ceiling]
+
+
+class Relationship(StrEnum):
+    """How long the client has been with the firm."""
+
+    YOUNG = "young"
+    SETTLED = "settled"
+    LONG = "long"
+
+
+_SETTLED_MS: Final = 365 * DAY_MS
+_LONG_MS: Final = 5 * 365 * DAY_MS
+
+
+def tone_of(wanted: Tone, *, segment: Segment, asked: bool, relationship: Relationship, industry: Industry, style: Style) -> Tone:
+    """Return the tone of a message about late money: the policy's, or a softer one, never a firmer.
+
+    Nobody meets more than their segment's ceiling. Firm is only for clients whom a person has asked before (`asked`), never for
+    those of many years, nor for bodies that pay by approvals: to be firm with them changes nothing but the relationship. Who
+    asked for gentle messages gets them.
+    """
+    limits = [CEILINGS[segment]]
+    if not asked or relationship is Relationship.LONG or industry is Industry.SLOW_PROCESS:
+        limits.append(Tone.STRUCTURED)
+    if style is Style.GENTLE:
+        limits.append(Tone.GENTLE)
+    softest = min(limits, key=FIRMNESS.__getitem__)
+    return softest if is_above(wanted, softest) else wanted
+
+
+def tone_for(wanted: Tone, state: ClientState, run: Run, *, segment: Segment) -> Tone:
+    """Return the tone of a message of `run` as all that is known of the client suggests."""
+    person = state.person
+    return tone_of(
+        wanted,
+        segment=segment,
+        asked=run.human or state.care.last_human_ms > 0,
+        relationship=relationship_of(state),
+        industry=Industry(person.industry.value or Industry.ORDINARY),
+        style=Style(person.style.value or Style.STANDARD),
+    )
+
+
+def relationship_of(state: ClientState) -> Relationship:
+    """Return how long the client is known, counted from the first event about them."""
+    known_ms = state.now_ms - state.first_seen_ms if state.first_seen_ms else 0
+    if known_ms >= _LONG_MS:
+        return Relationship.LONG
+    return Relationship.SETTLED if known_ms >= _SETTLED_MS else Relationship.YOUNG

@@ -7,13 +7,26 @@ from msgspec.structs import replace
 from models.events.signals import Purpose
 from models.ids import derive
 from models.learners.scorer import Scorer
+from models.policy.audience import audience_of
 from models.policy.facts import Fact, allowed_facts
 from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.reach import way_to
 from models.policy.segments import effective_segment
+from models.policy.tones import tone_for
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
-from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Output, Retraction, SegmentChange, Trigger, built
+from models.triggers import (
+    CancelWhen,
+    Decision,
+    DecisionOutcome,
+    Journey,
+    Output,
+    Retraction,
+    SegmentChange,
+    StatementItem,
+    Trigger,
+    built,
+)
 from models.workdays import DAY_MS, moment
 
 NOTES_KEPT = 5
@@ -62,6 +75,7 @@ class Turn:
         payment_id: str = "",
         asked: int = 0,
         advances: bool = True,
+        statement: tuple[StatementItem, ...] = (),
     ) -> int:
         """Emit a trigger and its decision at the state's time; return its not-before (epoch ms).
 
@@ -75,6 +89,8 @@ class Turn:
             expires = max(min(expires, until_ms), not_before + 1)
         journey = JOURNEYS[run.journey]
         trigger_id = derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch)
+        segment = effective_segment(state, now)
+        tone = tone_for(step.tone, state, run, segment=segment) if step.purpose is Purpose.SERVICING else step.tone
         why = (*reasons, *fallback)
         fields = {
             "schema_version": 1,
@@ -89,7 +105,7 @@ class Turn:
             "channel": channel,
             "purpose": step.purpose,
             "legal_basis": _BASIS[step.purpose],
-            "tone": step.tone,
+            "tone": tone,
             "not_before": moment(not_before),
             "expires_at": moment(expires),
             "cancel_when": step.cancel_when,
@@ -97,8 +113,10 @@ class Turn:
             "contract_id": contract_id or None,
             "payment_id": payment_id or None,
             "facts": allowed_facts(step.purpose, facts),
+            "statement": statement,
+            "audience": None if channel in self.policy.internal_channels else audience_of(state, journey, step.purpose, tone),
             "reasons": why,
-            "segment": effective_segment(state, now).value,
+            "segment": segment.value,
             "score": self._score(),
             "policy_version": self.policy.version,
             "learner_version": self.scorer.version,

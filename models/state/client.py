@@ -158,6 +158,16 @@ class Contract(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: int
 
 
+class Colleague(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A person at the client, by role; empty texts where nothing was said."""
+
+    role: str
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    locale: str = ""
+
+
 class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Who the client is and what they allow."""
 
@@ -173,6 +183,10 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     contracts: tuple[Contract, ...] = ()
     rests: tuple[Rest, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    style: Field = Field()
+    industry: Field = Field()
+    colleagues: tuple[Colleague, ...] = ()
+    colleagues_at: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

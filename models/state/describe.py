@@ -137,6 +137,10 @@ def _agreed(state: ClientState) -> list[str]:
         if row.until_ms > state.now_ms
     ]
     lines += [f"{row.channel}: reacted to {row.reacted} of {row.sent} messages" for row in state.person.reactions if row.reacted]
+    lines += [
+        f"{row.role.replace('_', ' ')}: {', '.join(filter(None, (row.name, row.email, row.phone)))}"
+        for row in state.person.colleagues
+    ]
     for contract in state.person.contracts:
         renews = f", renews {_day(contract.renews_ms)}" if contract.renews_ms else ""
         lines.append(f"contract {contract.contract_id}: {contract.contract_type}, {contract.status}{renews}")

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet
-from models.state.client import PURPOSES, ClientState, Consent, Field, Override
+from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override
 
 CONTACTS_KEPT: Final = 16
 REASON_KEPT: Final = 120
@@ -16,17 +16,33 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     """Fields that are named change, the latest by `occurred_at` holds; a new address lifts the suppression of the old one."""
     person, at = state.person, event.occurred_ms
     changed: dict[str, Field] = {}
-    for name in ("name", "email", "phone", "timezone", "country", "locale"):
+    for name in ("name", "email", "phone", "timezone", "country", "locale", "style", "industry"):
         value: str | None = getattr(event, name)
         known: Field = getattr(person, name)
         if value is not None and (at, value) > (known.at, known.value):
             changed[name] = Field(value, at)
+    state = _colleagues(state, event)
+    person = state.person
     if not changed:
         return state
     suppressions = person.suppressions
     if "email" in changed and changed["email"].value != person.email.value:
         suppressions = tuple(row for row in suppressions if (row.channel, row.cause) != ("email", "hard") or row.at > at)
     return replace(state, person=replace(person, **changed, suppressions=suppressions))
+
+
+def _colleagues(state: ClientState, event: ClientProfiled) -> ClientState:
+    person = state.person
+    if event.colleagues is None or person.colleagues_at > event.occurred_ms:
+        return state
+    rows = {
+        row.role.value: Colleague(row.role.value, row.name or "", row.email or "", row.phone or "", row.locale or "")
+        for row in event.colleagues
+    }
+    named = tuple(rows[role] for role in sorted(rows))
+    if person.colleagues_at == event.occurred_ms and person.colleagues >= named:
+        return state  # of two lists of the same moment the greater holds, whatever their order of arrival
+    return replace(state, person=replace(person, colleagues=named, colleagues_at=event.occurred_ms))
 
 
 def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:

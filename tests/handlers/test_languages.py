@@ -1,0 +1,105 @@
+"""Every language says the same in its own words, whole: no message mixes two, and each reads as agreed."""
+
+import re
+
+import pytest
+
+from handlers.channels.content import template_name
+from handlers.channels.contract import ContentError, Recipient
+from handlers.channels.phrases import PHRASES
+from handlers.channels.short_text import plain_letters, segments
+from handlers.channels.template_facts import _variables
+from models.events.signals import Purpose, Role
+from models.policy.facts import ALLOWED_FACTS
+from models.policy.journeys import Step
+from models.triggers import Journey
+from tests.handlers.letters import FOLDER, LOCALES, TRANSLATED, WRITER, letters, statement, variants
+from tests.handlers.test_channels_content import STEPS, TEMPLATES, due
+
+OTHERS = [language for language in PHRASES if language != "en"]
+EACH = pytest.mark.parametrize(("journey", "step"), TRANSLATED.values(), ids=TRANSLATED.keys())
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_the_letters_of_a_language_read_as_agreed(language: str) -> None:
+    golden = FOLDER / f"{language}.txt"
+    assert letters(language) == golden.read_text(encoding="utf-8"), "if it is meant so: python -m tests.handlers.letters"
+
+
+def test_every_language_has_every_template_that_clients_get_and_none_besides() -> None:
+    english = {str(path.relative_to(TEMPLATES)) for path in TEMPLATES.glob("*/*.j2") if path.parent.name not in OTHERS}
+    for language in OTHERS:
+        home = TEMPLATES / language
+        spoken = {str(path.relative_to(home)) for path in home.glob("*/*.j2")}
+        assert spoken <= english
+        support = (TEMPLATES / "delayed_payment_support").glob("*.j2")
+        same = {path.name for path in support if "\nTo: staff\n" not in path.read_text(encoding="utf-8")}
+        assert {path.name for path in (home / "delayed_payment_support").glob("*.j2")} == same
+
+
+@EACH
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_translation_states_no_fact_that_its_purpose_may_not_and_speaks_in_one_language(
+    language: str, journey: Journey, step: Step
+) -> None:
+    reader = Recipient(name="Ada Lovelace", locale=LOCALES[language])
+    for _, trigger in variants(journey, step):
+        named = _variables(template_name(journey, step.id, trigger.tone, language=language))
+        assert named - {"firm_name"} <= ALLOWED_FACTS[step.purpose]
+        content = WRITER.write(trigger, reader)
+        assert f'<html lang="{language}">' in content.html
+        assert PHRASES[language].farewell in content.text
+        assert not re.search(r"\b(?:the|invoice|reply|please|Hello|regards|you)\b", content.subject + content.text)
+
+
+@EACH
+def test_every_message_may_be_said_in_each_softer_tone(journey: Journey, step: Step) -> None:
+    for name, trigger in variants(journey, step):
+        assert (TEMPLATES / name).exists()
+        assert WRITER.write(trigger, Recipient(name="Ada")).subject
+
+
+def test_a_message_without_a_translation_is_english_throughout_dates_too() -> None:
+    journey, step = STEPS["delayed_payment_support/friendly_note.gentle.j2"]
+    text = WRITER.write(due(journey, step), Recipient(name="Ada", locale="ja_JP")).text
+    assert "20 February 2026" in text
+    assert text.startswith("Hello Ada,")
+
+
+def test_a_statement_lists_invoices_with_their_days_says_how_many_more_and_ends_with_the_total() -> None:
+    content = WRITER.write(statement(), Recipient(name="Ada", locale="en_GB"))
+    lines = content.text.splitlines()
+    at = lines.index("Invoice     Due                     Open")
+    assert lines[at + 1 : at + 6] == [
+        "R-17        20 February 2026   €1,000.00",
+        "R-18        27 February 2026     €200.00",
+        "R-21        1 March 2026          €34.56",
+        "and 2 more",
+        "Total                         €12,345.67",
+    ]
+    assert content.html.count("<tr") == 6
+    assert '<th scope="col"' in content.html
+
+
+def test_no_message_outside_servicing_may_carry_a_statement() -> None:
+    journey, step = STEPS["pre_renewal/renewal_options.gentle.j2"]
+    smuggled = due(journey, step).model_copy(update={"statement": statement().statement})
+    with pytest.raises(ContentError, match="may not state invoices"):
+        WRITER.write(smuggled, Recipient(name="Ada"))
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("language", LOCALES)
+def test_a_servicing_message_has_a_line_for_the_readers_role_and_others_do_not(role: Role, language: str) -> None:
+    reader = Recipient(name="Ada", locale=LOCALES[language], role=role)
+    for name, (journey, step) in TRANSLATED.items():
+        line = PHRASES[language].roles[role]
+        assert (line in WRITER.write(due(journey, step), reader).text) is (step.purpose is Purpose.SERVICING), name
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"), [("Él llamó en août", "Él llamo en aout"), ("Grüße €5", "Grüße €5"), ("好 é", "好 é")]
+)
+def test_accents_that_would_double_the_parts_are_left_out(text: str, plain: str) -> None:
+    assert plain_letters(text) in {plain, plain.replace("É", "É")}
+    assert segments(plain_letters(text)) <= segments(text)
