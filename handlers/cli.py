@@ -59,6 +59,12 @@ COMMANDS: Final = (
     ),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
     Command(
+        "overrides",
+        "handlers.commands.overrides.commands:overrides",
+        "Score what managers decided over the policy's head.",
+        _LOOK,
+    ),
+    Command(
         "segments", "handlers.commands.segments.commands:segments", "Say who moved, how steady segments are, and why.", _LOOK
     ),
     Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),

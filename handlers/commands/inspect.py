@@ -15,13 +15,14 @@ from models.patterns import Reading, patterns
 from models.policy.policy import Policy
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
-from models.policy.segments import effective_segment
+from models.policy.segments import effective_segment, overruling
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
 from models.state.describe import describe
 from models.state.history import lateness
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
+from models.workdays import moment
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
@@ -136,6 +137,10 @@ def _client_lines(state: ClientState, decisions: list[Decision], policy: Policy)
     else:
         yield f"score: {score.probability:.0%} likely to pay the next invoice late ({BASELINE.version})"
         yield from (f"  {reason}" for reason in score.reasons)
+    words = overruling(state, state.now_ms)
+    if len(words) > 1:
+        told = "; ".join(f"{row.author} says {row.value} until {moment(row.expires_ms):%Y-%m-%d}" for row in words)
+        yield f"managers disagree on the segment, the latest word holds: {told}"
     if lateness(state).labelled:
         yield belief_of(lateness(state), state, policy).explain()
     tiers = rfm(state, policy)

@@ -1,0 +1,1 @@
+"""`rapport overrides`: what relationship managers decided over the head of the policy, and how it turned out."""

@@ -1,0 +1,125 @@
+"""`rapport overrides report`: each override held against what rules and learner would have done without it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from handlers.cli import run
+from handlers.commands.history import write_contracts
+from handlers.commands.overrides.scoring import Scored, by_author, late_chance, score
+from models.events.signals import OverrideEffect
+from models.events.union import AnyClientEvent
+from models.learners.baseline import BASELINE
+from models.policy.policy import DEFAULT_POLICY
+from models.policy.segments import effective_segment, overruling
+from models.state.client import Segment
+from tests.models.builders import Events, ms
+from tests.models.test_segments import monthly
+from tests.models.views import final
+
+
+def scored(log: Sequence[AnyClientEvent]) -> list[Scored]:
+    return score(sorted(log, key=lambda event: event.received_ms), DEFAULT_POLICY, BASELINE)
+
+
+def slow_client_turns(build: Events, *, late: float) -> list[AnyClientEvent]:
+    """Return a client who was slow for eight months and then pays `late` days after due for four."""
+    return [build.profiled(0), *monthly(build, 8, late=12), *monthly(build, 4, late=late, first=8)]
+
+
+def test_a_manager_who_knew_better_than_rules_and_learner_is_told_so() -> None:
+    build = Events()
+    log = slow_client_turns(build, late=-2)
+    log.append(build.override(242, OverrideEffect.SEGMENT, until=335, value="reliable"))
+    (row,) = scored(log)
+    assert (row.rules_said, row.nearer, row.late) == ("slow", "override", 0)
+    assert row.ended >= 3
+    assert row.learner_said is not None
+    assert row.learner_said > 0.5
+    assert "0 of" in row.words
+
+
+def test_a_manager_who_was_too_kind_is_told_so_as_well() -> None:
+    build = Events()
+    log = slow_client_turns(build, late=14)
+    log.append(build.override(242, OverrideEffect.SEGMENT, until=335, value="reliable"))
+    (row,) = scored(log)
+    assert row.nearer == "rules"
+    assert row.late == row.ended > 0
+
+
+def test_a_hold_is_judged_by_what_was_paid_without_the_messages_it_stopped() -> None:
+    build = Events()
+    base: list[AnyClientEvent] = [build.profiled(0), *monthly(build, 8, late=-2), build.issued(240, "X", 90_000, due=254)]
+    hold = build.override(250, OverrideEffect.HOLD, until=290)
+    (paid,) = scored([*base, hold, build.paid(275, "PX", 90_000, "X"), build.called(300)])
+    assert (paid.nearer, paid.sent) == ("override", 0)
+    assert paid.would_send >= 1
+    assert "friendly_note" in paid.words
+    (unpaid,) = scored([*base, hold, build.called(300)])
+    assert unpaid.nearer == "rules"
+    assert str(unpaid.open[0]) == "900.00 EUR"
+
+
+def test_what_is_still_in_force_or_too_young_is_left_open() -> None:
+    build = Events()
+    log = slow_client_turns(build, late=-2)
+    (running,) = scored([*log, build.override(300, OverrideEffect.SEGMENT, until=900, value="reliable")])
+    assert (running.nearer, running.words) == ("open", "still in force when the history ends")
+    (short,) = scored([*log, build.override(300, OverrideEffect.SEGMENT, until=301, value="reliable")])
+    assert short.nearer == "open"
+    assert "too few" in short.words
+
+
+def test_an_override_cleared_early_is_judged_until_then() -> None:
+    build = Events()
+    log = slow_client_turns(build, late=-2)
+    word = build.override(242, OverrideEffect.SEGMENT, until=900, value="reliable")
+    (row,) = scored([*log, word, build.cleared(330, word.override_id)])
+    assert row.end_ms == ms(330)
+    assert row.nearer == "override"
+
+
+def test_authors_are_counted_the_most_active_first() -> None:
+    build = Events()
+    log = slow_client_turns(build, late=-2)
+    log += [build.override(242, OverrideEffect.SEGMENT, until=335, value="reliable")]
+    log += [build.override(250, OverrideEffect.HOLD, until=252, override="O2")]
+    (row,) = by_author(scored(log))
+    assert row[1:3] == (2, 1)
+    assert sum(row[2:]) == row[1]
+
+
+def test_segments_stand_for_chances_in_their_order() -> None:
+    chances = [late_chance(name) for name in ("reliable", "new", "slow", "problem")]
+    assert chances == sorted(chances)
+
+
+def test_of_two_words_on_the_segment_the_later_holds_and_both_are_known() -> None:
+    build = Events()
+    one = build.override(80, OverrideEffect.SEGMENT, until=200, value="problem", override="O1")
+    two = build.override(90, OverrideEffect.SEGMENT, until=120, value="slow", override="O2")
+    for order in ((one, two), (two, one)):
+        told = [event.model_copy(update={"received_at": two.received_at}) for event in order]
+        state = final([*monthly(build, 2, late=-2), *told])
+        assert effective_segment(state, ms(100)) is Segment.SLOW
+        assert [row.value for row in overruling(state, ms(100))] == ["problem", "slow"]
+        assert effective_segment(state, ms(150)) is Segment.PROBLEM
+
+
+def test_the_report_is_told_for_people_and_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = Events()
+    log = [*slow_client_turns(build, late=-2), build.override(242, OverrideEffect.SEGMENT, until=335, value="reliable")]
+    history = tmp_path / "history.jsonl"
+    write_contracts(log, history)
+    assert run(["overrides", "report", str(history)]) == 0
+    out = capsys.readouterr().out
+    assert "override: 0 of" in out
+    assert run(["overrides", "report", str(history), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["nearer"] == "override"
+    write_contracts(log[:-1], history)
+    assert run(["overrides", "report", str(history)]) == 1
+    assert "there is no override" in capsys.readouterr().out
