@@ -77,10 +77,7 @@ class Turn:
         advances: bool = True,
         statement: tuple[StatementItem, ...] = (),
     ) -> int:
-        """Emit a trigger and its decision at the state's time; return its not-before (epoch ms).
-
-        One that does not advance its run is beside the sequence: whatever becomes of it, no step is taken back or counted.
-        """
+        """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step."""
         state, now = self.state, self.state.now_ms
         channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now)
         not_before = self.policy.open_hour(state, now)
@@ -122,9 +119,7 @@ class Turn:
             "learner_version": self.scorer.version,
         }
         trigger = built(Trigger, fields)
-        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked)
-        if not advances:
-            row = replace(row, advances=False)
+        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances)
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
         self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger_id)
@@ -211,7 +206,7 @@ def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
     return None
 
 
-def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: int) -> Pending:
+def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: int, advances: bool) -> Pending:
     """Return what the state keeps of a trigger until it is settled."""
     return Pending(
         trigger_id=trigger.trigger_id,
@@ -227,4 +222,5 @@ def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, ask
         contract_id=trigger.contract_id or "",
         payment_id=trigger.payment_id or "",
         asked=asked,
+        advances=advances,
     )
