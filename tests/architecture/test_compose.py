@@ -52,7 +52,7 @@ def test_it_is_a_valid_compose_file() -> None:
 
 
 def test_all_parts_of_the_system_are_there() -> None:
-    assert {"kafka", "valkey", "topics", "gateway", "worker", "mailpit", "prometheus", "grafana"} <= SERVICES.keys()
+    assert {"kafka", "valkey", "topics", "gateway", "worker", "trainer", "mailpit", "prometheus", "grafana"} <= SERVICES.keys()
     assert {f"channel-{name}" for name in CHANNELS} <= SERVICES.keys()
 
 
