@@ -18,7 +18,7 @@ from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.dead_letters import Reason
-from streams.wire.headers import Position, origin_headers
+from streams.wire.headers import LOGGED, RECEIVED, Position, origin_headers
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS, Partitioning
@@ -190,12 +190,11 @@ class ClientsFold(Generic[S]):
         """Fold `batch` under `regime` over `states`, which has an entry for each of `batch.clients`."""
         page = _Page(self._program.under(regime), states)
         for letter in batch.letters:
-            out = _Outlet(letter.record)
             match letter:
                 case _Readable(event=event):
-                    page.turn(event.client_id, event, out)
+                    page.turn(event.client_id, event, _Outlet(letter.record, event))
                 case _Unreadable(error=error):
-                    page.refuse("unreadable", error, out)
+                    page.refuse("unreadable", error, _Outlet(letter.record))
         return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms)
 
     def fold_control(self, batch: ControlBatch, *, watermark_ms: int, regime: bytes) -> Folded[S]:
@@ -213,7 +212,7 @@ class ClientsFold(Generic[S]):
     def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]], *, regime: bytes) -> Folded[S]:
         """Fire the timers of `due` under `regime`: clients in order of due time, then name, at most DUE_PER_TICK."""
         page = _Page(self._program.under(regime), dict(due))
-        out = _Outlet(batch.record)
+        out = _Outlet(batch.record, batch.tick)
         for client, state in due:
             if state is None:
                 page.timers[client] = None
@@ -246,17 +245,19 @@ def _open(record: Record, partitions: int) -> AnyClientEvent:
 class _Outlet:
     """Outputs of one record, numbered in order."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, event: AnyEvent | None = None) -> None:
         self.record = record
+        self.event = event
         self.entries: list[OutboxEntry] = []
 
     def put(self, output: Output) -> None:
         """Append one output of the core, or a dead letter in its place when no topic takes it."""
         position = Position(self.record.offset, len(self.entries))
         value = encode_output(output)
+        stations: tuple[tuple[str, bytes], ...] = ()
         match output:
             case Trigger(channel=channel) | Retraction(channel=channel):
-                topic = TRIGGERS.get(channel)
+                topic, stations = TRIGGERS.get(channel), self._stations()
             case Decision():
                 topic = DECISIONS
             case Example() | RenewalExample():
@@ -275,9 +276,13 @@ class _Outlet:
                 partition=0 if topic.partitioning is Partitioning.SINGLE else home,
                 key=output.client_id.encode(),
                 value=value,
-                headers=origin_headers(CLIENT_EVENTS.name, home, position, kind=output.kind),
+                headers=origin_headers(CLIENT_EVENTS.name, home, position, kind=output.kind) + stations,
             )
         )
+
+    def _stations(self) -> tuple[tuple[str, bytes], ...]:
+        logged = (LOGGED, b"%d" % self.record.timestamp)
+        return (logged,) if self.event is None else ((RECEIVED, b"%d" % self.event.received_ms), logged)
 
     def put_dead(self, error: DeadLetterError, value: bytes | None = None) -> None:
         """Append a dead letter: the record's own bytes, or `value` when an output could not be published."""

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 
 import structlog
 
+from models.events.envelope import epoch_ms
 from streams.engine import failpoints
 from streams.engine.fence import (
     Birth,
@@ -268,6 +269,7 @@ class Lane:
             log.warning("the partition moved on without us, reading again", slot=self.slot, answer=type(prepared).__name__)
             return False
         folded = monotonic()
+        grasp.folded_ms = epoch_ms(self._tools.clock.now())
         meter.observe(metrics.STAGE_DURATION, folded - started, topic=topic, stage="prepare")
         self._tools.failpoint(failpoints.BEFORE_COMMIT)
         reply = await self._commit(prepared, grasp)
@@ -308,7 +310,9 @@ class Lane:
             grasp.fresh, grasp.outbox_head = writes.outbox, reply.outbox_head
             self.moved_at = monotonic()
             self._tools.meter.set(metrics.FENCE_NEXT, reply.next_offset, **self._labels)
-            self._tools.meter.set(metrics.LAST_PROGRESS, self._tools.clock.now().timestamp(), **self._labels)
+            now = self._tools.clock.now()
+            grasp.committed_ms = epoch_ms(now)
+            self._tools.meter.set(metrics.LAST_PROGRESS, now.timestamp(), **self._labels)
             self._stored(grasp)
             return True
         if reply.verdict in {Verdict.BEHIND, Verdict.FORKED, Verdict.MISSING}:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
+from msgspec.structs import replace
+
 from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
 from streams.engine.patience import patiently
@@ -15,10 +17,12 @@ from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
 from streams.runtime.clock import monotonic
 from streams.runtime.metrics import Meter
-from streams.wire.headers import Position
+from streams.wire.headers import COMMITTED, FOLDED, Position
+from streams.wire.topics import TRIGGERS
 
 _MOST_AT_ONCE: Final = 500
 _MOST_HANDED: Final = 4 * _MOST_AT_ONCE  # beyond that they wait in Redis only: memory stays flat while Kafka is away
+_TRIGGERS: Final = frozenset(topic.name for topic in TRIGGERS.values())
 _NOTHING: Final = Position(-1, -1)
 
 
@@ -65,7 +69,7 @@ class Publisher:
         fresh, grasp.fresh = grasp.fresh, ()
         handed = self._handed
         if handed is not None and len(handed) + len(fresh) <= _MOST_HANDED:
-            handed += fresh
+            handed += [_stamped(entry, grasp) for entry in fresh]
             if not grasp.outbox_depth or (handed and grasp.outbox_head is not None and grasp.outbox_head >= handed[0].position):
                 return
         self._handed = None
@@ -135,3 +139,11 @@ class Publisher:
         age = 0.0 if self._waiting_since is None else monotonic() - self._waiting_since
         self._meter.set(metrics.OUTBOX_DEPTH, self._depth, **labels)
         self._meter.set(metrics.OUTBOX_OLDEST_AGE, age, **labels)
+
+
+def _stamped(entry: OutboxEntry, grasp: Grasp) -> OutboxEntry:
+    """Return a trigger with the times of its last stations; they are no part of what is stored, for a replay has others."""
+    if entry.topic not in _TRIGGERS:
+        return entry
+    times = ((FOLDED, b"%d" % grasp.folded_ms), (COMMITTED, b"%d" % grasp.committed_ms))
+    return replace(entry, headers=entry.headers + times)

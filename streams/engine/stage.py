@@ -37,6 +37,8 @@ class Grasp:
     regime: bytes = b""
     fresh: tuple[OutboxEntry, ...] = ()  # outputs stored by the latest batch, for whoever publishes them to take
     outbox_head: Position | None = None  # the oldest one stored when they were
+    folded_ms: int = 0  # when the latest batch was computed and when it was stored, by our clock
+    committed_ms: int = 0
 
 
 class Flow(Protocol):

@@ -12,6 +12,17 @@ SRC_OFFSET = "src_offset"
 IDX = "idx"
 KIND = "kind"
 
+RECEIVED = "received_ms"
+LOGGED = "logged_ms"
+FOLDED = "folded_ms"
+COMMITTED = "committed_ms"
+STATIONS = (RECEIVED, LOGGED, FOLDED, COMMITTED)
+"""When the event behind a trigger reached us, reached the log, was folded and was stored, in epoch ms as ASCII decimals.
+
+When the trigger was published is the timestamp of its own record. The last two are by the worker's clock and are left out where
+the worker that publishes is not the one that folded.
+"""
+
 
 class Position(NamedTuple):
     """Order of outputs within one output partition: the record that caused it, then its place among that record's outputs."""
@@ -49,6 +60,12 @@ def origin_headers(src_topic: str, src_partition: int, position: Position, *, ki
         (IDX, b"%d" % position.idx),
         (KIND, kind.encode()),
     )
+
+
+def read_stations(headers: Iterable[tuple[str, bytes]]) -> dict[str, int]:
+    """Return the stations that a trigger's headers tell, by name, in epoch ms."""
+    found = dict(headers)
+    return {name: int(found[name]) for name in STATIONS if name in found}
 
 
 def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:

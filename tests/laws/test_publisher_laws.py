@@ -21,7 +21,7 @@ from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.memory_store import MemoryPartitions
 from streams.state.redis_store import connect_redis
-from streams.wire.headers import Position, read_origin
+from streams.wire.headers import Position, read_origin, read_stations
 from streams.wire.topics import TRIGGERS
 from tests.conftest import Servers
 from tests.integration.engine_world import read_topic
@@ -195,11 +195,14 @@ async def test_what_the_lane_hands_over_is_published_without_reading_it_back() -
     entries = [entry(number) for number in range(1_203)]
     grasp = await stored(fence, [])
     publisher.wake(grasp)
+    grasp.folded_ms, grasp.committed_ms = 7, 9
     await hand_over(publisher, fence, grasp, entries)
     await publish(publisher)
     assert list(dict.fromkeys(producer.positions("triggers.email"))) == [at.position for at in entries]
     assert await MemoryFence.read_outbox(fence, SLOT, limit=1) == []
     assert fence.reads == 0
+    stations = [read_stations(record.headers) for record in producer.topics["triggers.email", 0]]
+    assert stations == [{"folded_ms": 7, "committed_ms": 9}] * len(stations)
 
 
 async def test_an_older_output_that_a_restored_redis_brings_back_goes_first() -> None:

@@ -14,8 +14,9 @@ from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.engine.writes import OutboxEntry, Outcome
+from streams.wire.codec import decode_event
 from streams.wire.dead_letters import Reason, read_dead_letter
-from streams.wire.headers import read_origin
+from streams.wire.headers import read_origin, read_stations
 from streams.wire.records import PlainRecord
 from tests.streams.counting import TIMER_MS, Counted, CountingProgram, Tally, make_trigger
 from tests.streams.engine_examples import ARRIVED_MS, START_MS, event_content, logs, on_log, tick_content
@@ -110,6 +111,18 @@ def test_outputs_are_numbered_upwards_without_repetition_and_say_where_they_came
         origin = read_origin(at.headers)
         assert origin.position == at.position
         assert (origin.src_topic, origin.src_partition) == ("client.events", 0)
+
+
+def test_a_trigger_tells_when_its_event_was_received_and_logged() -> None:
+    records = on_log([event_content(second, "ada", f"e{second}", "test") for second in range(40)])
+    stored = Stored(CountingProgram())
+    stored.feed(records, [7])
+    triggers = [at for at in stored.outbox if at.topic.startswith("triggers.")]
+    assert triggers
+    for at in triggers:
+        record = records[at.position.src_offset]
+        event = decode_event(record.value)
+        assert read_stations(at.headers) == {"received_ms": event.received_ms, "logged_ms": record.timestamp}
 
 
 def test_a_timer_fires_once_however_many_ticks_find_it_due() -> None:
