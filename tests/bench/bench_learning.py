@@ -1,12 +1,15 @@
 """What learning costs: a question with its features, an example, a snapshot both ways, activation. Prints, asserts nothing."""
 
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Final
 
+from models.events.control import LearnerActivated
 from models.events.envelope import epoch_ms
 from models.events.union import AnyEvent
 from models.features import Landmark, lateness_features, unpack
+from models.learners.activation import LATENESS
 from models.learners.baseline import BASELINE
 from models.learners.explanation import explain
 from models.learners.lateness import LatenessScorer, compiled
@@ -15,8 +18,10 @@ from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.transition import transition
+from streams.engine.program import ClientProgram
 from streams.runtime.clock import monotonic
-from tests.models.builders import Events
+from streams.wire.codec import decode_event, encode_event
+from tests.models.builders import START, Events
 from tests.models.examples import example, trained
 
 ROUNDS: Final = 2_000
@@ -89,6 +94,9 @@ def test_what_learning_costs() -> None:
         ("dump weights", best_us(lambda: dump(weights), rounds=50), "us"),
         ("load weights", best_us(lambda: load(raw, LatenessWeights), rounds=50), "us"),
         ("activation: load, compile, first score", best_us(lambda: _activate(raw, features), rounds=50), "us"),
+        ("activation through the log, per partition", best_us(lambda: _in_force(raw, weights.version, state), rounds=20), "us"),
+        ("a batch's look at an unchanged regime", best_us(_look_again(raw, weights.version)), "us"),
+        ("publish weights and checkpoint, both sealed", best_us(lambda: _harvest(trainer), rounds=5), "us"),
         ("weights", len(raw) / 1024, "KiB"),
         ("checkpoint", len(kept) / 1024, "KiB"),
         ("load checkpoint", best_us(lambda: load(kept, Checkpoint), rounds=5), "us"),
@@ -96,6 +104,43 @@ def test_what_learning_costs() -> None:
     for name, value, unit in report:
         sys.stdout.write(f"\n{name:56} {value:10.1f} {unit}")
     sys.stdout.write("\n")
+
+
+def _activated(raw: bytes, version: str) -> bytes:
+    event = LearnerActivated(
+        event_id="bench",
+        source="bench",
+        occurred_at=START,
+        author="bench",
+        reason="bench",
+        learner=LATENESS,
+        version=version,
+        snapshot=b64encode(raw).decode(),
+    )
+    return encode_event(event)
+
+
+def _in_force(raw: bytes, version: str, state: ClientState) -> object:
+    """From the record as it stands on the log: decode, check, fold into the regime, bind, put the first question."""
+    event = decode_event(_activated(raw, version))
+    assert isinstance(event, LearnerActivated)
+    program = ClientProgram()
+    bound = program.under(program.govern(b"", event))
+    row, now = state.ledger.invoices[-1], state.now_ms
+    return bound.scorer.assess(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE)
+
+
+def _look_again(raw: bytes, version: str) -> Callable[[], object]:
+    event = decode_event(_activated(raw, version))
+    assert isinstance(event, LearnerActivated)
+    program = ClientProgram()
+    blob = program.govern(b"", event)
+    program.under(blob)
+    return lambda: program.under(blob)
+
+
+def _harvest(trainer: LatenessTrainer) -> object:
+    return dump(trainer.publish()), dump(trainer.checkpoint())
 
 
 def _activate(raw: bytes, features: tuple[float, ...]) -> object:
