@@ -7,7 +7,7 @@ and nothing else, every value is bounded and needs no scaler, and what does not 
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from math import log, log1p
+from math import exp, log, log1p
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,7 +18,6 @@ from models.ids import derive
 from models.money import exponent
 from models.state.balances import has_open_dispute
 from models.state.client import ClientState, Contract
-from models.state.habits import Habits
 from models.state.history import cadence, decline_streak
 from models.state.reckoning import left
 from models.state.renewals import Period
@@ -88,11 +87,11 @@ RENEWAL_FEATURES: Final = (
     RenewalFeature("price_step", "log ratio x 5", _P, "price against the period before", _NO),
     RenewalFeature("price_rise", "0 or 1", _P, "the price has risen by more than 2 %", _NO),
     RenewalFeature("late_share", "logit", _L, "share of their invoices paid late"),
-    RenewalFeature("late_fast", "logit", _L, "how the last few invoices went"),
+    RenewalFeature("late_recent", "logit", _L, "how the last dozen invoices went"),
     RenewalFeature("unbilled", "0 or 1", _L, "no outcome of an invoice known yet"),
     RenewalFeature("overdue", "log count", _L, "invoices overdue today", _REC),
     RenewalFeature("oldest_overdue", "log days / 2", _L, "age of the oldest overdue invoice", _REC),
-    RenewalFeature("disputes", "log count", _F, "past disputes"),
+    RenewalFeature("disputes", "log count", _F, "disputes of the last year"),
     RenewalFeature("disputed_now", "0 or 1", _F, "a dispute is open"),
     RenewalFeature("declines", "log count", _F, "declined payments in a row"),
     RenewalFeature("gap", "log ratio", _A, "time since the last payment against their rhythm", _REC),
@@ -115,6 +114,7 @@ RENEWAL_TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in 
 _PACK: Final = struct.Struct(f"<{len(RENEWAL_FEATURES)}e")
 _PRIOR_SHARE: Final = 0.3  # of late invoices, before anything is known; a fixed reference, for the learners move the rest
 _PRIOR_WEIGHT: Final = 3.0
+_DOZEN: Final = 12
 _PRIOR_RENEWALS: Final = 2.0  # two answered renewals of their own outweigh the firm's share
 _RISEN: Final = 1.02
 _TREND_DAYS: Final = 90
@@ -162,7 +162,7 @@ def renewal_features(state: ClientState, period: Period, contract: Contract, *, 
         *_history(state, firm),
         *_price(period, contract, firm),
         *_paying(state, now_ms),
-        *_friction(state),
+        *_friction(state, now_ms),
         *_activity(state, period, contract, now_ms),
         *_season(period.renews_ms),
         *(float(contract.status == status) for status in (ContractStatus.TRIAL, ContractStatus.PAST_DUE, ContractStatus.PAUSED)),
@@ -170,11 +170,29 @@ def renewal_features(state: ClientState, period: Period, contract: Contract, *, 
     ]
 
 
+def aged(features: tuple[float, ...], period: Period, ahead: int) -> tuple[tuple[int, float], ...]:
+    """Return (place, value) of what time alone changes when a question is put again `ahead` renewals later."""
+    years = exp(features[RENEWAL_INDEX["tenure"]] + 0.7) - 1.0 + ahead * period.days / _YEAR
+    return (
+        (RENEWAL_INDEX["tenure"], _tenure_value(years)),
+        (RENEWAL_INDEX["first_period"], 0.0),
+        (RENEWAL_INDEX["renewals"], _renewals_value(period.age + ahead)),
+    )
+
+
+def _tenure_value(years: float) -> float:
+    return _bounded(log1p(max(0.0, years)) - 0.7, -0.7, 2.0)
+
+
+def _renewals_value(age: int) -> float:
+    return min(log1p(age) / 1.5, 2.5)
+
+
 def _tenure(period: Period, days: float) -> list[float]:
     return [
-        _bounded(log1p(max(0.0, days) / _YEAR) - 0.7, -0.7, 2.0),
+        _tenure_value(days / _YEAR),
         1.0 if period.age == 0 else 0.0,
-        min(log1p(period.age) / 1.5, 2.5),
+        _renewals_value(period.age),
         _bounded(log(period.days / _YEAR) / log(2), -4.0, 2.0),
     ]
 
@@ -205,18 +223,15 @@ def _price(period: Period, contract: Contract, firm: RenewalFirm) -> list[float]
 
 def _paying(state: ClientState, now_ms: int) -> list[float]:
     habits, today = state.habits, now_ms // DAY_MS
+    recent = habits.answers[-_DOZEN:]
     overdue = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if left(row) and row.due_ms // DAY_MS < today]
     return [
         _shrunk(habits.late, habits.known),
-        _shrunk(habits.fast * _recent(habits), _recent(habits)),
+        _shrunk(sum(row.late for row in recent), len(recent)),
         0.0 if habits.known else 1.0,
         log1p(len(overdue)),
         log1p(max(overdue, default=0)) / 2,
     ]
-
-
-def _recent(habits: Habits) -> int:
-    return min(habits.known, 4)
 
 
 def _shrunk(late: float, known: int) -> float:
@@ -224,8 +239,9 @@ def _shrunk(late: float, known: int) -> float:
     return _logit(_bounded(share, 0.02, 0.98)) - _logit(_PRIOR_SHARE)
 
 
-def _friction(state: ClientState) -> list[float]:
-    return [log1p(len(state.rhythm.disputes)), float(has_open_dispute(state.ledger)), log1p(decline_streak(state))]
+def _friction(state: ClientState, now_ms: int) -> list[float]:
+    disputes = sum(at > now_ms - _YEAR * DAY_MS for at in state.rhythm.disputes)
+    return [log1p(disputes), float(has_open_dispute(state.ledger)), log1p(decline_streak(state))]
 
 
 def _activity(state: ClientState, period: Period, contract: Contract, now_ms: int) -> list[float]:

@@ -10,12 +10,14 @@ from models.learners.renewal_scorer import UNSAID
 from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
 from models.learners.scorer import PER_CHANCE
 from models.renewal_features import (
+    LEADS,
     RENEWAL_FEATURES,
     RENEWAL_INDEX,
     Ending,
     RenewalFamily,
     RenewalFirm,
     RenewalLandmark,
+    aged,
     pack_renewal,
     renewal_features,
     unpack_renewal,
@@ -33,6 +35,12 @@ _TOLD: Final = 3
 _WORTH: Final = 0.15  # logit; a family that moves the chance less is not worth a sentence
 _QUIET: Final = frozenset({RenewalFamily.FIRM})
 _FAMILY_OF: Final = tuple(row.family for row in RENEWAL_FEATURES)
+
+_PASSES: Final = tuple(
+    row.name
+    in {"price_step", "price_rise", "overdue", "oldest_overdue", "disputed_now", "declines", "gap", "trend", "firm_recent"}
+    for row in RENEWAL_FEATURES
+)
 
 _WORDS: Final = {
     RenewalFamily.TENURE: "how long and how often they have renewed",
@@ -97,8 +105,8 @@ class PublishedRenewals:
         """
         found = []
         for ending in Ending:
-            line = self._lines.get((ending, landmark))
-            if line is None or line.seen < FLOOR or line.rarer < RARER:
+            line = self._speaking(ending, landmark)
+            if line is None:
                 found.append(UNSAID)
                 continue
             found.append(round(bounded(sigmoid(self._value(line, features, contract_type))) * PER_CHANCE))
@@ -106,6 +114,32 @@ class PublishedRenewals:
         if renewed != UNSAID:
             raised, left = min(raised, renewed), min(left, PER_CHANCE - renewed)
         return renewed, raised, left
+
+    def path(self, period: Period, features: tuple[float, ...], *, landmark: RenewalLandmark, count: int) -> list[float] | None:
+        """Return the chances of the next `count` renewals, None where the evidence is too thin.
+
+        The first is the one asked about. For the later ones the question is put again about the same client, older by the periods
+        between, with whatever passes (prices, work, what is overdue today) as it usually is.
+        """
+        known = self._speaking(Ending.RENEWED, landmark)
+        usual = self.weights.firm.usual
+        line = next((row for row in map(self._renewing, RenewalLandmark) if row is not None and _fits(row, period)), known)
+        if known is None or line is None or not usual:
+            return None
+        found = [bounded(sigmoid(self._value(known, features, period.contract_type)))]
+        later = [usual[place] if passes else value for place, (value, passes) in enumerate(zip(features, _PASSES, strict=True))]
+        for ahead in range(1, count):
+            for place, value in aged(features, period, ahead):
+                later[place] = value
+            found.append(bounded(sigmoid(self._value(line, tuple(later), period.contract_type))))
+        return found[:count]
+
+    def _renewing(self, landmark: RenewalLandmark) -> RenewalLine | None:
+        return self._speaking(Ending.RENEWED, landmark)
+
+    def _speaking(self, ending: Ending, landmark: RenewalLandmark) -> RenewalLine | None:
+        line = self._lines.get((ending, landmark))
+        return line if line is not None and line.seen >= FLOOR and line.rarer >= RARER else None
 
     def explain(
         self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str, ending: Ending = Ending.RENEWED
@@ -162,6 +196,10 @@ def renewal_scores(state: ClientState, scorer: PublishedRenewals | None = None) 
             reasons = scorer.explain(unpack_renewal(asked.features), landmark=landmark, contract_type=row.contract_type)
         found.append(RenewalScore(row.contract_id, landmark, asked.at_ms, renewed, raised, left, reasons, asked.version))
     return found
+
+
+def _fits(line: RenewalLine, period: Period) -> bool:
+    return LEADS[RenewalLandmark(line.landmark)] < period.days
 
 
 def _reason(words: str, part: float, total: float, chance: float) -> str:

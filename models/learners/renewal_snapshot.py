@@ -22,12 +22,13 @@ class RenewalLine(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RenewalFigures(msgspec.Struct, frozen=True, array_like=True):
-    """`models.renewal_features.RenewalFirm` as it is written down."""
+    """`models.renewal_features.RenewalFirm` as it is written down, and the mean of every feature over the questions."""
 
     renewed_share: float = 0.8
     recent_share: float = 0.8
     log_amount: float = 8.0
     log_amount_spread: float = 1.0
+    usual: tuple[float, ...] = ()
 
 
 class Ages(msgspec.Struct, frozen=True, array_like=True):

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.learners.calibration import Recalibration
@@ -26,7 +27,15 @@ from models.learners.renewal_snapshot import (
     RenewalWeights,
 )
 from models.learners.retention import Retention
-from models.renewal_features import RENEWAL_FEATURES, Ending, RenewalFamily, RenewalLandmark, log_price, unpack_renewal
+from models.renewal_features import (
+    RENEWAL_FEATURES,
+    RENEWAL_INDEX,
+    Ending,
+    RenewalFamily,
+    RenewalLandmark,
+    log_price,
+    unpack_renewal,
+)
 from models.state.habits import mark_of
 from models.triggers import RenewalExample, RenewalQuestion
 from models.workdays import DAY_MS
@@ -42,6 +51,22 @@ WIDTH: Final = LINES + SLOTS
 
 _USUAL: Final = {Ending.RENEWED: 0.8, Ending.RAISED: 0.12, Ending.LEFT: 0.1}  # where the intercept starts
 _PRIOR: Final = 0.1
+# What is expected of a renewal before the first answer (logit per unit): who pays late, disputes, is asked for more or has less
+# work done renews less; who has renewed before renews more. Few answers are enough to overrule it.
+_EXPECTED: Final = {
+    "tenure": 0.2,
+    "own_renewals": 0.2,
+    "price_rise": -0.2,
+    "late_share": -0.2,
+    "late_recent": -0.2,
+    "overdue": -0.2,
+    "disputes": -0.2,
+    "disputed_now": -0.2,
+    "declines": -0.2,
+    "gap": -0.2,
+    "trend": 0.3,
+}
+_SIGN: Final = {Ending.RENEWED: 1.0, Ending.RAISED: 0.5, Ending.LEFT: -1.0}
 _PRIOR_INTERCEPT: Final = 1.0
 _PRIOR_SEASON: Final = 0.05  # two days of the year explain little, or everything by accident
 _PRIOR_TYPE: Final = 0.2  # half a logit: an unknown type is expected within .11 of the firm's share
@@ -79,6 +104,8 @@ class RenewalHead:
         self.landmark = landmark
         self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
         self.kalman.mean[0] = log(_USUAL[ending] / (1 - _USUAL[ending]))
+        for name, weight in _EXPECTED.items():
+            self.kalman.mean[1 + RENEWAL_INDEX[name]] = _SIGN[ending] * weight
         self.recalibration = Recalibration()
         self.yes = 0
 
@@ -121,6 +148,8 @@ class RenewalTally(msgspec.Struct):
     amounts: int = 0
     log_amount: float = 0.0
     log_square: float = 0.0
+    usual: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(RENEWAL_FEATURES))
+    asked: int = 0
 
     def see(self, example: RenewalExample) -> None:
         """Count one answered period."""
@@ -135,14 +164,21 @@ class RenewalTally(msgspec.Struct):
             self.log_amount += pace * distance
             self.log_square += pace * (distance * distance - self.log_square)
 
+    def see_question(self, features: tuple[float, ...]) -> None:
+        """Take one vector into the running mean of all."""
+        self.asked += 1
+        pace = max(_SLOWEST, 1.0 / self.asked)
+        self.usual = [mean + pace * (value - mean) for mean, value in zip(self.usual, features, strict=True)]
+
     def figures(self) -> RenewalFigures:
         """Return the figures as features use them."""
         usual = _USUAL[Ending.RENEWED]
         share = (self.renewed + 4 * usual) / (self.known + 4)
         recent = (self.recent_renewed + 4 * share) / (self.recent_known + 4)
+        figures = RenewalFigures(share, recent, usual=tuple(self.usual))
         if not self.amounts:
-            return RenewalFigures(share, recent)
-        return RenewalFigures(share, recent, self.log_amount, max(self.log_square, 0.0) ** 0.5)
+            return figures
+        return replace(figures, log_amount=self.log_amount, log_amount_spread=max(self.log_square, 0.0) ** 0.5)
 
 
 class RenewalTrainer:
@@ -190,6 +226,7 @@ class RenewalTrainer:
             self._watch(asked, renewed=example.renewed)
             for ending, label in labels.items():
                 self.heads[ending, RenewalLandmark(asked.landmark)].learn(features, slot, label=label, pace=self.watch.pace)
+            self.tally.see_question(features)
         self.tally.see(example)
         self.retention.see(example)
 
