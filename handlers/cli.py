@@ -69,6 +69,12 @@ COMMANDS: Final = (
     ),
     Command("evaluate", "handlers.commands.evaluate:evaluate", "Say how well a history would have been predicted.", _LOOK),
     Command(
+        "evaluate-renewals",
+        "handlers.commands.evaluate_renewals:evaluate_renewals",
+        "Say how well renewals of contracts would have been foreseen.",
+        _LOOK,
+    ),
+    Command(
         "policy", "handlers.commands.policies.commands:policy", "Show, check and try who gets what, when, in which tone.", _LOOK
     ),
     Command("learners", "handlers.commands.learners.commands:learners", "Show, compare and choose versions of learners.", _LOOK),

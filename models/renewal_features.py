@@ -115,6 +115,7 @@ _PACK: Final = struct.Struct(f"<{len(RENEWAL_FEATURES)}e")
 _PRIOR_SHARE: Final = 0.3  # of late invoices, before anything is known; a fixed reference, for the learners move the rest
 _PRIOR_WEIGHT: Final = 3.0
 _DOZEN: Final = 12
+_TENURE_SHIFT: Final = 0.7  # a contract of one year is about 0
 _PRIOR_RENEWALS: Final = 2.0  # two answered renewals of their own outweigh the firm's share
 _RISEN: Final = 1.02
 _TREND_DAYS: Final = 90
@@ -170,18 +171,19 @@ def renewal_features(state: ClientState, period: Period, contract: Contract, *, 
     ]
 
 
-def aged(features: tuple[float, ...], period: Period, ahead: int) -> tuple[tuple[int, float], ...]:
-    """Return (place, value) of what time alone changes when a question is put again `ahead` renewals later."""
-    years = exp(features[RENEWAL_INDEX["tenure"]] + 0.7) - 1.0 + ahead * period.days / _YEAR
-    return (
-        (RENEWAL_INDEX["tenure"], _tenure_value(years)),
-        (RENEWAL_INDEX["first_period"], 0.0),
-        (RENEWAL_INDEX["renewals"], _renewals_value(period.age + ahead)),
-    )
+def aged(features: tuple[float, ...], period: Period, ahead: int, *, wait: float = 0.0) -> tuple[float, ...]:
+    """Return the features of a question put again `wait` days and `ahead` renewals later, where only time has passed."""
+    days = wait + ahead * period.days
+    tenure, first, renewals = (RENEWAL_INDEX[name] for name in ("tenure", "first_period", "renewals"))
+    later = list(features)
+    later[tenure] = _tenure_value(exp(features[tenure] + _TENURE_SHIFT) - 1.0 + days / _YEAR)
+    later[first] = 0.0 if ahead else features[first]
+    later[renewals] = _renewals_value(period.age + ahead)
+    return tuple(later)
 
 
 def _tenure_value(years: float) -> float:
-    return _bounded(log1p(max(0.0, years)) - 0.7, -0.7, 2.0)
+    return _bounded(log1p(max(0.0, years)) - _TENURE_SHIFT, -_TENURE_SHIFT, 2.0)
 
 
 def _renewals_value(age: int) -> float:

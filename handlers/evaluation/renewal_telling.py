@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -34,8 +35,9 @@ class RenewalsTold:
 class RenewalTelling:
     """One run over one history. Feed events in the order of `received_at`."""
 
-    def __init__(self, policy: Policy = DEFAULT_POLICY) -> None:
-        """Start with no clients and learners that know nothing."""
+    def __init__(self, policy: Policy = DEFAULT_POLICY, *, unknown: AbstractSet[tuple[str, int]] = frozenset()) -> None:
+        """Start with no clients and learners that know nothing; `unknown` periods (contract, day of renewal) are not learned."""
+        self._unknown = unknown
         self.told = RenewalsTold()
         self.trainer = RenewalTrainer()
         self._policy = policy
@@ -84,7 +86,7 @@ class RenewalTelling:
     def _keep(self, client: str, result: Transition) -> None:
         self.told.states[client] = result.state
         for output in result.outputs:
-            if isinstance(output, RenewalExample):
+            if isinstance(output, RenewalExample) and (output.contract_id, output.renews_day) not in self._unknown:
                 self.told.examples.append(output)
                 self.trainer.take(output)
         if result.next_due_ms is None:

@@ -36,9 +36,8 @@ class Payback:
     def words(self) -> str:
         """The result for people."""
         if self.months is None:
-            return "not within five years" if self.low is None else f"not within five years, at best {self.low} months"
-        end = f"{self.high}" if self.high is not None else "over 60"
-        return f"{self.months} months (90 % range {self.low} to {end})"
+            return "over 60 months" if self.low is None else f"over 60 months ({self.low} at best)"
+        return f"{self.months} months ({self.low} to {self.high or 'over 60'})"
 
 
 def paybacks(retention: Published, terms: ValueTerms) -> list[Payback]:

@@ -1,5 +1,6 @@
 """Answers questions about renewals from published weights, and says why in plain words."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import mul
 from typing import Final
@@ -24,6 +25,7 @@ from models.renewal_features import (
 )
 from models.state.client import ClientState, Contract
 from models.state.renewals import Period, RenewalAsked
+from models.workdays import DAY_MS
 
 FLOOR: Final = 30
 """Answers a head must have learned before it speaks."""
@@ -32,6 +34,8 @@ RARER: Final = 5
 """And how many of them must have been of the rarer kind: from forty renewals and no loss nothing follows about loss."""
 
 _TOLD: Final = 3
+_NEARER: Final = 1.7  # a landmark's learner answers up to so many times its days before the renewal
+_FURTHEST: Final = 120  # days before a renewal beyond which what passes today says nothing about it
 _WORTH: Final = 0.15  # logit; a family that moves the chance less is not worth a sentence
 _QUIET: Final = frozenset({RenewalFamily.FIRM})
 _FAMILY_OF: Final = tuple(row.family for row in RENEWAL_FEATURES)
@@ -115,27 +119,34 @@ class PublishedRenewals:
             raised, left = min(raised, renewed), min(left, PER_CHANCE - renewed)
         return renewed, raised, left
 
-    def path(self, period: Period, features: tuple[float, ...], *, landmark: RenewalLandmark, count: int) -> list[float] | None:
-        """Return the chances of the next `count` renewals, None where the evidence is too thin.
+    def path(self, state: ClientState, period: Period, contract: Contract, *, count: int) -> list[float] | None:
+        """Return the chances of the next `count` renewals as of now, None where the evidence is too thin.
 
-        The first is the one asked about. For the later ones the question is put again about the same client, older by the periods
-        between, with whatever passes (prices, work, what is overdue today) as it usually is.
+        The first is asked about by what is known today. For the later ones the question is put again about the same client, older
+        by the periods between, with whatever passes (prices, work, what is overdue) as it usually is; so is a first one that is
+        further away than any question that was ever put.
         """
-        known = self._speaking(Ending.RENEWED, landmark)
-        usual = self.weights.firm.usual
-        line = next((row for row in map(self._renewing, RenewalLandmark) if row is not None and _fits(row, period)), known)
-        if known is None or line is None or not usual:
+        now, usual = state.now_ms, self.weights.firm.usual
+        days = (period.renews_ms - now) / DAY_MS
+        landmark = next((row for row in reversed(RenewalLandmark) if days <= LEADS[row] * _NEARER), RenewalLandmark.QUARTER)
+        first = self._speaking(Ending.RENEWED, landmark)
+        line = next((row for row in self._renewing() if LEADS[RenewalLandmark(row.landmark)] < period.days), first)
+        if first is None or line is None or not usual:
             return None
-        found = [bounded(sigmoid(self._value(known, features, period.contract_type)))]
-        later = [usual[place] if passes else value for place, (value, passes) in enumerate(zip(features, _PASSES, strict=True))]
-        for ahead in range(1, count):
-            for place, value in aged(features, period, ahead):
-                later[place] = value
-            found.append(bounded(sigmoid(self._value(line, tuple(later), period.contract_type))))
-        return found[:count]
+        features = tuple(renewal_features(state, period, contract, now_ms=now, firm=self.firm))
+        settled = tuple(
+            usual[place] if passes else value for place, (value, passes) in enumerate(zip(features, _PASSES, strict=True))
+        )
+        found = []
+        for ahead in range(count):
+            far = ahead or days > _FURTHEST
+            asked = aged(settled, period, ahead, wait=max(0.0, days - LEADS[RenewalLandmark.QUARTER])) if far else features
+            found.append(bounded(sigmoid(self._value(line if ahead else first, asked, period.contract_type))))
+        return found
 
-    def _renewing(self, landmark: RenewalLandmark) -> RenewalLine | None:
-        return self._speaking(Ending.RENEWED, landmark)
+    def _renewing(self) -> Iterator[RenewalLine]:
+        lines = (self._speaking(Ending.RENEWED, landmark) for landmark in RenewalLandmark)
+        return (line for line in lines if line is not None)
 
     def _speaking(self, ending: Ending, landmark: RenewalLandmark) -> RenewalLine | None:
         line = self._lines.get((ending, landmark))
@@ -196,10 +207,6 @@ def renewal_scores(state: ClientState, scorer: PublishedRenewals | None = None) 
             reasons = scorer.explain(unpack_renewal(asked.features), landmark=landmark, contract_type=row.contract_type)
         found.append(RenewalScore(row.contract_id, landmark, asked.at_ms, renewed, raised, left, reasons, asked.version))
     return found
-
-
-def _fits(line: RenewalLine, period: Period) -> bool:
-    return LEADS[RenewalLandmark(line.landmark)] < period.days
 
 
 def _reason(words: str, part: float, total: float, chance: float) -> str:

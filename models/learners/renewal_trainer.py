@@ -50,7 +50,8 @@ LINES: Final = len(RENEWAL_FEATURES) + 1
 WIDTH: Final = LINES + SLOTS
 
 _USUAL: Final = {Ending.RENEWED: 0.8, Ending.RAISED: 0.12, Ending.LEFT: 0.1}  # where the intercept starts
-_PRIOR: Final = 0.1
+# Variance of a slope: the rarer the answer, the less may be made of it.
+_PRIOR: Final = {Ending.RENEWED: 0.2, Ending.RAISED: 0.04, Ending.LEFT: 0.1}
 # What is expected of a renewal before the first answer (logit per unit): who pays late, disputes, is asked for more or has less
 # work done renews less; who has renewed before renews more. Few answers are enough to overrule it.
 _EXPECTED: Final = {
@@ -75,13 +76,13 @@ _RECENT: Final = 0.97  # about the last thirty answers
 _SLOWEST: Final = 0.005
 
 
-def _variances() -> Vector:
-    found = np.full(WIDTH, _PRIOR)
+def _variances(ending: Ending) -> Vector:
+    found = np.full(WIDTH, _PRIOR[ending])
     found[0] = _PRIOR_INTERCEPT
     for place, row in enumerate(RENEWAL_FEATURES, 1):
         if row.family is RenewalFamily.SEASON:
-            found[place] = _PRIOR_SEASON
-    found[LINES:] = _PRIOR_TYPE
+            found[place] = min(_PRIOR_SEASON, _PRIOR[ending])
+    found[LINES:] = min(_PRIOR_TYPE, 2 * _PRIOR[ending])
     return found
 
 
@@ -102,7 +103,7 @@ class RenewalHead:
         """Start from what is usual, knowing nothing else."""
         self.ending = ending
         self.landmark = landmark
-        self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
+        self.kalman = KalmanLinear(_variances(ending), forgetting=_FORGETTING)
         self.kalman.mean[0] = log(_USUAL[ending] / (1 - _USUAL[ending]))
         for name, weight in _EXPECTED.items():
             self.kalman.mean[1 + RENEWAL_INDEX[name]] = _SIGN[ending] * weight

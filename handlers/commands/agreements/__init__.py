@@ -1,0 +1,1 @@
+"""Contracts in a CSV file, as the events that would have told of them."""
