@@ -21,7 +21,7 @@ from tests.integration.engine_world import environment, payment, read_topic
 from tests.waiting import pause, until_async
 
 HOUR_MS: Final = 3_600_000
-_POSTS: Final = 600
+_POSTS: Final = 200
 _POSTERS: Final = 20
 _JSON: Final = {"content-type": "application/json"}
 
@@ -75,7 +75,7 @@ async def _murder(site: Site, port: int, over: asyncio.Event) -> None:
         gateway = _gateway(site, port)
         try:
             await until_async(lambda: _ready(port), timeout=60, what="the gateway")
-            await _or_over(over, seconds=site.dice.uniform(0.3, 1.5))
+            await _or_over(over, seconds=site.dice.uniform(1.0, 3.0))
         finally:
             gateway.kill()
             gateway.wait()
