@@ -98,6 +98,11 @@ class Inbox:
         return not self._waiting
 
     @property
+    def held(self) -> tuple[int, int]:
+        """Records and bytes taken in and not handed out."""
+        return len(self._waiting), self._bytes
+
+    @property
     def full(self) -> bool:
         """Whether the partition should be paused."""
         return len(self._waiting) >= self._most_records or self._bytes >= self._most_bytes

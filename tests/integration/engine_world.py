@@ -111,11 +111,11 @@ class Worker:
         return words in self.log.read_text(errors="replace")
 
     def until_working(self) -> "Worker":
-        until(lambda: self.said("partitions assigned"), what=f"an assignment in {self.log}")
+        until(lambda: self.said("partitions assigned"), timeout=120, what=f"an assignment in {self.log}")
         return self
 
     def until_dead(self) -> int:
-        until(lambda: self.process.poll() is not None, what=f"the end of the worker; see {self.log}")
+        until(lambda: self.process.poll() is not None, timeout=90, what=f"the end of the worker; see {self.log}")
         return self.process.wait()
 
     def kill(self) -> int:

@@ -35,7 +35,7 @@ from tests.integration.engine_world import (
 from tests.streams.counting import CountingProgram
 from tests.waiting import until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 RUNBOOK = (REPOSITORY / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
 LOOKS_OFTEN = {"RAPPORT_IDLE_CHECK_SECONDS": "0.5"}
@@ -125,7 +125,7 @@ async def test_a_partition_that_retention_passed_halts_until_the_runbook_s_comma
         await feed(alone, payments[20:50])
         await delete_all(alone, PAYMENTS.name)
         second = crew.start(**LOOKS_OFTEN)
-        until(lambda: second.said("partition halted"), what="the halt")
+        until(lambda: second.said("partition halted"), timeout=120, what="the halt")
         await feed(alone, payments[50:])
         shown = run(alone, told("fence show"))
         assert (shown.returncode, "deleted before folded" in shown.stdout) == (1, True)
