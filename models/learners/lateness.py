@@ -17,7 +17,6 @@ from models.learners.days import LEVELS, scale_of
 from models.learners.expansion import CUTS
 from models.learners.explanation import explain
 from models.learners.kalman import sigmoid
-from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, LatenessWeights, Line
 from models.state.client import ClientState
@@ -81,9 +80,12 @@ def to_view(figures: FirmFigures) -> FirmView:
 class LatenessScorer:
     """Answers from published weights; the same weights and state always give the same answer."""
 
-    def __init__(self, weights: LatenessWeights, *, rules: Scorer = BASELINE, renewals: RenewalScorer = UNLEARNED) -> None:
-        """Compile `weights`; `rules` get their share of the score back while the learners are trusted less."""
-        self.renewals = renewals
+    def __init__(self, weights: LatenessWeights, *, rules: Scorer = BASELINE) -> None:
+        """Compile `weights`; `rules` get their share of the score back while the learners are trusted less.
+
+        Questions about renewals are answered as `rules` answers them.
+        """
+        self.renewals = rules.renewals
         self.version = weights.version
         self.trained_ms = weights.trained_ms
         self.trust = weights.trust

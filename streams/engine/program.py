@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from models.events.control import LearnerActivated, LearnerRole, PolicyActivated
 from models.events.union import AnyControlEvent, AnyEvent
-from models.learners.activation import LATENESS, scorer_of, verify
+from models.learners.activation import LATENESS, RENEWAL, WithRenewals, renewals_of, scorer_of, verify
 from models.learners.baseline import BASELINE
 from models.learners.lateness import LatenessScorer
 from models.learners.scorer import Scorer
@@ -77,16 +77,28 @@ class ClientProgram:
         policy = self.policy
         if (active := regime.policy()) is not None:
             policy = activated_policy(active, home_zone=self.policy.zone)
-        scorer = self._scorer(regime, LearnerRole.CHAMPION) or self.scorer
-        challenger = self._scorer(regime, LearnerRole.CHALLENGER)
+        rules = self._rules(regime)
+        scorer = self._scorer(regime, LearnerRole.CHAMPION, rules) or rules
+        challenger = self._scorer(regime, LearnerRole.CHALLENGER, rules)
         return replace(self, policy=policy, scorer=scorer, regime=regime, challenger=challenger, _bound={})
 
-    def _scorer(self, regime: Regime, role: LearnerRole) -> LatenessScorer | None:
+    def _rules(self, regime: Regime) -> Scorer:
+        """Return the rules, with the activated learners of renewals where there are any."""
+        learner = regime.learner(RENEWAL)
+        if learner is None:
+            return self.scorer
+        try:
+            return WithRenewals(self.scorer, renewals_of(learner.snapshot))
+        except SnapshotError as error:
+            log.error("the learner of renewals cannot be used, it abstains", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+            return self.scorer
+
+    def _scorer(self, regime: Regime, role: LearnerRole, rules: Scorer) -> LatenessScorer | None:
         learner = regime.learner(LATENESS, role)
         if learner is None:
             return None
         try:
-            return scorer_of(learner.snapshot, rules=self.scorer)
+            return scorer_of(learner.snapshot, rules=rules)
         except SnapshotError as error:
             # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
             log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback

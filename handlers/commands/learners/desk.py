@@ -9,9 +9,8 @@ from typing import Final
 import msgspec
 
 from models.events.control import LearnerActivated, LearnerRole
-from models.features import TABLE
 from models.ids import derive
-from models.learners.activation import LATENESS, verify
+from models.learners.activation import LATENESS, TABLES, verify
 from models.learners.judging import Judge
 from models.learners.published import LearnerSnapshot
 from models.learners.snapshot import Checkpoint, SnapshotError, load
@@ -113,9 +112,10 @@ def order(
     )
     if snapshot is None:
         return event
-    if snapshot.table != TABLE:
+    table = TABLES.get(snapshot.learner, "")
+    if snapshot.table != table:
         message = (
-            f"{version} was made from the feature table {snapshot.table}, this release has {TABLE}: retrain from the examples"
+            f"{version} was made from the feature table {snapshot.table}, this release has {table}: retrain from the examples"
             " (rapport run-trainer --afresh), or roll back to the release that made it"
         )
         raise UsageError(message)
