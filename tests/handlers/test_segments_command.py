@@ -13,17 +13,20 @@ from handlers.commands.evaluate import read_history
 from handlers.commands.segments.judging import adjusted_rand, judge
 from handlers.commands.segments.living import WEEK_MS, Living
 from handlers.commands.segments.movers import movers, page, quarter_of, read_quarter, tell
+from handlers.commands.segments.observing import observe
 from handlers.commands.segments.tiers import propose
 from models.events.union import AnyClientEvent
+from models.learners.observer import CLUSTERS, SEEN, ClusterObserver, observation
 from models.money import Money
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.rfm import rfm
+from models.state.codec import encode
 from models.triggers import Decision, DecisionOutcome, SegmentChange
 from streams.runtime.errors import UsageError
 from tests.handlers.payers import kind_of, write_book
 from tests.models.builders import on
 
-CLIENTS, MONTHS = 30, 20
+CLIENTS, MONTHS = 24, 20
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +185,43 @@ def test_tiers_are_printed_ready_for_the_policy_file(book: Path, tmp_path: Path,
     file = tmp_path / "firm.yaml"
     file.write_text(f"version: mine\n{section}", encoding="utf-8")
     assert run(["policy", "lint", str(file)]) == 0
+
+
+def test_the_observer_proposes_and_moves_nobody(history: list[AnyClientEvent], lived: Living) -> None:
+    found = observe(history, DEFAULT_POLICY)
+    assert found == observe(history, DEFAULT_POLICY)
+    clients = [client for group in found.groups for client in group.clients]
+    assert len(clients) == len(set(clients)) >= 0.9 * CLIENTS
+    assert any(group.proposal for group in found.groups)
+    assert found.rand is not None
+    assert found.rand >= 0.8
+    # Segments, decisions and every byte of every state are what they are without it.
+    alone = Living(DEFAULT_POLICY).live(history)
+    assert {client: encode(state) for client, state in alone.states.items()} == {
+        client: encode(state) for client, state in lived.states.items()
+    }
+    state = lived.states["C001"]
+    before = encode(state)
+    assert observation(state, DEFAULT_POLICY.patterns)
+    assert encode(state) == before
+
+
+def test_observing_writes_nothing_but_the_report_that_is_asked_for(
+    book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = book.read_bytes()
+    assert run(["segments", "observe", str(book), "--report", str(tmp_path / "groups.html")]) == 0
+    assert "Nobody is moved by this." in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["groups.html"]
+    assert book.read_bytes() == kept
+    assert [path.name for path in book.parent.iterdir()] == ["book.csv"]
+
+
+def test_an_observation_that_is_not_finite_is_refused() -> None:
+    observer = ClusterObserver()
+    figures = dict.fromkeys(SEEN, 0.0)
+    with pytest.raises(ValueError, match="finite"):
+        observer.look({**figures, "gap": float("nan")})
+    assert observer.seen == 0
+    observer.look(figures)
+    assert 0 <= observer.group_of(figures) < CLUSTERS

@@ -1,4 +1,4 @@
-"""`rapport segments evaluate|movers|tiers` (`segments`, a cyclopts App)."""
+"""`rapport segments evaluate|movers|tiers|observe` (`segments`, a cyclopts App)."""
 
 import asyncio
 import json
@@ -18,6 +18,9 @@ from handlers.commands.segments.judging import Judged, judge
 from handlers.commands.segments.living import Living
 from handlers.commands.segments.movers import movers as found_movers
 from handlers.commands.segments.movers import page, read_quarter, tell
+from handlers.commands.segments.observing import observe as watched
+from handlers.commands.segments.observing import page as observed_page
+from handlers.commands.segments.observing import tell as observed_lines
 from handlers.commands.segments.tiers import LEAST, propose
 from handlers.commands.simulate import events_of
 from models.events.union import AnyClientEvent
@@ -136,6 +139,33 @@ def tiers(file: Path, /, *, policy: PolicyOption = None, form: FormOption = None
     Console(width=110, highlight=False).print(table)
     print(found.yaml())
     return 0
+
+
+@segments.command
+def observe(
+    file: Path,
+    /,
+    *,
+    report: Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")] = None,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Let a clustering observer look at a history and propose patterns. It reads, and moves nobody.
+
+    Each Monday it looks at every client whose way of paying is known, and groups those that are alike (online k-means, fixed
+    seed). At the end it says how each group differs, in which segments its clients are, and what a person could look into.
+
+    Example: rapport segments observe book.csv
+
+    Exit codes: 0 told, 1 too little history, 2 wrong usage.
+    """
+    found = watched(_history(file, form=form, asked=asked), chosen_policy(policy))
+    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(observed_lines(found)))
+    if report is not None:
+        _write(report, observed_page(found, source=file.name))
+    return 0 if found.groups else 1
 
 
 def _cuts(cuts: tuple[int, int, int]) -> str:

@@ -71,7 +71,7 @@ def judge(events: Sequence[AnyClientEvent], policy: Policy) -> list[Judged]:
     return [judged for tried, views in ways for judged in _watch(events, tried, views, dues)]
 
 
-def adjusted_rand(one: Sequence[str], two: Sequence[str]) -> float:
+def adjusted_rand(one: Sequence[str | int], two: Sequence[str | int]) -> float:
     """Return how far two partitions of the same things agree: 1 the same, 0 as by chance (Hubert and Arabie, 1985)."""
     pairs = comb(len(one), 2)
     cells = sum(comb(count, 2) for count in Counter(zip(one, two, strict=True)).values())
