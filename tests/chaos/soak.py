@@ -1,9 +1,12 @@
-"""`make soak`: half an hour of random faults under load, then the audit; memory, files and threads before and after."""
+"""`make soak`: half an hour of random faults under load, then the audit; memory, files, threads and tasks before and after."""
 
 import argparse
 import asyncio
+import os
+import re
+import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -16,18 +19,19 @@ from tests.chaos.matrix import FAULTS
 from tests.chaos.site import Site, site_of
 from tests.chaos.trial import artefacts
 from tests.integration.engine_world import Worker
-from tests.waiting import pause
+from tests.waiting import pause, until_async
 
 _SPARES_NOBODY = frozenset({"4", "8", "19", "28"})  # rows that stop every worker: one has to live through it all to be measured
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process uses: resident memory in MiB, open files, threads."""
+    """What a process uses: resident memory in MiB, open files, threads; a worker of the chaos runs tells its tasks too."""
 
     memory: int
     files: int
     threads: int
+    tasks: int | None = None
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
@@ -35,6 +39,16 @@ class Usage:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
         return cls(int(status["VmRSS"].split()[0]) // 1024, files, int(status["Threads"]))
+
+
+async def usage_of(worker: Worker) -> Usage:
+    """Return what `worker` uses, its asyncio tasks included."""
+    told = re.compile(r"asyncio tasks: (\d+)")
+    before = len(told.findall(worker.log.read_text(errors="replace")))
+    os.kill(worker.process.pid, signal.SIGUSR1)
+    await until_async(lambda: len(told.findall(worker.log.read_text(errors="replace"))) > before, what="the number of tasks")
+    tasks = told.findall(worker.log.read_text(errors="replace"))[-1]
+    return replace(Usage.of(worker.process.pid), tasks=int(tasks))
 
 
 class Sheltered:
@@ -63,7 +77,7 @@ async def soak(site: Site, *, minutes: float, dice: Random) -> tuple[int, Usage,
     count = 0
     async with site.under_load():
         await pause(10)
-        before = Usage.of(keep.process.pid)
+        before = await usage_of(keep)
         while monotonic() < deadline:
             fault = dice.choice(faults)
             print(
@@ -76,7 +90,7 @@ async def soak(site: Site, *, minutes: float, dice: Random) -> tuple[int, Usage,
             count += 1
     await site.recover()
     await pause(5)
-    return count, before, Usage.of(keep.process.pid)
+    return count, before, await usage_of(keep)
 
 
 async def _run(stack: LocalStack, *, minutes: float, seed: int) -> int:

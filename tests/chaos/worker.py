@@ -1,9 +1,10 @@
 """A real worker with extras for chaos, from the environment.
 
-SIGALRM blocks its event loop, as a long computation would. CHAOS_PROGRAM=clients folds with the real core instead of the
+SIGALRM blocks its event loop, as a long computation would; SIGUSR1 makes it tell how many tasks it has. CHAOS_PROGRAM=clients folds with the real core instead of the
 counting one, CHAOS_SKEW_MS sets its clock wrong, and CHAOS_SWALLOW loses this share of all fetches before they reach a lane.
 """
 
+import asyncio
 import os
 import signal
 import sys
@@ -65,9 +66,15 @@ def _block(_number: int, _frame: object) -> None:
     threading.Event().wait(_BLOCK_SECONDS)
 
 
+def _tell_tasks(_number: int, _frame: object) -> None:
+    sys.stderr.write(f"asyncio tasks: {len(asyncio.all_tasks(asyncio.get_running_loop()))}\n")
+    sys.stderr.flush()
+
+
 def main() -> int:
     """Run until told to stop."""
     signal.signal(signal.SIGALRM, _block)
+    signal.signal(signal.SIGUSR1, _tell_tasks)
     settings = load_settings()
     configure_log(settings)
     program: Program[Any] = CountingProgram(ring=WHOLE_RUN)
