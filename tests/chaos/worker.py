@@ -1,7 +1,8 @@
 """A real worker with extras for chaos, from the environment.
 
-SIGALRM blocks its event loop, as a long computation would; SIGUSR1 makes it tell how many tasks it has. CHAOS_PROGRAM=clients folds with the real core instead of the
-counting one, CHAOS_SKEW_MS sets its clock wrong, and CHAOS_SWALLOW loses this share of all fetches before they reach a lane.
+SIGALRM blocks its event loop, as a long computation would; SIGUSR1 makes it tell how many tasks it has. CHAOS_PROGRAM=clients
+folds with the real core instead of the counting one, CHAOS_SKEW_MS sets its clock wrong, and CHAOS_SWALLOW loses this share of
+all fetches before they reach a lane.
 """
 
 import asyncio
