@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 import structlog
@@ -26,6 +27,9 @@ from streams.wire.records import Record
 
 Bury: TypeAlias = Callable[[Record, DeadLetterError], Awaitable[None]]
 """Puts an unreadable record on the dead letters and waits for the acknowledgement."""
+
+FirstFrom: TypeAlias = Callable[[int, int], Awaitable[int]]
+"""Finds out, without the consumer that feeds the lane, where a partition's first record at or after an offset is."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +71,7 @@ class Lane:
     partition: int
     ledger: Ledger
     bury: Bury
+    first_from: FirstFrom
     clock: Clock
     wall: Clock
     owner: Owner | None = None
@@ -96,16 +101,12 @@ class Lane:
         owner, standing = self.owner, self.standing
         if owner is None or standing is None:
             return Reopen()
-        if records[0].offset < standing.next_offset:
-            # Fetched before a seek took effect.
-            records = [record for record in records if record.offset >= standing.next_offset]
-            if not records:
-                return Continue()
-        if records[0].offset > standing.next_offset and self.doubted != standing.next_offset:
-            # A hole: read it again once. One that stays was made by retention or compaction and is accepted.
-            self.doubted = standing.next_offset
-            _log.warning("offsets missing, reading again", channel=self.channel, partition=self.partition)
+        fresh = [record for record in records if record.offset >= standing.next_offset]
+        if not fresh:
+            return Continue()  # fetched before a seek took effect
+        if fresh[0].offset > standing.next_offset and not await self._is_absent(standing.next_offset, fresh[0].offset):
             return SeekTo(standing.next_offset)
+        records = _unbroken(fresh)
         batch = Batch(
             expected=standing,
             next_offset=records[-1].offset + 1,
@@ -114,7 +115,24 @@ class Lane:
         )
         now_ms, wall_ms = millis(self.clock), millis(self.wall)
         answer = await self.ledger.accept(owner, batch, now_ms=now_ms, wall_ms=wall_ms)
-        return self._adopt(answer, standing=standing)
+        taken = self._adopt(answer, standing=standing)
+        if isinstance(taken, Continue) and len(records) < len(fresh):
+            return SeekTo(records[-1].offset + 1)  # there is a hole behind them
+        return taken
+
+    async def _is_absent(self, offset: int, found: int) -> bool:
+        """Say whether the records from `offset` up to `found` are missing in the topic itself, and not only in what was fetched.
+
+        They are read again once. If they are missing then too, the topic is asked by another way: retention and transactions
+        leave such holes, but a client library that loses records must not lose triggers.
+        """
+        if self.doubted != offset:
+            self.doubted = offset
+            _log.warning("offsets missing, reading again", channel=self.channel, partition=self.partition, offset=offset)
+            return False
+        first = await self.first_from(self.partition, offset)
+        _log.warning("offsets missing twice, the topic was asked", channel=self.channel, offset=offset, first=first)
+        return first >= found
 
     def _adopt(self, answer: Accepted | Moved | Crowded | Fenced | Missing, *, standing: Standing) -> Taken:
         match answer:
@@ -146,6 +164,14 @@ class Lane:
             except DeadLetterError as error:
                 await self.bury(record, error)
         return entries
+
+
+def _unbroken(records: Sequence[Record]) -> Sequence[Record]:
+    """Return the leading records whose offsets follow each other."""
+    for place, (one, following) in enumerate(pairwise(records), start=1):
+        if following.offset != one.offset + 1:
+            return records[:place]
+    return records
 
 
 def millis(clock: Clock) -> int:

@@ -17,6 +17,8 @@ from handlers.channels.kafka_producer import STAGE, KafkaSender
 from handlers.channels.lane import Continue, Lane, Pause, Reopen, SeekTo, Taken
 from handlers.channels.ledger import Fenced, Ledgers, Missing, Owner, Standing
 from handlers.channels.outcomes import publish_outcomes
+from streams.engine.fence import Slot
+from streams.engine.log_view import LogView
 from streams.runtime.clock import Clock, fresh_id, monotonic
 from streams.runtime.errors import DeadLetterError, FatalError, RetryError
 from streams.runtime.metrics import CHANNEL_REPEATED, DLQ_RECORDS, Meter
@@ -59,6 +61,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._meter = meter
         self._failpoint = failpoint
         self._sender = KafkaSender(settings)
+        self._view = LogView(settings)
         self._owner_id = fresh_id()
         self._incarnation = 0
         self._lanes: dict[TopicPartition, Lane] = {}
@@ -113,6 +116,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
                 partition=partition.partition,
                 ledger=ledger,
                 bury=self._bury,
+                first_from=self._first_from,
                 clock=self._clock,
                 wall=self._wall,
             )
@@ -262,6 +266,11 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         await self._sender.bury(record, error, topic=self._topic)
         self._meter.count(DLQ_RECORDS, stage=STAGE, reason=str(error.reason))
 
+    async def _first_from(self, partition: int, offset: int) -> int:
+        slot = Slot(self._topic, partition)
+        start = (await self._view.read([slot]))[slot].start
+        return start if start > offset else await self._view.first_from(slot, offset)
+
     async def _commit(self) -> None:
         self._committed_at = monotonic()
         assigned = self._consumer.assignment()
@@ -286,6 +295,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             await self._commit()
         await self._consumer.stop()
         await self._sender.close()
+        await self._view.close()
 
     def _generation(self) -> int:
         # aiokafka has no public way to ask; the fence needs what the group coordinator told this member.

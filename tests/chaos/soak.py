@@ -45,7 +45,7 @@ async def usage_of(worker: Worker) -> Usage:
     """Return what `worker` uses, its asyncio tasks included."""
     told = re.compile(r"asyncio tasks: (\d+)")
     before = len(told.findall(worker.log.read_text(errors="replace")))
-    os.kill(worker.process.pid, signal.SIGUSR1)
+    os.kill(worker.process.pid, signal.SIGHUP)
     await until_async(lambda: len(told.findall(worker.log.read_text(errors="replace"))) > before, what="the number of tasks")
     tasks = told.findall(worker.log.read_text(errors="replace"))[-1]
     return replace(Usage.of(worker.process.pid), tasks=int(tasks))

@@ -1,6 +1,6 @@
 """A real worker with extras for chaos, from the environment.
 
-SIGALRM blocks its event loop, as a long computation would; SIGUSR1 makes it tell how many tasks it has. CHAOS_PROGRAM=clients
+SIGALRM blocks its event loop, as a long computation would; SIGHUP makes it tell how many tasks it has. CHAOS_PROGRAM=clients
 folds with the real core instead of the counting one, CHAOS_SKEW_MS sets its clock wrong, and CHAOS_SWALLOW loses this share of
 all fetches before they reach a lane.
 """
@@ -75,7 +75,7 @@ def _tell_tasks(_number: int, _frame: object) -> None:
 def main() -> int:
     """Run until told to stop."""
     signal.signal(signal.SIGALRM, _block)
-    signal.signal(signal.SIGUSR1, _tell_tasks)
+    signal.signal(signal.SIGHUP, _tell_tasks)
     settings = load_settings()
     configure_log(settings)
     program: Program[Any] = CountingProgram(ring=WHOLE_RUN)

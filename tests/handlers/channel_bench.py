@@ -115,6 +115,7 @@ class Bench:
         self.looks: list[LastLook] = []
         self.write_error: Exception | None = None
         self.buried: list[tuple[int, str]] = []
+        self.on_topic: list[int] = []
         self.ledgers = ledgers or MemoryLedgers()
         courier = Courier(
             used,
@@ -136,6 +137,7 @@ class Bench:
             partition=partition,
             ledger=self.ledgers.open(TOPIC, partition),
             bury=self._bury,
+            first_from=self._first_from,
             clock=self.clock,
             wall=self.wall,
         )
@@ -185,6 +187,10 @@ class Bench:
         if self.write_error is not None:
             raise self.write_error
         return Content(f"{trigger.step} for {recipient.name}", "text\n", "<p>text</p>")
+
+    async def _first_from(self, partition: int, offset: int) -> int:
+        del partition
+        return min(there for there in self.on_topic if there >= offset)
 
     async def _bury(self, dead: Record, error: DeadLetterError) -> None:
         self.buried.append((dead.offset, error.reason))

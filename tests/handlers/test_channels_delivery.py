@@ -47,6 +47,25 @@ async def test_records_seen_again_are_filtered_and_nothing_is_sent_twice(bench: 
     assert [message.idempotency_key for message in bench.channel.sent] == ["a", "b"]
 
 
+async def test_triggers_that_the_client_library_loses_again_and_again_are_never_taken_for_absent(bench: Bench) -> None:
+    bench.on_topic = [0, 1, 2]
+    first, lost, last = record(trigger("a"), offset=0), record(trigger("b"), offset=1), record(trigger("c"), offset=2)
+    assert await bench.lane.take([first, last]) == SeekTo(1)
+    for _ in range(3):
+        assert await bench.lane.take([last]) == SeekTo(1)
+    assert await bench.lane.take([lost, last]) == Continue(claimed=2)
+    await bench.work()
+    assert [message.idempotency_key for message in bench.channel.sent] == ["a", "b", "c"]
+
+
+async def test_a_hole_that_is_in_the_topic_itself_is_passed_when_the_topic_was_asked(bench: Bench) -> None:
+    bench.on_topic = [0, 7]
+    first, last = record(trigger("a"), offset=0), record(trigger("b"), offset=7)
+    assert await bench.lane.take([first, last]) == SeekTo(1)
+    assert await bench.lane.take([last]) == SeekTo(1)
+    assert await bench.lane.take([last]) == Continue(claimed=1)
+
+
 async def test_a_trigger_for_later_is_held_until_its_time(bench: Bench) -> None:
     await bench.take(trigger(not_before=NOW + HOUR))
     assert await bench.turn() == 0
@@ -350,15 +369,6 @@ async def test_records_fetched_before_a_seek_are_ignored(bench: Bench) -> None:
     assert await bench.lane.take([record(trigger("a"), offset=0)]) == Continue()
     assert bench.lane.standing is not None
     assert bench.lane.standing.next_offset == 2
-
-
-async def test_a_hole_in_the_offsets_is_read_again_once_and_then_accepted(bench: Bench) -> None:
-    await bench.take(trigger("a"))
-    beyond = [record(trigger("c"), offset=5)]
-    assert await bench.lane.take(beyond) == SeekTo(1)
-    assert await bench.lane.take(beyond) == Continue(claimed=1)
-    assert bench.lane.standing is not None
-    assert bench.lane.standing.next_offset == 6
 
 
 async def test_the_sweep_tells_how_much_waits_without_naming_anybody(bench: Bench) -> None:
