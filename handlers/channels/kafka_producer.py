@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -52,11 +53,10 @@ class KafkaSender:
                 producer = AIOKafkaProducer(
                     bootstrap_servers=self._settings.kafka_bootstrap, acks="all", enable_idempotence=True, linger_ms=5
                 )
-                try:
+                async with AsyncExitStack() as unless_started:
+                    unless_started.push_async_callback(producer.stop)
                     await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
+                    unless_started.pop_all()
                 self._producer = producer
             return self._producer
 

@@ -22,6 +22,10 @@ from streams.state.ports import StateStore
 from streams.wire.codec import encode_event
 
 OPEN: Final = "open"
+OVERDUE: Final = "overdue"
+CALLABLE: Final = frozenset({OPEN, OVERDUE})
+"""How a task stands that still needs a call: not done, and not overtaken by the facts."""
+
 FORGOTTEN: Final = "the client asked to be forgotten"
 
 
@@ -105,4 +109,4 @@ class TaskDesk:
         if result.allowed:
             return OPEN, state
         overtaken = result.because is not None and result.because is not CancelWhen.CLIENT_ERASED
-        return "; ".join(result.reasons) if overtaken else "overdue", state
+        return "; ".join(result.reasons) if overtaken else OVERDUE, state

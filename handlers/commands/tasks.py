@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from handlers.channels.call_list import call_list, phone_days_of
 from handlers.channels.kafka_producer import KafkaSender
 from handlers.channels.redis_tasks import RedisTaskBoard
-from handlers.channels.task_desk import TaskDesk
+from handlers.channels.task_desk import CALLABLE, TaskDesk
 from handlers.channels.tasks import Done, Task, TaskOutcome
+from models.workdays import zone_named
 from streams.runtime.clock import make_clock
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
@@ -26,8 +28,21 @@ tasks = App(
     name="tasks",
     help="""List, show and end the tasks that the policy leaves to people.
 
-    A policy step with `channel: task` becomes a task when `rapport run-channels task` runs. What a person reports goes back as
-    events, so that promises, disputes and contacts count like all others.
+    A policy step with `channel: task` becomes a task when `rapport run-channels task` runs; so does what a client asks for.
+    What a person reports goes back as events, so that promises, disputes and contacts count like all others:
+
+    - reached: somebody spoke with the client; it counts as a contact, and the sequence waits
+    - promise: a day was named (`--day`); nothing is asked for before it has passed
+    - dispute: something is wrong; reminders about it stop until that is settled
+    - no_answer: nobody was reached; the step comes again
+    - wrong_contact: it was the wrong person; mails rest for two weeks so that the right one can be found
+
+    A day of calls, on the firm's phone days (RAPPORT_PHONE_DAYS=tue,thu), begins with
+
+        rapport tasks calls --capacity 8
+
+    which ranks whom to call first: the money at stake times the chance that a call has an effect, learnt from how calls
+    have ended.
 
     Exit codes: 0 done, 1 a server is away, 2 no such task, or it has ended otherwise.
     """,
@@ -51,6 +66,40 @@ def list_tasks(*, every: Annotated[bool, Parameter(name="--all", help="Also thos
         client = task.name or task.trigger.client_id
         table.add_row(*map(Text, (task.task_id[:12], f"{task.trigger.expires_at:%Y-%m-%d}", client, task.subject, stands)))
     Console().print(table)
+
+
+@tasks.command
+def calls(
+    *,
+    capacity: Annotated[int, Parameter(help="How many calls fit into the day.")] = 10,
+    on: Annotated[date | None, Parameter(help="The day to plan for, or the phone day after it; none: today.")] = None,
+) -> None:
+    """Rank whom to call on the next phone day: what is due before the following one, then by what a call may bring.
+
+    Example: rapport tasks calls --capacity 8
+    """
+    settings = load_settings()
+    today = on or make_clock(settings.clock_file).now().astimezone(zone_named(settings.firm_timezone, "UTC")).date()
+    found = _run(lambda desk: desk.open_tasks(every=True))
+    planned = call_list(
+        [task for task, stands in found if stands in CALLABLE],
+        ended=[task for task, _ in found if task.done is not None],
+        today=today,
+        phone_days=phone_days_of(settings.phone_days),
+        capacity=max(0, capacity),
+    )
+    print(f"{len(planned.calls)} calls on {planned.day:%A, %Y-%m-%d}")
+    table = Table(box=None)
+    for heading in ("", "task", "client", "at stake", "chance", "due"):
+        table.add_column(heading, justify="right" if heading in {"", "at stake", "chance"} else "left")
+    for place, call in enumerate(planned.calls, start=1):
+        task = call.task
+        due = f"{task.trigger.expires_at:%Y-%m-%d}{' (before the next)' if call.pressing else ''}"
+        client, stake = task.name or task.trigger.client_id, str(call.stake or "")
+        table.add_row(*map(Text, (str(place), task.task_id[:12], client, stake, f"{call.chance:.0%}", due)))
+    Console().print(table)
+    if planned.waiting:
+        print(f"{len(planned.waiting)} more wait for {planned.next_day:%A, %Y-%m-%d}.")
 
 
 @tasks.command

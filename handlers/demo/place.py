@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,11 +79,10 @@ def servers(stage: Stage, *, keep: bool) -> Iterator[Servers]:
         stage.say("starting Kafka and Valkey (they stay) ...")
         stack = LocalStack(name=KEPT_STACK, detached=True, display=Display())
         stack.start()
-        try:
+        with ExitStack() as unless_done:
+            unless_done.callback(stack.stop)
             yield Servers(stack.kafka_bootstrap, stack.redis_url, own=True)
-        except BaseException:
-            stack.stop()
-            raise
+            unless_done.pop_all()  # only what went well stays
     else:
         stage.say("starting Kafka and Valkey ...")
         with LocalStack(display=Display()) as stack:

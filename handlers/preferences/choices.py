@@ -9,7 +9,16 @@ from zoneinfo import ZoneInfo
 
 from models.events.delays import DisputeOpened, PromiseMade
 from models.events.envelope import ClientEvent
-from models.events.signals import ClientAsked, ConsentChanged, OverrideCleared, OverrideEffect, OverrideSet, Purpose, Request
+from models.events.signals import (
+    ClientAsked,
+    ClientProfiled,
+    ConsentChanged,
+    OverrideCleared,
+    OverrideEffect,
+    OverrideSet,
+    Purpose,
+    Request,
+)
 from models.events.union import AnyClientEvent
 from models.ids import derive
 from models.triggers import Journey
@@ -20,29 +29,33 @@ SNOOZE_DAYS: Final = 30
 REQUEST_DAYS: Final = 14
 """How long reminders rest after a request, so that a person can answer it first."""
 
+LESS_PER_MONTH: Final = 1
 LONGEST_PROMISE_DAYS: Final = 60
 LONGEST_WORDS: Final = 200
 SOURCE: Final = "link"
 AUTHOR: Final = "client"
 
 E = TypeVar("E", bound=ClientEvent)
+_UNLIMITED: Final = 31  # more than any policy allows
 _LAST_MINUTE: Final = time(23, 59)
 
 
 class Choice(StrEnum):
-    """One thing a client may answer; `allow` and `wake` take back an opt-out and a pause."""
+    """One thing a client may answer; `allow`, `wake` and `usual` take back an opt-out, a pause and a wish for fewer messages."""
 
     PROMISE = "promise"
     PLAN = "plan"
     DISPUTE = "dispute"
     CONTACT = "contact"
     SNOOZE = "snooze"
+    LESS = "less"
+    USUAL = "usual"
     WAKE = "wake"
     OPT_OUT = "opt_out"
     ALLOW = "allow"
 
 
-UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE}
+UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.LESS: Choice.USUAL}
 """What takes a choice back with one more click."""
 
 _ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
@@ -67,7 +80,7 @@ def offered(link: Link) -> tuple[Choice, ...]:
     if link.scope is LinkScope.OPT_OUT:
         return (Choice.OPT_OUT,)
     about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
-    return (*about, Choice.SNOOZE, Choice.OPT_OUT)
+    return (*about, Choice.SNOOZE, Choice.LESS, Choice.OPT_OUT)
 
 
 def permitted(link: Link) -> frozenset[Choice]:
@@ -111,6 +124,9 @@ class _Told:
                     self._make(OverrideCleared, journey.value, override_id=self._override(journey), author=AUTHOR)
                     for journey in self._journeys()
                 )
+            case Choice.LESS | Choice.USUAL:
+                most = LESS_PER_MONTH if self.answer.choice is Choice.LESS else _UNLIMITED
+                return (self._make(ClientProfiled, "", most_per_month=most),)
             case Choice.PLAN:
                 return self._request("the client asks for a payment plan", Request.PLAN)
             case Choice.CONTACT:

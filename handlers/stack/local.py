@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,11 +68,10 @@ class LocalStack:
 
     def __enter__(self) -> Self:
         """Start."""
-        try:
+        with ExitStack() as unless_started:
+            unless_started.callback(self.stop)
             self.start()
-        except BaseException:
-            self.stop()
-            raise
+            unless_started.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

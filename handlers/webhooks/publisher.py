@@ -5,6 +5,7 @@ Or says at once that it cannot now.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
@@ -181,13 +182,12 @@ class KafkaPublisher:
     async def _send(self, producer: AIOKafkaProducer, record: "_Outgoing") -> "asyncio.Future[object]":
         size = len(record.value)
         self._budget.take(size)
-        try:
+        with ExitStack() as unless_taken:  # a cancelled wait too: then the bytes are not in the producer
+            unless_taken.callback(self._budget.give_back, size)
             sent: asyncio.Future[object] = await producer.send(
                 self._settings.topic(record.topic), key=record.key, value=record.value, headers=list(record.headers)
             )
-        except BaseException:  # a cancelled wait too: the bytes are not in the producer
-            self._budget.give_back(size)
-            raise
+            unless_taken.pop_all()
         self._waiting.add(sent)
         sent.add_done_callback(lambda future: self._acknowledged(future, size))
         return sent

@@ -66,6 +66,9 @@ class ClientProfiled(ClientEvent):
     locale: Annotated[str, Field(max_length=20)] | None = None
     style: Style | None = None
     industry: Industry | None = None
+    most_per_month: Annotated[int, Field(ge=1, le=31)] | None = Field(
+        default=None, description="The client's own wish: at most so many messages within 30 days, never more than the policy's."
+    )
     colleagues: Annotated[tuple[Colleague, ...], Field(max_length=8)] | None = Field(
         default=None, description="People by role, one each; given, it replaces those known before."
     )

@@ -39,7 +39,7 @@ def client_silence(
     rests = rest_of(state, channel, at_ms)
     if rests and not has_other_way(state, policy, channel=channel, purpose=purpose, at_ms=at_ms):
         return Silence("rest", (f"{channel} did not take the last message: it is tried again later",), rests)
-    return budget_silence(contact_times(state, policy), policy, at_ms)
+    return budget_silence(contact_times(state, policy), policy, at_ms, wish=state.person.pace)
 
 
 def contact_times(state: ClientState, policy: Policy) -> list[int]:
@@ -50,8 +50,11 @@ def contact_times(state: ClientState, policy: Policy) -> list[int]:
     return sorted((*state.care.contacts, *reserved))
 
 
-def budget_silence(times: Sequence[int], policy: Policy, at_ms: int) -> Silence | None:
-    """Return the silence that the gap or the monthly budget asks for, over all journeys, channels and people."""
+def budget_silence(times: Sequence[int], policy: Policy, at_ms: int, *, wish: int = 0) -> Silence | None:
+    """Return the silence that the gap or the monthly budget asks for, over all journeys, channels and people.
+
+    `wish`: the client wants at most so many within 30 days; 0: said nothing.
+    """
     if not times:
         return None
     gap_ends = times[-1] + policy.min_gap_days * DAY_MS
@@ -59,7 +62,9 @@ def budget_silence(times: Sequence[int], policy: Policy, at_ms: int) -> Silence 
         last = moment(times[-1]).date().isoformat()
         return Silence("gap", (f"the client was contacted on {last}: at least {policy.min_gap_days} days lie between",), gap_ends)
     recent = [at for at in times if at > at_ms - MONTH_MS]
-    if len(recent) >= policy.contacts_per_month:
-        until = recent[len(recent) - policy.contacts_per_month] + MONTH_MS
-        return Silence("budget", (f"{len(recent)} contacts within 30 days are enough",), until)
+    most = min(policy.contacts_per_month, wish or policy.contacts_per_month)
+    if len(recent) >= most:
+        until = recent[len(recent) - most] + MONTH_MS
+        said = "are enough" if most == policy.contacts_per_month else "are as many as the client wants"
+        return Silence("budget", (f"{len(recent)} contacts within 30 days {said}",), until)
     return None

@@ -187,6 +187,8 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     industry: Field = Field()
     colleagues: tuple[Colleague, ...] = ()
     colleagues_at: int = 0
+    pace: int = 0
+    pace_at: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -141,6 +141,8 @@ def _agreed(state: ClientState) -> list[str]:
         f"{row.role.replace('_', ' ')}: {', '.join(filter(None, (row.name, row.email, row.phone)))}"
         for row in state.person.colleagues
     ]
+    if state.person.pace:
+        lines.append(f"wants at most {state.person.pace} messages a month")
     for contract in state.person.contracts:
         renews = f", renews {_day(contract.renews_ms)}" if contract.renews_ms else ""
         lines.append(f"contract {contract.contract_id}: {contract.contract_type}, {contract.status}{renews}")

@@ -21,7 +21,7 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
         known: Field = getattr(person, name)
         if value is not None and (at, value) > (known.at, known.value):
             changed[name] = Field(value, at)
-    state = _colleagues(state, event)
+    state = _paced(_colleagues(state, event), event)
     person = state.person
     if not changed:
         return state
@@ -43,6 +43,14 @@ def _colleagues(state: ClientState, event: ClientProfiled) -> ClientState:
     if person.colleagues_at == event.occurred_ms and person.colleagues >= named:
         return state  # of two lists of the same moment the greater holds, whatever their order of arrival
     return replace(state, person=replace(person, colleagues=named, colleagues_at=event.occurred_ms))
+
+
+def _paced(state: ClientState, event: ClientProfiled) -> ClientState:
+    person, wish = state.person, event.most_per_month
+    # Of two wishes of the same moment the lower holds.
+    if wish is None or (person.pace_at, -person.pace) >= (event.occurred_ms, -wish):
+        return state
+    return replace(state, person=replace(person, pace=wish, pace_at=event.occurred_ms))
 
 
 def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:

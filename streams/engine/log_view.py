@@ -1,6 +1,7 @@
 """Where partitions begin and end, asked on a connection of its own."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -96,11 +97,10 @@ class LogView:
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
-            try:
+            async with AsyncExitStack() as unless_started:
+                unless_started.push_async_callback(consumer.stop)
                 await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
+                unless_started.pop_all()
             self._consumer = consumer
         return self._consumer
 

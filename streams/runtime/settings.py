@@ -69,6 +69,7 @@ class Settings(BaseSettings):
         default=60, description="How long links work after their message has expired."
     )
 
+    phone_days: str = Field(default="mon,tue,wed,thu,fri", description="Weekdays on which the firm calls clients, e.g. tue,thu.")
     portal_host: str = Field(default="127.0.0.1", description="Address on which the portal's API listens.")
     portal_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8081, description="Its port; 0 takes a free one.")
 

@@ -44,6 +44,18 @@ def test_the_same_request_twice_a_day_is_one_task_and_another_one_is_another() -
     assert len({task.trigger_id for task in firm.triggers}) == 3
 
 
+def test_a_client_who_wants_one_message_a_month_gets_no_more_whatever_the_policy_allows() -> None:
+    build = Events()
+    wish = build.profiled(0).model_copy(update={"most_per_month": 1})
+    firm = Firm().run([wish, build.issued(0, "I1", due=3)], until_ms=ms(8))
+    firm.feed(build.reported(8, firm.triggers[0].trigger_id))
+    firm.wake(ms(37))
+    assert len(firm.triggers) == 1
+    assert "as many as the client wants" in " ".join(reason for row in firm.outputs for reason in getattr(row, "reasons", ()))
+    firm.wake(ms(60))
+    assert len(firm.triggers) > 1
+
+
 def test_of_a_forgotten_client_the_task_is_taken_back() -> None:
     build = Events()
     firm = Firm().run([build.profiled(0), asked(1), build.erased(1.5)])
