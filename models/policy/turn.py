@@ -1,6 +1,7 @@
 """One turn of the core: the state as it is being decided upon, and what was decided so far. Never outlives a transition."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -84,17 +85,36 @@ class Turn:
         expires = not_before + step.valid_days * DAY_MS
         if until_ms:
             expires = max(min(expires, until_ms), not_before + 1)
-        journey = JOURNEYS[run.journey]
-        trigger_id = derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch)
-        segment = effective_segment(state, now)
-        tone = tone_for(step.tone, state, run, segment=segment) if step.purpose is Purpose.SERVICING else step.tone
         why = (*reasons, *fallback)
         fields = {
+            **self._identity(step, run, channel),
+            "not_before": moment(not_before),
+            "expires_at": moment(expires),
+            "invoice_ids": invoice_ids,
+            "contract_id": contract_id or None,
+            "payment_id": payment_id or None,
+            "facts": allowed_facts(step.purpose, facts),
+            "statement": statement,
+            "reasons": why,
+        }
+        trigger = built(Trigger, fields)
+        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances)
+        self.outputs.append(trigger)
+        self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
+        self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger.trigger_id)
+        return not_before
+
+    def _identity(self, step: Step, run: Run, channel: str) -> dict[str, Any]:
+        """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
+        state, now, journey = self.state, self.state.now_ms, JOURNEYS[run.journey]
+        segment = effective_segment(state, now)
+        tone = tone_for(step.tone, state, run, segment=segment) if step.purpose is Purpose.SERVICING else step.tone
+        return {
             "schema_version": 1,
             "client_id": state.client_id,
             "decided_at": moment(now),
             "kind": "trigger",
-            "trigger_id": trigger_id,
+            "trigger_id": derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch),
             "journey": journey,
             "anchor": run.anchor,
             "lineage": derive("lineage", state.client_id, journey.value, run.anchor),
@@ -103,27 +123,13 @@ class Turn:
             "purpose": step.purpose,
             "legal_basis": _BASIS[step.purpose],
             "tone": tone,
-            "not_before": moment(not_before),
-            "expires_at": moment(expires),
-            "cancel_when": step.cancel_when,
-            "invoice_ids": invoice_ids,
-            "contract_id": contract_id or None,
-            "payment_id": payment_id or None,
-            "facts": allowed_facts(step.purpose, facts),
-            "statement": statement,
             "audience": None if channel in self.policy.internal_channels else audience_of(state, journey, step.purpose, tone),
-            "reasons": why,
+            "cancel_when": step.cancel_when,
             "segment": segment.value,
             "score": self._score(),
             "policy_version": self.policy.version,
             "learner_version": self.scorer.version,
         }
-        trigger = built(Trigger, fields)
-        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances)
-        self.outputs.append(trigger)
-        self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
-        self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger_id)
-        return not_before
 
     def retract(self, row: Pending, because: CancelWhen, reasons: tuple[str, ...]) -> None:
         """Take a pending trigger back."""
