@@ -9,13 +9,17 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from handlers.channels.template_facts import facts_stated
+from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
+from models.learners.activation import renewals_in_force
 from models.learners.baseline import BASELINE
+from models.learners.renewal import PublishedRenewals
 from models.patterns import Reading, patterns
 from models.policy.policy import Policy
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, overruling
+from models.regime import decode_regime
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
@@ -60,11 +64,12 @@ def client(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     settings = load_settings()
     chosen = policy_in_force(settings, facts_stated=facts_stated)
-    state, found = asyncio.run(_read_client(settings, client_id, decisions))
+    state, renewals, found = asyncio.run(_read_client(settings, client_id, decisions))
     if as_json:
-        print(json.dumps(_client_json(state, found, chosen), ensure_ascii=False, indent=2))
+        said = _client_json(state, found, chosen) | {"renewals": renewal_json(state, renewals, chosen.value)}
+        print(json.dumps(said, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(_client_lines(state, found, chosen)))
+        print("\n".join([*_client_lines(state, found, chosen), *renewal_lines(state, renewals, chosen.value)]))
 
 
 @inspect.command
@@ -88,10 +93,13 @@ def trigger(trigger_id: str, /, *, as_json: AsJson = False) -> None:
     print("\n".join(_decision_lines(decisions)))
 
 
-async def _read_client(settings: Settings, client_id: str, count: int) -> tuple[ClientState, list[Decision]]:
+async def _read_client(
+    settings: Settings, client_id: str, count: int
+) -> tuple[ClientState, PublishedRenewals | None, list[Decision]]:
     redis = connect_redis(settings)
+    store = RedisStateStore(redis, settings)
     try:
-        blob = await RedisStateStore(redis, settings).read(client_id)
+        blob, regime = await store.read(client_id), await store.regime(client_id)
     finally:
         await redis.aclose()
     if blob is None:
@@ -101,7 +109,7 @@ async def _read_client(settings: Settings, client_id: str, count: int) -> tuple[
     if count > 0:
         partition = partition_of(client_id, settings.partitions)
         decisions = [each for each in await _decisions(settings, [partition]) if each.client_id == client_id][-count:]
-    return decode(blob), decisions
+    return decode(blob), renewals_in_force(decode_regime(regime)), decisions
 
 
 async def _read_trigger(settings: Settings, trigger_id: str) -> tuple[list[dict[str, Any]], list[Decision]]:

@@ -14,6 +14,7 @@ from models.learners.renewal_scorer import RenewalScorer
 from models.learners.renewal_snapshot import load_renewal
 from models.learners.scorer import Score, Scorer
 from models.learners.snapshot import LatenessWeights, SnapshotError, load
+from models.regime import Regime
 from models.renewal_features import RENEWAL_TABLE
 from models.state.client import ClientState
 from models.state.habits import Asked
@@ -57,6 +58,17 @@ def renewals_of(snapshot: bytes) -> PublishedRenewals:
 def scorer_of(snapshot: bytes, *, rules: Scorer = BASELINE) -> LatenessScorer:
     """Return the scorer of published lateness weights. Raises SnapshotError for what this release cannot use."""
     return LatenessScorer(load(snapshot, LatenessWeights), rules=rules)
+
+
+def renewals_in_force(regime: Regime) -> PublishedRenewals | None:
+    """Return the learners of renewals that a regime names, None where it names none that this release can use."""
+    active = regime.learner(RENEWAL)
+    if active is None:
+        return None
+    try:
+        return renewals_of(active.snapshot)
+    except SnapshotError:
+        return None  # of another release: the worker says so in its log and abstains
 
 
 def verify(event: LearnerActivated) -> None:

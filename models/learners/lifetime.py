@@ -44,7 +44,7 @@ class ValueTerms:
     margin: float = 1.0
     servicing_units: int = 0
     discount_rate: float = 0.0
-    horizon_years: float = 5
+    horizon_years: float = 5.0
     acquisition_units: int = 0
     acquisition_of: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 

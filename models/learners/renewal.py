@@ -69,11 +69,10 @@ _OTHERWISE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RenewalScore:
-    """Chances of one contract's next renewal as last asked, and why, strongest reason first."""
+    """Chances of one contract's next renewal as of now, and why, strongest reason first; none where evidence is too thin."""
 
     contract_id: str
-    landmark: RenewalLandmark
-    asked_ms: int
+    renews_ms: int
     renewed: float
     raised: float | None
     left: float | None
@@ -119,6 +118,27 @@ class PublishedRenewals:
             raised, left = min(raised, renewed), min(left, PER_CHANCE - renewed)
         return renewed, raised, left
 
+    def standing(self, state: ClientState) -> list[RenewalScore]:
+        """Return the chances of the renewals ahead at the client's logical time, the next one first.
+
+        Left out is what the evidence is too thin for.
+        """
+        found = []
+        for period in sorted(state.renewals.periods, key=lambda row: (row.renews_ms, row.contract_id)):
+            contract = next((row for row in state.person.contracts if row.contract_id == period.contract_id), None)
+            if contract is None or period.fate or period.renews_ms <= state.now_ms:
+                continue
+            landmark = nearest_landmark((period.renews_ms - state.now_ms) / DAY_MS)
+            asked = self.assess(state, period, contract, now_ms=state.now_ms, landmark=landmark)
+            renewed, raised, left = (part / PER_CHANCE if part != UNSAID else None for part in asked.chances)
+            if renewed is not None:
+                features = unpack_renewal(asked.features)
+                reasons = self.explain(features, landmark=landmark, contract_type=period.contract_type)
+                found.append(
+                    RenewalScore(period.contract_id, period.renews_ms, renewed, raised, left, reasons, self.version)
+                )  # fmt: skip
+        return found
+
     def path(self, state: ClientState, period: Period, contract: Contract, *, count: int) -> list[float] | None:
         """Return the chances of the next `count` renewals as of now, None where the evidence is too thin.
 
@@ -128,7 +148,7 @@ class PublishedRenewals:
         """
         now, usual = state.now_ms, self.weights.firm.usual
         days = (period.renews_ms - now) / DAY_MS
-        landmark = next((row for row in reversed(RenewalLandmark) if days <= LEADS[row] * _NEARER), RenewalLandmark.QUARTER)
+        landmark = nearest_landmark(days)
         first = self._speaking(Ending.RENEWED, landmark)
         line = next((row for row in self._renewing() if LEADS[RenewalLandmark(row.landmark)] < period.days), first)
         if first is None or line is None or not usual:
@@ -180,32 +200,16 @@ class PublishedRenewals:
         return line.types[slot] if slot is not None else 0.0
 
 
+def nearest_landmark(days: float) -> RenewalLandmark:
+    """Return the landmark whose learners answer so many days before a renewal."""
+    return next((row for row in reversed(RenewalLandmark) if days <= LEADS[row] * _NEARER), RenewalLandmark.QUARTER)
+
+
 def renewal_contributions(line: RenewalLine, features: tuple[float, ...]) -> dict[RenewalFamily, float]:
     """Return what each family adds to the logit; with intercept and type they sum to the whole value exactly."""
     found = dict.fromkeys(RenewalFamily, 0.0)
     for family, slope, value in zip(_FAMILY_OF, line.slopes, features, strict=True):
         found[family] += slope * value
-    return found
-
-
-def renewal_scores(state: ClientState, scorer: PublishedRenewals | None = None) -> list[RenewalScore]:
-    """Return the chances of the contracts whose renewal is ahead, as they were last asked, the next one first.
-
-    Reasons are given where `scorer` holds the very weights that answered; a contract without any chance is left out.
-    """
-    found = []
-    for row in sorted(state.renewals.periods, key=lambda period: (period.renews_ms, period.contract_id)):
-        if not row.asked or row.fate or row.renews_ms <= state.now_ms:
-            continue
-        asked = row.asked[-1]
-        renewed, raised, left = (part / PER_CHANCE if part != UNSAID else None for part in asked.chances)
-        if renewed is None:
-            continue
-        landmark = RenewalLandmark(asked.landmark)
-        reasons: tuple[str, ...] = ()
-        if scorer is not None and scorer.version == asked.version:
-            reasons = scorer.explain(unpack_renewal(asked.features), landmark=landmark, contract_type=row.contract_type)
-        found.append(RenewalScore(row.contract_id, landmark, asked.at_ms, renewed, raised, left, reasons, asked.version))
     return found
 
 

@@ -17,6 +17,7 @@ from models.policy.document_parts import Days, Name, Section, Share, Times, Unit
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, Policy, RfmCuts, SegmentRules, stamped
+from models.policy.value_document import ValueSection
 from models.triggers import Journey
 from models.workdays import Window
 
@@ -155,6 +156,7 @@ class PolicyDocument(Section):
     segments: SegmentsSection = SegmentsSection()
     rfm: RfmSection = RfmSection()
     patterns: PatternsSection = PatternsSection()
+    value: ValueSection = ValueSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
 
 
@@ -178,6 +180,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             segments=SegmentRules(**document.segments.model_dump()),
             rfm=RfmCuts(**document.rfm.model_dump()),
             patterns=PatternRules(**document.patterns.model_dump()),
+            value=document.value.terms(),
             journeys=journeys_of(document.journeys),
         )
     )
@@ -202,6 +205,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         segments=SegmentsSection(**asdict(policy.segments)),
         rfm=RfmSection(**asdict(policy.rfm)),
         patterns=PatternsSection(**asdict(policy.patterns)),
+        value=ValueSection.of(policy.value),
         journeys=journeys_document(policy.journeys),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from models.learners.lifetime import ValueTerms
 from models.patterns import PatternRules
 from models.policy.journeys import Journeys
 from models.policy.version import content_version
@@ -94,6 +95,7 @@ class Policy:
     segments: SegmentRules = field(default_factory=SegmentRules)
     rfm: RfmCuts = field(default_factory=RfmCuts)
     patterns: PatternRules = field(default_factory=PatternRules)
+    value: ValueTerms = field(default_factory=ValueTerms)
     journeys: Journeys = field(default_factory=Journeys)
 
     def zone_of(self, state: ClientState) -> ZoneInfo:
