@@ -19,6 +19,7 @@ OTHERS: dict[str, Any] = {
     "high_value_ratio": 2.5,
     "segments": replace(DEFAULT_POLICY.segments, new_days=10),
     "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
+    "value": replace(DEFAULT_POLICY.value, margin=0.5, acquisition_of={"segment:slow": 900}),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
 }
