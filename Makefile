@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos soak bench bench-peers format lock clean
+.PHONY: help setup demo test check chaos soak bench bench-peers bench-scale bench-latency bench-gateway format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -50,6 +50,16 @@ QUIX := .venv/quix/bin/python
 bench-peers: setup ## The engine beside Faust and Quix Streams, which gets an environment of its own
 	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/quix && $(UV) pip install --python $(QUIX) "quixstreams==3.28.*" msgspec structlog river "aiokafka==0.14.0" "faust-streaming==0.15.3" redis; }
 	@BENCH_QUIX_PYTHON=$(QUIX) $(BIN)/python -m pytest tests/bench/bench_peers.py --override-ini 'python_files=bench_*.py' -s
+
+BENCH = $(BIN)/python -m pytest --override-ini 'python_files=bench_*.py' -s
+bench-scale: setup ## An event of a small and of large firms, and a killed worker catching up; BENCH_LARGE=1 for a million clients
+	@$(BENCH) tests/bench/bench_scale.py
+
+bench-latency: setup ## From a webhook accepted to its trigger on the topic, station by station
+	@$(BENCH) tests/bench/bench_latency.py
+
+bench-gateway: setup ## The gateway beside a server that only says yes
+	@$(BENCH) tests/bench/bench_gateway.py
 
 format: setup ## Format and mend what can be mended
 	@$(BIN)/ruff format .

@@ -14,6 +14,7 @@ import httpx
 
 from streams.runtime.clock import SystemClock, monotonic
 from streams.runtime.settings import Settings
+from tests.bench.document import machine, write_part
 from tests.conftest import SettingsMaker
 from tests.handlers.signing import stripe_headers
 from tests.waiting import until
@@ -32,11 +33,16 @@ def test_requests_per_second(make_settings: SettingsMaker, unused_tcp_port_facto
     with running(command, port=unused_tcp_port_factory(), environment=gateway_environment(settings)) as port:
         until(lambda: httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200, what="Kafka")
         ours = asyncio.run(load(port))
-    sys.stdout.write(
-        f"\nwebhook gateway, {BODY_BYTES}-byte bodies, {CONNECTIONS} connections, {REQUESTS} requests each:\n"
-        f"  answers 200 and nothing else   {bare:8.0f} requests/s\n"
-        f"  verified, published, acks=all  {ours:8.0f} requests/s   ratio {ours / bare:.2f}\n"
-    )
+    table = [
+        f"`make bench-gateway`: {BODY_BYTES}-byte bodies, {CONNECTIONS} connections, {REQUESTS:,} requests each; {machine()}.",
+        "",
+        "| what the server does | requests/s | share |",
+        "| --- | ---: | ---: |",
+        f"| answers 200 and nothing else | {bare:,.0f} | 1.00 |",
+        f"| verifies, publishes with acks=all, answers | {ours:,.0f} | {ours / bare:.2f} |",
+    ]
+    write_part("gateway", table)
+    sys.stdout.write("\n".join(["", *table, ""]))
 
 
 def gateway_environment(settings: Settings) -> dict[str, str]:

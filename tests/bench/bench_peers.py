@@ -7,7 +7,6 @@
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,26 +15,30 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import redis
 
-from streams.engine.fence import Slot
 from streams.engine.program import ClientProgram
-from streams.engine.redis_fence import RedisFence
-from streams.runtime.clock import FileClock, monotonic
+from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
-from streams.state.keys import PartitionKeys
-from streams.state.redis_store import connect_redis
 from streams.wire.codec import decode_event, encode_event
-from streams.wire.topics import CLIENT_EVENTS
 from tests.bench.contenders import cpu_seconds
-from tests.bench.firm import START, events
+from tests.bench.document import machine, write_part
+from tests.bench.firm import events
+from tests.bench.shipped import (
+    PARTITIONS,
+    bytes_stored,
+    fence_of,
+    moved,
+    position,
+    resident_mib,
+    shipped_workers,
+    time_to_the_end,
+)
 from tests.conftest import REPOSITORY, SettingsMaker
 from tests.integration.engine_world import environment, feed, on_the_log
 from tests.waiting import until_async
 
-EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "60000"))
+EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "24000"))
 CLIENTS: Final = [int(count) for count in os.environ.get("BENCH_CLIENTS", "1000,100000").split(",")]
-PARTITIONS: Final = 4
 PACED: Final = 500  # events a second, where waiting times are measured
 SLOW: Final = {"faust_each": 10, "faust_take": 2}  # which part of the events: one tenth, one half
 QUIX: Final = os.environ.get("BENCH_QUIX_PYTHON")
@@ -83,22 +86,28 @@ def test_the_engine_beside_its_peers(make_settings: SettingsMaker, tmp_path: Pat
     rows += [contender(name, settings, alone, tmp_path) for name in ROWS if name in PYTHONS]
     rows += [ours(settings, workers, alone, clients, tmp_path) for workers in (1, 2)]
     lines = [
-        f"\n{EVENTS:,} events of {clients:,} clients, {PARTITIONS} partitions, one broker",
-        f"{os.cpu_count()} shared cores, Python {platform.python_version()}\n",
+        f"`make bench-peers`: {EVENTS:,} events of {clients:,} clients, {PARTITIONS} partitions, one broker; {machine()}.",
+        "",
         "| what | events/s | CPU µs per event | beyond the bare work | p50 / p99 ms to committed | bytes per client | MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         *map(str, rows),
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_part(f"peers of {clients}", lines)
+    sys.stdout.write("\n".join(["", *lines, ""]))
 
 
-def think_alone(clients: int) -> tuple[float, float]:
-    """Return events per second, and processor seconds per event, of decoding and thinking with the states in a dict."""
-    values = [encode_event(event) for event in events(EVENTS, clients=clients)]
+def think_alone(clients: int, *, already: int = 0) -> tuple[float, float]:
+    """Return events per second, and processor seconds per event, of decoding and thinking with the states in a dict.
+
+    Measured are EVENTS events after the first `already` ones.
+    """
+    values = [encode_event(event) for event in events(already + EVENTS, clients=clients)]
     program = ClientProgram()
     states: dict[str, Any] = {}
     began, cpu = monotonic(), cpu_seconds()
-    for value in values:
+    for place, value in enumerate(values):
+        if place == already:
+            began, cpu = monotonic(), cpu_seconds()
         event: Any = decode_event(value)
         states[event.client_id] = program.think(states.get(event.client_id), event).state
     return EVENTS / (monotonic() - began), (cpu_seconds() - cpu) / EVENTS
@@ -120,70 +129,29 @@ def contender(name: str, settings: Settings, alone: float, folder: Path) -> Row:
 
 def ours(settings: Settings, workers: int, alone: float, clients: int, folder: Path) -> Row:
     """Run our workers as they are shipped, from an empty Redis, and then at a steady pace."""
-    clock = folder / "clock"
-    FileClock.write(clock, START)  # timers stay quiet: every contender folds the same events and no ticks
     mine = settings.model_copy(update={"group": f"{settings.group}-{workers}", "namespace": f"{settings.namespace}-{workers}"})
-    more = {"RAPPORT_CLOCK_FILE": str(clock), "RAPPORT_BATCH_RECORDS": os.environ.get("BENCH_BATCH", "500")}
-    command = [sys.executable, "-c", "import sys; from handlers.cli import main; sys.argv[1:] = ['worker']; main()"]
-    running = [
-        subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment(mine, **more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(workers)
-    ]
-    try:
-        each, cpu = (value / EVENTS for value in asyncio.run(_time_to_the_end(mine, EVENTS, [worker.pid for worker in running])))
-        memory = max(int(_status(worker.pid)["VmRSS"].split()[0]) // 1024 for worker in running)
-        per_client = _bytes_stored(mine) / min(clients, EVENTS)
+    with shipped_workers(mine, workers, folder) as pids:
+        each, cpu = (value / EVENTS for value in asyncio.run(time_to_the_end(mine, EVENTS, pids)))
+        memory = resident_mib(pids)
+        per_client = bytes_stored(mine) / min(clients, EVENTS)
         waits = asyncio.run(_waits(mine)) if workers == 1 else None
-    finally:
-        for worker in running:
-            worker.kill()
-            worker.wait()
     return Row(
         f"Rapport, {workers} worker{'s' * (workers > 1)}", 1 / each, cpu * 1e6, (cpu - alone) * 1e6, waits, per_client, memory
     )
 
 
-async def _positions(fence: RedisFence) -> int:
-    found = [await fence.position(Slot(CLIENT_EVENTS.name, partition)) for partition in range(PARTITIONS)]
-    return sum(position or 0 for position in found)
-
-
-async def _time_to_the_end(settings: Settings, end: int, pids: list[int]) -> tuple[float, float]:
-    """Return seconds, and processor seconds of `pids`, from the first commit seen to the last, scaled to all records."""
-    client = connect_redis(settings)
-    fence = RedisFence(client, settings)
-    try:
-        await until_async(lambda: _moved(fence, 0), timeout=120, what="the first commit")
-        began, cpu, already = monotonic(), sum(map(_cpu_of, pids)), await _positions(fence)
-        await until_async(lambda: _moved(fence, end - 1), timeout=600, what="the last commit")
-        share = end / max(end - already, 1)
-        return (monotonic() - began) * share, (sum(map(_cpu_of, pids)) - cpu) * share
-    finally:
-        await client.aclose()
-
-
-async def _moved(fence: RedisFence, beyond: int) -> bool:
-    return await _positions(fence) > beyond
-
-
 async def _waits(settings: Settings) -> tuple[float, float]:
     """Send events at a steady pace; return the median and the 99th percentile of the ms from sending to committed."""
-    client = connect_redis(settings)
-    fence = RedisFence(client, settings)
     waits: list[float] = []
-    start = await _positions(fence)
     more = list(events(EVENTS + PACED * 4, clients=1000))[EVENTS:]
-    try:
+    async with fence_of(settings) as fence:
+        start = await position(fence)
         for chunk in _chunks(on_the_log(more, settings), 5):
             sent = monotonic()
             await feed(settings, chunk)
             start += len(chunk)
-            await until_async(lambda: _moved(fence, start - 1), timeout=30, what="a commit")  # noqa: B023 - awaited at once
+            await until_async(lambda: moved(fence, start - 1), timeout=30, what="a commit")  # noqa: B023 - awaited at once
             waits.append((monotonic() - sent) * 1000)
-    finally:
-        await client.aclose()
     waits.sort()
     return waits[len(waits) // 2], waits[len(waits) * 99 // 100]
 
@@ -191,22 +159,3 @@ async def _waits(settings: Settings) -> tuple[float, float]:
 def _chunks(records: list[Any], size: int) -> Iterator[list[Any]]:
     for first in range(0, len(records), size):
         yield records[first : first + size]
-
-
-def _cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _status(pid: int) -> dict[str, str]:
-    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-
-
-def _bytes_stored(settings: Settings) -> int:
-    total = 0
-    with redis.Redis.from_url(settings.redis_url) as wire:
-        for partition in range(PARTITIONS):
-            for key in PartitionKeys.of(settings, CLIENT_EVENTS.name, partition).all():
-                used: Any = wire.memory_usage(key, samples=0)
-                total += used or 0
-    return total

@@ -1,0 +1,90 @@
+"""What an event costs in a small firm and in large ones, and how long a killed worker takes to catch up. Asserts nothing.
+
+`make bench-scale` writes both tables into docs/benchmarks.md; BENCH_LARGE=1 adds a firm of a million clients.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
+from tests.bench.bench_peers import EVENTS, think_alone
+from tests.bench.document import machine, write_part
+from tests.bench.firm import events
+from tests.bench.shipped import PARTITIONS, bytes_stored, fence_of, moved, position, shipped_workers, time_to_the_end
+from tests.conftest import SettingsMaker
+from tests.integration.engine_world import feed, on_the_log
+from tests.waiting import until_async
+
+_ASKED: Final = os.environ.get("BENCH_CLIENTS", "1000,100000" + ",1000000" * ("BENCH_LARGE" in os.environ))
+FIRMS: Final = [int(count) for count in _ASKED.split(",")]
+WAITING: Final = int(os.environ.get("BENCH_WAITING", "100000"))
+
+
+@pytest.mark.timeout(3600)
+def test_an_event_of_a_large_firm(make_settings: SettingsMaker, tmp_path: Path) -> None:
+    rows = []
+    first = 0.0
+    for clients in FIRMS:
+        settings = make_settings(partitions=PARTITIONS)
+        # Every client has its first invoice already; measured is what comes after that, to all clients in turn.
+        records = on_the_log(events(clients + EVENTS, clients=clients), settings)
+        asyncio.run(feed(settings, records))
+        _, alone = think_alone(clients, already=clients)
+        with shipped_workers(settings, 1, tmp_path) as pids:
+            seconds, cpu = asyncio.run(time_to_the_end(settings, clients + EVENTS, pids, since=clients))
+            stored = bytes_stored(settings) / clients
+        each = cpu / EVENTS * 1e6
+        beyond = each - alone * 1e6
+        first = first or each
+        rate, bare, ratio = EVENTS / seconds, alone * 1e6, each / first
+        rows.append(f"| {clients:,} | {rate:,.0f} | {bare:.1f} | {each:.1f} | {beyond:.1f} | {ratio:.2f} | {stored:,.0f} |")
+    table = [
+        f"`make bench-scale`: {EVENTS:,} events, one worker, {PARTITIONS} partitions; {machine()}.",
+        "",
+        "| clients | events/s | bare work, CPU µs | worker, CPU µs | beyond | against the first row | bytes per client |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *rows,
+    ]
+    write_part("scale", table)
+    sys.stdout.write("\n".join(["", *table, ""]))
+
+
+@pytest.mark.timeout(1800)
+def test_a_killed_worker_catches_up(make_settings: SettingsMaker, tmp_path: Path) -> None:
+    settings = make_settings(partitions=PARTITIONS)
+    records = on_the_log(events(WAITING + WAITING // 10, clients=10_000), settings)
+    asyncio.run(feed(settings, records))
+    with shipped_workers(settings, 1, tmp_path):
+        asyncio.run(_until(settings, WAITING // 10))
+    killed, left = monotonic(), len(records) - asyncio.run(_position(settings))
+    with shipped_workers(settings, 1, tmp_path):
+        asyncio.run(_until(settings, len(records) - left))
+        moving = monotonic() - killed
+        asyncio.run(_until(settings, len(records) - 1))
+        took = monotonic() - killed
+    table = [
+        f"`make bench-scale`: kill -9 with {left:,} events waiting, another worker started at once, session time 6 s.",
+        f"Measured with {machine()}.",
+        "",
+        "| first commit after | caught up after | events/s from the first commit on |",
+        "| ---: | ---: | ---: |",
+        f"| {moving:.1f} s | {took:.1f} s | {left / (took - moving):,.0f} |",
+    ]
+    write_part("restart", table)
+    sys.stdout.write("\n".join(["", *table, ""]))
+
+
+async def _position(settings: Settings) -> int:
+    async with fence_of(settings) as fence:
+        return await position(fence)
+
+
+async def _until(settings: Settings, beyond: int) -> None:
+    async with fence_of(settings) as fence:
+        await until_async(lambda: moved(fence, beyond), timeout=900, what="the worker")
