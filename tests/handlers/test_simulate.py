@@ -189,6 +189,6 @@ def test_the_firm_s_year_leads_to_every_segment_and_journey_and_to_silences_with
     ]
     assert {state.care.segment.value for state in simulation.states.values()} == {"new", "reliable", "slow", "problem"}
     triggered = {decision.journey for decision in decisions if decision.outcome is DecisionOutcome.TRIGGERED}
-    assert len(triggered) == 3
+    assert triggered == {Journey.ONBOARDING, Journey.RENEWAL, Journey.DELAY_SUPPORT, Journey.GAP_CHECKIN}
     assert any(decision.outcome is DecisionOutcome.SUPPRESSED for decision in decisions)
     assert all(decision.reasons for decision in decisions)
