@@ -135,9 +135,12 @@ FEATURES: Final = (
     Feature("payday_days", "15 days", _W, "their usual days late, moved to the weekdays on which they pay", clock=_EFF),
     *(Feature(f"month_run_{days}", "7 days", _W, f"whether their next run of the month pays within {days} days", clock=_EFF)
       for days in LATE_DAYS),
+    *(Feature(f"half_run_{days}", "7 days", _W, f"whether their next run of the half month pays within {days} days", clock=_EFF)
+      for days in LATE_DAYS),
     *(Feature(f"next_run_{days}", "7 days", _W, f"whether their next payment run pays within {days} days", clock=_EFF)
       for days in LATE_DAYS),
     Feature("month_habit", "share", _W, "how much they keep to one time of the month"),
+    Feature("half_habit", "share", _W, "how much they keep to two times of the month"),
     Feature("run_habit", "share", _W, "how regular their payment runs are"),
     Feature("run_age", "gaps", _C, "time since their last payment day against their rhythm", clock=_REC),
     *(Feature(f"still_open_{days}", "logit", _O, f"of invoices still open at this point, how many took over {days} days",
@@ -366,11 +369,13 @@ def _payday(habits: Habits, due: int, floor: int, firm: FirmView) -> list[float]
 
 
 def _runs(habits: Habits, due: int, today: int) -> list[float]:
-    monthly, month_habit, next_run, run_habit = next_runs(habits, due, today)
-    found = [month_habit * _bounded((monthly - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
-    found += [run_habit * _bounded((next_run - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
+    runs = next_runs(habits, due, today)
+    found = [runs.monthly_habit * _bounded((runs.monthly - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
+    found += [runs.half_habit * _bounded((runs.half_monthly - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
+    found += [runs.regular_habit * _bounded((runs.regular - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
     since = today - habits.endings[-1].day if habits.run_gap else 0
-    return [*found, month_habit, run_habit, _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2]
+    age = _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2
+    return [*found, runs.monthly_habit, runs.half_habit, runs.regular_habit, age]
 
 
 def _bounded(value: float, low: float, high: float) -> float:

@@ -5,6 +5,7 @@ Firms pay in runs. Where the run is known, the day on which an invoice falls due
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import atan2, pi, sqrt
 from typing import Final
@@ -61,26 +62,48 @@ def payday(habits: Habits, due: int, limits: Sequence[int]) -> tuple[list[float]
     return found, sum(usual), len(usual)
 
 
-def next_runs(habits: Habits, due: int, today: int) -> tuple[float, float, float, float]:
-    """Return when the next payment run would pay an invoice due on `due`: days after due, and how regular such runs are.
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Days after due on which the next payment run would pay, and how much the client keeps to such runs (0 to 1).
 
-    First for runs at one time of the month, then for runs at equal gaps; 0 where the client has no such habit. A run pays what
-    has been due for the client's shortest usual delay; an invoice that is open today is paid by no run of the past.
+    At one time of the month, at two, and at equal gaps.
     """
-    endings, recent = habits.endings, habits.recent_days
-    if len(endings) < _FEW:
-        return 0.0, 0.0, 0.0, 0.0
-    ready = due + min(max(recent[(len(recent) - 1) // 6], _EARLIEST), _LATEST)
-    slack = _SLACK
+
+    monthly: float = 0.0
+    monthly_habit: float = 0.0
+    half_monthly: float = 0.0
+    half_habit: float = 0.0
+    regular: float = 0.0
+    regular_habit: float = 0.0
+
+
+NO_RUNS: Final = Runs()
+
+
+def next_runs(habits: Habits, due: int, today: int) -> Runs:
+    """Return when the next payment run would pay an invoice due on `due`.
+
+    A run pays what has been due for the client's shortest usual delay. An invoice open today is paid by no run of the past.
+    """
+    if len(habits.endings) < _FEW:
+        return NO_RUNS
+    ready, slack = due + min(max(habits.recent_days[0], _EARLIEST), _LATEST), _SLACK
     if ready <= today:
         ready, slack = today, 0
-    sine, cosine = habits.month_sine / 100, habits.month_cosine / 100
-    habit = max(0.0, sqrt(sine * sine + cosine * cosine) - _CHANCE) / (1 - _CHANCE)
-    turn = (atan2(sine, cosine) - atan2(*month_phase(ready - slack))) / (2 * pi) % 1.0
-    monthly = ready - slack + turn * MONTH_DAYS - due
+    start = ready - slack
+    month, month_habit = _of_month((habits.month_sine, habits.month_cosine), start, 1)
+    half, half_habit = _of_month((habits.half_sine, habits.half_cosine), start, 2)
     gap = habits.run_gap
     if not gap:
-        return monthly, habit, 0.0, 0.0
+        return Runs(month - due, month_habit, half - due, half_habit)
     slack = min(slack, gap // 4)
-    wait = (endings[-1].day - ready + slack) % gap - slack
-    return monthly, habit, float(ready + wait - due), max(0.0, 1.0 - habits.run_spread / gap)
+    run = ready + (habits.endings[-1].day - ready + slack) % gap - slack
+    return Runs(month - due, month_habit, half - due, half_habit, run - due, max(0.0, 1.0 - habits.run_spread / gap))
+
+
+def _of_month(direction: tuple[int, int], start: int, turns: int) -> tuple[float, float]:
+    """Return the first day from `start` at the client's time of the month, and how much it keeps to that."""
+    sine, cosine = direction
+    habit = max(0.0, sqrt(sine * sine + cosine * cosine) / 100 - _CHANCE) / (1 - _CHANCE)
+    turn = (atan2(sine, cosine) - atan2(*month_phase(start, turns))) / (2 * pi) % 1.0
+    return start + turn * MONTH_DAYS / turns, habit

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from handlers.commands.book.columns import Meaning, choose_columns
@@ -49,7 +50,8 @@ def evaluate(
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
-    told = Telling(policy_in_force(load_settings())).tell(events)
+    policy = policy_in_force(load_settings())
+    told = Telling(policy).tell(track(events, "telling the history", console=Console(stderr=True), transient=True))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")
@@ -60,6 +62,7 @@ def evaluate(
     days = judge_days(told.examples)
     if days:
         out.print(days_table(days))
+        out.print(held_table(days))
     if report is not None:
         _write(report, name=file.name, told=told, heads=heads, days=days)
         out.print(f"report: {report}", markup=False)
@@ -105,7 +108,7 @@ def head_table(head: Judged) -> Table:
     title = f"P({head.title}): {head.questions:,} questions, {head.share:.1%} came true"
     table = Table(title=title, title_justify="left")
     table.add_column("predictor")
-    for name in ("AUC", "90 %", "log loss", "90 %", "calibration error"):
+    for name in ("AUC", "90 %", "log loss", "90 %", "calibration error", "in equal bins"):
         table.add_column(name, justify="right")
     for row in head.rows:
         table.add_row(
@@ -115,20 +118,34 @@ def head_table(head: Judged) -> Table:
             f"{row.log_loss:.4f}",
             f"{row.log_loss_range[0]:.3f}-{row.log_loss_range[1]:.3f}",
             f"{row.calibration_error:.4f}",
+            f"{row.adaptive_error:.4f}",
         )
+    table.caption = (
+        f"perfect predictions of this number would show {head.floor[0]:.3f} in equal bins, one in twenty {head.floor[1]:.3f}"
+    )
     return table
 
 
 def days_table(days: DaysJudged) -> Table:
     """Return the days late for the terminal."""
-    table = Table(title=f"days after due, predicted at issue: {days.invoices:,} settled invoices", title_justify="left")
+    title = f"days after due, predicted at issue: {days.invoices:,} invoices, {days.settled:,} of them settled"
+    table = Table(title=title, title_justify="left")
     table.add_column("predictor")
     table.add_column("mean absolute error", justify="right")
     for name, error in days.errors.items():
         table.add_row(name, f"{error:.3f}")
-    table.add_section()
-    table.add_row(f"90 % range held {days.range_held:.3f} (mean width {days.mean_width:.0f} days)", "")
-    table.add_row(f"paid by the 90 % date {days.by_then_held:.3f}", "")
+    return table
+
+
+def held_table(days: DaysJudged) -> Table:
+    """Return how often the promises about the day of payment held, for the terminal."""
+    title = f"promises that held (an invoice still open has broken its promise); mean range {days.mean_width:.0f} days"
+    table = Table(title=title, title_justify="left")
+    table.add_column("clients")
+    for name in ("invoices", "90 % range", "paid by the 90 % date"):
+        table.add_column(name, justify="right")
+    for row in days.held:
+        table.add_row(row.group, f"{row.invoices:,}", f"{row.in_range:.3f}", f"{row.by_then:.3f}")
     return table
 
 

@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -89,7 +90,11 @@ def client_share(examples: Sequence[Example], answers: Answers) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Settlements:
-    """Questions put at issue about invoices that were settled: the days predicted, the client's median, and the truth."""
+    """Questions put at issue whose invoice is settled or has been open for thirty days: days predicted, usual, and true.
+
+    Invoices too young for that are left out: of them only the prompt ones would be counted. `truth` is infinite and `known_day`
+    too where an invoice was still open at the end.
+    """
 
     clients: tuple[str, ...]
     asked_day: Floats
@@ -106,41 +111,41 @@ class Settlements:
 
 
 def settlements_of(examples: Sequence[Example]) -> Settlements:
-    """Return the settled invoices in the order in which they were issued; `predicted` has a column per level."""
-    rows = sorted(_settled(examples), key=lambda row: (row[0], row[1].client_id, row[1].invoice_id))
+    """Return the questions in the order in which the invoices were issued; `predicted` has a column per level."""
+    ended = {(row.client_id, row.invoice_id): row for row in examples if not row.over_days and row.days_late is not None}
+    rows = sorted(_aged(examples), key=lambda row: (row[0], row[1].client_id, row[1].invoice_id))
+    ends = [ended.get((row[1].client_id, row[1].invoice_id)) for row in rows]
+    asked_days = [row[0] // DAY_MS for row in rows]
+    clients = tuple(row[1].client_id for row in rows)
     return Settlements(
-        clients=tuple(row[1].client_id for row in rows),
-        asked_day=np.array([row[0] // DAY_MS for row in rows], dtype=float),
-        known_day=np.array([epoch_ms(row[1].decided_at) // DAY_MS for row in rows], dtype=float),
+        clients=clients,
+        asked_day=np.array(asked_days, dtype=float),
+        known_day=np.array([epoch_ms(end.decided_at) // DAY_MS if end else np.inf for end in ends], dtype=float),
         features=np.array([unpack(b64decode(row[2])) for row in rows]),
         predicted=np.array([row[3] for row in rows]),
-        median=_medians([(row[0] // DAY_MS, row[1]) for row in rows]),
-        truth=np.array([float(row[1].days_late or 0) for row in rows]),
+        median=_medians(list(ended.values()), list(zip(asked_days, clients, strict=True))),
+        truth=np.array([float(end.days_late or 0) if end else np.inf for end in ends]),
     )
 
 
-def _settled(examples: Sequence[Example]) -> Iterator[tuple[int, Example, str, tuple[float, ...]]]:
+def _aged(examples: Sequence[Example]) -> Iterator[tuple[int, Example, str, tuple[float, ...]]]:
     for example in examples:
-        if example.over_days or example.days_late is None:
-            continue
         asked = example.questions[0]
-        if asked.landmark == Landmark.ISSUE:
+        if example.over_days == LATE_DAYS[-1] and asked.landmark == Landmark.ISSUE and asked.days:
             yield asked.asked_ms, example, asked.features, asked.days
 
 
-def _medians(rows: Sequence[tuple[int, Example]]) -> Floats:
+def _medians(ended: Sequence[Example], asked: Sequence[tuple[int, str]]) -> Floats:
     """Return the median days late of the client's last twelve as known at each question; the firm's where there is none."""
-    known = sorted(
-        ((epoch_ms(row.decided_at) // DAY_MS, row.client_id, row.days_late or 0) for _, row in rows), key=lambda row: row[0]
-    )
+    known = sorted(((epoch_ms(row.decided_at) // DAY_MS, row.client_id, row.days_late or 0) for row in ended), key=itemgetter(0))
     recent: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=12))
     every: list[int] = []
     found, place = [], 0
-    for day, example in rows:
+    for day, client in asked:
         while place < len(known) and known[place][0] < day:
             recent[known[place][1]].append(known[place][2])
             insort(every, known[place][2], lo=bisect_left(every, known[place][2]))
             place += 1
-        own = recent[example.client_id]
+        own = recent[client]
         found.append(float(np.median(own)) if own else float(every[len(every) // 2]) if every else 0.0)
     return np.array(found)

@@ -8,9 +8,19 @@ import numpy as np
 
 from handlers.evaluation import batch
 from handlers.evaluation.answers import Answers, answers_of, client_share, settlements_of
-from handlers.evaluation.metrics import Bin, Floats, auc, calibration_error, interval, log_loss, reliability
+from handlers.evaluation.metrics import (
+    Bin,
+    Floats,
+    adaptive_error,
+    auc,
+    calibration_error,
+    interval,
+    log_loss,
+    noise_floor,
+    reliability,
+)
 from models.features import Landmark
-from models.learners.days import LEVELS
+from models.learners.days import GROUPS, LEVELS, group_of
 from models.triggers import Example
 
 JUDGED: Final = (
@@ -46,11 +56,15 @@ class Row:
     log_loss: float
     log_loss_range: tuple[float, float]
     calibration_error: float
+    adaptive_error: float
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One head: how many questions in the tail, the share that came true, every predictor, and our reliability."""
+    """One head: how many questions in the tail, the share that came true, every predictor, and our reliability.
+
+    `floor` is the calibration error that chance alone gives perfect predictions of this number: its mean and its 95 % point.
+    """
 
     landmark: Landmark
     over_days: int
@@ -58,6 +72,7 @@ class Judged:
     share: float
     rows: tuple[Row, ...]
     bins: tuple[Bin, ...]
+    floor: tuple[float, float]
 
     @property
     def title(self) -> str:
@@ -66,13 +81,26 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """How often the promises held for one group of clients: how many invoices, the 90 % range, the 90 % date."""
+
+    group: str
+    invoices: int
+    in_range: float
+    by_then: float
+
+
+@dataclass(frozen=True, slots=True)
 class DaysJudged:
-    """Days late predicted at issue: mean absolute errors by predictor, and how often the promises held."""
+    """Days late predicted at issue: mean absolute errors by predictor over what was settled, and how often the promises held.
+
+    A promise about an invoice that stayed open has not held. The first of `held` is about all clients.
+    """
 
     invoices: int
+    settled: int
     errors: dict[str, float]
-    range_held: float
-    by_then_held: float
+    held: tuple[Held, ...]
     mean_width: float
 
 
@@ -110,6 +138,7 @@ def _judge(examples: Sequence[Example], answers: Answers) -> Judged:
         share=float(labels.mean()),
         rows=tuple(_row(name, chances[tail], labels, clients) for name, chances in predictors.items()),
         bins=tuple(reliability(answers.chances[tail], labels)),
+        floor=noise_floor(answers.chances[tail]),
     )
 
 
@@ -121,6 +150,7 @@ def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> 
         log_loss=log_loss(chances, labels),
         log_loss_range=interval(lambda rows: log_loss(chances[rows], labels[rows]), clients),
         calibration_error=calibration_error(chances, labels),
+        adaptive_error=adaptive_error(chances, labels),
     )
 
 
@@ -132,7 +162,8 @@ def judge_days(examples: Sequence[Example]) -> DaysJudged | None:
     if len(truth) < _LEAST:
         return None
     low, middle, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
-    errors = {_OURS: middle, "client's median of 12": found.median[tail]}
+    paid = np.isfinite(truth)
+    predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
     if batch.is_installed():
         trees = batch.refit_monthly(
             batch.lightgbm_days,
@@ -142,13 +173,20 @@ def judge_days(examples: Sequence[Example]) -> DaysJudged | None:
             targets=found.truth,
             before=found.median,
         )
-        errors["LightGBM (absolute error) monthly"] = trees[tail]
+        predictors["LightGBM (absolute error) monthly"] = trees[tail]
     # Days are whole: a range that ends within a day includes it.
     inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
+    groups = np.array([group_of(tuple(row)) for row in found.features[tail]])
+    every = np.ones(len(truth), dtype=bool)
+    named = [("all clients", every), *((name, groups == place) for place, name in enumerate(GROUPS))]
     return DaysJudged(
         invoices=len(truth),
-        errors={name: float(np.abs(truth - days).mean()) for name, days in errors.items()},
-        range_held=float(inside.mean()),
-        by_then_held=float((truth <= np.ceil(by_then)).mean()),
+        settled=int(paid.sum()),
+        errors={name: float(np.abs(truth - days)[paid].mean()) for name, days in predictors.items()} if paid.any() else {},
+        held=tuple(
+            Held(name, int(rows.sum()), float(inside[rows].mean()), float((truth <= np.ceil(by_then))[rows].mean()))
+            for name, rows in named
+            if rows.sum() >= _LEAST
+        ),
         mean_width=float((high - low).mean()),
     )

@@ -56,6 +56,23 @@ def calibration_error(chances: Floats, labels: Floats) -> float:
     return sum(row.count * abs(row.chance - row.share) for row in reliability(chances, labels)) / len(chances)
 
 
+def adaptive_error(chances: Floats, labels: Floats) -> float:
+    """Return the calibration error over ten bins of equal count: no bin is too small to mean anything."""
+    order = np.argsort(chances, kind="stable")
+    bins = [rows for rows in np.array_split(order, BINS) if len(rows)]
+    return float(sum(len(rows) * abs(chances[rows].mean() - labels[rows].mean()) for rows in bins) / len(chances))
+
+
+def noise_floor(chances: Floats) -> tuple[float, float]:
+    """Return mean and 95 % point of the adaptive error that perfectly calibrated chances of this size and shape would show.
+
+    Outcomes are drawn with exactly the given chances (seeded): what a calibration error must exceed to mean anything.
+    """
+    dice = np.random.default_rng(_SEED)
+    found = [adaptive_error(chances, (dice.random(len(chances)) < chances).astype(np.float64)) for _ in range(_RESAMPLES)]
+    return float(np.mean(found)), float(np.quantile(found, 0.95))
+
+
 def interval(measure: Callable[[NDArray[np.intp]], float], clients: Sequence[str]) -> tuple[float, float]:
     """Return a 90 % bootstrap interval of `measure(rows)`, whole clients resampled, for their invoices are not independent."""
     names, codes = np.unique(np.array(clients), return_inverse=True)

@@ -1,31 +1,40 @@
-"""The evaluation as one HTML page: no script, no font, no image from anywhere else."""
+"""The evaluation as one HTML page: no script, no font, no image from anywhere else. Read from the top, one may stop anywhere."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from handlers.evaluation.judging import DaysJudged, Judged
+from handlers.evaluation.judging import WHEN, DaysJudged, Judged
 from handlers.evaluation.telling import Told
+from models.features import LATE_DAYS, Landmark
 from models.workdays import moment
 
-_SIDE = 220
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child{text-align:left}.ours{font-weight:600}small{color:#666}svg{background:#fafafa;margin:.5rem 0}"""
+_SIDE = 200
+_MARGIN = 34
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1d2430;background:#fff}
+h1{font-size:1.6rem;line-height:1.25;margin-bottom:.3rem}h2{font-size:1.15rem;margin:2rem 0 .2rem}p{margin:.3rem 0 .8rem}
+table{border-collapse:collapse;margin:.4rem 0 1rem;font-variant-numeric:tabular-nums}
+td,th{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #e3e6ea}th{font-weight:600;color:#556}
+td:first-child,th:first-child{text-align:left}.ours{font-weight:600;background:#eef8f2}small,figcaption{color:#667;font-size:.82rem}
+.answer{background:#f5f7f9;border-left:4px solid #2a8;padding:.7rem 1rem;margin:1rem 0}.answer li{margin:.2rem 0}
+.head{display:flex;flex-wrap:wrap;gap:1.5rem;align-items:flex-start}figure{margin:.4rem 0;width:17rem}
+svg text{font-size:10px;fill:#667}"""
 
 
 def report_page(name: str, *, told: Told, heads: Sequence[Judged], days: DaysJudged | None, notes: Sequence[str]) -> str:
     """Return the page. The same evaluation always gives the same text."""
+    title = f"How well would Rapport have predicted {escape(name)}?"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>How well would Rapport have predicted {escape(name)}?</title><style>{_STYLE}</style>",
-        f"<h1>How well would Rapport have predicted {escape(name)}?</h1>",
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>",
         _about(told),
-        *(f"<p><small>{escape(note)}</small></p>" for note in notes),
+        *_answer(heads, days),
     ]
     for head in heads:
         parts += _head(head)
     if days:
         parts += _days(days)
+    parts += _words()
+    parts += (f"<p><small>{escape(note)}</small></p>" for note in notes)
     return "\n".join(parts) + "</html>\n"
 
 
@@ -34,45 +43,109 @@ def _about(told: Told) -> str:
         f"<p>{told.events:,} events of {told.clients:,} clients from {moment(told.first_ms).date()} to "
         f"{moment(told.last_ms).date()}, told in order of arrival to the program that runs live. Every probability was "
         f"stored before its outcome was known; the learners changed {told.versions:,} times on the way. Figures are taken on "
-        "the latest 40 % of the questions; ranges are 90 % intervals from resampling whole clients.</p>"
+        "the latest 40 % of the questions.</p>"
+    )
+
+
+def _answer(heads: Sequence[Judged], days: DaysJudged | None) -> Iterator[str]:
+    """Say the whole page in a few sentences."""
+    yield "<div class=answer><b>In short</b><ul>"
+    for head in heads:
+        if head.over_days == LATE_DAYS[0] and head.landmark in {Landmark.ISSUE, Landmark.DUE}:
+            yield _sentence(head)
+    if days and days.errors:
+        ours, usual = list(days.errors.values())[:2]
+        yield (
+            f"<li>The expected day of payment is off by {ours:.1f} days on average; the client's usual delay alone "
+            f"by {usual:.1f}. The range given as 90 % held for {days.held[0].in_range:.0%} of the invoices.</li>"
+        )
+    if not heads:
+        yield "<li>The history is too short for any figure about lateness: a question needs 100 answers.</li>"
+    yield "</ul></div>"
+
+
+def _sentence(head: Judged) -> str:
+    ours, rest = head.rows[0], head.rows[1:]
+    best = max(rest, key=lambda row: row.auc)
+    return (
+        f"<li>Asked {WHEN[head.landmark]}, Rapport puts an invoice that will be late above one that will not in "
+        f"{ours.auc:.0%} of cases (the best of the others, {escape(best.predictor)}: {best.auc:.0%}; dice: 50%). "
+        f"Its percentages are off by {ours.adaptive_error:.1%} on average; {head.floor[0]:.1%} is what chance alone does to perfect ones.</li>"
     )
 
 
 def _head(head: Judged) -> Iterator[str]:
-    yield f"<h2>P({escape(head.title)})</h2><p>{head.questions:,} questions, {head.share:.1%} came true.</p>"
-    yield "<table><tr><th>predictor<th>AUC<th>90 %<th>log loss<th>90 %<th>calibration error"
+    yield f"<h2>P({escape(head.title)})</h2><p>{head.questions:,} questions; {head.share:.1%} of the invoices were late.</p>"
+    yield "<div class=head><table><tr><th>predictor<th>AUC<th><small>90 % range</small><th>log loss<th><small>90 % range</small>"
+    yield "<th>calibration<br>error<th>in equal<br>bins"
     for row in head.rows:
         ours = " class=ours" if row is head.rows[0] else ""
         yield (
             f"<tr{ours}><td>{escape(row.predictor)}<td>{row.auc:.3f}<td><small>{_span(row.auc_range)}</small>"
             f"<td>{row.log_loss:.3f}<td><small>{_span(row.log_loss_range)}</small><td>{row.calibration_error:.3f}"
+            f"<td>{row.adaptive_error:.3f}"
         )
-    yield "</table>"
-    yield reliability_plot(head)
+    yield (
+        f"<tr><td><small>perfect predictions, by chance</small><td><td><td><td><td><td><small>{head.floor[0]:.3f} "
+        f"(one in twenty {head.floor[1]:.3f})</small></table>"
+    )
+    yield f"<figure>{reliability_plot(head)}<figcaption>Of 100 invoices given 30 %, 30 should be late: "
+    yield "dots on the line.</figcaption></figure></div>"
 
 
 def reliability_plot(head: Judged) -> str:
     """Return the plot as SVG: on the diagonal a chance of 30 % comes true in 30 of 100; dots grow with their count."""
     most = max(row.count for row in head.bins)
     dots = "".join(
-        f"<circle cx='{row.chance * _SIDE:.1f}' cy='{_SIDE - row.share * _SIDE:.1f}' r='{2 + 6 * (row.count / most) ** 0.5:.1f}' "
-        f"fill='#2a6'><title>{row.chance:.2f} given, {row.share:.2f} came true, {row.count} questions</title></circle>"
+        f"<circle cx='{_x(row.chance):.1f}' cy='{_y(row.share):.1f}' r='{2 + 6 * (row.count / most) ** 0.5:.1f}' "
+        f"fill='#2a8' fill-opacity='.8'><title>{row.chance:.2f} given, {row.share:.2f} late, {row.count} questions</title>"
+        "</circle>"
         for row in head.bins
     )
-    return (
-        f"<svg width='{_SIDE}' height='{_SIDE}' role='img' aria-label='reliability: given against came true'>"
-        f"<path d='M0 {_SIDE}L{_SIDE} 0' stroke='#bbb' stroke-dasharray='4'/>{dots}</svg>"
+    marks = "".join(
+        f"<path d='M{_x(at)} {_y(0)}V{_y(1)}M{_x(0)} {_y(at)}H{_x(1)}' stroke='#e8ebee'/>"
+        f"<text x='{_x(at)}' y='{_y(0) + 13}' text-anchor='middle'>{at:.0%}</text>"
+        f"<text x='{_x(0) - 4}' y='{_y(at) + 3}' text-anchor='end'>{at:.0%}</text>"
+        for at in (0, 0.25, 0.5, 0.75, 1)
     )
+    wide, high = _SIDE + _MARGIN + 14, _SIDE + _MARGIN + 8
+    return (
+        f"<svg width='{wide}' height='{high}' viewBox='0 0 {wide} {high}' role='img' "
+        f"aria-label='reliability: chance given against share that was late'>{marks}"
+        f"<path d='M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}' stroke='#99a' stroke-dasharray='4'/>{dots}"
+        f"<text x='{_x(0.5)}' y='{high - 2}' text-anchor='middle'>chance given</text>"
+        f"<text transform='translate(9 {_y(0.5)}) rotate(-90)' text-anchor='middle'>share late</text></svg>"
+    )
+
+
+def _x(share: float) -> float:
+    return _MARGIN + 4 + share * _SIDE
+
+
+def _y(share: float) -> float:
+    return 6 + (1 - share) * _SIDE
 
 
 def _days(days: DaysJudged) -> Iterator[str]:
-    yield f"<h2>Days after the due date, predicted at issue</h2><p>{days.invoices:,} settled invoices.</p>"
-    yield "<table><tr><th>predictor<th>mean absolute error, days"
-    for name, error in days.errors.items():
-        yield f"<tr><td>{escape(name)}<td>{error:.2f}"
-    yield "</table><table><tr><th>promise<th>held"
-    yield f"<tr><td>90 % range (mean width {days.mean_width:.0f} days)<td>{days.range_held:.3f}"
-    yield f"<tr><td>paid by the 90 % date<td>{days.by_then_held:.3f}</table>"
+    yield "<h2>Days after the due date, predicted at issue</h2>"
+    yield f"<p>{days.invoices:,} invoices, {days.settled:,} of them settled. The range is {days.mean_width:.0f} days wide.</p>"
+    yield "<div class=head><table><tr><th>predictor<th>mean absolute error, days"
+    for place, (name, error) in enumerate(days.errors.items()):
+        ours = "" if place else " class=ours"
+        yield f"<tr{ours}><td>{escape(name)}<td>{error:.2f}"
+    yield "</table><table><tr><th>clients<th>invoices<th>in the<br>90 % range<th>paid by the<br>90 % date"
+    for row in days.held:
+        yield f"<tr><td>{escape(row.group)}<td>{row.invoices:,}<td>{row.in_range:.1%}<td>{row.by_then:.1%}"
+    yield "</table></div><p><small>An invoice that stayed open has broken both promises.</small></p>"
+
+
+def _words() -> Iterator[str]:
+    yield "<h2>What the figures mean</h2><p><small>"
+    yield "<b>AUC</b>: of a late and a punctual invoice, how often the late one got the higher chance; 0.5 is dice. "
+    yield "<b>Log loss</b>: the price of being surely wrong; lower is better. <b>Calibration error</b>: by how much the chances "
+    yield "given differ from what happened, in tenths of the scale; in equal bins, in ten groups of the same number. "
+    yield "<b>90 % range</b>: where the figure would fall if other clients of the same kind had been drawn. "
+    yield "<b>Refit monthly</b>: batch learners that see all answers known by then and the same features.</small></p>"
 
 
 def _span(pair: tuple[float, float]) -> str:

@@ -48,6 +48,7 @@ class KalmanLinear:
         size = len(variances)
         self.mean: Vector = np.zeros(size)
         self._diagonal = np.arange(size) * (np.arange(size) + 3) // 2
+        self._columns, self._rows = np.tril_indices(size)
         self._packed: Vector = np.zeros(size * (size + 1) // 2)
         self._packed[self._diagonal] = variances
         self._scale = 1.0
@@ -96,7 +97,11 @@ class KalmanLinear:
         self._scale /= self.forgetting
         if self.seen % _CLAMP_EVERY:
             return
-        self._packed[self._diagonal] = np.minimum(self._packed[self._diagonal], _WIDEST / self._scale)
+        wide = self.variances
+        if wide.max() > _WIDEST:
+            # Rows and columns together, or the matrix would be no covariance any more and the weights would run away.
+            shrink = np.sqrt(_WIDEST / np.maximum(wide, _WIDEST))
+            self._packed *= shrink[self._rows] * shrink[self._columns]
         if self._scale > _SCALE_LIMIT:
             self._packed *= self._scale
             self._scale = 1.0

@@ -13,7 +13,7 @@ from models.features import INDEX, LATE_DAYS, Landmark, lateness_features, pack,
 from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.calibration import bounded
-from models.learners.days import LEVELS, scale_of
+from models.learners.days import LEVELS, group_of, scale_of
 from models.learners.expansion import CUTS
 from models.learners.explanation import explain
 from models.learners.kalman import sigmoid
@@ -128,7 +128,7 @@ class LatenessScorer:
         line, quantiles = self._ranges[landmark]
         middle = _UNIT * (features[_MEDIAN] + line.value(features))
         scale = scale_of(features)
-        found = [max(middle + quantile * scale, float(overdue)) for quantile in quantiles]
+        found = [max(middle + quantile * scale, float(overdue)) for quantile in quantiles[group_of(features)]]
         found[LEVELS.index(0.5)] = max(middle, float(overdue))
         return tuple(round(value * PER_DAY) for value in sorted(found))
 

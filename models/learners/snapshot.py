@@ -41,10 +41,10 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Range(msgspec.Struct, frozen=True, array_like=True):
-    """The line for the days late at one landmark, and the quantiles of its error in units of scale."""
+    """The line for the days late at one landmark, and for each group of clients the quantiles of its error in units of scale."""
 
     line: Line
-    quantiles: tuple[float, ...]
+    quantiles: tuple[tuple[float, ...], ...]
 
 
 class FirmFigures(msgspec.Struct, frozen=True, array_like=True):

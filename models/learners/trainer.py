@@ -151,6 +151,9 @@ class LatenessTrainer:
             self.tally.see_answer(late=example.late, log_amount=example.log_amount, day=day)
         for asked in example.questions:
             self._answer(example, asked)
+        if example.over_days == LATE_DAYS[-1] and example.late:
+            for asked in example.questions:
+                self.days[Landmark(asked.landmark)].learn_open(unpack(b64decode(asked.features)))
 
     def _settled(self, example: Example, days_late: int) -> None:
         self.tally.see_settlement(days_late)
@@ -189,7 +192,7 @@ class LatenessTrainer:
             ranges=tuple(
                 Range(
                     to_line(learner.line.mean, landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen),
-                    tuple(map(float, learner.quantiles)),
+                    tuple(tuple(row) for row in learner.quantiles.tolist()),
                 )
                 for landmark, learner in self.days.items()
             ),

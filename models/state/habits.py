@@ -80,7 +80,8 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Outcomes and open questions of a client, with the figures that features need precomputed.
 
-    `month_sine` and `month_cosine` (hundredths) are the mean direction of the days of the month on which the client pays;
+    `month_sine` and `month_cosine` (hundredths) are the mean direction of the days of the month on which the client pays, and
+    `half_sine` and `half_cosine` the same for half a month, which finds who pays twice a month;
     `runs` are the latest days on which anything was paid, however much on each; `run_gap` is the median of the days between
     them, `run_spread` their quartile range; 0 while there are too few.
     """
@@ -106,6 +107,8 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unwatched: int = 0
     month_sine: int = 0
     month_cosine: int = 0
+    half_sine: int = 0
+    half_cosine: int = 0
     runs: tuple[int, ...] = ()
     run_gap: int = 0
     run_spread: int = 0
@@ -246,21 +249,24 @@ def _rhythm(endings: tuple[Ending, ...], runs: tuple[int, ...]) -> dict[str, int
     """Return the fields about the time of the month and the gaps between payment days."""
     count = max(1, len(endings))
     phases = [month_phase(row.day) for row in endings]
+    halves = [month_phase(row.day, 2) for row in endings]
     gaps = tuple(sorted(later - earlier for earlier, later in pairwise(runs)))
     regular = len(runs) >= _FEW_RUNS
     return {
         "runs": runs,
         "month_sine": round(100 * sum(sine for sine, _ in phases) / count),
         "month_cosine": round(100 * sum(cosine for _, cosine in phases) / count),
+        "half_sine": round(100 * sum(sine for sine, _ in halves) / count),
+        "half_cosine": round(100 * sum(cosine for _, cosine in halves) / count),
         "run_gap": round(_quantile(gaps, 0.5)) if regular else 0,
         "run_spread": round(_quantile(gaps, 0.75) - _quantile(gaps, 0.25)) if regular else 0,
     }
 
 
 @lru_cache(maxsize=4096)
-def month_phase(day: int) -> tuple[float, float]:
-    """Return sine and cosine of the time of the month of a day since 1970-01-01."""
-    angle = 2 * pi * moment(day * DAY_MS).day / MONTH_DAYS
+def month_phase(day: int, turns: int = 1) -> tuple[float, float]:
+    """Return sine and cosine of the time of the month of a day since 1970-01-01; `turns` 2: of the half month."""
+    angle = 2 * pi * turns * moment(day * DAY_MS).day / MONTH_DAYS
     return sin(angle), cos(angle)
 
 

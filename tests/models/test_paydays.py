@@ -54,20 +54,28 @@ def test_fewer_go_over_a_wider_limit(delays: list[int], due: int) -> None:
 def test_a_payer_of_the_month_end_is_expected_at_the_month_end() -> None:
     habits = paying([day_of(f"2024-{month:02}-28") for month in range(1, 9)], late=0)
     due = day_of("2024-09-10")
-    monthly, habit, _, _ = next_runs(habits, due, due - 20)
-    assert habit > 0.9
-    assert monthly == pytest.approx(18, abs=2)
+    runs = next_runs(habits, due, due - 20)
+    assert runs.monthly_habit > 0.9
+    assert runs.monthly == pytest.approx(18, abs=2)
+
+
+def test_who_pays_twice_a_month_is_expected_at_the_nearer_of_both() -> None:
+    habits = paying([day_of(f"2024-{month:02}-{day}") for month in range(1, 7) for day in (14, 29)], late=0)
+    due = day_of("2024-09-09")
+    runs = next_runs(habits, due, due - 20)
+    assert runs.half_habit > 0.9
+    assert runs.monthly_habit < 0.1
+    assert runs.half_monthly == pytest.approx(5, abs=2)
 
 
 def test_runs_at_equal_gaps_are_expected_from_the_last_on_and_never_in_the_past() -> None:
     habits = paying([day_of("2024-03-04") + 10 * run for run in range(10)], late=1)
     last = day_of("2024-03-04") + 90
     due = last + 4
-    _, _, run, habit = next_runs(habits, due, due - 15)
-    assert habit == 1
-    assert due + run == last + 10
-    _, _, later, _ = next_runs(habits, due, due + 8)
-    assert due + later == last + 20
+    runs = next_runs(habits, due, due - 15)
+    assert runs.regular_habit == 1
+    assert due + runs.regular == last + 10
+    assert due + next_runs(habits, due, due + 8).regular == last + 20
 
 
 def test_many_invoices_paid_in_one_run_leave_the_runs_before_it_known() -> None:

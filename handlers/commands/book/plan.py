@@ -28,7 +28,7 @@ class Asked:
     columns: Annotated[
         tuple[str, ...],
         Parameter(
-            name="--map",
+            name=("--map", "--mapping"),
             help="MEANING=COLUMN, as often as needed; a blank COLUMN leaves it out.",
             consume_multiple=True,
             negative="",
