@@ -13,7 +13,7 @@ _MARGIN = 34
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1d2430;background:#fff}
 h1{font-size:1.6rem;line-height:1.25;margin-bottom:.3rem}h2{font-size:1.15rem;margin:2rem 0 .2rem}p{margin:.3rem 0 .8rem}
 table{border-collapse:collapse;margin:.4rem 0 1rem;font-variant-numeric:tabular-nums}
-td,th{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #e3e6ea}th{font-weight:600;color:#556}
+td,th{padding:.25rem .55rem;text-align:right;border-bottom:1px solid #e3e6ea}th{font-weight:600;color:#556}
 td:first-child,th:first-child{text-align:left}.ours{font-weight:600;background:#eef8f2}small,figcaption{color:#667;font-size:.82rem}
 .answer{background:#f5f7f9;border-left:4px solid #2a8;padding:.7rem 1rem;margin:1rem 0}.answer li{margin:.2rem 0}
 .head{display:flex;flex-wrap:wrap;gap:1.5rem;align-items:flex-start}figure{margin:.4rem 0;width:17rem}
@@ -70,7 +70,8 @@ def _sentence(head: Judged) -> str:
     return (
         f"<li>Asked {WHEN[head.landmark]}, Rapport puts an invoice that will be late above one that will not in "
         f"{ours.auc:.0%} of cases (the best of the others, {escape(best.predictor)}: {best.auc:.0%}; dice: 50%). "
-        f"Its percentages are off by {ours.adaptive_error:.1%} on average; {head.floor[0]:.1%} is what chance alone does to perfect ones.</li>"
+        f"Its percentages are off by {ours.adaptive_error:.1%} on average; "
+        f"{head.floor[0]:.1%} is what chance alone does to perfect ones.</li>"
     )
 
 
@@ -86,8 +87,8 @@ def _head(head: Judged) -> Iterator[str]:
             f"<td>{row.adaptive_error:.3f}"
         )
     yield (
-        f"<tr><td><small>perfect predictions, by chance</small><td><td><td><td><td><td><small>{head.floor[0]:.3f} "
-        f"(one in twenty {head.floor[1]:.3f})</small></table>"
+        f"<tr><td colspan=6><small>perfect predictions of this number, by chance (one in twenty times {head.floor[1]:.3f} or more)"
+        f"</small><td><small>{head.floor[0]:.3f}</small></table>"
     )
     yield f"<figure>{reliability_plot(head)}<figcaption>Of 100 invoices given 30 %, 30 should be late: "
     yield "dots on the line.</figcaption></figure></div>"
@@ -108,7 +109,7 @@ def reliability_plot(head: Judged) -> str:
         f"<text x='{_x(0) - 4}' y='{_y(at) + 3}' text-anchor='end'>{at:.0%}</text>"
         for at in (0, 0.25, 0.5, 0.75, 1)
     )
-    wide, high = _SIDE + _MARGIN + 14, _SIDE + _MARGIN + 8
+    wide, high = _SIDE + _MARGIN + 24, _SIDE + _MARGIN + 8
     return (
         f"<svg width='{wide}' height='{high}' viewBox='0 0 {wide} {high}' role='img' "
         f"aria-label='reliability: chance given against share that was late'>{marks}"
