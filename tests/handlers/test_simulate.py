@@ -9,7 +9,7 @@ from handlers.commands.history import BadLine, Delivery, read_lines
 from handlers.commands.simulation import Simulation
 from handlers.demo.firm import firm_year
 from models.events.union import AnyClientEvent
-from models.triggers import Decision, DecisionOutcome, Retraction, Trigger
+from models.triggers import Decision, DecisionOutcome, Journey, Retraction, Trigger
 from streams.agents.intake import read_webhook
 from tests.streams.stripe_samples import charge, dispute
 from tests.streams.stripe_samples import event as stripe_event
