@@ -140,7 +140,8 @@ def _fire_due(turn: Turn, until_ms: int, *, plans_later: bool = False) -> None:
             break
         timer = timers[0]
         if timer.kind == TimerKind.QUESTION and not any(run.told for run in turn.state.care.runs):
-            _ask(turn, min(until_ms, timers[1].due_ms - 1) if len(timers) > 1 else until_ms)
+            # What is due at the same moment comes after the questions of that moment, never instead of them.
+            _ask(turn, min(until_ms, max(timer.due_ms, timers[1].due_ms - 1)) if len(timers) > 1 else until_ms)
             continue
         if timer.due_ms > turn.state.now_ms:
             turn.state = replace(turn.state, now_ms=timer.due_ms)
