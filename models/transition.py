@@ -38,6 +38,7 @@ from models.workdays import DAY_MS
 
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
 FIRED_AT_ONCE: Final = 64
+FEEDS_KEPT: Final = 4
 RUN_KEPT_MS: Final = 120 * DAY_MS
 _BY_DUE: Final = attrgetter("due_ms", "kind", "anchor")
 
@@ -105,6 +106,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
             if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
                 judge_late_news(turn, before, event.received_ms)
     first = isinstance(event, PaymentReceived) and not before.care.onboarded
+    if isinstance(event, PaymentReceived) and event.source not in turn.state.feeds:
+        turn.state = replace(turn.state, feeds=(*turn.state.feeds, event.source)[-FEEDS_KEPT:])
     turn.state = tidy(turn.state)
     tidied = turn.state.memory is not before.memory and turn.state.memory.tidied_ms != before.memory.tidied_ms
     if turn.state.care.pending:

@@ -118,7 +118,7 @@ class Courier:
         state = await self._store.read(entry.client_id)
         if state is None:
             return _suppressed("client_unknown", "nothing is known of the client any more")
-        seen = self._look(state, trigger, now_ms)
+        seen = self._look(state, trigger, now_ms, await self._store.regime(entry.client_id))
         if not seen.allowed:
             self._meter.count(CONTACT_SUPPRESSED, reason=seen.code)
             return _suppressed(seen.code, *seen.reasons)

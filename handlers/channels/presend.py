@@ -9,18 +9,21 @@ from models.events.signals import Role
 from models.policy.audience import reader_of
 from models.policy.gate import send_ms, still_allowed
 from models.policy.policy import Policy
+from models.policy.silence import outside_reason
 from models.state.client import ClientState, Person
 from models.state.codec import decode
 from models.triggers import Trigger
+from streams.engine.program import ClientProgram
 
 EXPIRED: Final = "expired"
+_RELOOK_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastLook:
     """Whether the trigger may go out; if not, a short `code` (a metric label) and the reasons in words.
 
-    `not_before_ms` later than now means: right, but not at this hour.
+    `not_before_ms` later than now means: right, but not at this hour; with `is_stopped`, not while an emergency stop holds.
     """
 
     allowed: bool
@@ -28,23 +31,34 @@ class LastLook:
     reasons: tuple[str, ...] = ()
     recipient: Recipient = field(default_factory=Recipient)
     not_before_ms: int = 0
+    is_stopped: bool = False
 
 
-Look: TypeAlias = Callable[[bytes, Trigger, int], LastLook]
-"""From the client's encoded state, the trigger and the present moment in epoch ms. Pure."""
+Look: TypeAlias = Callable[[bytes, Trigger, int, bytes], LastLook]
+"""From the client's encoded state, the trigger, the present moment in epoch ms and the encoded regime. Pure."""
 
 
 def gate_look(policy: Policy) -> Look:
-    """Return the look that asks the policy's own gate, and respects the client's quiet hours."""
+    """Return the look that asks the gate of the policy in force, and respects stops, late sources and the client's quiet hours.
 
-    def look(raw: bytes, trigger: Trigger, now_ms: int) -> LastLook:
-        state = decode(raw)
-        result = still_allowed(state, trigger, now_ms=now_ms, policy=policy)
+    `policy` holds where none was activated through the log. What a stop or a late source holds back is looked at again every
+    minute, and leaves when that ends before the message expires.
+    """
+    program = ClientProgram(policy=policy)
+
+    def look(raw: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
+        state, current = decode(raw), program.under(regime).policy
+        result = still_allowed(state, trigger, now_ms=now_ms, policy=current)
         if not result.allowed:
             return _refused(EXPIRED if result.because is None else result.because.value, *result.reasons)
-        moment = send_ms(state, trigger, now_ms=now_ms, policy=policy)
+        moment = send_ms(state, trigger, now_ms=now_ms, policy=current)
         if moment is None:
             return _refused(EXPIRED, "no open hour is left before it expires")
+        stop = outside_reason(state, current, trigger.journey, purpose=trigger.purpose, channel=trigger.channel)
+        if stop is not None:
+            return LastLook(
+                allowed=True, code=stop.code, reasons=stop.reasons, not_before_ms=now_ms + _RELOOK_MS, is_stopped=True
+            )
         return LastLook(allowed=True, recipient=recipient_of(state, trigger), not_before_ms=moment)
 
     return look
@@ -53,8 +67,10 @@ def gate_look(policy: Policy) -> Look:
 def at_any_hour(look: Look) -> Look:
     """Return `look` without its quiet hours: for a clock so fast that a day passes between two looks."""
 
-    def hasty(raw: bytes, trigger: Trigger, now_ms: int) -> LastLook:
-        seen = look(raw, trigger, now_ms)
+    def hasty(raw: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
+        seen = look(raw, trigger, now_ms, regime)
+        if seen.is_stopped:
+            return seen
         return LastLook(allowed=seen.allowed, code=seen.code, reasons=seen.reasons, recipient=seen.recipient)
 
     return hasty

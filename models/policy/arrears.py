@@ -70,7 +70,9 @@ def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
 def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
     """Return the ladder of a run: the one it was begun on, so that a move to another segment skips no step; else the client's."""
     begun = run.stage or run.human
-    return policy.journeys.delay[Segment(run.subject) if begun and run.subject else effective_segment(state, state.now_ms)]
+    return policy.of_run(run).journeys.delay[
+        Segment(run.subject) if begun and run.subject else effective_segment(state, state.now_ms)
+    ]
 
 
 def due_since(invoice: Invoice, state: ClientState, policy: Policy) -> int:

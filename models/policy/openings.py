@@ -51,13 +51,18 @@ def has_openings(state: ClientState, policy: Policy) -> bool:
         return True
     steps = {_ONBOARDING: len(policy.journeys.onboarding)}
     steps |= {JOURNEYS.index(row.journey): len(row.steps) for row in policy.journeys.playbooks}
-    return any(not run.closed and run.stage < steps.get(run.journey, 0) for run in state.care.runs)
+    # A pinned run may have more steps than the policy in force.
+    return any(
+        run.journey in steps and not run.closed and (run.pinned or run.stage < steps[run.journey]) for run in state.care.runs
+    )
 
 
 def _onboarding(state: ClientState, policy: Policy) -> Iterator[Opening]:
-    steps = policy.journeys.onboarding
     for run in state.care.runs:
-        if run.journey == _ONBOARDING and not run.closed and run.stage < len(steps):
+        if run.journey != _ONBOARDING or run.closed:
+            continue
+        steps = policy.of_run(run).journeys.onboarding
+        if run.stage < len(steps):
             step = steps[run.stage]
             begin = run.started_ms + step.after_days * DAY_MS
             end = (begin if step.after_days else max(run.started_ms, run.ready_ms)) + step.valid_days * DAY_MS
@@ -65,11 +70,11 @@ def _onboarding(state: ClientState, policy: Policy) -> Iterator[Opening]:
 
 
 def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
-    steps = policy.journeys.renewal
     for contract in state.person.contracts:
         if is_running(contract) and contract.renews_ms > state.now_ms:
             anchor = renewal_anchor(contract)
             run = find_run(state, Journey.RENEWAL, anchor) or Run(_RENEWAL, anchor, subject=contract.contract_id)
+            steps = policy.of_run(run).journeys.renewal
             if not run.closed and run.stage < len(steps):
                 step = steps[run.stage]
                 begin = contract.renews_ms + step.after_days * DAY_MS
@@ -82,15 +87,23 @@ def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:
         if not playbook.enabled:
             continue
         if isinstance(playbook.entry, CliffEntry):
-            yield from _cliffs(state, playbook, playbook.entry)
+            yield from _cliffs(state, playbook, playbook.entry, policy)
             continue
         index = JOURNEYS.index(playbook.journey)
         for run in state.care.runs:
-            if run.journey == index and not run.closed and run.stage < len(playbook.steps):
-                yield _opening(run, playbook, run.started_ms)
+            if run.journey == index and not run.closed:
+                own = _as_begun(run, playbook, policy)
+                if run.stage < len(own.steps):
+                    yield _opening(run, own, run.started_ms)
 
 
-def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry) -> Iterator[Opening]:
+def _as_begun(run: Run, playbook: Playbook, policy: Policy) -> Playbook:
+    """Return the playbook of the policy a run was begun under."""
+    begun = policy.of_run(run).journeys.playbooks
+    return next((row for row in begun if row.journey is playbook.journey), playbook)
+
+
+def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry, policy: Policy) -> Iterator[Opening]:
     for contract in state.person.contracts:
         if not is_running(contract) or contract.renews_ms <= state.now_ms:
             continue
@@ -99,9 +112,10 @@ def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry) -> Iterat
         anchor = renewal_anchor(contract)
         known = find_run(state, playbook.journey, anchor)
         run = known or Run(JOURNEYS.index(playbook.journey), anchor, subject=contract.contract_id)
-        if run.closed or run.stage >= len(playbook.steps):
+        own = _as_begun(run, playbook, policy)
+        if run.closed or run.stage >= len(own.steps):
             continue
-        opening = _opening(run, playbook, contract.renews_ms, contract)
+        opening = _opening(run, own, contract.renews_ms, contract)
         # Whoever learns of the contract after the window has missed nothing: two weeks before, care goes on as usual.
         late = opening.end_ms <= max(state.now_ms, contract.at)
         if known is None and (late or is_cooling(state, playbook, subject=contract.contract_id, anchor=anchor)):

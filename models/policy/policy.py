@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from models.events.signals import Purpose
 from models.learners.lifetime import ValueTerms
 from models.patterns import PatternRules
 from models.policy.journeys import Journeys
 from models.policy.version import content_version
-from models.state.client import ClientState
+from models.state.client import ClientState, Run
 from models.triggers import Journey
 from models.workdays import NO_HOLIDAYS, Window, next_allowed, zone_named
 
@@ -105,6 +106,26 @@ class Policy:
     def holidays_of(self, state: ClientState) -> frozenset[date]:
         """Return the holidays of the client's country, as far as the policy was given them."""
         return self.holidays.get(state.person.country.value, NO_HOLIDAYS)
+
+    def stop_of(self, journey: Journey, *, channel: str, purpose: Purpose) -> str | None:
+        """Return the emergency stop that reaches a contact; a policy by itself knows none (see models.policy.in_force)."""
+        del journey, channel, purpose
+        return None
+
+    def late_feed(self, feeds: tuple[str, ...]) -> str | None:
+        """Return which source of `feeds` is late; a policy by itself knows none."""
+        del feeds
+        return None
+
+    def of_run(self, run: Run) -> "Policy":
+        """Return the policy whose steps a run follows; by itself, this one."""
+        del run
+        return self
+
+    @property
+    def pin(self) -> str:
+        """What a run that begins now is pinned to."""
+        return ""
 
     def open_hour(self, state: ClientState, at_ms: int) -> int:
         """Return the first moment at or after `at_ms` at which this client may be contacted."""

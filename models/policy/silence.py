@@ -1,7 +1,8 @@
 """Every reason not to contact a client that does not come from the anchor itself: holds, wishes, the contact budget."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from models.events.signals import Purpose
 from models.policy.gate import hold_of, refusal
@@ -9,9 +10,11 @@ from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
 from models.triggers import Journey
-from models.workdays import DAY_MS, moment
+from models.workdays import DAY_MS, HOUR_MS, moment
 
 MONTH_MS = 30 * DAY_MS
+_NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journey.GAP_CHECKIN})
+"""Journeys that begin because no money was seen: when its news are late, our lag is no fault of the client's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,13 @@ class Silence:
 def client_silence(
     state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str, at_ms: int
 ) -> Silence | None:
-    """Return the first reason against contact at `at_ms`, None when there is none."""
+    """Return the first reason against contact at `at_ms`, None when there is none.
+
+    A stop and a late source end without an event of the client's: what they hold back is asked about again every hour.
+    """
+    outside = outside_reason(state, policy, journey, purpose=purpose, channel=channel)
+    if outside is not None:
+        return replace(outside, until_ms=at_ms + HOUR_MS)
     hold = hold_of(state, journey, at_ms)
     if hold is not None:
         return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
@@ -40,6 +49,15 @@ def client_silence(
     if rests and not has_other_way(state, policy, channel=channel, purpose=purpose, at_ms=at_ms):
         return Silence("rest", (f"{channel} did not take the last message: it is tried again later",), rests)
     return budget_silence(contact_times(state, policy), policy, at_ms, wish=state.person.pace)
+
+
+def outside_reason(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
+    """Return the emergency stop or the late source that stands against contact, whatever is known of the client."""
+    stop = policy.stop_of(journey, channel=channel, purpose=purpose)
+    if stop is not None:
+        return Silence("stop", (stop,))
+    late = policy.late_feed(state.feeds) if journey in _NEED_NEWS else None
+    return None if late is None else Silence("feed", (late,))
 
 
 def contact_times(state: ClientState, policy: Policy) -> list[int]:

@@ -58,10 +58,12 @@ class Turn:
         return find_run(self.state, journey, anchor) or Run(JOURNEYS.index(journey), anchor)
 
     def put_run(self, run: Run) -> None:
-        """Store a run in the place of the one with the same journey and anchor."""
+        """Store a run in the place of the one with its journey and anchor; one that begins is pinned to the policy in force."""
         care = self.state.care
-        kept = tuple(row for row in care.runs if (row.journey, row.anchor) != (run.journey, run.anchor))
-        self.state = replace(self.state, care=replace(care, runs=(*kept, run)))
+        before = next((row for row in care.runs if (row.journey, row.anchor) == (run.journey, run.anchor)), None)
+        if self.policy.pin and (run.stage or run.human) and not (before and (before.stage or before.human)):
+            run = replace(run, pinned=self.policy.pin)
+        self.state = replace(self.state, care=replace(care, runs=(*(row for row in care.runs if row is not before), run)))
 
     def send(
         self,
@@ -127,7 +129,7 @@ class Turn:
             "cancel_when": step.cancel_when,
             "segment": segment.value,
             "score": self._score(),
-            "policy_version": self.policy.version,
+            "policy_version": self._version(run),
             "learner_version": self.scorer.version,
         }
 
@@ -181,7 +183,7 @@ class Turn:
             "reasons": tuple(reasons),
             "segment": effective_segment(state, now).value,
             "score": self._score(),
-            "policy_version": self.policy.version,
+            "policy_version": self._version(run),
             "learner_version": self.scorer.version,
             "change": change,
         }
@@ -190,6 +192,11 @@ class Turn:
         note = Note(now, outcome.value, what, reasons[0][:120])
         care = state.care
         self.state = replace(state, care=replace(care, notes=(*care.notes, note)[-NOTES_KEPT:]))
+
+    def _version(self, run: Run | None) -> str:
+        """Return the version of the policy whose step this is: the one that the run is pinned to."""
+        known = find_run(self.state, JOURNEYS[run.journey], run.anchor) if run else None
+        return self.policy.of_run(known).version if known else self.policy.version
 
     def _score(self) -> float | None:
         """Return P(late) now; asked again only when something a learner may look at has changed."""

@@ -211,6 +211,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     closed: bool = False
     attempts: int = 0
     sent_ms: int = 0
+    pinned: str = ""
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -296,7 +297,10 @@ class Memory(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ClientState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Everything the program knows of one client. `now_ms` is the client's logical clock; it never runs backwards."""
+    """Everything the program knows of one client. `now_ms` is the client's logical clock; it never runs backwards.
+
+    `feeds` are the sources through which the client's payments came, for when one of them is late.
+    """
 
     client_id: str
     now_ms: int = 0
@@ -310,3 +314,4 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     memory: Memory = Memory()
     habits: Habits = Habits()
     renewals: Renewals = Renewals()
+    feeds: tuple[str, ...] = ()

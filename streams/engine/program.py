@@ -1,6 +1,8 @@
 """The pure core in the form in which the engine runs it: transition, policy, scorer and codec bound together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -14,8 +16,9 @@ from models.learners.lateness import LatenessScorer
 from models.learners.scorer import Scorer
 from models.learners.shadow import shadowed
 from models.learners.snapshot import SnapshotError
+from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, Policy
-from models.regime import NOTHING_ACTIVATED, Regime, decode_regime, encode_regime, regime_after
+from models.regime import NOTHING_ACTIVATED, ActivePolicy, Regime, decode_regime, encode_regime, regime_after
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
@@ -76,11 +79,12 @@ class ClientProgram:
     def _bind(self, regime: Regime) -> "ClientProgram":
         policy = self.policy
         if (active := regime.policy()) is not None:
-            policy = activated_policy(active, home_zone=self.policy.zone)
+            policy = _activated(active, self.policy.zone)
         rules = self._rules(regime)
         scorer = self._scorer(regime, LearnerRole.CHAMPION, rules) or rules
         challenger = self._scorer(regime, LearnerRole.CHALLENGER, rules)
-        return replace(self, policy=policy, scorer=scorer, regime=regime, challenger=challenger, _bound={})
+        bound = in_force(policy, regime, base=self.policy, find=self._finder(regime))
+        return replace(self, policy=bound, scorer=scorer, regime=regime, challenger=challenger, _bound={})
 
     def _rules(self, regime: Regime) -> Scorer:
         """Return the rules, with the activated learners of renewals where there are any."""
@@ -103,6 +107,21 @@ class ClientProgram:
             # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
             log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
             return None
+
+    def _finder(self, regime: Regime) -> Callable[[str], Policy | None]:
+        """Return what finds the policy of a version; one is read when a run that is pinned to it is met."""
+        zone = self.policy.zone
+
+        def find(version: str) -> Policy | None:
+            known = regime.policy(version)
+            return None if known is None else _activated(known, zone)
+
+        return find
+
+
+@lru_cache(maxsize=16)
+def _activated(active: ActivePolicy, home_zone: str) -> Policy:
+    return activated_policy(active, home_zone=home_zone)
 
 
 def _refuse_what_cannot_run(event: AnyControlEvent) -> None:

@@ -177,10 +177,10 @@ class Bench:
         self.clock.advance_to(self.clock.now() + business)
         self.wall.advance_to(self.wall.now() + operating)
 
-    def _look(self, state: bytes, trigger: Trigger, now_ms: int) -> LastLook:
+    def _look(self, state: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
         assert state == b"state"
         assert now_ms == round(self.clock.now().timestamp() * 1000)
-        del trigger
+        del trigger, regime
         return self.looks.pop(0) if self.looks else LastLook(allowed=True, recipient=ADA)
 
     def _write(self, trigger: Trigger, recipient: Recipient) -> Content:

@@ -4,6 +4,7 @@ import pytest
 
 from handlers.channels.contract import Recipient
 from handlers.channels.presend import at_any_hour, gate_look
+from models.events.control import HaltChanged
 from models.events.envelope import epoch_ms
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
@@ -16,6 +17,7 @@ from models.state.client import ClientState
 from models.state.codec import encode
 from models.transition import transition
 from models.triggers import CancelWhen
+from streams.engine.program import ClientProgram
 from tests.handlers.channel_examples import trigger
 
 MONDAY_MORNING = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -56,7 +58,7 @@ def state_after(*events: AnyEvent) -> bytes:
 
 
 def test_what_is_still_right_may_go_to_the_address_of_the_profile() -> None:
-    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(MONDAY_MORNING))
+    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(MONDAY_MORNING), b"")
     assert (seen.allowed, seen.not_before_ms) == (True, epoch_ms(MONDAY_MORNING))
     assert seen.recipient == Recipient(name="Ada Lovelace", email="ada@client.example", locale="en_GB", timezone="Europe/London")
 
@@ -89,34 +91,71 @@ ERASED = ClientErased(
     ids=["payment", "consent withdrawn"],
 )
 def test_what_happened_since_the_decision_stops_the_message(event: AnyEvent, code: str) -> None:
-    seen = LOOK(state_after(PROFILE, INVOICE, event), ASKED, epoch_ms(MONDAY_MORNING))
+    seen = LOOK(state_after(PROFILE, INVOICE, event), ASKED, epoch_ms(MONDAY_MORNING), b"")
     assert (seen.allowed, seen.code) == (False, code)
     assert seen.reasons
 
 
 def test_a_client_who_asked_to_be_forgotten_is_not_written_to() -> None:
     courtesy = ASKED.model_copy(update={"cancel_when": (CancelWhen.CLIENT_ERASED,)})
-    seen = LOOK(state_after(PROFILE, INVOICE, ERASED), courtesy, epoch_ms(MONDAY_MORNING))
+    seen = LOOK(state_after(PROFILE, INVOICE, ERASED), courtesy, epoch_ms(MONDAY_MORNING), b"")
     assert (seen.allowed, seen.code, seen.recipient) == (False, "client_erased", Recipient())
 
 
 def test_at_night_a_message_waits_for_the_clients_own_morning() -> None:
-    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT))
+    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT), b"")
     assert seen.allowed
     assert datetime.fromtimestamp(seen.not_before_ms / 1000, UTC) == datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
 
 
 def test_a_task_for_staff_does_not_wait_for_the_clients_morning() -> None:
     task = ASKED.model_copy(update={"channel": "console"})
-    assert LOOK(state_after(PROFILE, INVOICE), task, epoch_ms(NIGHT)).not_before_ms == epoch_ms(NIGHT)
+    assert LOOK(state_after(PROFILE, INVOICE), task, epoch_ms(NIGHT), b"").not_before_ms == epoch_ms(NIGHT)
 
 
 def test_a_message_whose_last_open_hour_has_passed_is_stopped() -> None:
     short = ASKED.model_copy(update={"expires_at": NIGHT + timedelta(hours=2)})
-    seen = LOOK(state_after(PROFILE, INVOICE), short, epoch_ms(NIGHT))
+    seen = LOOK(state_after(PROFILE, INVOICE), short, epoch_ms(NIGHT), b"")
     assert (seen.allowed, seen.code) == (False, "expired")
 
 
 def test_a_clock_that_races_through_days_is_not_asked_for_quiet_hours() -> None:
-    seen = at_any_hour(LOOK)(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT))
+    seen = at_any_hour(LOOK)(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT), b"")
     assert (seen.allowed, seen.not_before_ms) == (True, 0)
+
+
+def _regime(**fields: object) -> bytes:
+    base = {
+        "event_id": "h1",
+        "source": "cli",
+        "occurred_at": NIGHT,
+        "received_at": NIGHT,
+        "author": "mia",
+        "reason": "wrong amounts",
+    }
+    return ClientProgram().govern(b"", HaltChanged.model_validate({**base, "halted": True, **fields}))
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        {"scope": "all"},
+        {"scope": "journey", "target": "delayed_payment_support"},
+        {"scope": "channel", "target": "email"},
+        {"scope": "purpose", "target": "servicing"},
+    ],
+    ids=lambda stop: str(stop["scope"]),
+)
+def test_a_stop_that_reaches_a_message_holds_it_just_before_sending_even_for_a_clock_that_races(stop: dict[str, object]) -> None:
+    regime, now_ms = _regime(**stop), epoch_ms(MONDAY_MORNING)
+    for look in (LOOK, at_any_hour(LOOK)):
+        seen = look(state_after(PROFILE, INVOICE), ASKED, now_ms, regime)
+        assert (seen.allowed, seen.code) == (True, "stop")
+        assert seen.not_before_ms > now_ms
+        assert "wrong amounts" in seen.reasons[0]
+
+
+def test_a_stop_of_something_else_holds_nothing() -> None:
+    regime = _regime(scope="journey", target="pre_renewal")
+    seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(MONDAY_MORNING), regime)
+    assert (seen.allowed, seen.code, seen.not_before_ms) == (True, "", epoch_ms(MONDAY_MORNING))

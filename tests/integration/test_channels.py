@@ -20,12 +20,14 @@ from handlers.channels.failpoints import OUTCOME_PUBLISHED, PROVIDER_ACCEPTED
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.worker import ChannelWorker
 from handlers.demo.smtp_sink import CUT, HANG, SmtpSink
+from models.events.control import HaltChanged, HaltScope
 from models.events.signals import ClientProfiled, DeliveryReported
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
 from models.state.codec import encode
 from models.transition import transition
 from models.triggers import CancelWhen, Journey, Retraction, Tone, Trigger
+from streams.engine.program import ClientProgram
 from streams.runtime.clock import FileClock
 from streams.runtime.metrics import CHANNEL_REPEATED, Meter
 from streams.runtime.settings import Settings
@@ -100,9 +102,13 @@ class Town:
             timezone=timezone,
         )
         state = transition(None, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
-        partition = partition_of(client_id, self.settings.partitions)
-        keys = PartitionKeys.of(self.settings, CLIENT_EVENTS.name, partition)
-        await self.redis.hset(keys.states, client_id, encode(state))
+        await self.redis.hset(self.keys(client_id).states, client_id, encode(state))
+
+    def partition(self, client_id: str) -> int:
+        return partition_of(client_id, self.settings.partitions)
+
+    def keys(self, client_id: str) -> PartitionKeys:
+        return PartitionKeys.of(self.settings, CLIENT_EVENTS.name, self.partition(client_id))
 
     async def publish(self, *contents: Trigger | Retraction, src_offset: int | None = None) -> None:
         """Publish as the engine's outbox does."""
@@ -257,6 +263,23 @@ async def test_a_retraction_before_sending_suppresses_and_is_acknowledged(town: 
         await town.publish(withdrawn("t2"))
         assert await town.told(2) == [("t1", "retracted"), ("t2", "retracted")]
     assert town.sink.mails == []
+
+
+async def test_an_emergency_stop_holds_what_has_not_left_and_after_it_the_same_message_leaves(town: Town) -> None:
+    free = next(name for name in map(str, range(99)) if town.partition(name) != town.partition("ada"))
+    await town.know(free)
+    stop = HaltChanged(
+        event_id="h1", source="cli", occurred_at=NOW, author="mia", reason="wrong amounts", scope=HaltScope.ALL, halted=True
+    )
+    fence = town.keys("ada").fence
+    await town.redis.hset(fence, "rg", ClientProgram().govern(b"", stop))
+    await town.publish(thanks("t1"), thanks("t2", client_id=free))
+    async with town.working():
+        assert await town.told(1) == [("t2", "sent")]  # the stop of this test reaches one partition only
+        await town.redis.hdel(fence, "rg")
+        assert town.settings.clock_file is not None
+        FileClock.write(town.settings.clock_file, NOW + timedelta(minutes=2))
+        assert await town.told(2) == [("t1", "sent"), ("t2", "sent")]
 
 
 async def test_a_client_without_an_address_or_a_state_is_reported(town: Town) -> None:

@@ -1,4 +1,4 @@
-"""`rapport policy show|lint|backtest|forecast|adopt` (`policy`, a cyclopts App)."""
+"""`rapport policy show|lint|backtest|forecast|adopt|activate` (`policy`, a cyclopts App)."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from handlers.channels.template_facts import facts_stated
+from handlers.commands.policies.activation import activate
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, chapters, rules
 from models.policy.document import document_of, policy_of
@@ -26,13 +27,15 @@ policy = App(
     help="""Show, check and try policies: who gets what, when, in which tone, and what stops it.
 
     A policy is a YAML file under your version control; start from the default: rapport policy show --yaml > firm.yaml.
-    Workers take it with --policy firm.yaml or RAPPORT_POLICY_FILE. Nothing here contacts anybody.
+    Workers take it with --policy firm.yaml or RAPPORT_POLICY_FILE, or all at once, without a restart, by `rapport policy
+    activate`. Everything else here only shows and tries: it contacts and changes nobody.
     """,
 )
 
 policy.command(try_policy, name="backtest")
 policy.command(forecast)
 policy.command(adopt)
+policy.command(activate)
 
 PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")

@@ -1,0 +1,70 @@
+"""What commands that change the regime share: tell every partition, then wait until each one has it in force."""
+
+import asyncio
+from collections.abc import Callable
+from getpass import getuser
+from typing import Final
+
+from models.events.union import AnyControlEvent
+from models.regime import Regime, decode_regime
+from streams.runtime.clock import monotonic
+from streams.runtime.errors import RapportError
+from streams.runtime.settings import Settings
+from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.control import tell_every_partition
+
+PATIENCE_SECONDS: Final = 15.0
+_PAUSE_SECONDS: Final = 0.1
+
+
+class NotInForceError(RapportError):
+    """A change was written to the log but some partition has not folded it yet."""
+
+
+def author_named(given: str | None) -> str:
+    """Return who decides: the name given, else the account this runs under."""
+    if given:
+        return given
+    try:
+        return getuser()
+    except (OSError, KeyError):
+        return "operator"
+
+
+def put_in_force(settings: Settings, event: AnyControlEvent, *, holds: Callable[[Regime], bool]) -> int:
+    """Write `event` to every partition and return their number once `holds` of the regime of each.
+
+    Raises RetryError when Kafka or Redis is away; NotInForceError when partitions have not followed in time: the change is in the
+    log then, and holds as soon as their worker goes on.
+    """
+    return asyncio.run(_put_in_force(settings, event, holds))
+
+
+def regimes_now(settings: Settings) -> list[Regime]:
+    """Return the regime of each partition; raises RetryError when Redis is away."""
+    return asyncio.run(_regimes_now(settings))
+
+
+async def _put_in_force(settings: Settings, event: AnyControlEvent, holds: Callable[[Regime], bool]) -> int:
+    await tell_every_partition(settings, event)
+    deadline = monotonic() + PATIENCE_SECONDS
+    while True:
+        behind = [place for place, regime in enumerate(await _regimes_now(settings)) if not holds(regime)]
+        if not behind:
+            return settings.partitions
+        if monotonic() > deadline:
+            names = ", ".join(map(str, behind))
+            message = (
+                f"{event.kind} is in the log, but partitions {names} have not followed within {PATIENCE_SECONDS:.0f} s: it holds"
+                " there as soon as their worker goes on; check it with: rapport lag"
+            )
+            raise NotInForceError(message)
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _regimes_now(settings: Settings) -> list[Regime]:
+    redis = connect_redis(settings)
+    try:
+        return [decode_regime(blob) for blob in await RedisStateStore(redis, settings).regimes()]
+    finally:
+        await redis.aclose()

@@ -1,0 +1,64 @@
+"""The policy under the regime of a partition: emergency stops, late sources, and the versions that begun runs are pinned to.
+
+A stop is looked up in the regime and never in a policy, so it beats every version and every pin.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+from models.events.signals import Purpose
+from models.policy.policy import Policy
+from models.regime import NOTHING_ACTIVATED, Regime
+from models.state.client import Run
+from models.triggers import Journey
+from models.workdays import moment
+
+
+def _unknown(version: str) -> Policy | None:
+    del version
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInForce(Policy):
+    """A policy with the regime it is in force under. `base` decided before anything was activated; `find` knows the versions."""
+
+    regime: Regime = NOTHING_ACTIVATED
+    base: Policy | None = None
+    find: Callable[[str], Policy | None] = field(default=_unknown, repr=False, compare=False)
+
+    def stop_of(self, journey: Journey, *, channel: str, purpose: Purpose) -> str | None:
+        """Return the emergency stop that reaches this contact, in words; None without one."""
+        halt = self.regime.halt(journey=journey.value, channel=channel, purpose=purpose.value)
+        if halt is None:
+            return None
+        what = f"{halt.scope.value} {halt.target}".strip()
+        return f"stopped by {halt.author} ({what}): {halt.reason}"
+
+    def late_feed(self, feeds: tuple[str, ...]) -> str | None:
+        """Return which source is late whose news this client's money depends on, in words; None where none is."""
+        for row in self.regime.feeds:
+            # Of a client who never paid nobody knows through which source the money will come.
+            if not feeds or row.feed in feeds:
+                return (
+                    f"no news from {row.feed} since {moment(row.late_ms):%Y-%m-%d %H:%M}: what was paid since is not known here"
+                )
+        return None
+
+    def of_run(self, run: Run) -> Policy:
+        """Return the policy whose steps a run follows: the one it was begun under, as long as that is remembered."""
+        if not (run.stage or run.human) or run.pinned == self.version:
+            return self
+        found = self.find(run.pinned) if run.pinned else self.base
+        return self if found is None else found
+
+    @property
+    def pin(self) -> str:
+        """What a run that begins now is pinned to; nothing while no policy was ever activated."""
+        return self.version if self.regime.policies else ""
+
+
+def in_force(policy: Policy, regime: Regime, *, base: Policy, find: Callable[[str], Policy | None]) -> PolicyInForce:
+    """Return `policy` under `regime`."""
+    known = {row.name: getattr(policy, row.name) for row in fields(Policy)}
+    return PolicyInForce(**known, regime=regime, base=base, find=find)
