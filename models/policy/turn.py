@@ -84,9 +84,7 @@ class Turn:
         state, now = self.state, self.state.now_ms
         channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now)
         not_before = self.policy.open_hour(state, now)
-        expires = not_before + step.valid_days * DAY_MS
-        if until_ms:
-            expires = max(min(expires, until_ms), not_before + 1)
+        expires = _expiry(not_before, step, until_ms)
         why = (*reasons, *fallback)
         fields = {
             **self._identity(step, run, channel),
@@ -208,6 +206,12 @@ class Turn:
         score = self.scorer.score(state)
         self._scored = (state, score.probability if score else None)
         return self._scored[1]
+
+
+def _expiry(not_before: int, step: Step, until_ms: int) -> int:
+    """Return when a message expires: with its step, or before, at the end of what it is about."""
+    expires = not_before + step.valid_days * DAY_MS
+    return max(min(expires, until_ms), not_before + 1) if until_ms else expires
 
 
 def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
