@@ -97,7 +97,7 @@ class Turn:
             "statement": statement,
             "reasons": why,
         }
-        trigger = built(Trigger, fields)
+        trigger = built(Trigger, {name: fields[name] for name in Trigger.model_fields})  # in the contract's order
         row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances)
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
