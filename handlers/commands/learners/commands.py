@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from handlers.commands.learners.desk import Stand, order, put_in_force, read_stand
+from handlers.commands.learners.renewals import renewals
 from handlers.commands.learners.telling import as_json, show_lines, table_of
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS
@@ -152,6 +153,9 @@ def promote(*, reason: Why = "the challenger was better") -> int:
         settings,
         [_champion(settings, found, reason, pinned=False), _order(settings, None, reason, role=LearnerRole.CHALLENGER)],
     )
+
+
+learners.command(renewals)
 
 
 def _stand(settings: Settings) -> Stand:
