@@ -45,6 +45,7 @@ TESTED_VERSIONS: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 """The engine reaches into these libraries below their documented surface; others must be tested before they are trusted."""
 
 _DAY_SECONDS: Final = 86_400.0
+_BEAT_SECONDS: Final = 0.5
 _YOUNG_OBJECTS: Final = 20_000  # about a batch
 
 
@@ -223,6 +224,12 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+
+
+def _keep_beating(loop: asyncio.AbstractEventLoop, watchdog: ExitWatchdog) -> None:
+    """Beat from the first turn of the loop on: a loop that blocks while the worker still joins its group must be noticed too."""
+    watchdog.beat()
+    loop.call_later(_BEAT_SECONDS, _keep_beating, loop, watchdog)
 
 
 def _versions() -> dict[str, str]:

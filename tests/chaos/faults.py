@@ -39,7 +39,16 @@ async def blocked_loop(site: Site) -> None:
     """Block a worker's event loop; its watchdog must end it, though its heartbeats go on."""
     worker = site.start(RAPPORT_STALL_SECONDS="4").until_working()
     os.kill(worker.process.pid, signal.SIGALRM)
-    await until_async(lambda: worker.process.poll() is not None, timeout=30, what="the watchdog to end the worker")
+    await until_async(lambda: worker.process.poll() is not None, timeout=60, what="the watchdog to end the worker")
+    assert worker.process.returncode == 70
+
+
+async def blocked_at_start(site: Site) -> None:
+    """Block a worker's event loop before it has joined the group."""
+    worker = site.start(RAPPORT_STALL_SECONDS="4")
+    await until_async(lambda: worker.said("Starting"), timeout=120, what="a worker that starts")
+    os.kill(worker.process.pid, signal.SIGALRM)
+    await until_async(lambda: worker.process.poll() is not None, timeout=60, what="the watchdog to end the worker")
     assert worker.process.returncode == 70
 
 

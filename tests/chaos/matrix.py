@@ -10,6 +10,7 @@ FAULTS: Final = (
     Fault("1", "worker killed with -9, three times", faults.kill_workers),
     Fault("2", "worker stopped past its session, then continued", faults.zombie),
     Fault("3", "event loop blocked", faults.blocked_loop),
+    Fault("3b", "event loop blocked before the first assignment", faults.blocked_at_start),
     Fault("4", "SIGTERM under load, and without Redis", faults.stop_under_load),
     Fault("5", "broker killed with -9 and restarted", faults.broker_killed, own_servers=True),
     Fault("5b", "broker restarted cleanly", faults.broker_restarted, own_servers=True),

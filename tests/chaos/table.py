@@ -41,9 +41,12 @@ def renewed(page: str, lines: dict[str, str]) -> str:
 
 def main() -> None:
     """Write the table."""
-    trials = [json.loads(line) for line in (artefacts() / TRIALS).read_text(encoding="utf-8").splitlines()]
+    fresh = artefacts() / TRIALS
+    trials = [json.loads(line) for line in fresh.read_text(encoding="utf-8").splitlines()] if fresh.exists() else []
     lines = rows(trials)
     _PAGE.write_text(renewed(_PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
+    if trials:
+        fresh.replace(artefacts() / f"told-{fresh.stat().st_mtime_ns}.jsonl")  # the next table is of the next trials
     print(f"{len(lines)} rows of {len(trials)} trials are in {_PAGE.relative_to(REPOSITORY)}")
 
 

@@ -106,7 +106,8 @@ class Story:
             self._note("clock an hour ahead")
             skew += _HOUR_MS
         fence = self._variant.fence(self.world, name, self._fence)
-        self._workers.append(Worker(self.world, name, fence=fence, settings=self._settings, skew_ms=skew))
+        fold = self._variant.fold
+        self._workers.append(Worker(self.world, name, fence=fence, settings=self._settings, skew_ms=skew, fold=fold))
         self.world.tell(f"{name} starts")
 
     def _rebalance(self, *, all_hear: bool = True) -> None:

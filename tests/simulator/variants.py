@@ -6,8 +6,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from models.events.control import ClockTicked
 from streams.engine.fence import CommitCall, CommitReply, Slot, Verdict
+from streams.engine.fold import ClientsFold, TickBatch
 from streams.wire.headers import Position
+from streams.wire.records import Record
+from tests.simulator.program import CountingState
 from tests.simulator.worker import DistantFence
 from tests.simulator.world import Published
 
@@ -26,7 +30,7 @@ class Invariant(StrEnum):
     """Nothing was accepted that the oracle did not put out."""
     SENT_ONCE = "I4"
     """The provider got every trigger exactly once."""
-    NOT_EARLY = "I4b"
+    NOT_EARLY = "I9"
     """No trigger was decided for a moment that the broker's clock had not reached when its record arrived."""
     ALL_ACCOUNTED = "I5"
     """Applied, duplicate and dead records, ticks and control records together are the records of the log."""
@@ -65,6 +69,7 @@ class Variant:
     cuts: tuple[Cut, ...] = ()
     fence: type[DistantFence] = DistantFence
     reader: Reader = high_water
+    fold: type[ClientsFold[CountingState]] = ClientsFold
     rereads_holes: bool = True
     watched: bool = True
     """Whether the stored states are compared after every commit too, not only when everything has come to rest."""
@@ -106,6 +111,22 @@ class PositionApart(DistantFence):
         return await super().commit(slot, replace(call, ver=written.ver))
 
 
+class RegimeApart(DistantFence):
+    """Does not write the regime with the batch that changed it: what control records read from elsewhere come to."""
+
+    async def commit(self, slot: Slot, call: CommitCall) -> CommitReply:
+        """Write all but the regime."""
+        return await super().commit(slot, replace(call, writes=replace(call.writes, regime=None)))
+
+
+class CredulousFold(ClientsFold[CountingState]):
+    """Believes a tick whatever it says: what timers come to when each worker's own clock is trusted."""
+
+    @staticmethod
+    def _tick(record: Record, tick: ClockTicked, watermark_ms: int) -> TickBatch:
+        return TickBatch(record, tick, max(tick.occurred_ms, watermark_ms), record.offset + 1)
+
+
 _GENERATION: Final = (
     Cut("if fence[1] ~= a[1] or fence[2] ~= a[2] or fence[3] ~= a[3] then"),
     Cut("if inc < inc0 or (inc == inc0 and (gen < gen0 or (gen == gen0 and ARGV[2] ~= stored[2]))) then"),
@@ -136,6 +157,14 @@ MUTANTS: Final = (
         cuts=(Cut("if #a[14] > 0 then"),),
         caught_by=frozenset({Invariant.NOTHING_LOST}),
     ),
+    Variant(
+        name="regime not stored with the state",
+        fence=RegimeApart,
+        watched=False,
+        caught_by=frozenset({Invariant.NOTHING_LOST}),
+    ),
+    # What is stored would be wrong at once beside the oracle; here it must show in what readers got.
+    Variant(name="ticks believed", fold=CredulousFold, watched=False, caught_by=frozenset({Invariant.NOT_EARLY})),
     # Between their two steps these two are wrong by nature; here a crash in between must show when all is at rest.
     Variant(
         name="position moved before the commit",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from streams.agents.clients import ClientsStage
 from streams.engine.fence import Acquired, Birth, Claim, CommitCall, CommitReply, Fence, Loaded, Missing, Moved, Slot
+from streams.engine.fold import ClientsFold
 from streams.engine.lane import LaneTools
 from streams.engine.lanes import Lanes
 from streams.engine.producer import Outgoing
@@ -149,9 +150,12 @@ class _Send:
 class SimulatedStage(ClientsStage[CountingState]):
     """The shipped stage, asking the simulated topics for their tails."""
 
-    def __init__(self, world: World, name: str, *, fence: Fence, settings: Settings) -> None:
-        """Fold for the process `name`."""
+    def __init__(
+        self, world: World, name: str, *, fence: Fence, settings: Settings, fold: type[ClientsFold[CountingState]]
+    ) -> None:
+        """Fold for the process `name`, with the shipped `fold` or a mutant of it."""
         super().__init__(SLOT, program=CountingProgram(), fence=fence, settings=settings, meter=METER)
+        self._fold = fold(CountingProgram(), partitions=settings.partitions)
         self._world = world
         self._name = name
 
@@ -191,7 +195,16 @@ class RecordingWatchdog(ExitWatchdog):
 class Worker:
     """One process: what the group told it, and its lanes."""
 
-    def __init__(self, world: World, name: str, *, fence: Fence, settings: Settings, skew_ms: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        *,
+        fence: Fence,
+        settings: Settings,
+        skew_ms: int,
+        fold: type[ClientsFold[CountingState]] = ClientsFold,
+    ) -> None:
         """Start the process; it owns nothing yet."""
         self.name = name
         self.stopped = False
@@ -209,7 +222,7 @@ class Worker:
         self.lanes = Lanes(
             tools=tools,
             producer=self.kafka,
-            stages={SLOT.topic: lambda _slot: SimulatedStage(world, name, fence=fence, settings=settings)},
+            stages={SLOT.topic: lambda _slot: SimulatedStage(world, name, fence=fence, settings=settings, fold=fold)},
             watchdog=RecordingWatchdog(world, name),
         )
         self._turn = asyncio.Lock()
