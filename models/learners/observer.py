@@ -7,7 +7,7 @@ needs no scaler, and it keeps nothing of a client.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import log, log1p
+from math import log1p
 from typing import Final
 
 from river.cluster import KMeans
@@ -27,17 +27,18 @@ SEEN: Final[Mapping[str, tuple[str, str]]] = {
     "median_days": ("pay more days after due", "pay fewer days after due"),
     "spread": ("pay on less regular days", "pay on more regular days"),
     "gap": ("pay at longer intervals", "pay at shorter intervals"),
-    "gap_ratio": ("have been quiet for longer than usual", "have paid just now"),
     "invoices": ("get more invoices", "get fewer invoices"),
     "size": ("get larger invoices", "get smaller invoices"),
-    "burst": ("have paid several times lately", "have paid less often lately"),
     "friction": ("have more disputes and declines", "have fewer disputes and declines"),
 }
 """Each figure with what it means to be above and below the others."""
 
 
 def observation(state: ClientState, rules: PatternRules) -> dict[str, float] | None:
-    """Return the figures of one client at its logical time, each about between -3 and 3; None with too little history."""
+    """Return the figures of one client at its logical time, each about between -3 and 3; None with too little history.
+
+    Lasting traits only: what comes and goes within weeks (a burst, a wide gap) is for the named patterns, and unsettles groups.
+    """
     past = lateness(state)
     if past.labelled < LEAST_ENDINGS:
         return None
@@ -48,10 +49,8 @@ def observation(state: ClientState, rules: PatternRules) -> dict[str, float] | N
         "median_days": _bounded((past.median_days or 0.0) / 15, 3.0),
         "spread": min(habits.spread / 10, 3.0),
         "gap": _bounded(log1p(usual) / 2 - 1.5, 3.0) if usual else 0.0,
-        "gap_ratio": _bounded(log((seen.gap_now + 1) / (usual + 1)), 3.0) if usual else 0.0,
         "invoices": log1p(max(0, seen.invoices)) - 1.0,
         "size": _bounded(log1p(seen.mean_invoice) / 2 - 3.0, 3.0) if seen.mean_invoice > 0 else 0.0,
-        "burst": log1p(max(0, seen.burst_payments)),
         "friction": log1p(len(state.rhythm.disputes) + seen.declines),
     }
 

@@ -1,5 +1,6 @@
 """Timers that are due at one moment all have their turn, whatever their kinds: nothing is found due for ever."""
 
+from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.patterns import PatternRules, widening_ms
 from models.state.client import TimerKind
@@ -18,7 +19,7 @@ def test_a_question_and_a_playbook_due_at_the_same_midnight_are_both_done() -> N
     assert midnight is not None
     # Paid long before it falls due: its question "late by more than five days?" is answered six days after that, at midnight.
     due = (midnight - ms(0)) / DAY_MS - 6 + 0.4
-    early = [build.issued(221, "X", 50_000, due=due), build.paid(222.1, "PX", 50_000, "X")]
+    early: list[AnyClientEvent] = [build.issued(221, "X", 50_000, due=due), build.paid(222.1, "PX", 50_000, "X")]
     log = sorted([*paid, *early], key=lambda event: event.received_ms)
     firm = Firm().run(log, until_ms=midnight - 1)
     assert firm.state is not None
