@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.patterns import PatternRules
 from models.policy.document_parts import Days, Name, Section, Share, Times, Units
+from models.policy.holdout import Holdout
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, Policy, RfmCuts, SegmentRules, stamped
@@ -34,6 +35,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
+Percent: TypeAlias = Annotated[float, Field(ge=0, le=10)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
 Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Cuts: TypeAlias = tuple[Units, Units, Units]
@@ -142,6 +144,16 @@ class RfmSection(Section):
     monetary: Cuts = _R.monetary
 
 
+class HoldoutSection(Section):
+    """Companies left without care that is not servicing, so that its effect can be measured: per cent, at most ten."""
+
+    percent: Percent = Field(default=_P.holdout.percent, description="Of all companies, without any such care.")
+    journeys: dict[Journey, Percent] = Field(default_factory=dict, description="Of all companies, without one journey.")
+    key: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
+        default=_P.holdout.key, description="Another key draws other companies."
+    )
+
+
 class PolicyDocument(Section):
     """How the firm treats its clients. Durations are days, money is currency units; what is left out is the default."""
 
@@ -157,6 +169,7 @@ class PolicyDocument(Section):
     rfm: RfmSection = RfmSection()
     patterns: PatternsSection = PatternsSection()
     value: ValueSection = ValueSection()
+    holdout: HoldoutSection = HoldoutSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
 
 
@@ -181,6 +194,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             rfm=RfmCuts(**document.rfm.model_dump()),
             patterns=PatternRules(**document.patterns.model_dump()),
             value=document.value.terms(),
+            holdout=Holdout(document.holdout.percent, MappingProxyType(dict(document.holdout.journeys)), document.holdout.key),
             journeys=journeys_of(document.journeys),
         )
     )
@@ -206,6 +220,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         rfm=RfmSection(**asdict(policy.rfm)),
         patterns=PatternsSection(**asdict(policy.patterns)),
         value=ValueSection.of(policy.value),
+        holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),

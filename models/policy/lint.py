@@ -73,6 +73,7 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
     for place in _places(document):
         found += _step(place, channels=channels, internal=internal, facts_stated=facts_stated)
     found += _ladders(document)
+    found += _holdout(document)
     journeys = document.journeys
     after, before = journeys.post_payment_onboarding.steps, journeys.pre_renewal.steps
     found += _windows((_JOURNEYS, Journey.ONBOARDING, "steps"), after, document, is_before=False)
@@ -168,6 +169,12 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
         if list(cuts) != sorted(set(cuts), reverse=not rising):
             way = "rise" if rising else "fall"
             yield Finding(("rfm", name), f"the cut-points must {way}: {', '.join(map(str, cuts))}", "put them in order")
+
+
+def _holdout(document: PolicyDocument) -> Iterator[Finding]:
+    if document.holdout.journeys.get(Journey.DELAY_SUPPORT):
+        path: Path = ("holdout", "journeys", Journey.DELAY_SUPPORT)
+        yield Finding(path, "support in a delay is servicing and is withheld from nobody", f"remove {Journey.DELAY_SUPPORT}")
 
 
 def _priority(order: Sequence[Journey]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from models.events.signals import Purpose
 from models.learners.lifetime import ValueTerms
 from models.patterns import PatternRules
+from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
 from models.policy.version import content_version
 from models.state.client import ClientState, Run
@@ -97,6 +98,7 @@ class Policy:
     rfm: RfmCuts = field(default_factory=RfmCuts)
     patterns: PatternRules = field(default_factory=PatternRules)
     value: ValueTerms = field(default_factory=ValueTerms)
+    holdout: Holdout = field(default_factory=Holdout)
     journeys: Journeys = field(default_factory=Journeys)
 
     def zone_of(self, state: ClientState) -> ZoneInfo:

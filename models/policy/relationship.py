@@ -27,7 +27,7 @@ from models.state.reckoning import gross, owed, taken_back
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
-_FINAL: Final = frozenset({"reversed", "recent", "no_need"})
+_FINAL: Final = frozenset({"reversed", "recent", "no_need", "holdout"})
 """Silences that close a step at once; the others end, and then the step may still be taken."""
 
 _ENDED: Final = "ended"

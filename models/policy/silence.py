@@ -6,6 +6,7 @@ from typing import Final
 
 from models.events.signals import Purpose
 from models.policy.gate import hold_of, refusal
+from models.policy.holdout import held_out
 from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
@@ -39,16 +40,25 @@ def client_silence(
     hold = hold_of(state, journey, at_ms)
     if hold is not None:
         return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
-    # A bounced address is no refusal: another channel is used instead (see Turn.send).
-    wish = refusal(state, purpose, channel)
-    if wish is not None and not wish.endswith("(hard)"):
-        return Silence("consent", (wish,))
+    wish = _wish(state, policy, journey, purpose=purpose, channel=channel)
+    if wish is not None:
+        return wish
     if channel in policy.internal_channels:
         return None
     rests = rest_of(state, channel, at_ms)
     if rests and not has_other_way(state, policy, channel=channel, purpose=purpose, at_ms=at_ms):
         return Silence("rest", (f"{channel} did not take the last message: it is tried again later",), rests)
     return budget_silence(contact_times(state, policy), policy, at_ms, wish=state.person.pace)
+
+
+def _wish(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
+    """Return what the client does not want, or what is withheld from this company on purpose."""
+    # A bounced address is no refusal: another channel is used instead (see Turn.send).
+    wish = refusal(state, purpose, channel)
+    if wish is not None and not wish.endswith("(hard)"):
+        return Silence("consent", (wish,))
+    left_out = held_out(state.client_id, journey, purpose=purpose, holdout=policy.holdout)
+    return None if left_out is None else Silence("holdout", (left_out,))
 
 
 def outside_reason(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:

@@ -4,7 +4,9 @@ from types import MappingProxyType
 from typing import Any
 
 from models.policy.document import document_of, policy_of
+from models.policy.holdout import Holdout
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.triggers import Journey
 from models.workdays import Window
 from streams.wire.policy_file import default_policy_text, read_policy, write_policy
 
@@ -21,6 +23,7 @@ OTHERS: dict[str, Any] = {
     "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
     "value": replace(DEFAULT_POLICY.value, margin=0.5, acquisition_of={"segment:slow": 900}),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
+    "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
 }
 

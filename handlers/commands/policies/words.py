@@ -96,6 +96,14 @@ def rules(policy: Policy) -> Iterator[str]:
         f"Invoices first seen more than {_days(policy.adopt_after_days)} past due are not written about until a person releases"
         " them."
     )
+    yield from _left_out(policy)
+
+
+def _left_out(policy: Policy) -> Iterator[str]:
+    named = ", ".join(f"{share:g} % without {journey.value}" for journey, share in policy.holdout.journeys.items() if share)
+    parts = [f"{policy.holdout.percent:g} % without any" if policy.holdout.percent else "", named]
+    if any(parts):
+        yield f"Companies left without care, to see its effect: {', '.join(filter(None, parts))}. Servicing reaches everybody."
 
 
 def stop_words(predicate: CancelWhen) -> str:
