@@ -49,6 +49,8 @@ def has_openings(state: ClientState, policy: Policy) -> bool:
     """Say, at a glance, whether `openings` could return any."""
     if state.person.contracts:
         return True
+    if not state.care.runs:
+        return False
     steps = {_ONBOARDING: len(policy.journeys.onboarding)}
     steps |= {JOURNEYS.index(row.journey): len(row.steps) for row in policy.journeys.playbooks}
     # A pinned run may have more steps than the policy in force.

@@ -6,6 +6,7 @@ none begins within the cooldown of the one before.
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from models.events.envelope import ClientEvent
@@ -84,8 +85,14 @@ def is_cooling(state: ClientState, playbook: Playbook, *, subject: str = "", anc
 
 def is_in_season(day: int, seasons: tuple[Season, ...]) -> bool:
     """Say whether a day since 1970-01-01 lies in one of the seasons."""
-    name = f"{_date(day):%m-%d}"
+    name = _month_and_day(day)
     return any(season.holds(name) for season in seasons)
+
+
+@lru_cache(maxsize=4096)
+def _month_and_day(day: int) -> str:
+    # Asked after every event of every client who has paid, and of few days.
+    return f"{_date(day):%m-%d}"
 
 
 def season_payments(state: ClientState, season: Season, end_day: int) -> int:
