@@ -167,6 +167,20 @@ def test_contacts_keep_their_distance(story: list[AnyClientEvent]) -> None:
         assert len(within) <= DEFAULT_POLICY.contacts_per_month
 
 
+@given(stories(), st.lists(st.integers(5, 120), min_size=1, max_size=4))
+@settings(max_examples=40)
+def test_a_call_by_a_colleague_counts_as_a_contact_for_every_journey(story: list[AnyClientEvent], days: list[int]) -> None:
+    build = Events()
+    calls = [build.called(day + 1 / 7).model_copy(update={"event_id": f"call-{day}"}) for day in sorted(set(days))]
+    both = sorted([*story, *calls], key=lambda event: (event.received_ms, event.event_id))
+    firm = Firm().run(both, until_ms=HORIZON)
+    for trigger in firm.triggers:
+        decided = round(trigger.decided_at.timestamp() * 1000)
+        known = [call.occurred_ms for call in calls if call.received_ms <= decided]
+        if known and trigger.channel not in DEFAULT_POLICY.internal_channels:
+            assert round(trigger.not_before.timestamp() * 1000) - known[-1] >= DEFAULT_POLICY.min_gap_days * DAY_MS, trigger
+
+
 @given(stories())
 @settings(max_examples=60)
 def test_no_step_is_skipped_or_repeated(story: list[AnyClientEvent]) -> None:
