@@ -33,8 +33,8 @@ from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
 from models.state.closing import tidy
 from models.state.evolve import evolve
 from models.state.memory import remember, remembers, undecidable
-from models.triggers import Journey, Output
-from models.workdays import DAY_MS
+from models.triggers import ExamplesWithdrawn, Journey, Output
+from models.workdays import DAY_MS, moment
 
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
 FIRED_AT_ONCE: Final = 64
@@ -95,6 +95,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     match event:
         case ClientErased():
             erased(turn, event)
+            turn.outputs.append(ExamplesWithdrawn(client_id=before.client_id, decided_at=moment(turn.state.now_ms)))
             return
         case DeliveryReported():
             reported(turn, event)

@@ -218,6 +218,12 @@ class Example(_Output):
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
 
 
+class ExamplesWithdrawn(_Output):
+    """The client has been erased: its examples are to be forgotten, and no trainer learns from them any more."""
+
+    kind: Literal["examples.withdrawn"] = "examples.withdrawn"
+
+
 class RenewalQuestion(BaseModel):
     """A question about one renewal as it was put: `chances` are P(renewed), P(renewed for more), P(client leaves).
 
@@ -283,7 +289,7 @@ _NAMES: dict[type[BaseModel], set[str]] = {
 }
 
 ChannelRecord: TypeAlias = Trigger | Retraction
-Output: TypeAlias = Trigger | Retraction | Decision | Example | RenewalExample
+Output: TypeAlias = Trigger | Retraction | Decision | Example | RenewalExample | ExamplesWithdrawn
 
 CHANNEL_RECORD_ADAPTER: TypeAdapter[ChannelRecord] = TypeAdapter(Annotated[ChannelRecord, Field(discriminator="kind")])
 """Reads one record of a `triggers.<channel>` topic."""

@@ -97,6 +97,8 @@ async def _by_origin(settings: Settings, topic: Topic) -> dict[int, list[Any]]:
     read = await read_topic(settings, topic.name, partitions=list(range(partitions_of(topic, settings=settings))))
     for records in read.values():
         for record in records:
+            if record.value is None:
+                continue  # its client was erased
             found[read_origin(record.headers).src_partition].append(record)
     return found
 

@@ -129,6 +129,10 @@ class LatenessTrainer:
         """
         return day_known(example) > self.day
 
+    def withdraw(self, client_id: str) -> None:
+        """Forget what waits to be learned about a client. What was learned stays: weights hold no client apart."""
+        self._waiting = [row for row in self._waiting if row.client_id != client_id]
+
     def turn(self, day: int) -> bool:
         """Learn what was collected before `day` began; returns whether there was anything."""
         ready = [row for row in self._waiting if day_known(row) < day]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+import orjson
 from pydantic import ValidationError
 
 from models.events.control import LearnerActivated
@@ -17,22 +18,23 @@ from models.learners.published import LearnerSnapshot, range_held, record_of
 from models.learners.questions import day_known
 from models.learners.snapshot import Checkpoint, SnapshotError, dump, load
 from models.learners.trainer import LatenessTrainer
-from models.triggers import Example
+from models.triggers import Example, ExamplesWithdrawn
 from models.workdays import moment
 from streams.engine.writes import OutboxEntry, Writes
 from streams.runtime.errors import DeadLetterError, FatalError
 from streams.runtime.settings import Settings
 from streams.wire.codec import encode_event
 from streams.wire.control import control_id
-from streams.wire.headers import Position, origin_headers, read_origin
+from streams.wire.headers import Origin, Position, origin_headers, read_origin
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES, SNAPSHOTS
 
 AUTOMATIC: Final = "automatic"
+WITHDRAWN: Final = "examples.withdrawn"
 KIND: Final = "example"
 """Kind of the records this learner learns from; what other learners learn from stands on the same topic."""
 
-_WITHDRAWN: Final = "withdrawn"
+_TAKEN_BACK: Final = "withdrawn"
 _UNREADABLE: Final = "unreadable"
 _OTHER_TABLE: Final = "other_table"
 CHECKPOINT_EXAMPLES: Final = 500
@@ -99,16 +101,23 @@ class School:
         self.trainer, memory = resume(stored) if stored else (LatenessTrainer(), Memory(b"", {}))
         self._memory = msgspec.structs.replace(memory, quiet_before=max(memory.quiet_before, quiet_before))
         self.counts: Counter[str] = Counter()
+        self.withdrawn: list[str] = []
         self._marks = {partition: Position(*mark) for partition, mark in self._memory.marks.items()}
         self._rule = rule
         self._partitions = partitions
 
     def take(self, record: Record) -> Harvest | None:
         """Take the next record of the topic; returns what to store before it, where it begins a new day and enough has passed."""
+        if not record.value:
+            self.counts[_TAKEN_BACK] += 1
+            return None
         try:
             origin = read_origin(record.headers)
             if origin.position <= self._marks.get(origin.src_partition, Position(-1, -1)):
                 self.counts["repeated"] += 1
+                return None
+            if origin.kind == WITHDRAWN:
+                self._withdraw(record, origin)
                 return None
             if origin.kind != KIND:
                 self.counts["other"] += 1
@@ -124,6 +133,13 @@ class School:
         self.trainer.take(example)
         self.counts["taken"] += 1
         return harvest
+
+    def _withdraw(self, record: Record, origin: Origin) -> None:
+        client_id = ExamplesWithdrawn.model_validate_json(record.value or b"").client_id
+        self._marks[origin.src_partition] = origin.position
+        self.trainer.withdraw(client_id)
+        self.withdrawn.append(client_id)
+        self.counts["withdrawal"] += 1
 
     def _harvest(self, record: Record) -> Harvest | None:
         trainer, memory, rule = self.trainer, self._memory, self._rule
@@ -219,12 +235,18 @@ def activation(snapshot: LearnerSnapshot, *, at: datetime, reason: str) -> Learn
 
 def read_example(record: Record) -> Example:
     """Return the example in a record; raises DeadLetterError with the reason for what no learner of this release can learn."""
-    if not record.value:
-        raise DeadLetterError(_WITHDRAWN, "the record was taken back")
     try:
-        example = Example.model_validate_json(record.value)
+        example = Example.model_validate_json(record.value or b"")
     except ValidationError as error:
         raise DeadLetterError(_UNREADABLE, f"{error.error_count()} errors") from error
     if example.table != TABLE:
         raise DeadLetterError(_OTHER_TABLE, f"made from the feature table {example.table}, this release has {TABLE}")
     return example
+
+
+def is_of(record: Record, client_id: str) -> bool:
+    """Return whether a record of the topic is something learned, or to be learned, about a client."""
+    if not record.value or not (record.key or b"").startswith(f"{client_id}|".encode()):
+        return False
+    said = orjson.loads(record.value)
+    return bool(said["client_id"] == client_id and said["kind"] != WITHDRAWN)

@@ -15,11 +15,11 @@ from aiokafka.errors import KafkaError
 from models.learners.activation import LATENESS
 from models.learners.judging import Judge, Series
 from models.learners.trainer import LatenessTrainer
-from streams.agents.school import Harvest, School, rule_of
+from streams.agents.school import Harvest, School, is_of, rule_of
 from streams.engine import failpoints
 from streams.engine.fence import Birth, Claim, CommitCall, Fence, Held, Loaded, Missing, Refused, Slot, Verdict
 from streams.engine.patience import patiently
-from streams.engine.producer import Producer
+from streams.engine.producer import Outgoing, Producer
 from streams.engine.publisher import Publisher
 from streams.engine.stage import Grasp
 from streams.engine.tail import read_furthest
@@ -29,6 +29,7 @@ from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position
+from streams.wire.reading import read_topic
 from streams.wire.topics import EXAMPLES, SNAPSHOTS
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class Trainer:
         self._fence = fence
         self._meter = meter
         self._failpoint = failpoint
+        self._producer = producer
         self._publisher = Publisher(SLOT, fence=fence, producer=producer, meter=meter, failpoint=failpoint)
         self._stopping = asyncio.Event()
 
@@ -162,7 +164,22 @@ class Trainer:
             harvest = school.take(record)
             if harvest is not None and not await self._store(harvest, grasp, school):
                 return False
+            while school.withdrawn:
+                await patiently(lambda: self._erase(school.withdrawn[0]), op="erase", meter=self._meter)
+                del school.withdrawn[0]
         return True
+
+    async def _erase(self, client_id: str) -> None:
+        """Take back every example of a client; the wish itself stays until retention. Repeating it changes nothing.
+
+        It is done before the position can move beyond the wish, so a crash meanwhile only makes it happen again.
+        """
+        read = await read_topic(self._settings, EXAMPLES.name, partitions=[0])
+        keys = dict.fromkeys(record.key for record in read[0] if is_of(record, client_id))
+        await self._producer.send_all(
+            [Outgoing(topic=EXAMPLES.name, partition=0, key=key, value=None, headers=()) for key in keys]
+        )
+        log.info("examples of an erased client taken back", examples=len(keys))
 
     async def _store(self, harvest: Harvest, grasp: Grasp, school: School) -> bool:
         """Store a harvest and publish what is in it; returns false when Redis is not where this process left it."""

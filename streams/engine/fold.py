@@ -11,12 +11,12 @@ import msgspec
 from models.events.control import ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
-from models.triggers import Decision, Example, Output, RenewalExample, Retraction, Trigger
+from models.triggers import Decision, Example, ExamplesWithdrawn, Output, RenewalExample, Retraction, Trigger
 from streams.engine.letters import dead_letter_entry
 from streams.engine.ticks import believed_ms
 from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
-from streams.wire.codec import decode_event, encode_output
+from streams.wire.codec import decode_event, encode_output, output_key
 from streams.wire.dead_letters import Reason
 from streams.wire.headers import LOGGED, RECEIVED, Position, origin_headers
 from streams.wire.partitioning import partition_of
@@ -260,7 +260,7 @@ class _Outlet:
                 topic, stations = TRIGGERS.get(channel), self._stations()
             case Decision():
                 topic = DECISIONS
-            case Example() | RenewalExample():
+            case Example() | RenewalExample() | ExamplesWithdrawn():
                 topic = EXAMPLES
         if topic is None:
             self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)
@@ -274,7 +274,7 @@ class _Outlet:
                 position=position,
                 topic=topic.name,
                 partition=0 if topic.partitioning is Partitioning.SINGLE else home,
-                key=output.client_id.encode(),
+                key=output_key(output),
                 value=value,
                 headers=origin_headers(CLIENT_EVENTS.name, home, position, kind=output.kind) + stations,
             )

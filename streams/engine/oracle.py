@@ -8,11 +8,11 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from models.events.control import ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
-from models.triggers import Decision, Example, Output, RenewalExample
+from models.triggers import Decision, Example, ExamplesWithdrawn, Output, RenewalExample
 from streams.engine.fold import DUE_PER_TICK, Program
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
-from streams.wire.codec import decode_event, encode_output
+from streams.wire.codec import decode_event, encode_output, output_key
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
@@ -114,7 +114,7 @@ class _Run(Generic[S]):
             if thought.next_due_ms is not None:
                 self._timers[client] = thought.next_due_ms
         for output in thought.outputs:
-            said.append(Told(Position(offset, len(said)), _topic(output), output.client_id.encode(), encode_output(output)))
+            said.append(Told(Position(offset, len(said)), _topic(output), output_key(output), encode_output(output)))
         return thought.disposition
 
 
@@ -122,7 +122,7 @@ def _topic(output: Output) -> str:
     match output:
         case Decision():
             return DECISIONS.name
-        case Example() | RenewalExample():
+        case Example() | RenewalExample() | ExamplesWithdrawn():
             return EXAMPLES.name
         case _:
             return TRIGGERS[output.channel].name

@@ -63,7 +63,7 @@ def topics_of(kind: str) -> list[str]:
         found += [topic.name for topic in TRIGGERS.values()]
     if kind == "decision":
         found.append(DECISIONS.name)
-    if kind in {"example", "renewal_example"}:
+    if kind in {"example", "renewal_example", "examples.withdrawn"}:
         found.append(EXAMPLES.name)
     if kind == "learner.snapshot":
         found.append(SNAPSHOTS.name)
@@ -130,7 +130,7 @@ def _channel(topic: Topic) -> Document:
         messages = {"raw": {"$ref": "#/components/messages/raw"}}
     if topic == DEAD_LETTERS:
         messages = {"deadLetter": {"$ref": "#/components/messages/deadLetter"}}
-    config = {"cleanup.policy": ["compact" if topic.compacted else "delete"], "retention.ms": topic.retention_ms}
+    config = {"cleanup.policy": topic.cleanup, "retention.ms": topic.retention_ms}
     return {
         "address": topic.name,
         "description": topic.holds,

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from models.events.union import EVENT_ADAPTER, AnyLogEvent
-from models.triggers import Output
+from models.triggers import Example, ExamplesWithdrawn, Output, RenewalExample
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
@@ -31,6 +31,19 @@ def decode_event(value: bytes | None) -> AnyLogEvent:
     except ValidationError as error:
         reason = Reason.BAD_JSON if error.errors()[0]["type"] == "json_invalid" else Reason.BAD_SCHEMA
         raise DeadLetterError(reason, explain(error)) from error
+
+
+def output_key(output: Output) -> bytes:
+    """Return the key of the record: the client, and for examples, which are kept one by one, also what they are about."""
+    match output:
+        case Example():
+            return f"{output.client_id}|{output.invoice_id}|{output.over_days}".encode()
+        case RenewalExample():
+            return f"{output.client_id}|{output.contract_id}|{output.renews_day}".encode()
+        case ExamplesWithdrawn():
+            return f"{output.client_id}|withdrawn".encode()
+        case _:
+            return output.client_id.encode()
 
 
 def encode_output(output: Output) -> bytes:

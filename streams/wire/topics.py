@@ -22,7 +22,7 @@ class Topic:
     """A topic and the settings it is created with.
 
     `retention_ms` -1 keeps records for ever. `log_append_time` makes the broker stamp arrival. `max_bytes` is the largest
-    record accepted.
+    record accepted. `erased_within_ms`: a record whose key was taken back is gone from the broker's disk after so long.
     """
 
     name: str
@@ -30,16 +30,23 @@ class Topic:
     partitioning: Partitioning = Partitioning.CLIENT
     retention_ms: int = 30 * DAY_MS
     compacted: bool = False
+    erased_within_ms: int | None = None
     max_bytes: int = 1_048_576
 
     def config(self) -> dict[str, str]:
         """Return the broker settings of this topic."""
-        return {
-            "cleanup.policy": "compact" if self.compacted else "delete",
+        config = {
+            "cleanup.policy": ",".join(self.cleanup),
             "retention.ms": str(self.retention_ms),
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(self.max_bytes),
         }
+        return config if self.erased_within_ms is None else {**config, "max.compaction.lag.ms": str(self.erased_within_ms)}
+
+    @property
+    def cleanup(self) -> list[str]:
+        """How the broker forgets: older records of a key, records beyond the retention, or both."""
+        return ["compact"] * self.compacted + ["delete"] * (not self.compacted or self.retention_ms >= 0)
 
 
 WEBHOOKS: Final = Topic("webhooks", "raw signed webhook bodies, as received")
@@ -60,6 +67,8 @@ EXAMPLES: Final = Topic(
     "answered questions: what the learners learn from",
     partitioning=Partitioning.SINGLE,
     retention_ms=400 * DAY_MS,
+    compacted=True,
+    erased_within_ms=14 * DAY_MS,
 )
 SNAPSHOTS: Final = Topic(
     "learner.snapshots",

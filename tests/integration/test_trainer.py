@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+import orjson
 import pytest
 
 from handlers.commands.learners.desk import order, put_in_force, read_stand
@@ -11,7 +12,7 @@ from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS
 from models.learners.published import LearnerSnapshot
 from models.regime import decode_regime
-from models.triggers import Example
+from models.triggers import Example, ExamplesWithdrawn
 from streams.agents.school import rule_of
 from streams.agents.trainer import SLOT, Trainer
 from streams.engine.failpoints import AFTER_COMMIT, BEFORE_COMMIT, BEFORE_TRIM, make_failpoint
@@ -24,7 +25,7 @@ from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import RedisStateStore, connect_redis
-from streams.wire.codec import decode_event, encode_output
+from streams.wire.codec import decode_event, encode_output, output_key
 from streams.wire.headers import Position, origin_headers
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES, SNAPSHOTS
 from tests.conftest import SettingsMaker
@@ -48,7 +49,8 @@ OWN: Final = {
 def learnable(number: int) -> Outgoing:
     """Return an example as from a partition that the workers here do not own: they would take its mark for theirs."""
     headers = origin_headers(CLIENT_EVENTS.name, 8 + number % 2, Position(number, 0), kind="example")
-    return Outgoing(topic=EXAMPLES.name, partition=0, key=b"c", value=encode_output(example(number)), headers=headers)
+    row = example(number)
+    return Outgoing(topic=EXAMPLES.name, partition=0, key=output_key(row), value=encode_output(row), headers=headers)
 
 
 async def expected(settings: Settings) -> Desk:
@@ -123,6 +125,34 @@ async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_sc
     answered = [Example.model_validate_json(record.value or b"") for record in (await read_topic(settings, EXAMPLES))[0][410:]]
     assert {question.version for row in answered for question in row.questions} == {version}
     await assert_equals_oracle(settings, ClientProgram())
+
+
+async def test_an_erasure_reaches_the_examples(make_settings: SettingsMaker) -> None:
+    settings = make_settings()
+    client = example(5).client_id
+    wish = ExamplesWithdrawn(client_id=client, decided_at=example(60).decided_at)
+    headers = origin_headers(CLIENT_EVENTS.name, 8, Position(999, 0), kind=wish.kind)
+    wished = Outgoing(topic=EXAMPLES.name, partition=0, key=output_key(wish), value=encode_output(wish), headers=headers)
+    await feed(settings, [*(learnable(number) for number in range(60)), wished])
+    redis, producer, meter = connect_redis(settings), KafkaProducer(settings, Meter()), Meter()
+    trainer = Trainer(settings, fence=RedisFence(redis, settings), producer=producer, meter=meter, failpoint=make_failpoint(""))
+    running = asyncio.create_task(trainer.run())
+    mine = {number for number in range(60) if example(number).client_id == client}
+    try:
+        await until_async(
+            lambda: meter.read(metrics.LEARNER_EXAMPLES, learner=LATENESS, outcome="withdrawn") == len(mine),
+            timeout=30,
+            what="the trainer past what it took back",
+        )
+        trainer.stop()
+        await running
+    finally:
+        await producer.close()
+        await redis.aclose()
+    left: dict[bytes | None, bytes | None] = {record.key: record.value for record in (await read_topic(settings, EXAMPLES))[0]}
+    kept = [row for value in left.values() if value and (row := orjson.loads(value))["client_id"] == client]
+    assert [row["kind"] for row in kept] == ["examples.withdrawn"]
+    assert len([value for value in left.values() if value]) == 61 - len(mine)
 
 
 async def test_the_trainer_that_came_last_goes_on_and_the_one_before_ends(make_settings: SettingsMaker) -> None:

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -13,8 +14,8 @@ from models.learners.activation import LATENESS, scorer_of, verify
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
 from models.learners.trainer import LatenessTrainer
-from models.triggers import Example
-from streams.agents.school import KEPT_SNAPSHOTS, School
+from models.triggers import Example, ExamplesWithdrawn
+from streams.agents.school import KEPT_SNAPSHOTS, School, is_of
 from streams.engine.outbox_codec import pack_entry, unpack_entry
 from streams.engine.producer import outgoing
 from streams.engine.writes import OutboxEntry
@@ -145,6 +146,29 @@ def test_what_no_learner_can_learn_is_counted_and_passed_over() -> None:
     school = Desk().learn(log)
     counts = {"taken": 4, "other_table": 1, "unreadable": 1, "withdrawn": 1, "repeated": 1}
     assert dict(school.counts) == counts
+
+
+def wish(offset: int, client_id: str) -> PlainRecord:
+    value = encode_output(ExamplesWithdrawn(client_id=client_id, decided_at=example(offset).decided_at))
+    headers = origin_headers(CLIENT_EVENTS.name, 0, Position(offset, 0), kind="examples.withdrawn")
+    key = f"{client_id}|withdrawn".encode()
+    return replace(record(offset, offset), key=key, value=value, headers=headers)
+
+
+def test_what_waits_of_an_erased_client_is_not_learned_and_everything_of_it_is_to_be_taken_back() -> None:
+    rows = [record(number, number) for number in range(16)]  # two days of eight; the second still waits
+    school = Desk().learn([*rows, wish(16, example(9).client_id), record(17, 17), record(18, 40)])
+    expected = LatenessTrainer()
+    for number in (*range(9), *range(10, 16), 17, 40):
+        expected.take(example(number))
+    lines = (school.trainer.publish().lines, expected.publish().lines)
+    assert lines[0] == lines[1]
+    assert school.withdrawn == [example(9).client_id]
+    key = f"{example(9).client_id}|I|5".encode()
+    assert is_of(replace(rows[9], key=key), example(9).client_id)
+    assert not is_of(replace(rows[9], key=key), example(9).client_id + "|I")
+    assert not is_of(replace(rows[9], key=key, value=None), example(9).client_id)
+    assert not is_of(wish(16, "c"), "c")
 
 
 def test_old_versions_leave_the_topic_and_the_latest_stay() -> None:
