@@ -87,6 +87,11 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+def pytest_configure() -> None:
+    """Learn on one thread, as the command does: on a busy machine the threads of the matrix library wait for each other."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def pytest_report_header() -> str:
     """Say whether the recorded payloads are there."""
     if SHARED_DATA.is_dir():
