@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +16,8 @@ EXIT_FAILED: Final = 70
 """Exit code of a process that stopped itself because going on was not safe (EX_SOFTWARE of sysexits.h)."""
 
 _LOOK_SECONDS: Final = 0.25
+_LAST_WORDS_SECONDS: Final = 1.0
+_STDERR: Final = 2
 
 
 class ExitWatchdog:
@@ -72,6 +73,9 @@ class ExitWatchdog:
                 self._end("the event loop is blocked")
 
     def _end(self, reason: str) -> None:
-        sys.stderr.write(f"rapport: hard exit: {reason}\n")
-        sys.stderr.flush()
+        # The log may be what blocks: a full pipe that nobody reads, or its lock in the hands of a thread that waits for it.
+        last_words = f"rapport: hard exit: {reason}\n".encode()
+        speaker = threading.Thread(target=os.write, args=(_STDERR, last_words), daemon=True)
+        speaker.start()
+        speaker.join(_LAST_WORDS_SECONDS)
         self._kill(EXIT_FAILED)

@@ -116,6 +116,25 @@ def test_the_watchdog_ends_a_process_whose_event_loop_stands_still() -> None:
     dog.stop()
 
 
+BLOCKED = """
+import sys
+from streams.runtime.lifecycle import ExitWatchdog
+dog = ExitWatchdog(exit_seconds=60, stall_seconds=0.3)
+dog.beat()
+dog.start()
+while True:
+    sys.stderr.write("x" * 4096)
+"""
+
+
+def test_the_watchdog_ends_a_process_that_is_blocked_by_a_log_that_nobody_reads() -> None:
+    with subprocess.Popen([sys.executable, "-c", BLOCKED], cwd=REPOSITORY, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.wait(40) == EXIT_FAILED
+        finally:
+            process.kill()
+
+
 async def ask(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
