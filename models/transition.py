@@ -143,7 +143,9 @@ def _fire_due(turn: Turn, until_ms: int, *, plans_later: bool = False) -> None:
         if not timers or timers[0].due_ms > until_ms:
             break
         timer = timers[0]
-        if timer.kind == TimerKind.QUESTION and not any(run.told for run in turn.state.care.runs):
+        # An answer about a renewal may bring its care nearer, where the policy says so.
+        hastens = turn.policy.renewal_early_below and turn.state.renewals.periods
+        if timer.kind == TimerKind.QUESTION and not hastens and not any(run.told for run in turn.state.care.runs):
             # What is due at the same moment comes after the questions of that moment, never instead of them.
             _ask(turn, min(until_ms, max(timer.due_ms, timers[1].due_ms - 1)) if len(timers) > 1 else until_ms)
             continue

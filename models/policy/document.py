@@ -111,9 +111,13 @@ class OnboardingRules(Section):
 
 
 class RenewalRules(Section):
-    """How often a contract's renewal is written about."""
+    """How often a contract's renewal is written about, and when a doubtful one begins earlier, in the same tone."""
 
     renewal_gap_days: Days = Field(default=_P.renewal_gap_days, description="Least days between the renewals of a contract.")
+    renewal_early_below: Share = Field(
+        default=_P.renewal_early_below, description="A renewal less likely than this is prepared earlier; 0: never."
+    )
+    renewal_early_days: Days = Field(default=_P.renewal_early_days, description="By so many days.")
 
 
 class SegmentsSection(Section):

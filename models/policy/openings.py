@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from models.learners.scorer import PER_CHANCE
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import CliffEntry, Playbook, Step
 from models.policy.playbooks import is_cooling, is_in_season
@@ -81,7 +82,20 @@ def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
                 step = steps[run.stage]
                 begin = contract.renews_ms + step.after_days * DAY_MS
                 end = begin + step.valid_days * DAY_MS
+                if not run.stage and is_doubtful(state, contract, policy):
+                    begin -= policy.renewal_early_days * DAY_MS
                 yield Opening(TimerKind.RENEWAL, run, step, max(begin, run.ready_ms), end, contract)
+
+
+def is_doubtful(state: ClientState, contract: Contract, policy: Policy) -> bool:
+    """Say whether the renewal ahead was last thought less likely than the policy's limit; without a chance it is not."""
+    if not policy.renewal_early_below:
+        return False
+    rows = [
+        row for row in state.renewals.periods if (row.contract_id, row.renews_ms) == (contract.contract_id, contract.renews_ms)
+    ]
+    asked = rows[-1].asked[-1] if rows and rows[-1].asked else None
+    return asked is not None and 0 <= asked.chances[0] < policy.renewal_early_below * PER_CHANCE
 
 
 def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:

@@ -94,6 +94,8 @@ class Policy:
     large_units: int = 5_000
     onboarding_stale_days: int = 14
     renewal_gap_days: int = 80
+    renewal_early_below: float = 0.0
+    renewal_early_days: int = 14
     segments: SegmentRules = field(default_factory=SegmentRules)
     rfm: RfmCuts = field(default_factory=RfmCuts)
     patterns: PatternRules = field(default_factory=PatternRules)

@@ -14,7 +14,7 @@ from models.policy.arbitration import loser_silence, winner
 from models.policy.arrears import due_since
 from models.policy.facts import Fact
 from models.policy.gate import pattern_ended
-from models.policy.openings import Opening, openings
+from models.policy.openings import Opening, is_doubtful, openings
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
@@ -226,7 +226,10 @@ def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[s
         facts["contract_type"] = contract.contract_type
         facts["weeks_ahead"] = max(1, round((contract.renews_ms - state.now_ms) / (7 * DAY_MS)))
         facts["deferral_possible"] = True
-        return facts, [f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}"]
+        seen = [f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}"]
+        if playbook is None and not run.stage and is_doubtful(state, contract, policy):
+            seen.append(f"its renewal is in doubt: begun {policy.renewal_early_days} days earlier")
+        return facts, seen
     if playbook is None:
         facts["payment_size"] = run.subject
         return facts, []

@@ -21,6 +21,7 @@ OTHERS: dict[str, Any] = {
     "high_value_ratio": 2.5,
     "segments": replace(DEFAULT_POLICY.segments, new_days=10),
     "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
+    "renewal_early_below": 0.4,
     "value": replace(DEFAULT_POLICY.value, margin=0.5, acquisition_of={"segment:slow": 900}),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),

@@ -1,0 +1,50 @@
+"""A renewal in doubt is prepared earlier where the policy says so: the time changes, the tone and the words do not."""
+
+from dataclasses import replace
+
+from models.events.union import AnyEvent
+from models.learners.activation import WithRenewals
+from models.learners.baseline import BASELINE
+from models.learners.renewal import PublishedRenewals
+from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.state.client import ClientState
+from models.transition import transition
+from models.triggers import Trigger
+from tests.models.builders import Events, on, tick
+from tests.models.renewal_examples import renewal_trained
+from tests.models.test_renewals import YEAR, agreed
+
+SCORER = WithRenewals(BASELINE, PublishedRenewals(renewal_trained(200).publish()))
+EARLY = stamped(replace(DEFAULT_POLICY, renewal_early_below=0.999))
+
+
+def triggers(policy: Policy, *, days: int) -> list[Trigger]:
+    """Live the year before a renewal, waking the client every so many days."""
+    events: list[AnyEvent] = [Events().profiled(0), agreed(0.1, YEAR)]
+    events += [tick(day) for day in range(days, YEAR, days)]
+    events.append(tick(YEAR))
+    state: ClientState | None = None
+    found: list[Trigger] = []
+    for event in events:
+        result = transition(state, event, policy=policy, scorer=SCORER)
+        state = result.state
+        found += [output for output in result.outputs if isinstance(output, Trigger)]
+    return found
+
+
+def test_a_doubtful_renewal_is_begun_two_weeks_earlier_in_the_same_tone() -> None:
+    usual, early = triggers(DEFAULT_POLICY, days=1)[0], triggers(EARLY, days=1)[0]
+    assert (usual.step, usual.tone) == (early.step, early.tone)
+    assert (on(YEAR) - usual.decided_at).days == 14
+    assert (on(YEAR) - early.decided_at).days == 28
+    assert any("in doubt" in reason for reason in early.reasons)
+    assert not any("in doubt" in reason for reason in usual.reasons)
+
+
+def test_it_does_not_matter_how_often_the_client_is_woken() -> None:
+    assert triggers(EARLY, days=1) == triggers(EARLY, days=5)
+
+
+def test_a_policy_that_does_not_ask_for_it_never_looks_at_the_chance() -> None:
+    plain = stamped(replace(DEFAULT_POLICY, renewal_early_days=60))
+    assert [row.decided_at for row in triggers(plain, days=1)] == [row.decided_at for row in triggers(DEFAULT_POLICY, days=1)]
