@@ -92,6 +92,13 @@ def test_authors_are_counted_the_most_active_first() -> None:
     assert sum(row[2:]) == row[1]
 
 
+def test_an_override_delivered_twice_is_scored_once() -> None:
+    build = Events()
+    log = slow_client_turns(build, late=-2)
+    word = build.override(242, OverrideEffect.SEGMENT, until=335, value="reliable")
+    assert scored([*log, word, word]) == scored([*log, word])
+
+
 def test_segments_stand_for_chances_in_their_order() -> None:
     chances = [late_chance(name) for name in ("reliable", "new", "slow", "problem")]
     assert chances == sorted(chances)

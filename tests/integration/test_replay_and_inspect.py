@@ -76,6 +76,12 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     assert told.returncode == 0
     assert trigger_id in told.stdout
     assert "SEND" in told.stdout
+    moved = _run(environment, "segments", "movers", "--json")
+    assert moved.returncode == 0, moved.stderr
+    assert "kessler-print" in {row["client_id"] for row in json.loads(moved.stdout)["clients"]}
+    scored = _run(environment, "overrides", "report", "--json")
+    assert scored.returncode == 0, scored.stderr
+    assert [row["client_id"] for row in json.loads(scored.stdout)] == ["tiny-press"]
 
 
 @pytest.mark.usefixtures("worker")

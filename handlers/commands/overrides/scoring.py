@@ -86,7 +86,11 @@ class _Ending:
 
 
 def score(events: Sequence[AnyClientEvent], policy: Policy, scorer: Scorer) -> list[Scored]:
-    """Return every override in a history, oldest first; those that have not ended when the history does are `open`."""
+    """Return every override in a history, oldest first; those that have not ended when the history does are `open`.
+
+    A log may hold a delivery twice; it counts once.
+    """
+    events = list({event.event_id: event for event in reversed(events)}.values())[::-1]
     own: dict[str, list[AnyClientEvent]] = {}
     concerned = {event.client_id for event in events if isinstance(event, OverrideSet)}
     for event in events:
