@@ -13,13 +13,12 @@ from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
 from models.learners.baseline import BASELINE
-from models.learners.renewal import PublishedRenewals
 from models.patterns import Reading, patterns
 from models.policy.policy import Policy
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, overruling
-from models.regime import decode_regime
+from models.regime import Regime, decode_regime
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
@@ -27,6 +26,7 @@ from models.state.describe import describe
 from models.state.history import lateness
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
 from models.workdays import moment
+from streams.engine.program import ClientProgram
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
@@ -63,13 +63,17 @@ def client(
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     settings = load_settings()
-    chosen = policy_in_force(settings, facts_stated=facts_stated)
-    state, renewals, found = asyncio.run(_read_client(settings, client_id, decisions))
+    started = policy_in_force(settings, facts_stated=facts_stated)
+    state, blob, found = asyncio.run(_read_client(settings, client_id, decisions))
+    regime, chosen = decode_regime(blob), ClientProgram(policy=started).under(blob).policy
+    renewals, stops = renewals_in_force(regime), _stops(regime)
     if as_json:
         said = _client_json(state, found, chosen) | {"renewals": renewal_json(state, renewals, chosen.value)}
+        said |= {"policy": chosen.version, "stops": stops}
         print(json.dumps(said, ensure_ascii=False, indent=2))
     else:
-        print("\n".join([*_client_lines(state, found, chosen), *renewal_lines(state, renewals, chosen.value)]))
+        lines = [*_client_lines(state, found, chosen), *renewal_lines(state, renewals, chosen.value)]
+        print("\n".join([*lines, f"policy in force: {chosen.version}", *stops]))
 
 
 @inspect.command
@@ -93,9 +97,13 @@ def trigger(trigger_id: str, /, *, as_json: AsJson = False) -> None:
     print("\n".join(_decision_lines(decisions)))
 
 
-async def _read_client(
-    settings: Settings, client_id: str, count: int
-) -> tuple[ClientState, PublishedRenewals | None, list[Decision]]:
+def _stops(regime: Regime) -> list[str]:
+    """Return what holds back contact whatever is known of the client, a sentence each."""
+    halts = [f"{f'{row.scope.value} {row.target}'.strip()} is stopped by {row.author}: {row.reason}" for row in regime.halts]
+    return halts + [f"{row.feed} is late since {moment(row.late_ms):%Y-%m-%d %H:%M}: {row.reason}" for row in regime.feeds]
+
+
+async def _read_client(settings: Settings, client_id: str, count: int) -> tuple[ClientState, bytes, list[Decision]]:
     redis = connect_redis(settings)
     store = RedisStateStore(redis, settings)
     try:
@@ -109,7 +117,7 @@ async def _read_client(
     if count > 0:
         partition = partition_of(client_id, settings.partitions)
         decisions = [each for each in await _decisions(settings, [partition]) if each.client_id == client_id][-count:]
-    return decode(blob), renewals_in_force(decode_regime(regime)), decisions
+    return decode(blob), regime, decisions
 
 
 async def _read_trigger(settings: Settings, trigger_id: str) -> tuple[list[dict[str, Any]], list[Decision]]:

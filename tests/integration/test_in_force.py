@@ -64,7 +64,10 @@ def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activate
     assert "+  min_gap_days: 5" in done.stdout
     sample = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
     assert _run(environment, "replay", str(sample)).returncode == 0
-    told = until(lambda: _decisions(environment), timeout=60, what="decisions")
+    known = until(lambda: _client(environment), timeout=60, what="decisions")
+    assert known["policy"].startswith("firm+")
+    assert ["all is stopped" in line and "drill" in line for line in known["stops"]] == [True]
+    told = known["decisions"]
     assert {row["outcome"] for row in told if row.get("journey")} <= {"held", "suppressed"}
     assert any("drill" in row["reasons"][0] for row in told)
     assert {row["policy_version"].partition("+")[0] for row in told} == {"firm"}
@@ -72,6 +75,7 @@ def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activate
     assert _run(environment, "halt").stdout == "Nothing is stopped.\n"
 
 
-def _decisions(environment: dict[str, str]) -> list[dict[str, Any]]:
+def _client(environment: dict[str, str]) -> dict[str, Any]:
     done = _run(environment, "inspect", "client", "kessler-print", "--json", "--decisions", "50")
-    return list(json.loads(done.stdout)["decisions"]) if done.returncode == 0 else []
+    said = json.loads(done.stdout) if done.returncode == 0 else {}
+    return said if said.get("decisions") else {}
