@@ -86,6 +86,7 @@ def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], lis
     events = list(read_book(plan, totals=totals, rejects=None))
     events.sort(key=lambda event: event.received_ms)
     notes = [*describe_plan(plan), f"{totals.events:,} events; {totals.rejected:,} rows rejected"]
+    notes += [f"  line {row.line}: {row.reason}" for row in totals.first_rejections]
     return events, notes
 
 

@@ -1,6 +1,7 @@
 """Which column of a receivables book means what: guessed from the names, shown, and overruled by `--map` or a preset."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,10 +39,17 @@ DATES: Final = (Meaning.RECORDED_ON, Meaning.ISSUED_ON, Meaning.DUE_ON, Meaning.
 AMOUNTS: Final = (Meaning.AMOUNT, Meaning.SETTLED, Meaning.OUTSTANDING)
 REQUIRED: Final = (Meaning.CLIENT_ID, Meaning.ISSUED_ON, Meaning.AMOUNT)
 
+
+def _letters(name: str) -> str:
+    """Return letters and digits in lower case, accents left out: "N° Numéro" and "numero" are one word to a reader."""
+    bare = "".join(mark for mark in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(mark))
+    return re.sub(r"[\W_]+", "", bare)
+
+
 # Names in order of preference, lower case, letters and digits only. Whole names first; a name that merely contains one
 # of them counts less (see `guess`).
 _NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
-    meaning: tuple(names.split())
+    meaning: tuple(_letters(name) for name in names.split())
     for meaning, names in (
         (
             Meaning.CLIENT_ID,
@@ -88,7 +96,8 @@ _NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.SETTLED_ON,
             (
                 "settleddate settledon settlementdate paiddate paidon datepaid paymentdate cleardate clearingdate "
-                "closeddate zahlungsdatum bezahltam datepaiement fechapago paymentreceived"
+                "closeddate zahlungsdatum bezahltam datepaiement datedepaiement datereglement fechapago "
+                "datedereglement fechadepago paymentreceived"
             ),
         ),
         (Meaning.DAYS_TO_SETTLE, "daystosettle numberofdaysuntilpayment daysuntilpayment daystopay paymentdays"),
@@ -171,7 +180,7 @@ def choose_columns(header: Sequence[str], *, preset: str | None = None, given: S
 
 def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset()) -> dict[Meaning, str]:
     """Return the best column for each meaning by its name alone; each column is used once, the surest pair first."""
-    plain = {name: re.sub(r"[\W_]+", "", name.lower()) for name in header if name not in taken}
+    plain = {name: _letters(name) for name in header if name not in taken}
     ranked = sorted(
         (rank, place, meaning, name)
         for place, (meaning, wanted) in enumerate(_NAMES.items())
