@@ -12,13 +12,11 @@ from handlers.channels.template_facts import facts_stated
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
-from models.learners.baseline import BASELINE
 from models.patterns import Reading, patterns
-from models.policy.policy import Policy
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, overruling
-from models.regime import Regime, decode_regime
+from models.regime import Regime
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
@@ -65,14 +63,14 @@ def client(
     settings = load_settings()
     started = policy_in_force(settings, facts_stated=facts_stated)
     state, blob, found = asyncio.run(_read_client(settings, client_id, decisions))
-    regime, chosen = decode_regime(blob), ClientProgram(policy=started).under(blob).policy
-    renewals, stops = renewals_in_force(regime), _stops(regime)
+    bound = ClientProgram(policy=started).under(blob)
+    chosen, renewals, stops = bound.policy, renewals_in_force(bound.regime), _stops(bound.regime)
     if as_json:
-        said = _client_json(state, found, chosen) | {"renewals": renewal_json(state, renewals, chosen.value)}
+        said = _client_json(state, found, bound) | {"renewals": renewal_json(state, renewals, chosen.value)}
         said |= {"policy": chosen.version, "stops": stops}
         print(json.dumps(said, ensure_ascii=False, indent=2))
     else:
-        lines = [*_client_lines(state, found, chosen), *renewal_lines(state, renewals, chosen.value)]
+        lines = [*_client_lines(state, found, bound), *renewal_lines(state, renewals, chosen.value)]
         print("\n".join([*lines, f"policy in force: {chosen.version}", *stops]))
 
 
@@ -145,13 +143,14 @@ async def _decisions(settings: Settings, partitions: list[int]) -> list[Decision
     return sorted(found.values(), key=lambda decision: decision.decided_at)
 
 
-def _client_lines(state: ClientState, decisions: list[Decision], policy: Policy) -> Iterator[str]:
+def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientProgram) -> Iterator[str]:
+    policy = bound.policy
     yield from describe(state)
-    score = BASELINE.score(state)
+    score = bound.scorer.score(state)
     if score is None:
         yield "score: too little history to say; the rules of the segment decide"
     else:
-        yield f"score: {score.probability:.0%} likely to pay the next invoice late ({BASELINE.version})"
+        yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
         yield from (f"  {reason}" for reason in score.reasons)
     words = overruling(state, state.now_ms)
     if len(words) > 1:
@@ -176,8 +175,8 @@ def _decision_lines(decisions: list[Decision]) -> Iterator[str]:
         yield from (f"  {'':16}  {line}" for line in rest)
 
 
-def _client_json(state: ClientState, decisions: list[Decision], policy: Policy) -> dict[str, Any]:
-    score = BASELINE.score(state)
+def _client_json(state: ClientState, decisions: list[Decision], bound: ClientProgram) -> dict[str, Any]:
+    policy, score = bound.policy, bound.scorer.score(state)
     rows, tiers = exposures(state.ledger, state.now_ms), rfm(state, policy)
     names = ("currency", "open", "part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "net")
     return {
