@@ -1,8 +1,8 @@
 """`rapport learners renewals`: what is on the log is learned once, in the order in which it became known."""
 
 from handlers.commands.learners.renewals import learn, read_examples
-from models.triggers import RenewalExample
-from streams.wire.codec import encode_output
+from models.triggers import ExamplesWithdrawn, RenewalExample
+from streams.wire.codec import encode_output, output_key
 from streams.wire.headers import Position, origin_headers
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CLIENT_EVENTS, EXAMPLES
@@ -36,3 +36,17 @@ def test_what_was_asked_with_another_table_of_features_is_left_out_and_counted()
     other = renewal_example(2).model_copy(update={"table": "0123456789ab"})
     examples, foreign = read_examples([record(1), record(2, other)])
     assert ([row.contract_id for row in examples], foreign) == (["contract-1"], 1)
+
+
+def test_what_was_taken_back_and_who_was_forgotten_is_not_learned() -> None:
+    first, second = renewal_example(1), renewal_example(2)
+    tombstone = PlainRecord(
+        topic=EXAMPLES.name, partition=0, offset=9, timestamp=0, key=output_key(first), value=b"", headers=[]
+    )  # fmt: skip
+    assert [row.contract_id for row in read_examples([record(1), record(2), tombstone])[0]] == ["contract-2"]
+    erased = ExamplesWithdrawn(client_id=second.client_id, decided_at=second.decided_at)
+    headers = origin_headers(CLIENT_EVENTS.name, 2, Position(8, 0), kind=erased.kind)
+    withdrawn = PlainRecord(
+        topic=EXAMPLES.name, partition=0, offset=8, timestamp=0, key=b"c", value=encode_output(erased), headers=headers
+    )
+    assert [row.contract_id for row in read_examples([record(1), record(2), withdrawn])[0]] == ["contract-1"]

@@ -19,14 +19,16 @@ from models.learners.renewal import FLOOR
 from models.learners.renewal_snapshot import RenewalWeights, dump_renewal
 from models.learners.renewal_trainer import RenewalTrainer, renewal_day
 from models.renewal_features import RENEWAL_TABLE
-from models.triggers import RenewalExample
+from models.triggers import ExamplesWithdrawn, RenewalExample
 from streams.runtime.clock import make_clock
 from streams.runtime.settings import Settings, load_settings
+from streams.wire.codec import output_key
 from streams.wire.headers import read_origin
 from streams.wire.reading import read_topic
 from streams.wire.topics import EXAMPLES
 
 KIND: Final = "renewal_example"
+WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
 
 
 def renewals(
@@ -75,14 +77,21 @@ def learn(examples: Iterable[RenewalExample]) -> RenewalWeights:
 
 
 def read_examples(records: Iterable[Any]) -> tuple[list[RenewalExample], int]:
-    """Return the answered renewals in records of the topic, each once, and how many were made from another table of features."""
+    """Return the answered renewals in records of the topic, each once, and how many were made from another table of features.
+
+    What was taken back, or belongs to a client who asked to be forgotten, is left out.
+    """
     found: dict[tuple[int, object], RenewalExample] = {}
     foreign = 0
     for record in records:
         if not record.value:
+            found = {key: row for key, row in found.items() if output_key(row) != record.key}
             continue
         origin = read_origin(record.headers)
         key = (origin.src_partition, origin.position)
+        if origin.kind == WITHDRAWN:
+            gone = ExamplesWithdrawn.model_validate_json(record.value).client_id
+            found = {key: row for key, row in found.items() if row.client_id != gone}
         if origin.kind != KIND or key in found:
             continue
         example = RenewalExample.model_validate_json(record.value)
