@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -16,7 +17,6 @@ EXIT_FAILED: Final = 70
 """Exit code of a process that stopped itself because going on was not safe (EX_SOFTWARE of sysexits.h)."""
 
 _LOOK_SECONDS: Final = 0.25
-_LAST_WORDS_SECONDS: Final = 1.0
 _STDERR: Final = 2
 
 
@@ -73,9 +73,8 @@ class ExitWatchdog:
                 self._end("the event loop is blocked")
 
     def _end(self, reason: str) -> None:
-        # The log may be what blocks: a full pipe that nobody reads, or its lock in the hands of a thread that waits for it.
-        last_words = f"rapport: hard exit: {reason}\n".encode()
-        speaker = threading.Thread(target=os.write, args=(_STDERR, last_words), daemon=True)
-        speaker.start()
-        speaker.join(_LAST_WORDS_SECONDS)
+        # The log may be what blocks, as a full pipe that nobody reads, and any lock may be in the hands of who is blocked.
+        with suppress(OSError):
+            os.set_blocking(_STDERR, False)
+            os.write(_STDERR, f"rapport: hard exit: {reason}\n".encode())
         self._kill(EXIT_FAILED)
