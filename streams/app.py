@@ -210,6 +210,7 @@ def run_engine(engine: Engine) -> int:
     asyncio.set_event_loop(loop)
     engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
     engine.watchdog.start()
+    loop.call_soon(_keep_beating, loop, engine.watchdog)
     _spare_the_collector()
     worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)
     with contextlib.suppress(SystemExit):
