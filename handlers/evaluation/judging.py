@@ -20,7 +20,7 @@ from handlers.evaluation.metrics import (
     reliability,
 )
 from models.features import Landmark
-from models.learners.days import GROUPS, LEVELS, group_of
+from models.learners.pay_range import GROUPS, LEVELS, group_of
 from models.triggers import Example
 
 JUDGED: Final = (

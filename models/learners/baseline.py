@@ -11,8 +11,7 @@ from typing import Final
 
 from models.features import LATE_DAYS, Landmark, lateness_features, pack, still_open
 from models.firm_view import NEW_FIRM
-from models.learners.calibration import bounded
-from models.learners.kalman import sigmoid
+from models.learners.chance import bounded, sigmoid
 from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
 from models.learners.scorer import DECIDED, PER_CHANCE, Score
 from models.state.client import ClientState, Segment

@@ -5,33 +5,15 @@ A line a·logit + b is fitted to the probabilities as they were given at questio
 running log loss beats that of the plain probabilities by a margin.
 """
 
-from math import log
-
 import numpy as np
 
-from models.learners.kalman import KalmanLinear, sigmoid
+from models.learners.chance import log_loss, sigmoid
+from models.learners.kalman import KalmanLinear
 
-_EDGE = 0.003  # probabilities are bounded there before their logit is taken
 _PACE = 0.005  # of the running losses: about the last 200 answers
 _MARGIN = 0.002  # log loss; below it the difference is noise
 _RANDOM_WALK = 1e-5  # how far the line may move between two answers
 _LEAST = 200  # answers before it may be used at all
-
-
-def bounded(chance: float) -> float:
-    """Return a probability that no learner may exceed: nobody is that certain about a client."""
-    return min(max(chance, _EDGE), 1.0 - _EDGE)
-
-
-def logit_of(chance: float) -> float:
-    """Return the logit of a bounded probability."""
-    chance = bounded(chance)
-    return log(chance / (1.0 - chance))
-
-
-def log_loss(chance: float, *, label: bool) -> float:
-    """Return the logarithmic loss of one answer, in nats."""
-    return -log(bounded(chance if label else 1.0 - chance))
 
 
 class Recalibration:

@@ -7,18 +7,16 @@ for four groups of clients apart. What is promised is whole days, so whole days 
 still open after thirty days counts against each promise that has passed, or the range would be learned from the paid ones only.
 """
 
-from bisect import bisect_left
 from math import isfinite
 from typing import Final
 
 import numpy as np
 
 from models.features import INDEX, LATE_DAYS
-from models.learners.expansion import WIDTH, Vector, expand
+from models.learners.bins import WIDTH
+from models.learners.expansion import Vector, expand
 from models.learners.kalman import KalmanLinear, refuse_infinite
-
-LEVELS: Final = (0.05, 0.5, 0.9, 0.95)
-"""The days that are stored with a question: low end, middle, "by then with 90 %", high end of the 90 % range."""
+from models.learners.pay_range import GROUPS, LEVELS, group_of, scale_of
 
 _LEVELS: Final = np.array(LEVELS)
 _LOW: Final = np.array(LEVELS) < 0.5  # noqa: PLR2004 - the low end holds from its day on, the others until theirs
@@ -29,25 +27,9 @@ _PACE: Final = 0.01  # of the typical error
 _STEP: Final = 0.06  # of the error quantiles, in units of scale
 _START: Final = (-1.4, 0.0, 1.3, 1.7)
 _MEDIAN: Final = INDEX["median_days"]
-_SPREAD: Final = INDEX["spread_days"]
-_FEW: Final = INDEX["few_outcomes"]
 _PRIOR: Final = 0.01
 _SHARED: Final = 40  # answers of a group until which it also learns from the others
 _OPEN: Final = LATE_DAYS[-1]
-_EDGES: Final = (0.0, 0.5)
-
-GROUPS: Final = ("too little history", "usually on time", "usually up to a week late", "usually later")
-"""Groups of clients whose range is kept honest apart, by what is known when the question is put."""
-
-
-def group_of(features: tuple[float, ...]) -> int:
-    """Return the place in `GROUPS` of a client with such features."""
-    return 0 if features[_FEW] else 1 + bisect_left(_EDGES, features[_MEDIAN])
-
-
-def scale_of(features: tuple[float, ...]) -> float:
-    """Return the days by which the middle is typically off for such a client: their own spread, at least four days."""
-    return 4.0 + 5.0 * features[_SPREAD]
 
 
 class DaysLearner:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from models.features import FEATURES, INDEX, Family
-from models.learners.kalman import sigmoid
+from models.learners.chance import sigmoid
 from models.state.client import ClientState
 
 _TOLD: Final = 3  # reasons beyond the third are not read

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from models.learners.calibration import log_loss
+from models.learners.chance import log_loss
 
 BINS: Final = 10
 SAMPLE: Final = 1_000

@@ -5,15 +5,15 @@ uncertain. It needs no learning rate, is good from few labels, and forgets at a 
 update of the extended Kalman filter (Jazwinski 1970, section 8.3) with the logistic function as measurement.
 """
 
-from math import exp, isfinite
+from math import isfinite
 from typing import Final
 
 import numpy as np
 from scipy.linalg.blas import dspmv, dspr
 
+from models.learners.chance import sigmoid
 from models.learners.expansion import Vector
 
-_STEEPEST: Final = 30.0  # a logit beyond this is certainty in double precision
 _LEAST_VARIANCE: Final = 1e-4  # of a Bernoulli outcome: a certain miss must not throw the weights
 _WIDEST: Final = 4.0  # no weight gets more uncertain than this while it is being forgotten
 _CLAMP_EVERY: Final = 16  # examples; between two looks forgetting widens a weight by half a percent
@@ -22,11 +22,6 @@ _SCALE_LIMIT: Final = 1e3
 
 class DivergedError(ArithmeticError):
     """A learner met a number that is not finite; its last snapshot is the state to go back to."""
-
-
-def sigmoid(logit: float) -> float:
-    """Return the probability of a logit."""
-    return 1.0 / (1.0 + exp(-min(max(logit, -_STEEPEST), _STEEPEST)))
 
 
 def refuse_infinite(wide: Vector) -> None:

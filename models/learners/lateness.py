@@ -12,11 +12,10 @@ from typing import Final
 from models.features import INDEX, LATE_DAYS, Landmark, lateness_features, pack, unpack
 from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
-from models.learners.calibration import bounded
-from models.learners.days import LEVELS, group_of, scale_of
-from models.learners.expansion import CUTS
+from models.learners.bins import CUTS
+from models.learners.chance import bounded, sigmoid
 from models.learners.explanation import explain
-from models.learners.kalman import sigmoid
+from models.learners.pay_range import LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, LatenessWeights, Line
 from models.state.client import ClientState

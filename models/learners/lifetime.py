@@ -12,8 +12,7 @@ from math import exp, log
 from types import MappingProxyType
 from typing import Final
 
-from models.learners.calibration import bounded
-from models.learners.kalman import sigmoid
+from models.learners.chance import bounded, sigmoid
 from models.learners.renewal_snapshot import Ages
 from models.learners.survival import Renewing
 from models.money import exponent

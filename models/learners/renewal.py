@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Final
 
-from models.learners.calibration import bounded
-from models.learners.kalman import sigmoid
+from models.learners.chance import bounded, sigmoid
 from models.learners.renewal_scorer import UNSAID
 from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
 from models.learners.scorer import PER_CHANCE

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.learners.calibration import Recalibration
+from models.learners.chance import sigmoid
 from models.learners.drift import DriftWatch
 from models.learners.expansion import Vector
-from models.learners.kalman import KalmanLinear, sigmoid
+from models.learners.kalman import KalmanLinear
 from models.learners.renewal_snapshot import (
     Published,
     RenewalCheckpoint,

@@ -11,14 +11,16 @@ import msgspec
 import numpy as np
 
 from models.features import FEATURES, INDEX, LATE_DAYS, TABLE, Family, Landmark, unpack
+from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
 from models.learners.calibration import Recalibration
+from models.learners.chance import sigmoid
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
-from models.learners.expansion import BIN_VALUE, CUTS, LINES, WIDTH, Vector, expand
+from models.learners.expansion import Vector, expand
 from models.learners.firm import FirmTally
 from models.learners.gradient import GradientLogistic
 from models.learners.judging import Judge
-from models.learners.kalman import KalmanLinear, sigmoid
+from models.learners.kalman import KalmanLinear
 from models.learners.questions import day_known, examples_in_order
 from models.learners.snapshot import Checkpoint, DaysState, FirmFigures, HeadState, LatenessWeights, Line, Range
 from models.triggers import Example, Question

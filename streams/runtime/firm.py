@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import holidays
 
 from models.events.control import PolicyActivated
 from models.policy.document import PolicyDocument, policy_of
@@ -20,16 +19,25 @@ from streams.runtime.settings import Settings
 
 # Fixed years, not "around now": a replay must find the same holidays whenever it runs.
 _YEARS: Final = range(2015, 2036)
-_COUNTRIES: Final = frozenset(holidays.list_supported_countries())
+
+
+def _calendars() -> Any:  # noqa: ANN401 - a module
+    # Half a second to load, and many a process never meets a client whose country is known.
+    return import_module("holidays")
+
+
+@lru_cache(maxsize=1)
+def _countries() -> frozenset[str]:
+    return frozenset(_calendars().list_supported_countries())
 
 
 @lru_cache(maxsize=256)
 def _of_country(country: str) -> frozenset[date]:
-    if country not in _COUNTRIES:
+    if country not in _countries():
         return NO_HOLIDAYS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some calendars know fewer years; the others of them are taken as working days
-        return frozenset(holidays.country_holidays(country, years=_YEARS))
+        return frozenset(_calendars().country_holidays(country, years=_YEARS))
 
 
 class PublicHolidays(Mapping[str, frozenset[date]]):
@@ -41,18 +49,18 @@ class PublicHolidays(Mapping[str, frozenset[date]]):
 
     def __getitem__(self, country: str) -> frozenset[date]:
         """Return the holidays of `country`; KeyError for a country without a calendar."""
-        if country not in _COUNTRIES and country not in self._own:
+        if country not in self._own and country not in _countries():
             raise KeyError(country)
         known = _of_country(country)
         return known | self._own[country] if country in self._own else known
 
     def __iter__(self) -> Iterator[str]:
         """Go through the countries that have a calendar."""
-        return iter(sorted(_COUNTRIES | self._own.keys()))
+        return iter(sorted(_countries() | self._own.keys()))
 
     def __len__(self) -> int:
         """Return how many countries have a calendar."""
-        return len(_COUNTRIES | self._own.keys())
+        return len(_countries() | self._own.keys())
 
 
 def firm_policy(settings: Settings, policy: Policy = DEFAULT_POLICY, *, zone: str | None = None) -> Policy:

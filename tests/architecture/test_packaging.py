@@ -69,3 +69,10 @@ def test_the_installed_command_works_outside_the_repository(wheel: Path, tmp_pat
     assert shown.returncode == 0, shown.stderr
     assert all(command.name in shown.stdout for command in COMMANDS)
     assert run("stack", "--help").returncode == 0
+
+
+def test_a_worker_loads_no_arithmetic_of_learning_and_no_calendar_before_it_needs_one() -> None:
+    heavy = "{'numpy', 'scipy', 'river', 'holidays'}"
+    look = f"import sys, streams.app, streams.engine.program; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", look], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

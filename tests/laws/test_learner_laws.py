@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.features import FEATURES, Landmark, unpack
-from models.learners.expansion import WIDTH, expand
+from models.learners.bins import WIDTH
+from models.learners.expansion import expand
 from models.learners.gradient import GradientLogistic
 from models.learners.kalman import DivergedError, KalmanLinear
 from models.learners.lateness import LatenessScorer

@@ -9,7 +9,8 @@ from models.events.union import AnyClientEvent, AnyEvent
 from models.features import FEATURES, INDEX, TABLE, Landmark, lateness_features, pack, unpack
 from models.firm_view import NEW_FIRM
 from models.learners.baseline import BASELINE
-from models.learners.calibration import Recalibration, log_loss
+from models.learners.calibration import Recalibration
+from models.learners.chance import log_loss
 from models.learners.drift import DriftWatch
 from models.learners.explanation import contributions, explain
 from models.learners.lateness import LatenessScorer, compiled
