@@ -1,7 +1,6 @@
 """What commands that change the regime share: tell every partition, then wait until each one has it in force."""
 
 import asyncio
-from collections.abc import Callable
 from getpass import getuser
 from typing import Final
 
@@ -31,38 +30,42 @@ def author_named(given: str | None) -> str:
         return "operator"
 
 
-def put_in_force(settings: Settings, event: AnyControlEvent, *, holds: Callable[[Regime], bool]) -> int:
-    """Write `event` to every partition and return their number once `holds` of the regime of each.
+def put_in_force(settings: Settings, *events: AnyControlEvent) -> int:
+    """Do as `tell_and_wait` from a command."""
+    return asyncio.run(tell_and_wait(settings, *events))
+
+
+async def tell_and_wait(settings: Settings, *events: AnyControlEvent) -> int:
+    """Write `events` to every partition and return their number once each one has heard all of them.
 
     Raises RetryError when Kafka or Redis is away; NotInForceError when partitions have not followed in time: the change is in the
     log then, and holds as soon as their worker goes on.
     """
-    return asyncio.run(_put_in_force(settings, event, holds))
-
-
-def regimes_now(settings: Settings) -> list[Regime]:
-    """Return the regime of each partition; raises RetryError when Redis is away."""
-    return asyncio.run(_regimes_now(settings))
-
-
-async def _put_in_force(settings: Settings, event: AnyControlEvent, holds: Callable[[Regime], bool]) -> int:
-    await tell_every_partition(settings, event)
+    for event in events:
+        await tell_every_partition(settings, event)
+    told = {event.event_id for event in events}
     deadline = monotonic() + PATIENCE_SECONDS
     while True:
-        behind = [place for place, regime in enumerate(await _regimes_now(settings)) if not holds(regime)]
+        behind = [place for place, regime in enumerate(await read_regimes(settings)) if not told <= set(regime.heard)]
         if not behind:
             return settings.partitions
         if monotonic() > deadline:
             names = ", ".join(map(str, behind))
             message = (
-                f"{event.kind} is in the log, but partitions {names} have not followed within {PATIENCE_SECONDS:.0f} s: it holds"
-                " there as soon as their worker goes on; check it with: rapport lag"
+                f"{events[0].kind} is in the log, but partitions {names} have not followed within {PATIENCE_SECONDS:.0f} s: it"
+                " holds there as soon as their worker goes on; check it with: rapport lag"
             )
             raise NotInForceError(message)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _regimes_now(settings: Settings) -> list[Regime]:
+def regimes_now(settings: Settings) -> list[Regime]:
+    """Return the regime of each partition; raises RetryError when Redis is away."""
+    return asyncio.run(read_regimes(settings))
+
+
+async def read_regimes(settings: Settings) -> list[Regime]:
+    """Do as `regimes_now` where a loop runs already."""
     redis = connect_redis(settings)
     try:
         return [decode_regime(blob) for blob in await RedisStateStore(redis, settings).regimes()]

@@ -8,7 +8,7 @@ from handlers.commands.regime_changes import author_named, put_in_force, regimes
 from models.events.control import HaltChanged, HaltScope
 from models.events.envelope import epoch_ms
 from models.events.signals import Purpose
-from models.regime import Halt, Regime
+from models.regime import Halt
 from models.triggers import Journey
 from models.workdays import moment
 from streams.runtime.clock import SystemClock
@@ -95,10 +95,7 @@ def _change(what: HaltScope, target: str | None, *, halted: bool, reason: str, a
         halted=halted,
     )
 
-    def holds(regime: Regime) -> bool:
-        return any((row.scope, row.target) == (what, target or "") for row in regime.halts) is halted
-
-    count = put_in_force(settings, event, holds=holds)
+    count = put_in_force(settings, event)
     print(f"{_words(what, target)} {'is stopped' if halted else 'goes on'}: in force on all {count} partitions")
     return 0
 

@@ -7,7 +7,8 @@ from typing import Final
 import orjson
 import pytest
 
-from handlers.commands.learners.desk import order, put_in_force, read_stand
+from handlers.commands.learners.desk import order, read_stand
+from handlers.commands.regime_changes import tell_and_wait
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS
 from models.learners.published import LearnerSnapshot
@@ -67,11 +68,11 @@ async def roll_back_and_return(settings: Settings) -> None:
     latest, older = stand.versions[-1], stand.versions[-2]
     assert stand.judge is not None
     back = ordered(settings, older, pinned=True)
-    assert await put_in_force(settings, [back, ordered(settings, latest, role=LearnerRole.CHALLENGER)]) == settings.partitions
+    assert await tell_and_wait(settings, back, ordered(settings, latest, role=LearnerRole.CHALLENGER)) == settings.partitions
     stand = await read_stand(settings)
     versions = [active and (active.version, active.pinned) for active in map(stand.active, LearnerRole)]
     assert versions == [(older.version, True), (latest.version, False)]
-    assert await put_in_force(settings, [ordered(settings, latest)]) == settings.partitions
+    assert await tell_and_wait(settings, ordered(settings, latest)) == settings.partitions
 
 
 def ordered(

@@ -1,16 +1,16 @@
 """`rapport learners list|show|activate|pin|rollback|shadow|promote` (`learners`, a cyclopts App)."""
 
 import asyncio
-import getpass
 import json
 import logging
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from handlers.commands.learners.desk import Stand, order, put_in_force, read_stand
+from handlers.commands.learners.desk import Stand, order, read_stand
 from handlers.commands.learners.renewals import renewals
 from handlers.commands.learners.telling import as_json, show_lines, table_of
+from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS
 from models.learners.published import LearnerSnapshot
@@ -171,15 +171,12 @@ def _order(
     settings: Settings, snapshot: LearnerSnapshot | None, reason: str, *, role: LearnerRole, pinned: bool = False
 ) -> LearnerActivated:
     learner = LATENESS if snapshot is None else snapshot.learner
-    return order(settings, snapshot, learner=learner, role=role, pinned=pinned, author=getpass.getuser(), reason=reason)
+    return order(settings, snapshot, learner=learner, role=role, pinned=pinned, author=author_named(None), reason=reason)
 
 
 def _put(settings: Settings, events: list[LearnerActivated]) -> int:
-    heard = asyncio.run(put_in_force(settings, events))
+    count = put_in_force(settings, *events)
     first = events[0]
-    what = f"{first.learner}: {first.version} as {first.role.value}{', pinned' if first.pinned else ''}"
-    if heard == settings.partitions:
-        print(f"{what}: in force on all {heard} partitions")
-        return 0
-    print(f"{what}: on the log of all {settings.partitions} partitions, in force on {heard}; the rest follow when a worker runs")
-    return 1
+    pinned = ", pinned" if first.pinned else ""
+    print(f"{first.learner}: {first.version} as {first.role.value}{pinned}: in force on all {count} partitions")
+    return 0

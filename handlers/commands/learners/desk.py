@@ -1,28 +1,26 @@
 """What the commands about learners read and write: versions on the topic, regimes and the trainer's record in Redis."""
 
-import asyncio
 from base64 import b64decode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from handlers.commands.regime_changes import read_regimes
 from models.events.control import LearnerActivated, LearnerRole
 from models.ids import derive
 from models.learners.activation import LATENESS, TABLES, verify
 from models.learners.judging import Judge
 from models.learners.published import LearnerSnapshot
 from models.learners.snapshot import Checkpoint, SnapshotError, load
-from models.regime import ActiveLearner, Regime, decode_regime
+from models.regime import ActiveLearner, Regime
 from streams.agents.school import Memory
 from streams.agents.trainer import SLOT
-from streams.runtime.clock import make_clock, monotonic
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
-from streams.state.redis_store import RedisStateStore, connect_redis
-from streams.wire.control import tell_every_partition
+from streams.state.redis_store import connect_redis
 from streams.wire.reading import read_topic
 from streams.wire.topics import SNAPSHOTS
 
@@ -58,11 +56,10 @@ async def read_stand(settings: Settings) -> Stand:
     """Return how things stand; raises RetryError while a server is away."""
     redis = connect_redis(settings)
     try:
-        regimes = [decode_regime(blob) for blob in await RedisStateStore(redis, settings).regimes()]
         stored = await redis.hget(PartitionKeys.of(settings, *SLOT).states, LATENESS)
     finally:
         await redis.aclose()
-    return Stand(await read_versions(settings), tuple(regimes), _judge(stored))
+    return Stand(await read_versions(settings), tuple(await read_regimes(settings)), _judge(stored))
 
 
 def _judge(stored: object) -> Judge | None:
@@ -125,24 +122,6 @@ def order(
         message = f"{version} cannot be activated: {error}"
         raise UsageError(message) from error
     return event
-
-
-async def put_in_force(settings: Settings, events: Sequence[LearnerActivated]) -> int:
-    """Write `events` to every partition and wait for the workers; returns on how many partitions all are in force."""
-    for event in events:
-        await tell_every_partition(settings, event)
-    redis = connect_redis(settings)
-    store = RedisStateStore(redis, settings)
-    wanted = {event.event_id for event in events}
-    deadline = monotonic() + _PATIENCE_SECONDS
-    try:
-        while True:
-            heard = sum(wanted <= set(decode_regime(blob).heard) for blob in await store.regimes())
-            if heard == settings.partitions or monotonic() > deadline:
-                return heard
-            await asyncio.sleep(_LOOK_SECONDS)
-    finally:
-        await redis.aclose()
 
 
 def size_of(snapshot: LearnerSnapshot) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from handlers.commands.learners.desk import put_in_force
+from handlers.commands.regime_changes import put_in_force
 from handlers.evaluation.renewal_judging import judge_after
 from models.events.control import LearnerActivated
 from models.ids import derive
@@ -62,9 +62,9 @@ def renewals(
         return 1
     if dry_run:
         return 0
-    heard = asyncio.run(put_in_force(settings, [_order(settings, weights, reason)]))
-    print(f"in force on {heard} of {settings.partitions} partitions{'' if heard == settings.partitions else '; the rest follow'}")
-    return 0 if heard == settings.partitions else 1
+    count = put_in_force(settings, _order(settings, weights, reason))
+    print(f"in force on all {count} partitions")
+    return 0
 
 
 def learn(examples: Iterable[RenewalExample]) -> RenewalWeights:

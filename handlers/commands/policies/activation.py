@@ -15,7 +15,7 @@ from models.events.envelope import epoch_ms
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.lint import errors_of, lint
 from models.policy.policy import DEFAULT_POLICY
-from models.regime import ActivePolicy, Regime
+from models.regime import ActivePolicy
 from streams.runtime.clock import SystemClock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
@@ -65,11 +65,7 @@ def activate(
         document=read.document.model_dump_json(exclude_none=True),
     )
 
-    def holds(regime: Regime) -> bool:
-        found = regime.policy()
-        return found is not None and found.version == version
-
-    count = put_in_force(settings, event, holds=holds)
+    count = put_in_force(settings, event)
     print(f"{version} is in force on all {count} partitions")
     return 0
 
