@@ -1,12 +1,10 @@
 """Tells a history of contracts to the core as it would have lived it; the learners of renewals change at the turn of a day."""
 
-import heapq
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import count
 
-from models.events.control import ClockTicked
+from handlers.evaluation.wakeups import Wakeups
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE, ShrunkLateShare
 from models.learners.renewal import PublishedRenewals
@@ -16,7 +14,7 @@ from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.transition import Transition, transition
 from models.triggers import RenewalExample
-from models.workdays import DAY_MS, moment
+from models.workdays import DAY_MS
 
 
 @dataclass(slots=True)
@@ -42,10 +40,8 @@ class RenewalTelling:
         self.trainer = RenewalTrainer()
         self._policy = policy
         self._scorer: ShrunkLateShare = BASELINE
-        self._due: dict[str, int] = {}
-        self._timers: list[tuple[int, str]] = []
+        self._wakeups = Wakeups()
         self._day = 0
-        self._ticks = count()
 
     def tell(self, events: Iterable[AnyClientEvent], *, until_ms: int = 0) -> RenewalsTold:
         """Tell all events, then what becomes known by `until_ms` without any."""
@@ -64,14 +60,8 @@ class RenewalTelling:
         return told
 
     def _wake(self, until_ms: int) -> None:
-        while self._timers and self._timers[0][0] <= until_ms:
-            due, client = heapq.heappop(self._timers)
-            if self._due.get(client) != due:
-                continue
-            del self._due[client]
-            self._turn(due)
-            at = moment(due)
-            tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="evaluate", occurred_at=at, received_at=at)
+        for client, tick in self._wakeups.until(until_ms):
+            self._turn(tick.received_ms)
             self._keep(client, transition(self.told.states[client], tick, policy=self._policy, scorer=self._scorer))
 
     def _turn(self, now_ms: int) -> None:
@@ -89,8 +79,4 @@ class RenewalTelling:
             if isinstance(output, RenewalExample) and (output.contract_id, output.renews_day) not in self._unknown:
                 self.told.examples.append(output)
                 self.trainer.take(output)
-        if result.next_due_ms is None:
-            self._due.pop(client, None)
-        elif self._due.get(client) != result.next_due_ms:
-            self._due[client] = result.next_due_ms
-            heapq.heappush(self._timers, (result.next_due_ms, client))
+        self._wakeups.note(client, result)

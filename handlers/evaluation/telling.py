@@ -4,12 +4,10 @@ The fold is `models.transition.transition`, the trainer the one that would run b
 its question when it is put; what happens later cannot change it.
 """
 
-import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import count
 
-from models.events.control import ClockTicked
+from handlers.evaluation.wakeups import Wakeups
 from models.events.union import AnyClientEvent
 from models.learners.lateness import LatenessScorer
 from models.learners.trainer import LatenessTrainer
@@ -17,7 +15,7 @@ from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.transition import Transition, transition
 from models.triggers import Example
-from models.workdays import DAY_MS, moment
+from models.workdays import DAY_MS
 
 
 @dataclass(slots=True)
@@ -42,10 +40,8 @@ class Telling:
         self.trainer = LatenessTrainer()
         self._scorer = LatenessScorer(self.trainer.publish())
         self._states: dict[str, ClientState] = {}
-        self._due: dict[str, int] = {}
-        self._timers: list[tuple[int, str]] = []
+        self._wakeups = Wakeups()
         self._day = 0
-        self._ticks = count()
 
     def tell(self, events: Iterable[AnyClientEvent]) -> Told:
         """Tell all events; timers that would be due after the last one stay unasked, as their answers are not known."""
@@ -62,14 +58,8 @@ class Telling:
         return self.told
 
     def _wake(self, until_ms: int) -> None:
-        while self._timers and self._timers[0][0] <= until_ms:
-            due, client = heapq.heappop(self._timers)
-            if self._due.get(client) != due:
-                continue
-            del self._due[client]
-            self._turn(due)
-            at = moment(due)
-            tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="evaluate", occurred_at=at, received_at=at)
+        for client, tick in self._wakeups.until(until_ms):
+            self._turn(tick.received_ms)
             self._keep(client, transition(self._states[client], tick, policy=self._policy, scorer=self._scorer))
 
     def _turn(self, now_ms: int) -> None:
@@ -86,8 +76,4 @@ class Telling:
             if isinstance(output, Example):
                 self.told.examples.append(output)
                 self.trainer.take(output)
-        if result.next_due_ms is None:
-            self._due.pop(client, None)
-        elif self._due.get(client) != result.next_due_ms:
-            self._due[client] = result.next_due_ms
-            heapq.heappush(self._timers, (result.next_due_ms, client))
+        self._wakeups.note(client, result)

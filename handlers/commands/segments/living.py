@@ -3,13 +3,11 @@
 The fold, the timers and the rules are those of production; nothing is sent, and no learner is asked, so that years pass quickly.
 """
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Final
 
-from models.events.control import ClockTicked
+from handlers.evaluation.wakeups import Wakeups
 from models.events.union import AnyClientEvent
 from models.features import Landmark
 from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
@@ -20,7 +18,7 @@ from models.state.habits import Asked
 from models.state.rows import Invoice
 from models.transition import Transition, transition
 from models.triggers import Decision, DecisionOutcome
-from models.workdays import DAY_MS, moment
+from models.workdays import DAY_MS
 
 WEEK_MS: Final = 7 * DAY_MS
 _FIRST_MONDAY_MS: Final = 4 * DAY_MS  # 1970-01-05
@@ -53,9 +51,7 @@ class Living:
     moves: list[Decision] = field(default_factory=list)
     alarms: list[Decision] = field(default_factory=list)
     now_ms: int = 0
-    _due: dict[str, int] = field(default_factory=dict)
-    _timers: list[tuple[int, str]] = field(default_factory=list)
-    _ticks: Iterator[int] = field(default_factory=count)
+    _wakeups: Wakeups = field(default_factory=Wakeups)
     _scorer: NoScorer = field(default_factory=NoScorer)
 
     def weeks(self, events: Iterable[AnyClientEvent]) -> Iterator[int]:
@@ -85,13 +81,7 @@ class Living:
         return self.states.get(client)
 
     def _wake(self, until_ms: int) -> None:
-        while self._timers and self._timers[0][0] <= until_ms:
-            due, client = heapq.heappop(self._timers)
-            if self._due.get(client) != due:
-                continue
-            del self._due[client]
-            at = moment(due)
-            tick = ClockTicked(event_id=f"tick-{next(self._ticks)}", source="segments", occurred_at=at, received_at=at)
+        for client, tick in self._wakeups.until(until_ms):
             self._keep(client, transition(self.states[client], tick, policy=self.policy, scorer=self._scorer))
         self.now_ms = max(self.now_ms, until_ms)
 
@@ -103,11 +93,7 @@ class Living:
                     self.moves.append(output)
                 elif output.outcome is DecisionOutcome.HELD and output.journey is None:
                     self.alarms.append(output)
-        if result.next_due_ms is None:
-            self._due.pop(client, None)
-        elif self._due.get(client) != result.next_due_ms:
-            self._due[client] = result.next_due_ms
-            heapq.heappush(self._timers, (result.next_due_ms, client))
+        self._wakeups.note(client, result)
 
 
 def _next_monday(ms: int) -> int:
