@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.runtime.settings import Settings
+from tests.commands import environment_of
 from tests.readme.parts import PARTS, README, REPOSITORY, names, renewed
 
 TEXT = README.read_text(encoding="utf-8")
@@ -26,6 +27,8 @@ EQUIVALENTS = {
     "test_sigterm_lets_the_request_finish_and_the_process_ends_well",
     "rapport worker": "tests/integration/test_engine_crew.py::"
     "test_a_worker_told_to_stop_leaves_with_code_0_and_never_listens_on_faust_s_port",
+    "rapport run-trainer": "tests/integration/test_trainer.py::"
+    "test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_score_as_the_log_says",
     "rapport run-channels": "tests/integration/test_channels.py::"
     "test_tasks_for_people_are_written_to_a_file_and_a_stopped_process_leaves_with_zero",
     "rapport inspect client client-1": "tests/integration/test_replay_and_inspect.py::"
@@ -44,15 +47,7 @@ def _exists(test: str) -> bool:
 def test_every_command_in_the_readme_runs(settings: Settings, tmp_path: Path) -> None:
     (book,) = [fence["content"] for fence in FENCES.finditer(TEXT) if fence["kind"] == "csv"]
     (tmp_path / "book.csv").write_text(book, encoding="utf-8")
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "REDIS_URL": settings.redis_url,
-        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-        "RAPPORT_NAMESPACE": settings.namespace,
-        "RAPPORT_PARTITIONS": str(settings.partitions),
-    }
+    environment = environment_of(settings, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     executed = [command for command in COMMANDS if command not in EQUIVALENTS]
     assert len(executed) >= 8
     for command in executed:

@@ -1,6 +1,5 @@
 """What the engine's tests do to real servers: feed logs, run and kill workers, and hold everything against the oracle."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from streams.wire.headers import Position, read_origin
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
+from tests.commands import environment_of
 from tests.conftest import REPOSITORY
 from tests.waiting import until, until_async
 
@@ -80,17 +80,7 @@ async def feed(settings: Settings, records: Sequence[Outgoing]) -> None:
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
-    own = {
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "REDIS_URL": settings.redis_url,
-        "RAPPORT_GROUP": settings.group,
-        "RAPPORT_NAMESPACE": settings.namespace,
-        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-        "RAPPORT_PARTITIONS": str(settings.partitions),
-        "RAPPORT_SESSION_SECONDS": "6",
-        "RAPPORT_BATCH_RECORDS": "50",
-    }
-    return {**os.environ, **own, **more}
+    return environment_of(settings, **{"RAPPORT_SESSION_SECONDS": "6", "RAPPORT_BATCH_RECORDS": "50", **more})
 
 
 class Worker:

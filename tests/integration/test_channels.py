@@ -1,7 +1,6 @@
 """Channel workers on real Kafka, Redis and SMTP."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -37,6 +36,7 @@ from streams.wire.codec import decode_event, encode_output
 from streams.wire.headers import Origin
 from streams.wire.partitioning import partition_of
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, SIGNALS, TRIGGERS
+from tests.commands import environment_of
 from tests.conftest import SettingsMaker
 from tests.waiting import until_async
 
@@ -164,21 +164,17 @@ class Town:
             "from handlers.cli import main; main()",
             "run-channels",
             *(arguments or ("email",)),
-            env={
-                **os.environ,
-                "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-                "REDIS_URL": settings.redis_url,
-                "RAPPORT_GROUP": settings.group,
-                "RAPPORT_NAMESPACE": settings.namespace,
-                "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-                "RAPPORT_PARTITIONS": str(settings.partitions),
-                "RAPPORT_CLOCK_FILE": str(settings.clock_file),
-                "RAPPORT_SMTP_PORT": str(self.sink.port),
-                "RAPPORT_SMTP_TIMEOUT_SECONDS": "1",
-                "RAPPORT_MAIL_FROM": settings.mail_from,
-                "RAPPORT_EXIT_SECONDS": "10",
-                **environment,
-            },
+            env=environment_of(
+                settings,
+                **{
+                    "RAPPORT_CLOCK_FILE": str(settings.clock_file),
+                    "RAPPORT_SMTP_PORT": str(self.sink.port),
+                    "RAPPORT_SMTP_TIMEOUT_SECONDS": "1",
+                    "RAPPORT_MAIL_FROM": settings.mail_from,
+                    "RAPPORT_EXIT_SECONDS": "10",
+                    **environment,
+                },
+            ),
         )
 
 

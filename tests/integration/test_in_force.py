@@ -1,69 +1,34 @@
 """Emergency stop and activation of a policy, by the commands, on a running worker."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams.runtime.settings import Settings
 from streams.wire.policy_file import default_policy_text
-from tests.conftest import SettingsMaker
+from tests.commands import run_rapport
 from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
-
-RAPPORT = (sys.executable, "-m", "handlers.cli")
-
-
-@pytest.fixture
-def settings(make_settings: SettingsMaker) -> Settings:
-    return make_settings(partitions=2)
-
-
-@pytest.fixture
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "REDIS_URL": settings.redis_url,
-        "RAPPORT_GROUP": settings.group,
-        "RAPPORT_NAMESPACE": settings.namespace,
-        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-        "RAPPORT_PARTITIONS": str(settings.partitions),
-    }
-
-
-@pytest.fixture
-def worker(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen([*RAPPORT, "worker"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield process
-    process.terminate()
-    process.wait(60)
-
-
-def _run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*RAPPORT, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activated_without_a_restart(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    until(lambda: _run(environment, "halt", "all", "--reason", "drill").returncode == 0, timeout=90, what="the stop to hold")
+    until(
+        lambda: run_rapport(environment, "halt", "all", "--reason", "drill").returncode == 0, timeout=90, what="the stop to hold"
+    )
     file = tmp_path / "firm.yaml"
     file.write_text(
         default_policy_text().replace('version: "2026.1"', 'version: "firm"').replace("min_gap_days: 3", "min_gap_days: 5")
     )
-    done = _run(environment, "policy", "activate", str(file), "--reason", "more distance", "--yes")
+    done = run_rapport(environment, "policy", "activate", str(file), "--reason", "more distance", "--yes")
     assert done.returncode == 0, done.stderr
     assert "+  min_gap_days: 5" in done.stdout
     sample = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
-    assert _run(environment, "replay", str(sample)).returncode == 0
+    assert run_rapport(environment, "replay", str(sample)).returncode == 0
     known = until(lambda: _client(environment), timeout=60, what="decisions")
     assert known["policy"].startswith("firm+")
     assert ["all is stopped" in line and "drill" in line for line in known["stops"]] == [True]
@@ -71,11 +36,11 @@ def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activate
     assert {row["outcome"] for row in told if row.get("journey")} <= {"held", "suppressed"}
     assert any("drill" in row["reasons"][0] for row in told)
     assert {row["policy_version"].partition("+")[0] for row in told} == {"firm"}
-    assert _run(environment, "resume", "all").returncode == 0
-    assert _run(environment, "halt").stdout == "Nothing is stopped.\n"
+    assert run_rapport(environment, "resume", "all").returncode == 0
+    assert run_rapport(environment, "halt").stdout == "Nothing is stopped.\n"
 
 
 def _client(environment: dict[str, str]) -> dict[str, Any]:
-    done = _run(environment, "inspect", "client", "kessler-print", "--json", "--decisions", "50")
+    done = run_rapport(environment, "inspect", "client", "kessler-print", "--json", "--decisions", "50")
     said = json.loads(done.stdout) if done.returncode == 0 else {}
     return said if said.get("decisions") else {}

@@ -1,19 +1,13 @@
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from streams.runtime.settings import Settings
-from tests.conftest import SettingsMaker
+from tests.commands import run_rapport
 from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-RAPPORT = (sys.executable, "-m", "handlers.cli")
 SAMPLE = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
 BOOK = "Customer,Invoice,Invoice Date,Due Date,Amount,Paid On\n" + "".join(
     f"C-{client},I-{client}-{number},2024-0{number}-01,2024-0{number}-15,{100 + number}.50,2024-0{number}-{14 + client}\n"
@@ -22,38 +16,8 @@ BOOK = "Customer,Invoice,Invoice Date,Due Date,Amount,Paid On\n" + "".join(
 )
 
 
-@pytest.fixture
-def settings(make_settings: SettingsMaker) -> Settings:
-    return make_settings(partitions=2)
-
-
-@pytest.fixture
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "REDIS_URL": settings.redis_url,
-        "RAPPORT_GROUP": settings.group,
-        "RAPPORT_NAMESPACE": settings.namespace,
-        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-        "RAPPORT_PARTITIONS": str(settings.partitions),
-    }
-
-
-@pytest.fixture
-def worker(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen([*RAPPORT, "worker"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield process
-    process.terminate()
-    process.wait(60)
-
-
-def _run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*RAPPORT, *arguments], env=environment, capture_output=True, text=True, check=False)
-
-
 def _client(environment: dict[str, str], client_id: str) -> dict[str, object]:
-    done = _run(environment, "inspect", "client", client_id, "--json", "--decisions", "50")
+    done = run_rapport(environment, "inspect", "client", client_id, "--json", "--decisions", "50")
     return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
 
@@ -61,25 +25,25 @@ def _client(environment: dict[str, str], client_id: str) -> dict[str, object]:
 def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_what_was_not_sent(
     environment: dict[str, str],
 ) -> None:
-    assert _run(environment, "replay", str(SAMPLE)).returncode == 0
+    assert run_rapport(environment, "replay", str(SAMPLE)).returncode == 0
     explained = until(lambda: _settled(environment), timeout=60, what="the history to be folded")
     assert explained["name"] == "Kessler Print GmbH"
     assert explained["segment"] in {"slow", "problem"}
     decisions = explained["decisions"]
     assert isinstance(decisions, list)
     assert {"triggered", "suppressed"} <= {decision["outcome"] for decision in decisions}
-    assert _run(environment, "replay", str(SAMPLE), "--rate", "500").returncode == 0
+    assert run_rapport(environment, "replay", str(SAMPLE), "--rate", "500").returncode == 0
     until(lambda: _lag(environment) == 0, timeout=60, what="the repetition to be folded")
     assert _client(environment, "kessler-print") == explained
     trigger_id = next(decision["trigger_id"] for decision in decisions if decision["outcome"] == "triggered")
-    told = _run(environment, "inspect", "trigger", trigger_id)
+    told = run_rapport(environment, "inspect", "trigger", trigger_id)
     assert told.returncode == 0
     assert trigger_id in told.stdout
     assert "SEND" in told.stdout
-    moved = _run(environment, "segments", "movers", "--json")
+    moved = run_rapport(environment, "segments", "movers", "--json")
     assert moved.returncode == 0, moved.stderr
     assert "kessler-print" in {row["client_id"] for row in json.loads(moved.stdout)["clients"]}
-    scored = _run(environment, "overrides", "report", "--json")
+    scored = run_rapport(environment, "overrides", "report", "--json")
     assert scored.returncode == 0, scored.stderr
     assert [row["client_id"] for row in json.loads(scored.stdout)] == ["tiny-press"]
 
@@ -88,7 +52,7 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
 def test_an_imported_book_is_in_the_states_with_its_money(environment: dict[str, str], tmp_path: Path) -> None:
     book = tmp_path / "book.csv"
     book.write_text(BOOK, encoding="utf-8")
-    done = _run(environment, "import", str(book), "--currency", "USD")
+    done = run_rapport(environment, "import", str(book), "--currency", "USD")
     assert done.returncode == 0, done.stderr
     assert "30 invoices 3120.00 USD, 30 settlements 3120.00 USD" in done.stdout
     # Five clients who owed something and owe nothing: what the book says, for each of them.
@@ -96,7 +60,7 @@ def test_an_imported_book_is_in_the_states_with_its_money(environment: dict[str,
 
 
 def test_an_unknown_client_is_wrong_usage_and_not_a_traceback(environment: dict[str, str]) -> None:
-    done = _run(environment, "inspect", "client", "nobody")
+    done = run_rapport(environment, "inspect", "client", "nobody")
     assert done.returncode == 2
     assert done.stderr.startswith("rapport: no client 'nobody' is known")
 
@@ -109,6 +73,6 @@ def _settled(environment: dict[str, str]) -> dict[str, object]:
 
 
 def _lag(environment: dict[str, str]) -> int:
-    done = _run(environment, "lag")
+    done = run_rapport(environment, "lag")
     rows = [line.split("│") for line in done.stdout.splitlines() if " all " in line]
     return sum(int(row[5].strip().replace(",", "")) for row in rows) if done.returncode == 0 and rows else -1

@@ -22,6 +22,7 @@ from streams.runtime.clock import FileClock
 from streams.runtime.settings import Settings
 from streams.wire.reading import read_topic
 from streams.wire.topics import SIGNALS, TRIGGERS
+from tests.commands import environment_of
 from tests.conftest import SettingsMaker
 from tests.waiting import until_async
 
@@ -56,18 +57,13 @@ def deliveries() -> list[Webhook]:
 
 
 def environment(settings: Settings, *, clock: Path, gateway_port: int, smtp_port: int) -> dict[str, str]:
-    return {
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "REDIS_URL": settings.redis_url,
-        "RAPPORT_GROUP": settings.group,
-        "RAPPORT_NAMESPACE": settings.namespace,
-        "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-        "RAPPORT_PARTITIONS": str(settings.partitions),
-        "RAPPORT_CLOCK_FILE": str(clock),
-        "RAPPORT_WEBHOOK_PORT": str(gateway_port),
-        "RAPPORT_WEBHOOK_SECRETS": json.dumps({"stripe": [SECRET]}),
-        "RAPPORT_SMTP_PORT": str(smtp_port),
-    }
+    return environment_of(
+        settings,
+        RAPPORT_CLOCK_FILE=str(clock),
+        RAPPORT_WEBHOOK_PORT=str(gateway_port),
+        RAPPORT_WEBHOOK_SECRETS=json.dumps({"stripe": [SECRET]}),
+        RAPPORT_SMTP_PORT=str(smtp_port),
+    )
 
 
 def onboarding(evidence: Evidence) -> list[Trigger]:
