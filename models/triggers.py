@@ -177,6 +177,10 @@ class Decision(_Output):
     score: Annotated[float, Field(ge=0, le=1)] | None = None
     policy_version: str
     learner_version: str
+    challenger_score: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="P(late) as a challenger beside the learner says it; it decided nothing."
+    )
+    challenger_version: str | None = None
     change: SegmentChange | None = Field(default=None, description="Of outcome segment_changed: the move itself.")
 
 
@@ -228,6 +232,7 @@ class RenewalQuestion(BaseModel):
     """A question about one renewal as it was put: `chances` are P(renewed), P(renewed for more), P(client leaves).
 
     `features` are base64 of half-precision floats in the order of the renewal table; -1 is a chance that was not given.
+    `shadow` are the chances that a challenger gives from the same features; it decided nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -237,6 +242,8 @@ class RenewalQuestion(BaseModel):
     features: str
     chances: tuple[float, ...] = ()
     version: str = ""
+    shadow: tuple[float, ...] | None = None
+    shadow_version: str | None = None
 
 
 class RenewalExample(_Output):

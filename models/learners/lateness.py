@@ -137,17 +137,36 @@ class LatenessScorer:
         None ("too little history") while fewer than three outcomes of the client are known, whatever the learners think.
         """
         plain = self._rules.score(state)
-        watch = next_watch(state)
-        if watch is None or state.habits.known < EVIDENCE:
+        asked = _last_asked(state)
+        if asked is None:
             return plain
-        asked = watch.asked[-1]
-        if not asked.chances or asked.chances[0] == DECIDED:
-            return plain
-        chance = asked.chances[0] / PER_CHANCE
-        if plain is not None:
-            chance = self.trust * chance + (1.0 - self.trust) * plain.probability
         line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
-        return Score(round(chance, 4), explain(line, unpack(asked.features), state))
+        chance = self._leaned(asked.chances[0] / PER_CHANCE, plain)
+        return Score(chance, explain(line, unpack(asked.features), state))
+
+    def opinion(self, state: ClientState) -> float | None:
+        """Return what these learners themselves say of the invoice that `score` is about, None where the rules speak for it.
+
+        The question was answered by whoever was active when it was put; this is the same question put to these.
+        """
+        asked = _last_asked(state)
+        if asked is None:
+            return None
+        line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
+        return self._leaned(line.chance(unpack(asked.features)), self._rules.score(state))
+
+    def _leaned(self, chance: float, plain: Score | None) -> float:
+        """Return the chance with the rules' share in it that a lowered trust gives back to them."""
+        return round(chance if plain is None else self.trust * chance + (1.0 - self.trust) * plain.probability, 4)
+
+
+def _last_asked(state: ClientState) -> Asked | None:
+    """Return the latest question about the next invoice due, None with too little history or where it is decided already."""
+    watch = next_watch(state)
+    if watch is None or state.habits.known < EVIDENCE:
+        return None
+    asked = watch.asked[-1]
+    return asked if asked.chances and asked.chances[0] != DECIDED else None
 
 
 def next_watch(state: ClientState) -> Watch | None:

@@ -21,10 +21,15 @@ DECIDED: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first."""
+    """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first.
+
+    `challenger` is what a learner that is tried beside the one that decides says of the same invoice, under its version.
+    """
 
     probability: float
     reasons: tuple[str, ...]
+    challenger: float | None = None
+    challenger_version: str = ""
 
 
 class Scorer(Protocol):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from models.events.signals import Purpose
 from models.ids import derive
-from models.learners.scorer import Scorer
+from models.learners.scorer import Score, Scorer
 from models.policy.audience import audience_of
 from models.policy.facts import Fact, allowed_facts
 from models.policy.journeys import Step
@@ -51,7 +51,7 @@ class Turn:
         self.outputs: list[Output] = []
         self.unplanned = False
         """Whether the timers may be other ones than the state calls for."""
-        self._scored: tuple[ClientState, float | None] | None = None
+        self._scored: tuple[ClientState, Score | None] | None = None
 
     def run(self, journey: Journey, anchor: str) -> Run:
         """Return the run of `journey` about `anchor`, a fresh one where there is none."""
@@ -126,7 +126,7 @@ class Turn:
             "audience": None if channel in self.policy.internal_channels else audience_of(state, journey, step.purpose, tone),
             "cancel_when": step.cancel_when,
             "segment": segment.value,
-            "score": self._score(),
+            "score": score.probability if (score := self._score()) else None,
             "policy_version": self._version(run),
             "learner_version": self.scorer.version,
         }
@@ -165,6 +165,7 @@ class Turn:
         journey = JOURNEYS[run.journey] if run else None
         anchor = run.anchor if run else ""
         identity = (state.client_id, now, state.events, outcome.value, journey or "", anchor, step, trigger_id, reasons[0])
+        score = self._score()
         fields = {
             "schema_version": 1,
             "client_id": state.client_id,
@@ -180,9 +181,11 @@ class Turn:
             "late_seconds": late_seconds,
             "reasons": tuple(reasons),
             "segment": effective_segment(state, now).value,
-            "score": self._score(),
+            "score": score.probability if score else None,
             "policy_version": self._version(run),
             "learner_version": self.scorer.version,
+            "challenger_score": score.challenger if score else None,
+            "challenger_version": (score.challenger_version or None) if score else None,
             "change": change,
         }
         self.outputs.append(built(Decision, fields))
@@ -196,15 +199,14 @@ class Turn:
         known = find_run(self.state, JOURNEYS[run.journey], run.anchor) if run else None
         return self.policy.of_run(known).version if known else self.policy.version
 
-    def _score(self) -> float | None:
-        """Return P(late) now; asked again only when something a learner may look at has changed."""
+    def _score(self) -> Score | None:
+        """Return the score now; asked again only when something a learner may look at has changed."""
         state = self.state
         if self._scored is not None:
             then, known = self._scored
             if then.ledger is state.ledger and then.rhythm is state.rhythm and then.now_ms == state.now_ms:
                 return known
-        score = self.scorer.score(state)
-        self._scored = (state, score.probability if score else None)
+        self._scored = (state, self.scorer.score(state))
         return self._scored[1]
 
 

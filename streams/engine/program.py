@@ -13,8 +13,9 @@ from models.events.union import AnyControlEvent, AnyEvent
 from models.learners.activation import LATENESS, RENEWAL, WithRenewals, renewals_of, scorer_of, verify
 from models.learners.baseline import BASELINE
 from models.learners.lateness import LatenessScorer
+from models.learners.renewal import PublishedRenewals
 from models.learners.scorer import Scorer
-from models.learners.shadow import shadowed
+from models.learners.shadow import NOBODY, Challengers, Watched
 from models.learners.snapshot import SnapshotError
 from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, Policy
@@ -22,7 +23,6 @@ from models.regime import NOTHING_ACTIVATED, ActivePolicy, Regime, decode_regime
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
-from models.triggers import Example
 from streams.runtime.errors import DeadLetterError
 from streams.runtime.firm import activated_policy
 from streams.wire.dead_letters import Reason
@@ -40,7 +40,7 @@ class ClientProgram:
     policy: Policy = DEFAULT_POLICY
     scorer: Scorer = BASELINE
     regime: Regime = NOTHING_ACTIVATED
-    challenger: LatenessScorer | None = None
+    challengers: Challengers = NOBODY
     _bound: dict[bytes, "ClientProgram"] = field(default_factory=dict, repr=False, compare=False)
 
     def encode(self, state: ClientState) -> bytes:
@@ -54,10 +54,9 @@ class ClientProgram:
     def think(self, state: ClientState | None, event: AnyEvent) -> Transition:
         """Return what `event` does to the client."""
         thought = transition(state, event, policy=self.policy, scorer=self.scorer)
-        if self.challenger is None or not any(isinstance(output, Example) for output in thought.outputs):
+        if self.challengers is NOBODY or not thought.outputs:
             return thought
-        said = [shadowed(output, self.challenger) if isinstance(output, Example) else output for output in thought.outputs]
-        return replace(thought, outputs=tuple(said))
+        return replace(thought, outputs=tuple(map(self.challengers.answer, thought.outputs)))
 
     def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
         """Return the regime after `event`. DeadLetterError for a policy or a snapshot that this release cannot run."""
@@ -80,33 +79,17 @@ class ClientProgram:
         policy = self.policy
         if (active := regime.policy()) is not None:
             policy = _activated(active, self.policy.zone)
-        rules = self._rules(regime)
-        scorer = self._scorer(regime, LearnerRole.CHAMPION, rules) or rules
-        challenger = self._scorer(regime, LearnerRole.CHALLENGER, rules)
+        renewals = _renewals(regime, LearnerRole.CHAMPION)
+        rules = self.scorer if renewals is None else WithRenewals(self.scorer, renewals)
+        scorer = _lateness(regime, LearnerRole.CHAMPION, rules) or rules
+        challengers = NOBODY
+        beside = _lateness(regime, LearnerRole.CHALLENGER, rules), _renewals(regime, LearnerRole.CHALLENGER)
+        if any(beside):
+            challengers = Challengers(*beside)
+        if challengers.lateness is not None:
+            scorer = Watched(scorer, challengers.lateness)
         bound = in_force(policy, regime, base=self.policy, find=self._finder(regime))
-        return replace(self, policy=bound, scorer=scorer, regime=regime, challenger=challenger, _bound={})
-
-    def _rules(self, regime: Regime) -> Scorer:
-        """Return the rules, with the activated learners of renewals where there are any."""
-        learner = regime.learner(RENEWAL)
-        if learner is None:
-            return self.scorer
-        try:
-            return WithRenewals(self.scorer, renewals_of(learner.snapshot))
-        except SnapshotError as error:
-            log.error("the learner of renewals cannot be used, it abstains", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
-            return self.scorer
-
-    def _scorer(self, regime: Regime, role: LearnerRole, rules: Scorer) -> LatenessScorer | None:
-        learner = regime.learner(LATENESS, role)
-        if learner is None:
-            return None
-        try:
-            return scorer_of(learner.snapshot, rules=rules)
-        except SnapshotError as error:
-            # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
-            log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
-            return None
+        return replace(self, policy=bound, scorer=scorer, regime=regime, challengers=challengers, _bound={})
 
     def _finder(self, regime: Regime) -> Callable[[str], Policy | None]:
         """Return what finds the policy of a version; one is read when a run that is pinned to it is met."""
@@ -117,6 +100,29 @@ class ClientProgram:
             return None if known is None else _activated(known, zone)
 
         return find
+
+
+def _renewals(regime: Regime, role: LearnerRole) -> PublishedRenewals | None:
+    learner = regime.learner(RENEWAL, role)
+    if learner is None:
+        return None
+    try:
+        return renewals_of(learner.snapshot)
+    except SnapshotError as error:
+        log.error("the learner of renewals cannot be used, it abstains", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+        return None
+
+
+def _lateness(regime: Regime, role: LearnerRole, rules: Scorer) -> LatenessScorer | None:
+    learner = regime.learner(LATENESS, role)
+    if learner is None:
+        return None
+    try:
+        return scorer_of(learner.snapshot, rules=rules)
+    except SnapshotError as error:
+        # It was checked when it was activated, so this is another release. The rules decide until it is retrained.
+        log.error("the active learner cannot be used, scoring by rules", version=learner.version, cause=str(error))  # noqa: TRY400 - the cause says all, no traceback
+        return None
 
 
 @lru_cache(maxsize=16)

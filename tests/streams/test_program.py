@@ -175,6 +175,26 @@ def test_a_challenger_answers_beside_the_champion_only_what_was_asked_after_it_w
     assert [(entry.topic, entry.value) for entry in lived.entries] == [(told.topic, told.value) for told in replayed.outputs]
 
 
+def decided(pipeline: MemoryPipeline[ClientState]) -> list[Decision]:
+    return [Decision.model_validate_json(entry.value) for entry in pipeline.entries if entry.topic == DECISIONS.name]
+
+
+def test_decisions_show_what_a_challenger_says_and_are_taken_as_without_it() -> None:
+    weights = trained(200).publish()
+    hopeful = tuple(replace_weights(line, seen=100, intercept=-2.0) for line in weights.lines)
+    challenger = replace_weights(weights, lines=hopeful)
+    beside = activated(challenger, day=150).model_copy(update={"role": LearnerRole.CHALLENGER})
+    with_it, alone = decided(told(activated(day=90), beside)), decided(told(activated(day=90)))
+    said = {row.challenger_version for row in with_it if row.decided_at >= on(150) and row.score is not None}
+    assert said == {challenger.version}
+    assert {row.challenger_version for row in with_it if row.decided_at < on(150)} == {None}
+    heard = [(row.score, row.challenger_score) for row in with_it if row.challenger_score is not None]
+    assert heard
+    assert all(score is not None and other < score / 2 for score, other in heard)
+    nothing = {"challenger_score": None, "challenger_version": None}
+    assert [row.model_copy(update=nothing) for row in with_it] == alone
+
+
 def test_a_policy_that_is_none_is_a_dead_letter() -> None:
     change = PolicyActivated(
         event_id="policy-1",

@@ -3,15 +3,17 @@
 from base64 import b64encode
 
 import pytest
+from msgspec.structs import replace
 
-from models.events.control import LearnerActivated
+from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
 from models.learners.renewal_snapshot import RenewalWeights, dump_renewal
 from models.learners.snapshot import dump
 from models.state.client import ClientState
+from models.triggers import RenewalExample
 from streams.engine.program import ClientProgram
 from streams.runtime.errors import DeadLetterError
-from tests.models.builders import on, tick
+from tests.models.builders import ms, on, tick
 from tests.models.examples import trained
 from tests.models.renewal_examples import renewal_trained
 from tests.models.test_renewals import YEAR, agreed
@@ -44,6 +46,25 @@ def test_what_is_activated_answers_from_then_on_and_names_itself() -> None:
     assert [row.version for row in period.asked] == [weights.version] * 2
     assert all(min(row.chances) >= 0 for row in period.asked)
     assert [row.version for row in lived(plain).renewals.periods[0].asked] == ["renewal-0"] * 2
+
+
+def test_a_challenger_answers_what_was_asked_after_it_was_trained_and_decides_nothing() -> None:
+    champion, challenger = (renewal_trained(count).publish() for count in (200, 300))
+    challenger = replace(challenger, trained_ms=ms(YEAR - 60))
+    beside = activated(challenger).model_copy(update={"role": LearnerRole.CHALLENGER})
+    plain = ClientProgram()
+    program = plain.under(plain.govern(plain.govern(b"", activated(champion)), beside))
+    thought = program.think(lived(program), tick(YEAR + 31))
+    (answered,) = [row for row in thought.outputs if isinstance(row, RenewalExample)]
+    first, *later = answered.questions
+    assert first.shadow is None
+    assert {row.shadow_version for row in later} == {challenger.version}
+    for row in later:
+        assert row.shadow is not None
+        assert min(row.shadow) >= 0
+        assert row.shadow != row.chances
+    alone = plain.under(plain.govern(b"", activated(champion)))
+    assert thought.state == alone.think(lived(alone), tick(YEAR + 31)).state
 
 
 def test_learners_of_renewals_and_of_lateness_stand_side_by_side() -> None:
