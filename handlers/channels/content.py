@@ -17,7 +17,7 @@ from jinja2 import PackageLoader, StrictUndefined, TemplateError, TemplateNotFou
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.contract import Content, ContentError, Recipient
-from handlers.channels.links import Links, MakeLinks
+from handlers.channels.links import MakeLinks
 from handlers.channels.phrases import ENGLISH, PHRASES, Phrases, tongue
 from handlers.channels.short_text import SMS, short_content
 from handlers.channels.wording import FALLBACK, LISTED, day_in_words, locale_named, money_in_words, number_in_words
@@ -82,9 +82,10 @@ class Letter:
 class Writer:
     """Renders messages. Templates are part of the program, reviewed like code; facts are data and never templates."""
 
-    def __init__(self, *, firm_name: str, links: MakeLinks | None = None) -> None:
-        """Sign with `firm_name`; messages to clients carry `links`, none without."""
+    def __init__(self, *, firm_name: str, firm_locale: str = "en_GB", links: MakeLinks | None = None) -> None:
+        """Sign with `firm_name`; messages to clients carry `links`, none without. Colleagues are written to in `firm_locale`."""
         self._firm_name = _plain(firm_name)
+        self._firm_locale = locale_named(firm_locale)
         self._links = links
 
     def write(self, trigger: Trigger, recipient: Recipient) -> Content:
@@ -94,7 +95,7 @@ class Writer:
         letter = self.letter(trigger, recipient)
         signature = "" if letter.to_staff else f"{letter.phrases.farewell}\n{self._firm_name}"
         greeting = "" if letter.to_staff else _greeting(recipient, letter.phrases)
-        links = None if letter.to_staff or self._links is None else _worded_links(self._links(trigger), trigger, letter.phrases)
+        links = None if letter.to_staff or self._links is None else _worded_links(self._links, trigger, letter.phrases)
         page = (
             _page()
             .get_template("page.html.j2")
@@ -117,7 +118,7 @@ class Writer:
         try:
             facts = allowed_facts(trigger.purpose, dict(trigger.facts))
             _check_statement(trigger)
-            name, phrases, locale = _find(trigger, locale_named(recipient.locale), variant)
+            name, phrases, locale = _find(trigger, self._locale_for(trigger, recipient), variant)
             words = {name: _worded(value) for name, value in facts.items()}
             rendered = (
                 _letters(locale)
@@ -134,6 +135,11 @@ class Writer:
             message = f"{trigger.journey.value}/{trigger.step}: {error}"
             raise ContentError(message) from error
         return rendered, phrases, locale
+
+    def _locale_for(self, trigger: Trigger, recipient: Recipient) -> Locale:
+        if _is_for_staff(template_name(trigger.journey, trigger.step, trigger.tone)):
+            return self._firm_locale
+        return locale_named(recipient.locale)
 
 
 def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "", language: str = ENGLISH) -> str:
@@ -209,7 +215,8 @@ class WordedLink:
     words: str
 
 
-def _worded_links(links: Links, trigger: Trigger, phrases: Phrases) -> tuple[WordedLink, WordedLink]:
+def _worded_links(make: MakeLinks, trigger: Trigger, phrases: Phrases) -> tuple[WordedLink, WordedLink]:
+    links = make(trigger, phrases.language)
     return WordedLink(links.answer, phrases.answer[trigger.purpose]), WordedLink(links.opt_out, phrases.opt_out)
 
 
@@ -271,6 +278,15 @@ def invoices_in_words(numbers: str, *, count: int, locale: Locale) -> str:
     phrases, _ = tongue(locale)
     form = phrases.invoice if count == 1 else phrases.invoices if count <= LISTED else phrases.more
     return form.format(numbers=numbers, count=number_in_words(count, locale))
+
+
+@lru_cache(maxsize=256)
+def _is_for_staff(name: str) -> bool:
+    environment = _page()
+    if name not in _templates() or environment.loader is None:
+        return False
+    source, _, _ = environment.loader.get_source(environment, name)
+    return f"\nTo: {_TO_STAFF}\n" in source.partition("\n\n")[0] + "\n"
 
 
 @lru_cache(maxsize=1)

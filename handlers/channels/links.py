@@ -18,8 +18,8 @@ class Links:
     opt_out: str
 
 
-MakeLinks: TypeAlias = Callable[[Trigger], Links]
-"""From a trigger; the same trigger always gives the same links."""
+MakeLinks: TypeAlias = Callable[[Trigger, str], Links]
+"""From a trigger and the language of its message (`de`), which the pages go on in; the same two always give the same links."""
 
 
 def links_of(settings: Settings) -> MakeLinks | None:
@@ -29,7 +29,7 @@ def links_of(settings: Settings) -> MakeLinks | None:
         return None
     life = timedelta(days=settings.link_days)
 
-    def make(trigger: Trigger) -> Links:
+    def make(trigger: Trigger, language: str) -> Links:
         def address(scope: LinkScope) -> str:
             return keys.address(
                 Link(
@@ -41,6 +41,7 @@ def links_of(settings: Settings) -> MakeLinks | None:
                     channel=trigger.channel,
                     expires=round((trigger.expires_at + life).timestamp()),
                     invoice_ids=trigger.invoice_ids if scope is LinkScope.ANSWER else (),
+                    language=language,
                 )
             )
 

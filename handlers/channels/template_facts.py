@@ -8,21 +8,24 @@ from jinja2 import Environment, PackageLoader, TemplateNotFound, meta, nodes
 from handlers.channels.content import template_name
 from handlers.channels.phrases import ENGLISH, PHRASES
 from models.policy.facts import ALLOWED_FACTS
+from models.policy.lint import Stated
 from models.triggers import Journey, Tone
 
 _FACTS: Final = frozenset().union(*ALLOWED_FACTS.values())
 
 
-def facts_stated(journey: Journey, step: str, tone: Tone) -> frozenset[str] | None:
+def facts_stated(journey: Journey, step: str, tone: Tone) -> Stated | None:
     """Return the facts that the template of a step states in any language, with its includes; None where there is no template."""
     names: frozenset[str] = frozenset()
+    untranslated: list[str] = []
     for language in PHRASES:
         try:
             names |= _variables(template_name(journey, step, tone, language=language))
         except TemplateNotFound:
             if language == ENGLISH:
                 return None
-    return names & _FACTS
+            untranslated.append(language)
+    return Stated(names & _FACTS, tuple(untranslated))
 
 
 @lru_cache(maxsize=256)

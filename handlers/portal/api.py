@@ -24,8 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.mailbox.messages import Mailbox, Message
 from handlers.portal.tokens import CHANNEL, read_token
-from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, permitted
+from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, last_promise_day, permitted
 from handlers.preferences.desk import EventPublisher
+from handlers.preferences.pages import refused_in_words
+from handlers.preferences.wording import language_for
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
 from models.ids import derive
 from models.policy.gate import still_allowed
@@ -161,13 +163,15 @@ class Portal:
         await self.publisher.publish_events([report])
         return await self.mailbox.mark_read(link.client_id, message_id, at_ms=round(at.timestamp() * 1000))
 
-    async def answer(self, link: Link, given: AnswerGiven) -> AnswerTaken:
-        """Publish what the client says; raises HTTPException for an answer that cannot be taken as it is."""
+    async def answer(self, link: Link, given: AnswerGiven, *, language: str) -> AnswerTaken:
+        """Publish what the client says; raises HTTPException, in `language`, for an answer that cannot be taken as it is."""
         answer = Answer(choice=given.choice, form=given.form, words=" ".join(given.words.split()), day=given.day)
+        now, zone = self.clock.now(), zone_named(self.zone, self.zone)
         try:
-            events = events_of(link, answer, now=self.clock.now(), zone=zone_named(self.zone, self.zone))
+            events = events_of(link, answer, now=now, zone=zone)
         except AnswerError as error:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+            sentence = refused_in_words(error.refusal, language, last=last_promise_day(now, zone))
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from error
         await self.publisher.publish_events(events)
         return AnswerTaken(event_ids=[event.event_id for event in events])
 
@@ -240,9 +244,11 @@ def _add_routes(app: FastAPI, portal: Portal) -> None:
         return ChoiceList(choices=[choice for choice in Choice if choice in permitted(link)])
 
     @app.post(f"{_PREFIX}/answers")
-    async def answers(link: Annotated[Link, holds], given: AnswerGiven) -> AnswerTaken:
+    async def answers(
+        link: Annotated[Link, holds], given: AnswerGiven, accept_language: Annotated[str, Header()] = ""
+    ) -> AnswerTaken:
         await portal.state_of(link)
-        taken = await portal.answer(link, given)
+        taken = await portal.answer(link, given, language=language_for(link.language, accept_language))
         portal.count("answered")
         return taken
 

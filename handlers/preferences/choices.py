@@ -61,8 +61,22 @@ UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.
 _ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
 
 
+class AnswerRefusal(StrEnum):
+    """Why an answer cannot be taken as it is; `wording.Refused` has a sentence for each."""
+
+    OTHER_LINK = "other_link"
+    NO_CONTACT = "no_contact"
+    NO_DAY = "no_day"
+    OUT_OF_REACH = "out_of_reach"
+
+
 class AnswerError(RapportError):
-    """An answer cannot be taken as it is; the message tells the client why, in a sentence."""
+    """An answer cannot be taken as it is."""
+
+    def __init__(self, refusal: AnswerRefusal) -> None:
+        """Keep the machine-readable `refusal`."""
+        super().__init__(f"the answer is refused: {refusal.value}")
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +106,13 @@ def permitted(link: Link) -> frozenset[Choice]:
 def events_of(link: Link, answer: Answer, *, now: datetime, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:
     """Return the events that say `answer`; their ids follow from link and page. Raises AnswerError."""
     if answer.choice not in permitted(link):
-        message = "This link is for something else."
-        raise AnswerError(message)
+        raise AnswerError(AnswerRefusal.OTHER_LINK)
     return _Told(link, answer, now).events(zone)
 
 
 def last_promise_day(now: datetime, zone: ZoneInfo) -> date:
     """Return the last day that may be promised."""
     return now.astimezone(zone).date() + timedelta(days=LONGEST_PROMISE_DAYS)
-
-
-def day_in_words(day: date) -> str:
-    """Return a day as the pages write it, in English: `20 March 2026`."""
-    return f"{day.day} {day:%B %Y}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +154,7 @@ class _Told:
 
     def _request(self, what: str, request: Request) -> tuple[AnyClientEvent, ...]:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
-            message = "Please write who should receive our mails, so that a person can look into it."
-            raise AnswerError(message)
+            raise AnswerError(AnswerRefusal.NO_CONTACT)
         words = f": {self.answer.words}" if self.answer.words else ""
         journeys = self._journeys()
         asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=self.answer.words or None)
@@ -197,11 +204,9 @@ class _Told:
         try:
             day = date.fromisoformat(self.answer.day)
         except ValueError as error:
-            message = "Please choose a day."
-            raise AnswerError(message) from error
+            raise AnswerError(AnswerRefusal.NO_DAY) from error
         if not today <= day <= last:
-            message = f"Please choose a day from today to {day_in_words(last)}. For a later one, ask for a plan."
-            raise AnswerError(message)
+            raise AnswerError(AnswerRefusal.OUT_OF_REACH)
         return datetime.combine(day, _LAST_MINUTE, zone).astimezone(UTC)
 
     def _make(self, kind: type[E], subject: str, **fields: Any) -> E:  # noqa: ANN401 - as the event's

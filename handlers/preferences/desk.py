@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, last_promise_day
 from handlers.preferences.pages import Days, Pages, content_policy
+from handlers.preferences.wording import language_for
 from models.events.union import AnyClientEvent
 from models.workdays import zone_named
 from streams.runtime import metrics
@@ -62,7 +63,8 @@ class Desk:
         if not isinstance(link, Link):
             return link
         self._count("none", "shown")
-        return _page(self.pages.ask(link, form=fresh_id(), days=self._days()))
+        language = _language(request, link)
+        return _page(self.pages.ask(link, language, form=fresh_id(), days=self._days()), language)
 
     async def take(self, request: Request) -> Response:
         """Answer POST: publish what the client says, then confirm it."""
@@ -73,11 +75,10 @@ class Desk:
             answer = await self._answer(link, request)
         except _UnreadableError:
             self._count("none", "unreadable")
-            sorry = self.pages.sorry("That did not arrive whole", "Please open the link of the mail again.")
-            return _page(sorry, HTTPStatus.BAD_REQUEST)
-        return await self._act(link, answer)
+            return self._sorry("unreadable", _language(request, link), HTTPStatus.BAD_REQUEST)
+        return await self._act(link, answer, _language(request, link))
 
-    async def _act(self, link: Link, answer: Answer) -> Response:
+    async def _act(self, link: Link, answer: Answer, language: str) -> Response:
         choice = answer.choice.value
         now = self.clock.now()
         try:
@@ -85,27 +86,28 @@ class Desk:
             await self.publisher.publish_events(events)
         except AnswerError as error:
             self._count(choice, "refused")
-            page = self.pages.ask(link, form=answer.form, days=self._days(), error=str(error), given=answer)
-            return _page(page, HTTPStatus.UNPROCESSABLE_ENTITY)
+            page = self.pages.ask(link, language, form=answer.form, days=self._days(), refusal=error.refusal, given=answer)
+            return _page(page, language, HTTPStatus.UNPROCESSABLE_ENTITY)
         except RetryError as error:
             self._count(choice, "not_saved")
             log.warning("an answer could not be published; the client was asked to repeat it", choice=choice, error=str(error))
-            line = "Nothing has been changed for certain. Please go back and press the button again in a minute."
-            return _page(self.pages.sorry("We could not save that", line), HTTPStatus.SERVICE_UNAVAILABLE)
+            return self._sorry("not_saved", language, HTTPStatus.SERVICE_UNAVAILABLE)
         self._count(choice, "taken")
         log.info("a client answered through a link", choice=choice, purpose=link.purpose.value)
-        return _page(self.pages.done(answer, form=fresh_id(), days=self._days()))
+        return _page(self.pages.done(answer, language, form=fresh_id(), days=self._days()), language)
 
     def _read(self, request: Request) -> Link | Response:
         try:
             return self.keys.read(request.path_params["token"], now=self.clock.now())
         except LinkError as error:
             self._count("none", error.refusal.value)
+            language = _language(request, None)
             if error.refusal is LinkRefusal.EXPIRED:
-                line = "It was made for a mail of some time ago. Please reply to the mail: a reply reaches a person."
-                return _page(self.pages.sorry("This link has expired", line), HTTPStatus.GONE)
-            line = "Perhaps it was cut in two on its way. Please reply to the mail: a reply reaches a person."
-            return _page(self.pages.sorry("This link does not work", line), HTTPStatus.NOT_FOUND)
+                return self._sorry("expired", language, HTTPStatus.GONE)
+            return self._sorry("broken", language, HTTPStatus.NOT_FOUND)
+
+    def _sorry(self, what: str, language: str, status: HTTPStatus) -> Response:
+        return _page(self.pages.sorry(what, language), language, status)
 
     async def _answer(self, link: Link, request: Request) -> Answer:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -159,9 +161,14 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _page(html: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+def _language(request: Request, link: Link | None) -> str:
+    return language_for("" if link is None else link.language, request.headers.get("accept-language", ""))
+
+
+def _page(html: str, language: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
     headers = {
         "Cache-Control": "no-store",
+        "Content-Language": language,
         "Content-Security-Policy": content_policy(),
         "Referrer-Policy": "no-referrer",  # the address is the right to answer: it must not travel on
         "X-Content-Type-Options": "nosniff",

@@ -12,9 +12,12 @@ from typing import Final
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from handlers.preferences.choices import LONGEST_WORDS, REQUEST_DAYS, SNOOZE_DAYS, UNDO, Answer, Choice, day_in_words, offered
-from models.events.signals import Purpose
+from handlers.preferences.choices import LONGEST_WORDS, REQUEST_DAYS, SNOOZE_DAYS, UNDO, Answer, AnswerRefusal, Choice, offered
+from handlers.preferences.wording import Note, OfferWords, Words, words_in
 from streams.wire.links import Link, LinkScope
+
+_NUMBERS: Final = MappingProxyType({"request_days": REQUEST_DAYS, "snooze_days": SNOOZE_DAYS})
+_TAKEN_BACK: Final = frozenset(UNDO.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,90 +35,6 @@ class Offer:
     plain: bool = False
 
 
-_OFFERS: Final = MappingProxyType(
-    {
-        Choice.PROMISE: Offer(
-            choice=Choice.PROMISE,
-            heading="Name the day on which you will pay",
-            text="We plan with that day and do not write about it before.",
-            day="Day of payment",
-            button="Promise this day",
-            quiet=False,
-        ),
-        Choice.PLAN: Offer(
-            choice=Choice.PLAN,
-            heading="Ask for a payment plan",
-            text=f"Reminders rest for {REQUEST_DAYS} days, so that we can agree on one.",
-            words="What would fit (optional)",
-            button="Ask for a plan",
-        ),
-        Choice.DISPUTE: Offer(
-            choice=Choice.DISPUTE,
-            heading="Something is wrong with the invoice or the work",
-            text="Reminders about it stop until that is settled.",
-            words="What is wrong (optional)",
-            button="Tell us",
-        ),
-        Choice.CONTACT: Offer(
-            choice=Choice.CONTACT,
-            heading="Somebody else should get these mails",
-            text=f"These mails rest for {REQUEST_DAYS} days. Nobody is written to before we have checked with you.",
-            words="Who, and how we reach them",
-            must=True,
-            button="Ask for the change",
-        ),
-        Choice.SNOOZE: Offer(
-            choice=Choice.SNOOZE,
-            heading="Not now",
-            text=f"We pause mails like this one for {SNOOZE_DAYS} days.",
-            button=f"Pause for {SNOOZE_DAYS} days",
-        ),
-        Choice.LESS: Offer(
-            choice=Choice.LESS,
-            heading="Less often",
-            text="You then get at most one message within 30 days, whatever it is about.",
-            button="Write less often",
-        ),
-        Choice.USUAL: Offer(choice=Choice.USUAL, button="As often as before", plain=True),
-        Choice.OPT_OUT: Offer(choice=Choice.OPT_OUT, heading="No more of these mails", button="Stop these mails"),
-        Choice.WAKE: Offer(choice=Choice.WAKE, button="End the pause", plain=True),
-        Choice.ALLOW: Offer(choice=Choice.ALLOW, button="That was a mistake: write to me again", plain=True),
-    }
-)
-
-_STOPS: Final = MappingProxyType(
-    {
-        Purpose.SERVICING: "You then get no more automatic mails about open invoices. The invoices stay open, and a person may "
-        "still get in touch with you.",
-        Purpose.RELATIONSHIP: "You then get no more mails that accompany our work together. Mails about invoices still come.",
-        Purpose.PROMOTION: "You then get no more mails with offers. Mails about our work together still come.",
-    }
-)
-
-_DONE: Final = MappingProxyType(
-    {
-        Choice.PROMISE: (
-            "Thank you, noted",
-            "You promised to pay by {day}. We do not write about it before that day has passed.",
-        ),
-        Choice.PLAN: ("Your request is noted", f"Reminders rest for {REQUEST_DAYS} days so that we can agree on a plan."),
-        Choice.DISPUTE: ("Noted: something is wrong", "Reminders about it stop until that is settled."),
-        Choice.CONTACT: (
-            "Your request is noted",
-            f"Mails like this one rest for {REQUEST_DAYS} days, so that it can be changed.",
-        ),
-        Choice.SNOOZE: ("Paused", f"You get no mails like this one for {SNOOZE_DAYS} days."),
-        Choice.LESS: ("Noted: less often", "You get at most one message within 30 days from now on."),
-        Choice.USUAL: ("As before", "Messages may come as often as before."),
-        Choice.WAKE: ("The pause has ended", "Mails like this one may come again."),
-        Choice.OPT_OUT: ("Stopped", "You get no more mails like this one. A mail that is already under way may still arrive."),
-        Choice.ALLOW: ("Welcome back", "Mails like this one may come again."),
-    }
-)
-
-_REPLY: Final = "You can always reply to the mail instead: a reply reaches a person."
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Days:
     """The days a promise may name."""
@@ -125,58 +44,65 @@ class Days:
 
 
 class Pages:
-    """Renders pages in the name of one firm."""
+    """Renders pages in the name of one firm, each in the language it is asked for."""
 
     def __init__(self, *, firm_name: str) -> None:
         """Speak for `firm_name`."""
         self._firm_name = firm_name
 
-    def ask(self, link: Link, *, form: str, days: Days, error: str = "", given: Answer | None = None) -> str:
-        """Return the page that `link` opens; with `error`, what was `given` is kept."""
+    def ask(
+        self,
+        link: Link,
+        language: str,
+        *,
+        form: str,
+        days: Days,
+        refusal: AnswerRefusal | None = None,
+        given: Answer | None = None,
+    ) -> str:
+        """Return the page that `link` opens; with a `refusal`, what was `given` is kept."""
+        words = words_in(language)
         one = link.scope is LinkScope.OPT_OUT
-        offers = [_offer(link, choice, alone=one) for choice in offered(link)]
-        title = "Stop these mails?" if one else "What suits you?"
-        lines = (_STOPS[link.purpose],) if one else ("Choose what fits. Nothing happens before you press a button.",)
-        return self._page(title, lines=lines, offers=offers, form=form, days=days, error=error, given=given, closing=_REPLY)
+        offers = [_offer(link, choice, words, alone=one) for choice in offered(link)]
+        stop = getattr(words.stops, link.purpose.value)
+        note = Note(words.ask_stop, stop) if one else Note(words.ask, words.ask_line)
+        error = "" if refusal is None else refused_in_words(refusal, language, last=days.last)
+        return self._page(language, note, offers=offers, form=form, days=days, error=error, given=given)
 
-    def done(self, answer: Answer, *, form: str, days: Days) -> str:
+    def done(self, answer: Answer, language: str, *, form: str, days: Days) -> str:
         """Return the page that says what `answer` led to, with a way back where there is one."""
-        title, line = _DONE[answer.choice]
+        words = words_in(language)
+        said: Note = getattr(words.done, answer.choice.value)
+        day = words.day(date.fromisoformat(answer.day)) if answer.choice is Choice.PROMISE else ""
         undo = UNDO.get(answer.choice)
-        offers = [] if undo is None else [_OFFERS[undo]]
-        return self._page(
-            title,
-            lines=(line.format(day=day_in_words(date.fromisoformat(answer.day)) if answer.choice is Choice.PROMISE else ""),),
-            offers=offers,
-            form=form,
-            days=days,
-            closing=_REPLY,
-        )
+        offers = [] if undo is None else [_formed(undo, words)]
+        return self._page(language, Note(said.title, said.line.format(day=day, **_NUMBERS)), offers=offers, form=form, days=days)
 
-    def sorry(self, title: str, *lines: str) -> str:
-        """Return a page that offers nothing."""
-        return self._page(title, lines=lines, closing="")
+    def sorry(self, what: str, language: str) -> str:
+        """Return a page that offers nothing; `what` is a field of `wording.Sorry`."""
+        note: Note = getattr(words_in(language).sorry, what)
+        return self._page(language, note)
 
     def _page(
         self,
-        title: str,
+        language: str,
+        note: Note,
         *,
-        lines: tuple[str, ...],
         offers: list[Offer] | None = None,
         form: str = "",
         days: Days | None = None,
         error: str = "",
         given: Answer | None = None,
-        closing: str,
     ) -> str:
         return (
             _environment()
             .get_template("page.html.j2")
             .render(
-                title=title,
+                language=language,
+                title=note.title,
                 firm_name=self._firm_name,
                 style=_style(),
-                lines=lines,
+                line=note.line,
                 offers=offers or [],
                 form=form,
                 first_day=days.first.isoformat() if days else "",
@@ -184,9 +110,16 @@ class Pages:
                 longest_words=LONGEST_WORDS,
                 error=error,
                 given=given or Answer(choice=Choice.OPT_OUT, form=""),
-                closing=closing,
+                closing="" if offers is None else words_in(language).reply,
             )
         )
+
+
+def refused_in_words(refusal: AnswerRefusal, language: str, *, last: date) -> str:
+    """Return why an answer cannot be taken, in a sentence; `last` is the last day that may be promised."""
+    words = words_in(language)
+    sentence: str = getattr(words.refused, refusal.value)
+    return sentence.format(day=words.day(last))
 
 
 @lru_cache(maxsize=1)
@@ -196,13 +129,28 @@ def content_policy() -> str:
     return f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
-def _offer(link: Link, choice: Choice, *, alone: bool) -> Offer:
-    offer = _OFFERS[choice]
+def _offer(link: Link, choice: Choice, words: Words, *, alone: bool) -> Offer:
     if choice is not Choice.OPT_OUT:
-        return offer
+        return _formed(choice, words)
+    said = words.offers.opt_out
     if alone:
-        return Offer(choice=choice, button=offer.button, quiet=False, plain=True)
-    return Offer(choice=choice, heading=offer.heading, text=_STOPS[link.purpose], button=offer.button)
+        return Offer(choice=choice, button=said.button, quiet=False, plain=True)
+    return Offer(choice=choice, heading=said.heading, text=getattr(words.stops, link.purpose.value), button=said.button)
+
+
+def _formed(choice: Choice, words: Words) -> Offer:
+    said: OfferWords = getattr(words.offers, choice.value)
+    return Offer(
+        choice=choice,
+        button=said.button.format_map(_NUMBERS),
+        heading=said.heading,
+        text=said.text.format_map(_NUMBERS),
+        day=said.day,
+        words=said.words,
+        must=choice is Choice.CONTACT,
+        quiet=choice is not Choice.PROMISE,
+        plain=choice in _TAKEN_BACK,
+    )
 
 
 @lru_cache(maxsize=1)

@@ -20,13 +20,23 @@ from models.policy.journey_document import (
     step_of,
 )
 from models.policy.journeys import Step, cancels_of
-from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above
+from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
 from models.triggers import CancelWhen, Journey, Tone
 
 Path: TypeAlias = tuple[str | int, ...]
-FactsStated: TypeAlias = Callable[[Journey, str, Tone], Collection[str] | None]
-"""Which facts the template of a step states; None where there is no template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the template of a step states, in all languages together, and the languages that lack it."""
+
+    facts: Collection[str]
+    untranslated: Collection[str] = ()
+
+
+FactsStated: TypeAlias = Callable[[Journey, str, Tone], Stated | None]
+"""What the template of a step in a tone states; None where there is no template."""
 
 FALLBACK: Final = "console"
 _MONTH: Final = 30
@@ -249,21 +259,30 @@ def _cancels(place: _Place) -> Iterator[Finding]:
 
 def _template(place: _Place, facts_stated: FactsStated) -> Iterator[Finding]:
     step = place.step
-    stated = facts_stated(place.journey, step.id, step.tone)
-    if stated is None:
-        yield Finding(
-            (*place.path, "tone"),
-            f"there is no template for {place.journey}/{step.id} in the tone {step.tone}",
-            "use a tone that has one, or write the template",
-        )
-        return
-    forbidden = sorted(set(stated) - ALLOWED_FACTS[step.purpose])
-    if forbidden:
-        yield Finding(
-            (*place.path, "id"),
-            f"its template states {', '.join(forbidden)}, which a {step.purpose} message may not",
-            "take the facts out of the template",
-        )
+    softer = () if place.is_person or place.journey is not Journey.DELAY_SUPPORT else softer_than(step.tone)
+    for tone in (step.tone, *softer):
+        stated = facts_stated(place.journey, step.id, tone)
+        if stated is None:
+            may = "" if tone is step.tone else ", which it is softened to for some clients"
+            yield Finding(
+                (*place.path, "tone"),
+                f"there is no template for {place.journey}/{step.id} in the tone {tone}{may}",
+                "use a tone that has one, or write the template",
+            )
+            continue
+        forbidden = sorted(set(stated.facts) - ALLOWED_FACTS[step.purpose])
+        if forbidden:
+            yield Finding(
+                (*place.path, "id"),
+                f"its template states {', '.join(forbidden)}, which a {step.purpose} message may not",
+                "take the facts out of the template",
+            )
+        if stated.untranslated:
+            yield Finding(
+                (*place.path, "id"),
+                f"its template in the tone {tone} is not written in {', '.join(stated.untranslated)}",
+                "write it in every language: a client would get English without having asked for it",
+            )
 
 
 def _ladders(document: PolicyDocument) -> Iterator[Finding]:

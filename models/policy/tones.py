@@ -27,6 +27,11 @@ def is_above(tone: Tone, ceiling: Tone) -> bool:
     return FIRMNESS[tone] > FIRMNESS[ceiling]
 
 
+def softer_than(tone: Tone) -> tuple[Tone, ...]:
+    """Return the tones in which a message meant in `tone` may be said instead, the firmest first."""
+    return tuple(other for other in (Tone.STRUCTURED, Tone.GENTLE) if FIRMNESS[other] < FIRMNESS[tone])
+
+
 class Relationship(StrEnum):
     """How long the client has been with the firm."""
 

@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     firm_currency: str = Field(
         default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code assumed for imported books that name no currency."
     )
+    firm_locale: str = Field(default="en_GB", description="Language and form in which colleagues are written to, e.g. de_AT.")
     firm_timezone: str = Field(default="UTC", description="IANA zone used for clients whose own is unknown.")
 
     learner_activation: Literal["automatic", "manual"] = Field(

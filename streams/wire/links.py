@@ -41,7 +41,10 @@ class LinkScope(StrEnum):
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """What a token vouches for. `expires` in epoch seconds; no invoices named: the link is about everything open."""
+    """What a token vouches for. `expires` in epoch seconds; no invoices named: the link is about everything open.
+
+    `language` is that of the message it came in (`de`), empty in links made before messages had one.
+    """
 
     client_id: str
     trigger_id: str
@@ -51,6 +54,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     channel: str
     expires: int
     invoice_ids: tuple[str, ...] = ()
+    language: str = ""
 
 
 class LinkRefusal(StrEnum):

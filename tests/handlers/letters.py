@@ -1,4 +1,4 @@
-"""All messages to clients in one text per language, as people review them. Write them anew: python -m tests.handlers.letters."""
+"""All messages in one text per language, as people review them. Write them anew: python -m tests.handlers.letters."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,26 +10,22 @@ from handlers.channels.phrases import PHRASES
 from models.events.signals import Role
 from models.money import Money
 from models.policy.journeys import Step
-from models.policy.tones import FIRMNESS
-from models.triggers import Journey, Tone, Trigger
+from models.policy.tones import softer_than
+from models.triggers import Journey, Trigger
 from tests.handlers.test_channels_content import STEPS, TEMPLATES, due
 
 FOLDER: Final = Path(__file__).parent / "golden" / "letters"
 LOCALES: Final = {"en": "en_GB", "de": "de_DE", "fr": "fr_FR", "es": "es_ES"}
-WRITER: Final = Writer(firm_name="Ferro & Partner")
-TRANSLATED: Final = {name: step for name, step in STEPS.items() if (TEMPLATES / "de" / name).exists()}
+WRITERS: Final = {language: Writer(firm_name="Ferro & Partner", firm_locale=locale) for language, locale in LOCALES.items()}
+TO_CLIENTS: Final = {
+    name: step for name, step in STEPS.items() if "\nTo: staff\n" not in (TEMPLATES / name).read_text(encoding="utf-8")
+}
 STATEMENT: Final = (("R-17", 100_000, "2026-02-20"), ("R-18", 20_000, "2026-02-27"), ("R-21", 3_456, "2026-03-01"))
-
-
-def tones_of(step: Step) -> list[Tone]:
-    """Return the tones in which a step may be said: its own, and the softer ones."""
-    softer = [tone for tone in (Tone.FIRM, Tone.STRUCTURED, Tone.GENTLE) if FIRMNESS[tone] < FIRMNESS[step.tone]]
-    return [step.tone, *softer]
 
 
 def variants(journey: Journey, step: Step) -> Iterator[tuple[str, Trigger]]:
     """Yield the messages of a step in each of its tones, by the name of the template that speaks."""
-    for tone in tones_of(step):
+    for tone in (step.tone, *softer_than(step.tone)):
         softened = due(journey, step).model_copy(update={"tone": tone})
         yield template_name(journey, step.id, tone), softened
 
@@ -44,16 +40,16 @@ def statement() -> Trigger:
 
 def letters(language: str) -> str:
     """Return every message in `language`: each step in each tone, each text message, a statement, and a line per role."""
-    reader = Recipient(name="Ada Lovelace", locale=LOCALES[language])
+    reader, writer = Recipient(name="Ada Lovelace", locale=LOCALES[language]), WRITERS[language]
     parts: dict[str, str] = {}
-    for journey, step in TRANSLATED.values():
+    for template, (journey, step) in STEPS.items():
         for name, trigger in variants(journey, step):
-            content = WRITER.write(trigger, reader)
+            content = writer.write(trigger, reader)
             parts[name] = f"{content.subject}\n\n{content.text}"
-            if journey is Journey.DELAY_SUPPORT:
-                short = WRITER.write(trigger.model_copy(update={"channel": "sms"}), reader)
+            if journey is Journey.DELAY_SUPPORT and template in TO_CLIENTS:
+                short = writer.write(trigger.model_copy(update={"channel": "sms"}), reader)
                 parts[f"{name} as text message"] = f"{short.text}\n"
-    content = WRITER.write(statement(), reader)
+    content = writer.write(statement(), reader)
     parts["a statement"] = f"{content.subject}\n\n{content.text}"
     parts["lines for roles"] = "".join(f"{role.value}: {PHRASES[language].roles[role]}\n" for role in Role)
     return "\n".join(f"=== {name}\n\n{text}" for name, text in sorted(parts.items()))

@@ -2,17 +2,22 @@ import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
+from operator import attrgetter
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers.channels.phrases import PHRASES
 from handlers.preferences.choices import UNDO, Choice, offered
 from handlers.preferences.desk import LARGEST_BODY, Desk, add_links
 from handlers.preferences.pages import Pages
+from handlers.preferences.wording import LANGUAGES, words_in
 from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import DisputeOpened, PromiseMade
 from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
@@ -24,6 +29,7 @@ from models.triggers import Journey
 from streams.runtime import metrics
 from streams.runtime.clock import ManualClock
 from streams.wire.links import LinkKeys, LinkScope
+from tests.handlers.pages import FOLDER, flat, pages
 from tests.streams.test_links import END, NEW, NOW, URL, link
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -137,6 +143,54 @@ async def test_one_click_ends_such_messages_and_no_others(seat: Seat, about: dic
     (event,) = seat.publisher.events
     assert isinstance(event, ConsentChanged)
     assert (event.purpose, event.channel, event.granted) == (about.get("purpose", Purpose.SERVICING), channel, False)
+
+
+@pytest.mark.parametrize(
+    ("message", "browser", "spoken"),
+    [
+        ("de", "fr", "de"),
+        ("", "fr-CH, fr;q=0.9, en;q=0.8", "fr"),
+        ("", "ja, en;q=0.5, es;q=0.7", "es"),
+        ("ja", "", "en"),
+        ("", "de;q=0, xx;q=nonsense,,", "en"),
+    ],
+)
+async def test_a_page_goes_on_in_the_language_of_its_message_else_in_one_of_the_browser(
+    seat: Seat, message: str, browser: str, spoken: str
+) -> None:
+    path = seat.path(language=message)
+    asked = await seat.client.get(path, headers={"accept-language": browser})
+    refused = await seat.client.post(path, data={"choice": "promise"}, headers={"accept-language": browser})
+    done = await seat.client.post(path, data={"choice": "snooze", "form": "f"}, headers={"accept-language": browser})
+    for answer, title in ((asked, "ask"), (refused, "ask"), (done, "done.snooze.title")):
+        words = attrgetter(title)(words_in(spoken))
+        assert f'<html lang="{spoken}">' in answer.text
+        assert answer.headers["content-language"] == spoken
+        assert f"<h1>{words}</h1>" in unescape(answer.text)
+    assert words_in(spoken).refused.no_day in unescape(refused.text)
+
+
+async def test_a_link_that_cannot_be_read_is_explained_in_a_language_of_the_browser(seat: Seat) -> None:
+    answer = await seat.client.get("/links/1.a.b.c", headers={"accept-language": "es-MX"})
+    assert (answer.status_code, answer.headers["content-language"]) == (404, "es")
+    assert words_in("es").sorry.broken.line in answer.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_of_a_language_read_as_agreed(language: str) -> None:
+    golden = FOLDER / f"{language}.txt"
+    assert pages(language) == golden.read_text(encoding="utf-8"), "if it is meant so: python -m tests.handlers.pages"
+
+
+def test_every_language_of_the_messages_has_pages_with_the_same_lines_and_places_for_numbers() -> None:
+    assert tuple(PHRASES) == LANGUAGES
+    english = flat(msgspec.to_builtins(words_in("en")))
+    for language in LANGUAGES:
+        spoken = flat(msgspec.to_builtins(words_in(language)))
+        assert spoken.keys() == english.keys()
+        for name, words in spoken.items():
+            assert bool(words) == bool(english[name]), name
+            assert set(re.findall(r"\{\w+\}", words)) == set(re.findall(r"\{\w+\}", english[name])), name
 
 
 async def test_one_click_may_come_as_multipart_too(seat: Seat) -> None:

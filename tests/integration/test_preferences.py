@@ -88,7 +88,7 @@ async def test_a_click_takes_back_what_waits_to_be_sent_and_repeating_it_changes
     assert make is not None
     with working(settings):
         trigger = await first_trigger(settings)
-        path = urlsplit(make(trigger).opt_out).path
+        path = urlsplit(make(trigger, "de").opt_out).path
         assert (await client.get(path)).status_code == 200
         for _ in range(3):
             assert (await client.post(path, data={"List-Unsubscribe": "One-Click"})).status_code == 200
@@ -111,7 +111,7 @@ async def test_a_pause_takes_back_what_waits_to_be_sent(settings: Settings, clie
     assert make is not None
     with working(settings):
         trigger = await first_trigger(settings)
-        answer = await client.post(urlsplit(make(trigger).answer).path, data={"choice": "snooze", "form": "f"})
+        answer = await client.post(urlsplit(make(trigger, "de").answer).path, data={"choice": "snooze", "form": "f"})
         assert answer.status_code == 200
 
         async def retracted() -> bool:

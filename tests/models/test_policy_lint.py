@@ -1,10 +1,8 @@
-from collections.abc import Collection
-
 import pytest
 
 from handlers.channels.template_facts import facts_stated
 from models.policy.document import PolicyDocument, document_of
-from models.policy.lint import Severity, lint
+from models.policy.lint import Severity, Stated, errors_of, lint
 from models.policy.policy import DEFAULT_POLICY
 from models.triggers import Journey, Tone
 from streams.wire.policy_file import default_policy_text, read_policy, write_policy
@@ -89,15 +87,31 @@ def test_what_is_only_worth_a_second_look_is_a_warning(old: str, new: str, path:
 
 
 def test_a_template_that_states_a_forbidden_fact_is_found_through_its_purpose() -> None:
-    def states_the_amount(journey: Journey, step: str, tone: Tone) -> Collection[str] | None:
-        return facts_stated(journey, step, tone) if step != "thank_you" else {"name", "amount_open"}
+    def states_the_amount(journey: Journey, step: str, tone: Tone) -> Stated | None:
+        return facts_stated(journey, step, tone) if step != "thank_you" else Stated({"name", "amount_open"})
 
     found = lint(document_of(DEFAULT_POLICY), channels=CHANNELS, facts_stated=states_the_amount)
     assert [row.message for row in found] == ["its template states amount_open, which a relationship message may not"]
 
 
+def test_a_template_that_lacks_a_language_or_a_softer_tone_is_refused() -> None:
+    def without_french(journey: Journey, step: str, tone: Tone) -> Stated | None:
+        return Stated((), ("fr",)) if step == "how_is_it_going" else facts_stated(journey, step, tone)
+
+    (found,) = lint(document_of(DEFAULT_POLICY), channels=CHANNELS, facts_stated=without_french)
+    assert found.message == "its template in the tone gentle is not written in fr"
+    assert errors_of([found]) == [found]
+
+    def without_a_gentle_plan(journey: Journey, step: str, tone: Tone) -> Stated | None:
+        return None if (step, tone) == ("offer_plan", Tone.GENTLE) else facts_stated(journey, step, tone)
+
+    found, *_ = lint(document_of(DEFAULT_POLICY), channels=CHANNELS, facts_stated=without_a_gentle_plan)
+    assert "in the tone gentle, which it is softened to for some clients" in found.message
+
+
 def test_facts_are_found_in_templates_and_what_they_include() -> None:
     stated = facts_stated(Journey.DELAY_SUPPORT, "offer_help", Tone.GENTLE)
     assert stated is not None
-    assert {"amount_open", "due_date", "invoice_numbers"} <= stated
+    assert {"amount_open", "due_date", "invoice_numbers"} <= set(stated.facts)
+    assert stated.untranslated == ()
     assert facts_stated(Journey.DELAY_SUPPORT, "offer_help", Tone.FIRM) is None

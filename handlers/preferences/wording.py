@@ -1,0 +1,132 @@
+"""What the pages say, one file per language; a file that lacks a sentence or has one too many is not read at all."""
+
+import tomllib
+from datetime import date
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+from babel.dates import format_date
+
+LANGUAGES: Final = ("en", "de", "fr", "es")
+"""Those the messages are written in as well; the first is spoken where the reader's is none of them."""
+
+_LONGEST_HEADER: Final = 200
+
+
+class OfferWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one form says; empty: it has no such line."""
+
+    button: str
+    heading: str = ""
+    text: str = ""
+    day: str = ""
+    words: str = ""
+
+
+class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One form per choice."""
+
+    promise: OfferWords
+    plan: OfferWords
+    dispute: OfferWords
+    contact: OfferWords
+    snooze: OfferWords
+    less: OfferWords
+    usual: OfferWords
+    wake: OfferWords
+    opt_out: OfferWords
+    allow: OfferWords
+
+
+class Stops(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the end of messages means, by purpose."""
+
+    servicing: str
+    relationship: str
+    promotion: str
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A page of a title and a sentence."""
+
+    title: str
+    line: str
+
+
+class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each choice led to."""
+
+    promise: Note
+    plan: Note
+    dispute: Note
+    contact: Note
+    snooze: Note
+    less: Note
+    usual: Note
+    wake: Note
+    opt_out: Note
+    allow: Note
+
+
+class Sorry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What cannot be done, and what to do instead."""
+
+    expired: Note
+    broken: Note
+    unreadable: Note
+    not_saved: Note
+
+
+class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why an answer cannot be taken as it is, by `AnswerRefusal`."""
+
+    other_link: str
+    no_contact: str
+    no_day: str
+    out_of_reach: str
+
+
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One language. `locale` is how it writes days; sentences may hold `{request_days}`, `{snooze_days}` and `{day}`."""
+
+    locale: str
+    ask: str
+    ask_line: str
+    ask_stop: str
+    reply: str
+    offers: Offers
+    stops: Stops
+    done: Done
+    sorry: Sorry
+    refused: Refused
+
+    def day(self, day: date) -> str:
+        """Return a day as this language writes it: `20 March 2026`."""
+        return format_date(day, format="long", locale=self.locale)
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def words_in(language: str) -> Words:
+    """Return the words of one of `LANGUAGES`; raises msgspec.ValidationError when its file is not whole."""
+    text = (files("handlers.preferences") / "languages" / f"{language}.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), Words)
+
+
+def language_for(message: str, header: str) -> str:
+    """Return the language to speak: that of the message (`de`, empty where unknown), else the browser's first known one.
+
+    `header` is an `Accept-Language` as RFC 9110 has it, such as `fr-CH, fr;q=0.9, en;q=0.8`.
+    """
+    if message in LANGUAGES:
+        return message
+    ranked: list[tuple[float, int, str]] = []
+    for place, part in enumerate(header[:_LONGEST_HEADER].split(",")):
+        name, _, quality = part.partition(";q=")
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            weight = 0.0
+        ranked.append((-weight, place, name.strip().partition("-")[0].lower()))
+    return next((name for weight, _, name in sorted(ranked) if weight and name in LANGUAGES), LANGUAGES[0])
