@@ -66,13 +66,17 @@ class LateFeed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Regime(msgspec.Struct, frozen=True, array_like=True):
-    """Everything in force. `policies` are the latest first; the first one decides unless a run is pinned to another."""
+    """Everything in force. `policies` are the latest first; the first one decides unless a run is pinned to another.
+
+    `base` is the policy that decided before the first was activated: what was begun then keeps it, whatever a restart reads.
+    """
 
     policies: tuple[ActivePolicy, ...] = ()
     learners: tuple[ActiveLearner, ...] = ()
     halts: tuple[Halt, ...] = ()
     feeds: tuple[LateFeed, ...] = ()
     heard: tuple[str, ...] = ()
+    base: ActivePolicy | None = None
 
     def policy(self, version: str | None = None) -> ActivePolicy | None:
         """Return the policy in force, or the one called `version`; none: never activated, or forgotten since."""
@@ -118,6 +122,11 @@ def regime_after(regime: Regime, event: AnyControlEvent) -> Regime:
         case _:
             assert_never(event)
     return replace(changed, heard=(*regime.heard, event.event_id)[-_REMEMBERED:])
+
+
+def with_base(regime: Regime, base: ActivePolicy) -> Regime:
+    """Return `regime` that remembers what decided before; nothing changes where that is known, or nothing was activated."""
+    return regime if regime.base is not None or not regime.policies else replace(regime, base=base)
 
 
 def _with_learner(regime: Regime, event: LearnerActivated, at_ms: int) -> Regime:

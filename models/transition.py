@@ -73,7 +73,7 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
             message = "a tick wakes clients that have timers; there is no state to wake"
             raise ValueError(message)
         turn = Turn(state, policy, scorer)
-        _fire_due(turn, max(state.now_ms, event.occurred_ms))
+        _wake(turn, max(state.now_ms, event.occurred_ms))
         return _result(turn, Disposition.APPLIED)
     known = state or ClientState(event.client_id, now_ms=event.received_ms)
     memory = known.memory
@@ -88,6 +88,16 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
     if not known.erased_ms:
         _apply(turn, event)
     return _result(turn, Disposition.APPLIED)
+
+
+def _wake(turn: Turn, until_ms: int) -> None:
+    """Fire what is due; a client that is woken although nothing is due is planned anew: another policy is in force."""
+    state = turn.state
+    timers = state.care.timers
+    if not state.erased_ms and (not timers or timers[0].due_ms > until_ms):
+        turn.state = replace(state, now_ms=until_ms)
+        _plan(turn)
+    _fire_due(turn, until_ms)
 
 
 def _apply(turn: Turn, event: AnyClientEvent) -> None:

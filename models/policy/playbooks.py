@@ -20,7 +20,7 @@ from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, ClientState, Run, Timer, TimerKind
 from models.state.reckoning import left
-from models.state.windows import day_of
+from models.state.windows import day_of, tail_before
 from models.workdays import DAY_MS
 
 SEASON: Final = "season"
@@ -96,9 +96,14 @@ def _month_and_day(day: int) -> str:
 
 
 def season_payments(state: ClientState, season: Season, end_day: int) -> int:
-    """Return how many payments fall into the season that ends on `end_day`."""
-    first = end_day - _length(season) + 1
-    return sum(row.payments for row in state.rhythm.buckets if first <= row.day <= end_day)
+    """Return how many payments fall into the season that ends on `end_day`; a week kept as one counts where its Sunday lies."""
+    first, edge = _first_day(season, end_day), tail_before(day_of(state.now_ms))
+    return sum(row.payments for row in state.rhythm.buckets if first <= _last_day(row.day, edge) and row.day <= end_day)
+
+
+def _last_day(day: int, edge: int) -> int:
+    """Return the last day of the bucket that begins on `day`: before `edge` days are kept as weeks (see models.state.windows)."""
+    return day + 6 if day < edge else day
 
 
 def _is_surge(state: ClientState, entry: SurgeEntry, end_day: int) -> bool:
@@ -106,14 +111,16 @@ def _is_surge(state: ClientState, entry: SurgeEntry, end_day: int) -> bool:
 
     Of a client who came in or shortly before the season, nobody knows what pace is usual.
     """
-    first, days = end_day - _length(entry.season) + 1, state.rhythm.pay_days
+    first, days = _first_day(entry.season, end_day), state.rhythm.pay_days
     if len(days) < entry.payments or days[-entry.payments] < first:
         return False
-    span = _YEAR_DAYS - _length(entry.season)
-    before = sum(row.payments for row in state.rhythm.buckets if first - span <= row.day < first)
+    length = end_day - first + 1
+    span = _YEAR_DAYS - length
+    edge = tail_before(day_of(state.now_ms))
+    before = sum(row.payments for row in state.rhythm.buckets if first - span <= _last_day(row.day, edge) < first)
     known = min(span, first - day_of(state.first_seen_ms))
     paid = season_payments(state, entry.season, end_day)
-    return known >= _LEAST_SPAN and paid >= entry.payments and paid * known >= _SURGE * before * _length(entry.season)
+    return known >= _LEAST_SPAN and paid >= entry.payments and paid * known >= _SURGE * before * length
 
 
 def _enter(turn: Turn, playbook: Playbook, anchor: str) -> None:
@@ -128,10 +135,11 @@ def _entry_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | N
             return _gap_ms(playbook, state, policy)
         case SurgeEntry(season=season) as entry:
             today = day_of(state.now_ms)
-            # Payments of the season's last day count until it is over.
-            if not is_in_season(today - 1, (season,)):
+            # Payments of the season's last day count until it is over, those of its first day from the first moment on.
+            day = next((day for day in (today - 1, today) if is_in_season(day, (season,))), None)
+            if day is None:
                 return None
-            end = _end_day(season, today - 1)
+            end = _end_day(season, day)
             if not _is_surge(state, entry, end) or _known(state, playbook, f"{SEASON}@{_date(end)}"):
                 return None
             return (end + 1) * DAY_MS
@@ -190,10 +198,15 @@ def _end_day(season: Season, day: int) -> int:
     return (end - _EPOCH_DAY).days
 
 
-def _length(season: Season) -> int:
-    (first_month, first), (last_month, last) = ((int(part) for part in name.split("-")) for name in (season.first, season.last))
-    days = (date(2023, last_month, last) - date(2023, first_month, first)).days + 1
-    return days if days > 0 else days + 365
+@lru_cache(maxsize=64)
+def _first_day(season: Season, end_day: int) -> int:
+    """Return the first day of the season that ends on `end_day`."""
+    end = _date(end_day)
+    month, first = (int(part) for part in season.first.split("-"))
+    begin = date(end.year, month, first)
+    if begin > end:
+        begin = date(end.year - 1, month, first)
+    return (begin - _EPOCH_DAY).days
 
 
 def _date(day: int) -> date:

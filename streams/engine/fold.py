@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from models.events.control import ClockTicked
+from models.events.control import ClockTicked, PolicyActivated
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.triggers import Decision, Example, ExamplesWithdrawn, Output, RenewalExample, Retraction, Trigger
@@ -200,14 +200,17 @@ class ClientsFold(Generic[S]):
     def fold_control(self, batch: ControlBatch, *, watermark_ms: int, regime: bytes) -> Folded[S]:
         """Change `regime`; an event that this release cannot run becomes a dead letter, and what held before goes on."""
         page: _Page[S] = _Page(self._program, {})
-        after = None
+        after, wake_ms = None, None
         try:
             after = self._program.govern(regime, batch.event)
         except DeadLetterError as error:
             page.refuse(batch.event.kind, error, _Outlet(batch.record))
         else:
             page.counts[batch.event.kind, Outcome.CONTROL] += 1
-        return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms, regime=None if after == regime else after)
+            if after != regime and isinstance(batch.event, PolicyActivated):
+                wake_ms = batch.record.timestamp  # what is wanted when is another thing now: everybody is planned anew
+        changed = None if after == regime else after
+        return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms, regime=changed, wake_ms=wake_ms)
 
     def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]], *, regime: bytes) -> Folded[S]:
         """Fire the timers of `due` under `regime`: clients in order of due time, then name, at most DUE_PER_TICK."""
@@ -316,6 +319,8 @@ class _Page(Generic[S]):
         if thought.state is not state:
             self._after[client] = thought.state
             self.timers[client] = thought.next_due_ms
+        elif isinstance(event, ClockTicked):
+            self.timers[client] = thought.next_due_ms  # woken to be planned anew, and nothing had changed for this one
         for output in thought.outputs:
             out.put(output)
         return thought.disposition
@@ -338,7 +343,7 @@ class _Page(Generic[S]):
         self.counts[kind, Outcome.POISON] += 1
         self.outbox += out.entries
 
-    def close(self, *, next_offset: int, watermark_ms: int, regime: bytes | None = None) -> Folded[S]:
+    def close(self, *, next_offset: int, watermark_ms: int, regime: bytes | None = None, wake_ms: int | None = None) -> Folded[S]:
         """Encode what changed; `regime` none: it stays as it is."""
         encode = self._program.encode
         writes = Writes(
@@ -348,5 +353,6 @@ class _Page(Generic[S]):
             timers=self.timers,
             outbox=tuple(self.outbox),
             regime=regime,
+            wake_ms=wake_ms,
         )
         return Folded(writes=writes, states=self._after, counts=self.counts)

@@ -147,6 +147,8 @@ def _judge(at: MemoryPartition, fence: MemoryFenceFields, call: CommitCall) -> V
 
 def _apply(at: MemoryPartition, writes: Writes) -> None:
     at.states.update(writes.states)
+    if writes.wake_ms is not None:
+        at.timers |= {client: min(at.timers.get(client, writes.wake_ms), writes.wake_ms) for client in at.states}
     for client, moment in writes.timers.items():
         if moment is None:
             at.timers.pop(client, None)

@@ -110,6 +110,8 @@ class MemoryPipeline(Generic[S]):
         self.entries += folded.writes.outbox
         if folded.writes.regime is not None:
             self.regime = folded.writes.regime
+        if (wake_ms := folded.writes.wake_ms) is not None:
+            self._timers |= {client: min(self._timers.get(client, wake_ms), wake_ms) for client in self.states}
         return steps
 
     def advance_to(self, moment: datetime) -> list[Step[S]]:
@@ -118,7 +120,7 @@ class MemoryPipeline(Generic[S]):
         limit_ms = epoch_ms(moment)
         while self._timers and (due_ms := min(self._timers.values())) <= limit_ms:
             fired = self._tick(max(due_ms, self._watermark_ms))
-            if all(step.after is step.before for step in fired):
+            if all(step.after is step.before for step in fired) and min(self._timers.values(), default=limit_ms) <= due_ms:
                 message = f"a timer due at {due_ms} fired and changed nothing: the program would fire it for ever"
                 raise FatalError(message)
             steps += fired

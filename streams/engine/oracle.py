@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from models.events.control import ClockTicked
+from models.events.control import ClockTicked, PolicyActivated
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
 from models.triggers import Decision, Example, ExamplesWithdrawn, Output, RenewalExample
@@ -90,7 +90,10 @@ class _Run(Generic[S]):
             self._tick(event, record, said)
             return "tick"
         if not isinstance(event, ClientEvent):
-            self._regime = self._program.govern(self._regime, event)
+            before, self._regime = self._regime, self._program.govern(self._regime, event)
+            if self._regime != before and isinstance(event, PolicyActivated):
+                for client in self._states:
+                    self._timers[client] = min(self._timers.get(client, record.timestamp), record.timestamp)
             return "control"
         if record.key != event.client_id.encode() or partition_of(event.client_id, self._partitions) != record.partition:
             raise DeadLetterError("key", "the record is not where its client lives")  # noqa: EM101
@@ -108,7 +111,7 @@ class _Run(Generic[S]):
     def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
         before = self._states.get(client)
         thought = self._program.under(self._regime).think(before, event)
-        if thought.state is not before:
+        if thought.state is not before or isinstance(event, ClockTicked):
             self._states[client] = thought.state
             self._timers.pop(client, None)
             if thought.next_due_ms is not None:

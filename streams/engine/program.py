@@ -19,12 +19,12 @@ from models.learners.shadow import NOBODY, Challengers, Watched
 from models.learners.snapshot import SnapshotError
 from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, Policy
-from models.regime import NOTHING_ACTIVATED, ActivePolicy, Regime, decode_regime, encode_regime, regime_after
+from models.regime import NOTHING_ACTIVATED, ActivePolicy, Regime, decode_regime, encode_regime, regime_after, with_base
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
 from streams.runtime.errors import DeadLetterError
-from streams.runtime.firm import activated_policy
+from streams.runtime.firm import activated_policy, described_policy
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
 
@@ -61,7 +61,10 @@ class ClientProgram:
     def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
         """Return the regime after `event`. DeadLetterError for a policy or a snapshot that this release cannot run."""
         _refuse_what_cannot_run(event)
-        return encode_regime(regime_after(decode_regime(regime), event))
+        after = regime_after(decode_regime(regime), event)
+        if isinstance(event, PolicyActivated) and after.base is None:
+            after = with_base(after, described_policy(self.policy))
+        return encode_regime(after)
 
     def under(self, regime: bytes) -> "ClientProgram":
         """Return the program under `regime`; this one where nothing was ever activated."""
@@ -88,7 +91,8 @@ class ClientProgram:
             challengers = Challengers(*beside)
         if challengers.lateness is not None:
             scorer = Watched(scorer, challengers.lateness)
-        bound = in_force(policy, regime, base=self.policy, find=self._finder(regime))
+        base = self.policy if regime.base is None else _activated(regime.base, self.policy.zone)
+        bound = in_force(policy, regime, base=base, find=self._finder(regime))
         return replace(self, policy=bound, scorer=scorer, regime=regime, challengers=challengers, _bound={})
 
     def _finder(self, regime: Regime) -> Callable[[str], Policy | None]:

@@ -209,7 +209,8 @@ def pack_commit(call: CommitCall) -> bytes:
         b"%d" % call.outbox_limit,
     )
     regime = [] if writes.regime is None else [writes.regime]
-    lists = (states, due, settled, outbox, regime)
+    wake = [] if writes.wake_ms is None else [b"%d" % writes.wake_ms]
+    lists = (states, due, settled, outbox, regime, wake)
     parts = [_ARRAY32 + (len(head) + len(lists)).to_bytes(4, "big")]
     _put(parts, head)
     for items in lists:

@@ -36,7 +36,7 @@ class Writes:
 
     `next_offset` is the offset after the last record of the batch. `timers` maps a client to its earliest due time in epoch
     ms, none where it has none any more; only changed clients appear. `watermark_ms` is the latest tick folded so far. `regime`
-    is none where it stays as it is.
+    is none where it stays as it is. From `wake_ms` on every client of the partition counts as due, whether it has a timer or not.
     """
 
     next_offset: int
@@ -45,3 +45,4 @@ class Writes:
     timers: dict[str, int | None] = field(default_factory=dict)
     outbox: tuple[OutboxEntry, ...] = ()
     regime: bytes | None = None
+    wake_ms: int | None = None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from models.events.control import PolicyActivated
-from models.policy.document import PolicyDocument, policy_of
+from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.regime import ActivePolicy
 from models.workdays import NO_HOLIDAYS
@@ -46,6 +46,11 @@ class PublicHolidays(Mapping[str, frozenset[date]]):
     def __init__(self, own: Mapping[str, frozenset[date]] | None = None) -> None:
         """Add the days of `own` to the calendars of their countries."""
         self._own = dict(own or {})
+
+    @property
+    def own(self) -> Mapping[str, frozenset[date]]:
+        """The firm's own days; calendars come with the release."""
+        return self._own
 
     def __getitem__(self, country: str) -> frozenset[date]:
         """Return the holidays of `country`; KeyError for a country without a calendar."""
@@ -85,3 +90,11 @@ def activated_policy(active: ActivePolicy | PolicyActivated, *, home_zone: str) 
     """
     policy = policy_of(PolicyDocument.model_validate_json(active.document), home_zone=home_zone)
     return replace(policy, version=active.version, holidays=PublicHolidays(policy.holidays))
+
+
+def described_policy(policy: Policy) -> ActivePolicy:
+    """Return `policy` as something that could be activated: its version and its document, with the firm's own days off only."""
+    holidays = policy.holidays
+    own = holidays.own if isinstance(holidays, PublicHolidays) else holidays
+    document = document_of(replace(policy, holidays=own)).model_dump_json(exclude_none=True)
+    return ActivePolicy(policy.version, document, 0)

@@ -150,6 +150,19 @@ async def test_a_regime_is_stored_with_the_position_and_stays_until_another_take
     assert (await born(world)).regime == regime
 
 
+async def test_from_a_moment_on_everybody_is_due_also_who_had_no_timer_and_nobody_later_than_before(world: World) -> None:
+    await born(world)
+    states = dict.fromkeys(("ada", "bob", "cem", "dee"), b"1")
+    writes = Writes(next_offset=1, watermark_ms=0, states=states, timers={"ada": 5, "bob": 50, "dee": 60})
+    await world.fence.commit(SLOT, commit_call(CLAIM, "v0", 0, "v1", writes))
+    woken = Writes(next_offset=2, watermark_ms=0, wake_ms=20, timers={"dee": None})
+    reply = await world.fence.commit(SLOT, commit_call(CLAIM, "v1", 1, "v2", woken))
+    assert reply.next_due_ms == 5
+    found = await world.fence.load(SLOT, [], ver="v2", due_until_ms=20, due_limit=9)
+    assert isinstance(found, Loaded)
+    assert [client for client, _ in found.due] == ["ada", "bob", "cem"]
+
+
 async def test_more_clients_than_a_script_may_unpack_are_written_and_read(world: World) -> None:
     await born(world)
     names = [f"client-{number}" for number in range(9_001)]
@@ -272,6 +285,7 @@ async def play(world: World, moves: list[Move]) -> list[object]:
                     timers={f"c{a}": step * 10 if c else None},
                     outbox=(entry(step),) * (c > 1),
                     regime=bytes([255, step]) if a == b else None,
+                    wake_ms=step * 7 if a + c == b else None,
                 )
                 answers.append(
                     await world.fence.commit(SLOT, commit_call(held if a else claim, f"v{b}", b, f"v{b + 1}", writes, 3))

@@ -144,3 +144,18 @@ def test_a_stop_beats_the_pin() -> None:
     assert len(support(firm)) == 1
     firm.hear(halt(15)).wake(HORIZON - DAY_MS)
     assert len(support(firm)) == 1
+
+
+def test_a_run_begun_before_anything_was_activated_keeps_its_policy_when_a_restart_reads_another_file() -> None:
+    build = Events()
+    first = stamped(replace(DEFAULT_POLICY, version="first-file"))
+    firm = Governed()
+    firm.program = ClientProgram(policy=first)
+    firm.policy = first
+    firm.run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(15))
+    firm.hear(activated(15, stamped(replace(DEFAULT_POLICY, version="second"))))
+    restarted = ClientProgram(policy=_firmer()).under(firm.regime)
+    assert firm.state is not None
+    (run,) = firm.state.care.runs
+    assert restarted.policy.of_run(run).version == first.version
+    assert restarted.policy.of_run(run).journeys == first.journeys

@@ -67,6 +67,9 @@ class Oracle(Generic[S]):
         writes = folded.writes
         self._watermark_ms = writes.watermark_ms
         self.expected.states.update(writes.states)
+        if (wake_ms := writes.wake_ms) is not None:
+            for client in self.expected.states:
+                self.expected.timers[client] = min(self.expected.timers.get(client, wake_ms), wake_ms)
         for client, due in writes.timers.items():
             if due is None:
                 self.expected.timers.pop(client, None)

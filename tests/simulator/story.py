@@ -5,7 +5,7 @@ from itertools import count
 from random import Random
 from typing import Final
 
-from models.events.control import FeedChanged
+from models.events.control import FeedChanged, PolicyActivated
 from models.events.payments import PaymentReceived
 from models.money import Money
 from streams.engine.fence import Fence
@@ -183,16 +183,13 @@ class Story:
         if len(self.world.log) >= _MOST_RECORDS:
             return
         now = instant(self.world.now_ms())
-        event = FeedChanged(
-            event_id=f"control-{self._dice.randint(1, 9)}",
-            source="simulator",
-            occurred_at=now,
-            received_at=now,
-            author="simulator",
-            reason="a feed is late",
-            feed="stripe",
-            late_since=now,
-        )
+        number = self._dice.randint(1, 9)
+        base = {"event_id": f"control-{number}", "source": "simulator", "occurred_at": now, "received_at": now, "author": "ann"}
+        event: FeedChanged | PolicyActivated
+        if number % 3:
+            event = FeedChanged.model_validate({**base, "reason": "a feed is late", "feed": "stripe", "late_since": now})
+        else:
+            event = PolicyActivated.model_validate({**base, "reason": "everybody is woken", "version": "v", "document": "{}"})
         self.world.append(CONTROL_KEY, encode_event(event))
 
     def _fetch(self) -> None:

@@ -92,7 +92,7 @@ class PositionFirst(DistantFence):
 
     async def commit(self, slot: Slot, call: CommitCall) -> CommitReply:
         """Write in two steps."""
-        bare = replace(call.writes, states={}, timers={}, outbox=(), regime=None)
+        bare = replace(call.writes, states={}, timers={}, outbox=(), regime=None, wake_ms=None)
         moved = await super().commit(slot, replace(call, writes=bare, ver_new=f"{call.ver_new}-1"))
         if moved.verdict not in _STORED:
             return moved

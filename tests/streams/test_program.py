@@ -3,6 +3,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
@@ -16,17 +17,17 @@ from models.learners.baseline import BASELINE
 from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import LatenessWeights, dump
 from models.policy.document import document_of
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.regime import ActiveLearner, Regime, decode_regime, encode_regime
 from models.state.client import ClientState
 from models.state.codec import encode
-from models.triggers import Decision, Example
+from models.triggers import Decision, Example, Trigger
 from models.workdays import DAY_MS
 from streams.agents.readers import INTAKE_READERS
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
-from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES
+from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 from tests.models.builders import Events, ms, on
 from tests.models.examples import trained
 
@@ -217,3 +218,62 @@ def test_a_regime_that_another_release_activated_lets_the_rules_decide() -> None
     active = ActiveLearner("lateness", LearnerRole.CHAMPION, "old", since_ms=0, pinned=False, author="ann", snapshot=raw)
     program = ClientProgram().under(encode_regime(Regime(learners=(active,))))
     assert program.scorer is BASELINE
+
+
+def activation(day: float, policy: Policy) -> PolicyActivated:
+    return PolicyActivated(
+        event_id=f"policy-{day}",
+        source="test",
+        occurred_at=on(day),
+        received_at=on(day),
+        author="ann",
+        reason="tried",
+        version=policy.version,
+        document=document_of(policy).model_dump_json(),
+    )
+
+
+def test_an_activation_replans_every_client_at_once_and_not_at_its_next_event() -> None:
+    build = Events()
+    patient = stamped(replace(DEFAULT_POLICY, version="patient", grace_days=20))
+    sent: list[tuple[str, datetime]] = []
+    for policy in (None, patient):
+        pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+        for event in (build.profiled(0), build.issued(1, "I1", 10_000, due=10)):
+            pipeline.tell(event)
+        if policy is not None:
+            pipeline.govern(activation(11, policy))
+        pipeline.advance_to(on(60))
+        triggers = [
+            Trigger.model_validate_json(entry.value) for entry in pipeline.entries if entry.topic == TRIGGERS["email"].name
+        ]
+        sent.append((triggers[0].step, triggers[0].decided_at))
+    (step, usual), (patiently, later) = sent
+    assert step == patiently == "explain_terms"
+    assert (later - usual).days in range(15, 20)
+
+
+def test_a_playbook_that_an_activation_switches_on_reaches_clients_of_whom_nothing_is_heard() -> None:
+    build = Events()
+    off = tuple(replace(row, enabled=False) for row in DEFAULT_POLICY.journeys.playbooks)
+    quiet = stamped(replace(DEFAULT_POLICY, version="quiet", journeys=replace(DEFAULT_POLICY.journeys, playbooks=off)))
+    renews = next(day for day in range(100, 500) if on(day).strftime("%m-%d") == "06-20")
+    pipeline = MemoryPipeline(ClientProgram(policy=quiet), readers=INTAKE_READERS, start=on(0))
+    pipeline.tell(build.profiled(0))
+    pipeline.tell(build.contract(1, renews=renews))
+    pipeline.govern(activation(2, DEFAULT_POLICY))
+    pipeline.advance_to(on(renews - 20))
+    steps = [Decision.model_validate_json(entry.value).step for entry in pipeline.entries if entry.topic == DECISIONS.name]
+    assert steps == ["early_planning"]
+
+
+def test_an_activation_that_is_heard_twice_or_changes_nothing_wakes_nobody_for_ever() -> None:
+    build = Events()
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+    pipeline.tell(build.profiled(0))
+    change = activation(1, stamped(replace(DEFAULT_POLICY, version="same")))
+    pipeline.govern(change)
+    pipeline.govern(change)
+    pipeline.advance_to(on(30))
+    ticks = [record for record in pipeline.log if b"clock.ticked" in (record.value or b"")]
+    assert len(ticks) <= 2

@@ -4,7 +4,7 @@
 -- absolute, and nothing here depends on what it overwrites.
 -- KEYS fence, states, timers, outbox.  ARGV one msgpack array:
 --   gen, own, inc, ver, expected, ver_new, next, watermark, outbox_limit, {client, state...}, {due, client...}, {client...},
---   {id, entry...}, {regime where it changes}; numbers as decimal strings, because Lua prints large ones in scientific notation.
+--   {id, entry...}, {regime where it changes}, {moment from which all clients are due}; numbers as decimal strings, because Lua prints large ones in scientific notation.
 local a = cmsgpack.unpack(ARGV[1])
 local fence = redis.call('HMGET', KEYS[1], 'gen', 'own', 'inc', 'ver', 'next')
 local function answer(verdict, next, ver)
@@ -43,6 +43,11 @@ local function write(command, key, values)
   end
 end
 write('HSET', KEYS[2], a[10])
+if #a[15] > 0 then
+  for _, client in ipairs(redis.call('HKEYS', KEYS[2])) do
+    redis.call('ZADD', KEYS[3], 'LT', a[15][1], client)
+  end
+end
 write('ZADD', KEYS[3], a[11])
 write('ZREM', KEYS[3], a[12])
 for i = 1, #outbox, 2 do
