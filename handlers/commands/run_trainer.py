@@ -3,11 +3,12 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import Annotated, Literal
 
 import structlog
 from cyclopts import Parameter
 
+from models.learners.activation import LEARNERS
 from streams.agents.trainer import Trainer
 from streams.engine.failpoints import make_failpoint
 from streams.engine.producer import KafkaProducer
@@ -27,14 +28,17 @@ log = structlog.get_logger(__name__)
 def run_trainer(
     *,
     metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None,
-    afresh: Annotated[bool, Parameter(negative=(), help="Forget what was learned and begin with the oldest example.")] = False,
+    afresh: Annotated[
+        Literal["all", "lateness", "renewal"] | None, Parameter(help="Forget what was learned and begin with the oldest example.")
+    ] = None,
 ) -> int:
     """Learn from answered questions, publish snapshots, and activate those that prove themselves; until Ctrl-C or SIGTERM.
 
-    Workers ask, for each invoice, whether it will be late, and publish the question as an example when the answer is known. One
-    trainer learns them in the order of the log, judges itself on each before it learns it, and puts a snapshot on
-    learner.snapshots once a day. RAPPORT_LEARNER_ACTIVATION=automatic activates it, through the log of clients, when it was not
-    worse than the plain rules; manual leaves that to `rapport learners activate`. Without a trainer the rules decide.
+    Workers ask, for each invoice, whether it will be late, and for each contract, whether it will be renewed, and publish the
+    question as an example when the answer is known. One trainer learns them in the order of the log, a learner for each, judges
+    itself on each answer before it learns it, and puts a snapshot of each learner on learner.snapshots once a day.
+    RAPPORT_LEARNER_ACTIVATION=automatic activates it, through the log of clients, when it was not worse than the plain rules;
+    manual leaves that to `rapport learners activate`. Without a trainer the rules decide.
 
     Run one. A second one takes over and the first one ends: nothing is learned twice. Killed at any moment, it learns on from
     its last checkpoint. Its CPU is its own: workers never wait for it.
@@ -42,7 +46,7 @@ def run_trainer(
     Example: rapport run-trainer --metrics-port 9102
 
     Exit codes: 0 stopped, 70 stopped itself: another trainer took over, or this release
-    cannot go on from what is stored (--afresh begins anew).
+    cannot go on from what is stored (--afresh begins anew: all, or one learner).
     """
     settings = load_settings()
     if metrics_port is not None:
@@ -50,14 +54,14 @@ def run_trainer(
     configure_log(settings)
     asyncio.run(ensure_topics(settings))
     try:
-        asyncio.run(_run(settings, afresh=afresh))
+        asyncio.run(_run(settings, afresh=LEARNERS if afresh == "all" else (afresh,) if afresh else ()))
     except FatalError as error:
         log.critical("stopping, going on is not safe", reason=str(error))
         return EXIT_FAILED
     return 0
 
 
-async def _run(settings: Settings, *, afresh: bool) -> None:
+async def _run(settings: Settings, *, afresh: tuple[str, ...]) -> None:
     meter = Meter()
     watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
     watchdog.start()

@@ -16,7 +16,7 @@ def renewal_lines(state: ClientState, scorer: PublishedRenewals | None, terms: V
     if not state.renewals.periods:
         return
     if scorer is None:
-        yield "renewals: no learner is active, so no chance is given; rapport learners renewals puts one in force"
+        yield "renewals: no learner is active, so no chance is given; rapport run-trainer learns and activates one"
         return
     scores = {row.contract_id: row for row in scorer.standing(state)}
     worths = worth_of(state, scorer, terms)

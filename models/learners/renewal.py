@@ -8,6 +8,7 @@ from typing import Final
 from models.learners.chance import bounded, sigmoid
 from models.learners.renewal_scorer import UNSAID
 from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
+from models.learners.retention import SHRINKAGE, type_group
 from models.learners.scorer import PER_CHANCE
 from models.renewal_features import (
     LEADS,
@@ -88,6 +89,7 @@ class PublishedRenewals:
         self.weights = weights
         firm = weights.firm
         self.firm = RenewalFirm(firm.renewed_share, firm.recent_share, firm.log_amount, firm.log_amount_spread)
+        self._shares = {name: _share(weights, name) for name in weights.types}
         self._slots = {name: place for place, name in enumerate(weights.types)}
         self._lines = {(Ending(line.ending), RenewalLandmark(line.landmark)): line for line in weights.lines}
 
@@ -106,12 +108,18 @@ class PublishedRenewals:
         Who is raised is renewed and who leaves is not: the two are bounded by what the first leaves them.
         """
         found = []
+        weights = self.weights
         for ending in Ending:
             line = self._speaking(ending, landmark)
             if line is None:
                 found.append(UNSAID)
                 continue
-            found.append(round(bounded(sigmoid(self._value(line, features, contract_type))) * PER_CHANCE))
+            chance = sigmoid(self._value(line, features, contract_type))
+            if ending is Ending.RENEWED:
+                # After a drift the plain share of the contract type has its say until enough new answers are learned.
+                share = self._shares.get(contract_type, weights.firm.renewed_share)
+                chance = weights.trust * chance + (1.0 - weights.trust) * share
+            found.append(round(bounded(chance) * PER_CHANCE))
         renewed, raised, left = found
         if renewed != UNSAID:
             raised, left = min(raised, renewed), min(left, PER_CHANCE - renewed)
@@ -227,3 +235,10 @@ def _counterfactual(line: RenewalLine, features: tuple[float, ...], total: float
         if round(other * 100) != round(chance * 100):
             return f"{words} this would be {other:.0%}, not {chance:.0%}"
     return ""
+
+
+def _share(weights: RenewalWeights, contract_type: str) -> float:
+    """Return the share renewed of a contract type, shrunk to the firm's."""
+    firm = weights.firm.renewed_share
+    seen = weights.retention.ages_of(type_group(contract_type))
+    return firm if seen is None else (sum(seen.renewed) + SHRINKAGE * firm) / (sum(seen.known) + SHRINKAGE)

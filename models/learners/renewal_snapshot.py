@@ -126,6 +126,7 @@ class RenewalCheckpoint(msgspec.Struct, frozen=True, array_like=True):
     tally: bytes
     retention: bytes
     watch: bytes
+    judged: bytes = b""
 
 
 def dump_renewal(value: RenewalWeights | RenewalCheckpoint) -> bytes:

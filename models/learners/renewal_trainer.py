@@ -18,6 +18,7 @@ from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
 from models.learners.drift import DriftWatch
 from models.learners.expansion import Vector
+from models.learners.judging import Judge
 from models.learners.kalman import KalmanLinear
 from models.learners.renewal_snapshot import (
     Published,
@@ -26,11 +27,14 @@ from models.learners.renewal_snapshot import (
     RenewalHeadState,
     RenewalLine,
     RenewalWeights,
+    dump_renewal,
+    load_renewal_checkpoint,
 )
-from models.learners.retention import Retention
+from models.learners.retention import SHRINKAGE, Retention, type_group
 from models.renewal_features import (
     RENEWAL_FEATURES,
     RENEWAL_INDEX,
+    RENEWAL_TABLE,
     Ending,
     RenewalFamily,
     RenewalLandmark,
@@ -175,8 +179,8 @@ class RenewalTally(msgspec.Struct):
     def figures(self) -> RenewalFigures:
         """Return the figures as features use them."""
         usual = _USUAL[Ending.RENEWED]
-        share = (self.renewed + 4 * usual) / (self.known + 4)
-        recent = (self.recent_renewed + 4 * share) / (self.recent_known + 4)
+        share = (self.renewed + SHRINKAGE * usual) / (self.known + SHRINKAGE)
+        recent = (self.recent_renewed + SHRINKAGE * share) / (self.recent_known + SHRINKAGE)
         figures = RenewalFigures(share, recent, usual=tuple(self.usual))
         if not self.amounts:
             return figures
@@ -192,6 +196,7 @@ class RenewalTrainer:
         self.tally = RenewalTally()
         self.retention = Retention()
         self.watch = DriftWatch()
+        self.judge = Judge()
         self.types: list[str] = []
         self.position = 0
         self.learned = 0
@@ -202,11 +207,15 @@ class RenewalTrainer:
     def take(self, example: RenewalExample) -> bool:
         """Take the next example of the log; returns whether the day turned, so that new weights should be published."""
         day = renewal_day(example)
-        turned = self.turn(day)
+        turned = day > self.day and self.turn(day)
         self.day = max(self.day, day)
         self._waiting.append(example)
         self.position += 1
         return turned
+
+    def withdraw(self, client_id: str) -> None:
+        """Forget what waits to be learned about a client. What was learned stays: weights hold no client apart."""
+        self._waiting = [row for row in self._waiting if row.client_id != client_id]
 
     def turn(self, day: int) -> bool:
         """Learn what was collected before `day` began; returns whether there was anything."""
@@ -226,6 +235,8 @@ class RenewalTrainer:
         for asked in example.questions:
             features = unpack_renewal(b64decode(asked.features))
             self._watch(asked, renewed=example.renewed)
+            if asked is example.questions[-1]:
+                self._judge(example, asked, features, slot)
             for ending, label in labels.items():
                 self.heads[ending, RenewalLandmark(asked.landmark)].learn(features, slot, label=label, pace=self.watch.pace)
             self.tally.see_question(features)
@@ -236,6 +247,26 @@ class RenewalTrainer:
         given = asked.chances[Ending.RENEWED] if asked.chances else -1.0
         if asked.landmark == RenewalLandmark.FORTNIGHT and given >= 0:
             self.watch.see(given, label=renewed)
+
+    def _judge(self, example: RenewalExample, asked: RenewalQuestion, features: tuple[float, ...], slot: int) -> None:
+        """Judge the last answer that was given before the renewal date, and do so before it is learned."""
+        judge, renewed = self.judge, example.renewed
+        judge.candidate.see(self.heads[Ending.RENEWED, RenewalLandmark(asked.landmark)].chance(features, slot), late=renewed)
+        judge.rules.see(self._usual(example.contract_type), late=renewed)
+        given = asked.chances[Ending.RENEWED] if asked.chances else -1.0
+        if given < 0:
+            return
+        judge.live.see(given, late=renewed)
+        if asked.shadow and asked.shadow_version and asked.shadow[Ending.RENEWED] >= 0:
+            judge.see_shadow(asked.shadow_version, asked.shadow[Ending.RENEWED], live=given, late=renewed)
+
+    def _usual(self, contract_type: str) -> float:
+        """Return what plain rules would say: the share renewed of the contract type, shrunk to the firm's."""
+        firm = self.tally.figures().renewed_share
+        seen = self.retention.ages.get(type_group(contract_type))
+        if seen is None:
+            return firm
+        return (sum(seen.renewed) + SHRINKAGE * firm) / (sum(seen.known) + SHRINKAGE)
 
     def _slot(self, contract_type: str) -> int:
         if contract_type in self.types:
@@ -248,7 +279,7 @@ class RenewalTrainer:
     def publish(self) -> RenewalWeights:
         """Return the weights as they stand."""
         return RenewalWeights(
-            version=f"renewal-1.{self.position}",
+            version=f"renewal-{RENEWAL_TABLE[:4]}.{self.position}",
             trained_ms=self.trained_ms,
             learned=self.learned,
             trust=self.watch.trust,
@@ -273,7 +304,22 @@ class RenewalTrainer:
             tally=msgspec.msgpack.encode(self.tally),
             retention=msgspec.msgpack.encode(self.retention),
             watch=self.watch.dump(),
+            judged=msgspec.msgpack.encode(self.judge),
         )
+
+    def save(self) -> bytes:
+        """Return the bytes of a checkpoint."""
+        return dump_renewal(self.checkpoint())
+
+    def release(self) -> tuple[str, bytes]:
+        """Return version and bytes of the weights as they stand."""
+        weights = self.publish()
+        return weights.version, dump_renewal(weights)
+
+    @classmethod
+    def restore(cls, raw: bytes) -> "RenewalTrainer":
+        """Return the trainer that was saved. Raises SnapshotError for what this release cannot go on from."""
+        return cls.resume(load_renewal_checkpoint(raw))
 
     @classmethod
     def resume(cls, checkpoint: RenewalCheckpoint) -> "RenewalTrainer":
@@ -290,6 +336,8 @@ class RenewalTrainer:
         trainer.tally = msgspec.msgpack.decode(checkpoint.tally, type=RenewalTally)
         trainer.retention = msgspec.msgpack.decode(checkpoint.retention, type=Retention)
         trainer.watch = DriftWatch.load(checkpoint.watch)
+        if checkpoint.judged:
+            trainer.judge = msgspec.msgpack.decode(checkpoint.judged, type=Judge)
         return trainer
 
 

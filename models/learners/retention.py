@@ -22,6 +22,9 @@ MONTHS: Final = 60
 GROUPS: Final = 24
 """Groups (the firm, contract types, segments) that are tallied; a further one counts for the firm alone."""
 
+SHRINKAGE: Final = 4.0
+"""Answers that a wider share weighs in a narrower one: the firm's in a type's, the usual one in the firm's."""
+
 FIRM: Final = "firm"
 _MONTH_DAYS: Final = 365.25 / 12
 _WIDEST_CHANGE: Final = 1.0  # of the logarithm of a price ratio: beyond e it is another contract
@@ -84,7 +87,12 @@ def months_of(example: RenewalExample) -> tuple[int, int]:
 
 def groups_of(example: RenewalExample) -> tuple[str, ...]:
     """Return the groups a period counts for: the firm, its contract type, the client's segment."""
-    return FIRM, f"type:{example.contract_type}", f"segment:{example.segment}"
+    return FIRM, type_group(example.contract_type), f"segment:{example.segment}"
+
+
+def type_group(contract_type: str) -> str:
+    """Return the group of a contract type."""
+    return f"type:{contract_type}"
 
 
 class Retention(msgspec.Struct):

@@ -22,7 +22,7 @@ from models.learners.gradient import GradientLogistic
 from models.learners.judging import Judge
 from models.learners.kalman import KalmanLinear
 from models.learners.questions import day_known, examples_in_order
-from models.learners.snapshot import Checkpoint, DaysState, FirmFigures, HeadState, LatenessWeights, Line, Range
+from models.learners.snapshot import Checkpoint, DaysState, FirmFigures, HeadState, LatenessWeights, Line, Range, dump, load
 from models.triggers import Example, Question
 from models.workdays import DAY_MS
 
@@ -230,6 +230,20 @@ class LatenessTrainer:
             watch=self.watch.dump(),
             judged=msgspec.msgpack.encode(self.judge),
         )
+
+    def save(self) -> bytes:
+        """Return the bytes of a checkpoint."""
+        return dump(self.checkpoint())
+
+    def release(self) -> tuple[str, bytes]:
+        """Return version and bytes of the weights as they stand."""
+        weights = self.publish()
+        return weights.version, dump(weights)
+
+    @classmethod
+    def restore(cls, raw: bytes) -> "LatenessTrainer":
+        """Return the trainer that was saved. Raises SnapshotError for what this release cannot go on from."""
+        return cls.resume(load(raw, Checkpoint))
 
     @classmethod
     def resume(cls, checkpoint: Checkpoint) -> "LatenessTrainer":

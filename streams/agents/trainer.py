@@ -5,17 +5,16 @@ again. So a crash at any moment costs the examples since then a second reading, 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from models.learners.activation import LATENESS
 from models.learners.judging import Judge, Series
-from models.learners.trainer import LatenessTrainer
-from streams.agents.school import Harvest, School, is_of, rule_of
+from models.learners.subjects import SUBJECTS, Learns
+from streams.agents.school import Harvest, School, is_of, rules_of
 from streams.engine import failpoints
 from streams.engine.fence import Birth, Claim, CommitCall, Fence, Held, Loaded, Missing, Refused, Slot, Verdict
 from streams.engine.patience import patiently
@@ -29,7 +28,7 @@ from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position
-from streams.wire.reading import read_topic
+from streams.wire.reading import read_each
 from streams.wire.topics import EXAMPLES, SNAPSHOTS
 
 log = structlog.get_logger(__name__)
@@ -59,8 +58,8 @@ class Trainer:
         """End after the records in hand; what was learned since the last checkpoint is learned again next time."""
         self._stopping.set()
 
-    async def run(self, *, afresh: bool = False) -> None:
-        """Learn until stopped; `afresh` forgets what was learned and begins with the oldest example there is.
+    async def run(self, *, afresh: Collection[str] = ()) -> None:
+        """Learn until stopped; the learners in `afresh` forget what they learned and begin with the oldest example there is.
 
         Raises FatalError when another trainer took over, or this release cannot go on from what is stored.
         """
@@ -76,7 +75,7 @@ class Trainer:
             consumer.assign([at])
             while not self._stopping.is_set():
                 grasp, school = await self._take_over(consumer, at, afresh=afresh)
-                afresh = False
+                afresh = ()
                 await self._learn(consumer, at, grasp, school)
         except (KafkaError, OSError) as error:
             message = f"Kafka at {self._settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
@@ -84,26 +83,31 @@ class Trainer:
         finally:
             await consumer.stop()
 
-    async def _take_over(self, consumer: Any, at: TopicPartition, *, afresh: bool) -> tuple[Grasp, School]:  # noqa: ANN401 - a client of aiokafka
+    async def _take_over(self, consumer: Any, at: TopicPartition, *, afresh: Collection[str]) -> tuple[Grasp, School]:  # noqa: ANN401 - a client of aiokafka
         start = (await consumer.beginning_offsets([at]))[at]
         grasp = await self._acquire(start)
-        stored = None if afresh else await self._stored(grasp)
-        begin = start if afresh else grasp.next_offset
-        if begin < start:
+        stored = {learner: raw for learner, raw in (await self._stored(grasp)).items() if learner not in afresh}
+        if stored and grasp.next_offset < start:
             message = (
-                f"{EXAMPLES.name} begins at offset {start}, but {begin} is next: retention has deleted examples that were never"
-                " learned; to go on without them: rapport run-trainer --afresh"
+                f"{EXAMPLES.name} begins at offset {start}, but {grasp.next_offset} is next: retention has deleted examples that"
+                " were never learned; to go on without them: rapport run-trainer --afresh all"
             )
             raise FatalError(message)
+        # One of which nothing is stored begins with the oldest example; the others pass over what they have learned.
+        begin = grasp.next_offset if len(stored) == len(SUBJECTS) else start
         mark = grasp.high_water.get(SNAPSHOTS.name, Position(-1, 0))
-        quiet_before = max(mark.src_offset + 1, grasp.next_offset if afresh else 0)
-        settings = self._settings
-        school = School(stored, rule=rule_of(settings), partitions=settings.partitions, quiet_before=quiet_before)
+        school = School(
+            stored,
+            rules=rules_of(self._settings),
+            partitions=self._settings.partitions,
+            offset=grasp.next_offset,
+            quiet_before=mark.src_offset + 1,
+        )
         self._publisher.wake(grasp)
         await self._publish()
         consumer.seek(at, begin)
         self._report(school)
-        log.info("learning", learner=LATENESS, offset=begin, learned=school.trainer.learned)
+        log.info("learning", offset=begin, learned=school.learned)
         return grasp, school
 
     async def _acquire(self, start: int) -> Grasp:
@@ -140,12 +144,13 @@ class Trainer:
         log.warning("Redis lost the trainer, learning everything again", published=mark)
         return {SNAPSHOTS.name: mark}
 
-    async def _stored(self, grasp: Grasp) -> bytes | None:
-        loaded = await patiently(lambda: self._fence.load(SLOT, [LATENESS], ver=grasp.ver), op="load", meter=self._meter)
+    async def _stored(self, grasp: Grasp) -> dict[str, bytes]:
+        names = [row.learner for row in SUBJECTS]
+        loaded = await patiently(lambda: self._fence.load(SLOT, names, ver=grasp.ver), op="load", meter=self._meter)
         if not isinstance(loaded, Loaded):
             message = "another trainer took over while this one began"
             raise FatalError(message)
-        return loaded.states[0]
+        return {learner: raw for learner, raw in zip(names, loaded.states, strict=True) if raw is not None}
 
     async def _learn(self, consumer: Any, at: TopicPartition, grasp: Grasp, school: School) -> None:  # noqa: ANN401 - likewise
         """Learn until stopped, or until what is stored is not what this process stored."""
@@ -156,7 +161,9 @@ class Trainer:
             self._count(school)
             end = consumer.highwater(at)
             if end is not None:
-                self._meter.set(metrics.LEARNER_LAG, max(0, end - await consumer.position(at)), learner=LATENESS)
+                left = max(0, end - await consumer.position(at))
+                for row in SUBJECTS:
+                    self._meter.set(metrics.LEARNER_LAG, left, learner=row.learner)
             await asyncio.sleep(0)
 
     async def _school_day(self, records: Sequence[Any], grasp: Grasp, school: School) -> bool:
@@ -174,8 +181,13 @@ class Trainer:
 
         It is done before the position can move beyond the wish, so a crash meanwhile only makes it happen again.
         """
-        read = await read_topic(self._settings, EXAMPLES.name, partitions=[0])
-        keys = dict.fromkeys(record.key for record in read[0] if is_of(record, client_id))
+        keys: dict[bytes, None] = {}
+
+        def note(record: Any) -> None:  # noqa: ANN401 - a record of aiokafka
+            if is_of(record, client_id):
+                keys[record.key] = None
+
+        await read_each(self._settings, EXAMPLES.name, partitions=[0], see=note)
         await self._producer.send_all(
             [Outgoing(topic=EXAMPLES.name, partition=0, key=key, value=None, headers=()) for key in keys]
         )
@@ -205,9 +217,10 @@ class Trainer:
         self._publisher.wake(grasp)
         await self._publish()
         self._report(school)
-        if harvest.snapshot is not None:
-            self._meter.count(metrics.LEARNER_SNAPSHOTS, learner=LATENESS, activated=str(harvest.activated).lower())
-            log.info("snapshot", version=harvest.snapshot.version, activated=harvest.activated, why=harvest.why)
+        for row in harvest.releases:
+            activated = str(row.activated).lower()
+            self._meter.count(metrics.LEARNER_SNAPSHOTS, learner=row.snapshot.learner, activated=activated)
+            log.info("snapshot", version=row.snapshot.version, activated=row.activated, why=row.why)
         return True
 
     async def _publish(self) -> None:
@@ -215,26 +228,27 @@ class Trainer:
             pass
 
     def _count(self, school: School) -> None:
-        for outcome, count in school.counts.items():
-            self._meter.count(metrics.LEARNER_EXAMPLES, count, learner=LATENESS, outcome=outcome)
+        for (learner, outcome), count in school.counts.items():
+            self._meter.count(metrics.LEARNER_EXAMPLES, count, learner=learner, outcome=outcome)
         school.counts.clear()
 
     def _report(self, school: School) -> None:
-        report(school.trainer, self._meter)
+        for learner, pupil in school.pupils.items():
+            report(learner, pupil.trainer, self._meter)
 
 
-def report(trainer: LatenessTrainer, meter: Meter) -> None:
-    """Show how good the learner is; called once a day of examples, as the AUC sorts a thousand answers."""
+def report(learner: str, trainer: Learns, meter: Meter) -> None:
+    """Show how good a learner is; called once a day of examples, as the AUC sorts a thousand answers."""
     judge = trainer.judge
-    meter.set(metrics.LEARNER_TRUST, trainer.watch.trust, learner=LATENESS)
-    drifts = trainer.watch.alarms - meter.read(metrics.LEARNER_DRIFTS, learner=LATENESS)
+    meter.set(metrics.LEARNER_TRUST, trainer.watch.trust, learner=learner)
+    drifts = trainer.watch.alarms - meter.read(metrics.LEARNER_DRIFTS, learner=learner)
     if drifts > 0:
-        meter.count(metrics.LEARNER_DRIFTS, drifts, learner=LATENESS)
+        meter.count(metrics.LEARNER_DRIFTS, drifts, learner=learner)
     if judge.ranges:
-        meter.set(metrics.LEARNER_RANGE_HELD, judge.held, learner=LATENESS)
+        meter.set(metrics.LEARNER_RANGE_HELD, judge.held, learner=learner)
     for who, series in series_of(judge).items():
         if series.answers:
-            labels = {"learner": LATENESS, "who": who}
+            labels = {"learner": learner, "who": who}
             meter.set(metrics.LEARNER_ANSWERS, series.answers, **labels)
             meter.set(metrics.LEARNER_LOG_LOSS, series.loss, **labels)
             meter.set(metrics.LEARNER_CALIBRATION, series.error(), **labels)
@@ -242,7 +256,7 @@ def report(trainer: LatenessTrainer, meter: Meter) -> None:
                 meter.set(metrics.LEARNER_AUC, auc, **labels)
     for place, (seen, chances, late) in enumerate(judge.live.bins):
         if seen > 1:
-            labels = {"learner": LATENESS, "bin": str(place)}
+            labels = {"learner": learner, "bin": str(place)}
             meter.set(metrics.LEARNER_RELIABILITY, chances / seen, what="given", **labels)
             meter.set(metrics.LEARNER_RELIABILITY, late / seen, what="true", **labels)
 

@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     learner_guard_answers: Annotated[int, Field(ge=1)] = Field(
         default=100, description="Answers on which learners must have been judged before one is activated automatically."
     )
+    learner_guard_renewals: Annotated[int, Field(ge=1)] = Field(
+        default=50, description="The same of the learners of renewals, whose answers are few."
+    )
     learner_guard_margin: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.0, description="By how much (log loss, nats) they may be worse than the rules and still be activated."
     )

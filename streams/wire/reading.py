@@ -1,5 +1,6 @@
 """Reads whole topics from their beginning to their present end: for inspection and proofs, never for processing."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,7 +16,17 @@ _FETCH_BYTES: Final = 8_388_608
 async def read_topic(settings: Settings, topic: str, *, partitions: list[int]) -> dict[int, list[Any]]:
     """Return the records of `partitions` of a topic (bare name) up to the present end; raises RetryError while Kafka is away.
 
-    Everything is held in memory: a topic that is too large for that must not be read this way.
+    Everything is held in memory: a topic that is too large for that is read by `read_each`.
+    """
+    found: dict[int, list[Any]] = {partition: [] for partition in partitions}
+    await read_each(settings, topic, partitions=partitions, see=lambda record: found[record.partition].append(record))
+    return found
+
+
+async def read_each(settings: Settings, topic: str, *, partitions: list[int], see: Callable[[Any], None]) -> None:
+    """Show each record of `partitions` of a topic (bare name) up to the present end, in the order of its partition.
+
+    Raises RetryError while Kafka is away.
     """
     parts = [TopicPartition(settings.topic(topic), partition) for partition in partitions]
     consumer = AIOKafkaConsumer(
@@ -24,18 +35,17 @@ async def read_topic(settings: Settings, topic: str, *, partitions: list[int]) -
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
-    found: dict[int, list[Any]] = {part.partition: [] for part in parts}
     try:
         await consumer.start()
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         await consumer.seek_to_beginning(*parts)
         while any([ends[part] > await consumer.position(part) for part in parts]):
-            for part, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
-                found[part.partition].extend(records)
+            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                for record in records:
+                    see(record)
     except (KafkaError, OSError) as error:
         message = f"no Kafka answers at {settings.kafka_bootstrap} ({error}); fix: rapport stack up, or set KAFKA_BOOTSTRAP"
         raise RetryError(message) from error
     finally:
         await consumer.stop()
-    return found

@@ -60,13 +60,13 @@ CONTROL_KEY: Final = b""
 """Key of records of the client log that are about their whole partition: clock ticks, activations. No client has no name."""
 
 DECISIONS: Final = Topic("decisions", "why something was sent, held or not sent", retention_ms=400 * DAY_MS)
-# A challenger is refit from a firm's whole past, so examples are kept as long as decisions.
+# Learners that begin anew learn from here. A yearly contract gives one answer a year: five of them are a beginning.
 # One partition: a trainer learns in log order, and that order must be the same whoever reads it, whenever.
 EXAMPLES: Final = Topic(
     "examples",
     "answered questions: what the learners learn from",
     partitioning=Partitioning.SINGLE,
-    retention_ms=400 * DAY_MS,
+    retention_ms=1830 * DAY_MS,
     compacted=True,
     erased_within_ms=14 * DAY_MS,
 )

@@ -37,7 +37,7 @@ def put(
 
 def test_the_list_names_each_version_its_worth_and_what_it_does(versions: tuple[LearnerSnapshot, ...]) -> None:
     regime = put(put(NOTHING_ACTIVATED, versions[1], pinned=True), versions[-1], role=LearnerRole.CHALLENGER)
-    stand = Stand(versions, (regime, regime), None)
+    stand = Stand(versions, (regime, regime))
     lines = list(table_of(stand))
     assert len(lines) == 1 + len(versions)
     assert lines[2].startswith(versions[1].version)
@@ -48,13 +48,13 @@ def test_the_list_names_each_version_its_worth_and_what_it_does(versions: tuple[
 
 
 def test_an_active_version_that_left_the_topic_is_told(versions: tuple[LearnerSnapshot, ...]) -> None:
-    stand = Stand(versions[1:], (put(NOTHING_ACTIVATED, versions[0]),), None)
+    stand = Stand(versions[1:], (put(NOTHING_ACTIVATED, versions[0]),))
     assert list(table_of(stand))[-1].startswith(f"{versions[0].version} decides")
 
 
 def test_without_anything_active_the_rules_are_said_to_decide() -> None:
-    lines = list(show_lines(Stand((), (NOTHING_ACTIVATED,), None), None))
-    assert lines[0] == "no learner is active: the plain rules decide"
+    lines = list(show_lines(Stand((), (NOTHING_ACTIVATED,)), None))
+    assert lines[0] == "no learner of lateness is active: the plain rules decide"
     assert "no record yet" in lines[1]
 
 
@@ -66,20 +66,20 @@ def test_what_is_in_force_is_shown_with_its_record(versions: tuple[LearnerSnapsh
         judge.see_shadow("v9", 0.2, live=0.25, late=number % 4 == 0)
         judge.see_range(-2, 8, days_late=number % 10)
     regime = put(put(NOTHING_ACTIVATED, versions[0]), versions[1], role=LearnerRole.CHALLENGER)
-    text = "\n".join(show_lines(Stand(versions, (regime, NOTHING_ACTIVATED), judge), None))
+    text = "\n".join(show_lines(Stand(versions, (regime, NOTHING_ACTIVATED), {"lateness": judge}), None))
     assert f"{versions[0].version} decides, activated by ann" in text
     assert f"{versions[1].version} is scored beside it" in text
     assert "partitions differ" in text
     assert "challenger v9" in text
     assert "90 % range of the pay date: held for 90.0%" in text
     assert "20%-30%      25.0%      24.9%" in text
-    told = "\n".join(show_lines(Stand(versions, (regime,), judge), versions[2]))
+    told = "\n".join(show_lines(Stand(versions, (regime,), {"lateness": judge}), versions[2]))
     assert f"{versions[2].version} (lateness)" in told
     assert "not in use" in told
 
 
 def test_a_version_may_be_named_by_its_beginning_if_only_one_begins_so(versions: tuple[LearnerSnapshot, ...]) -> None:
-    stand = Stand(versions, (NOTHING_ACTIVATED,), None)
+    stand = Stand(versions, (NOTHING_ACTIVATED,))
     assert stand.version(versions[0].version) is versions[0]
     with pytest.raises(UsageError, match="several versions begin"):
         stand.version("lateness")

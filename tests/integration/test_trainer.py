@@ -1,6 +1,7 @@
 """The trainer and the workers on real servers: killed at the worst moments, and replayed from the log alone."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +11,11 @@ import pytest
 from handlers.commands.learners.desk import order, read_stand
 from handlers.commands.regime_changes import tell_and_wait
 from models.events.control import LearnerActivated, LearnerRole
-from models.learners.activation import LATENESS
+from models.learners.activation import LATENESS, LEARNERS
 from models.learners.published import LearnerSnapshot
 from models.regime import decode_regime
-from models.triggers import Example, ExamplesWithdrawn
-from streams.agents.school import rule_of
+from models.triggers import Example, ExamplesWithdrawn, RenewalExample
+from streams.agents.school import EVERY, rules_of
 from streams.agents.trainer import SLOT, Trainer
 from streams.engine.failpoints import AFTER_COMMIT, BEFORE_COMMIT, BEFORE_TRIM, make_failpoint
 from streams.engine.producer import KafkaProducer, Outgoing
@@ -33,6 +34,7 @@ from tests.conftest import SettingsMaker
 from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, read_topic, until_caught_up
 from tests.models.builders import Events
 from tests.models.examples import example
+from tests.models.renewal_examples import renewal_example
 from tests.streams.test_school import Desk
 from tests.waiting import until_async
 
@@ -43,60 +45,78 @@ WORKER: Final = "handlers.cli worker"
 OWN: Final = {
     "RAPPORT_LEARNER_SNAPSHOT_EXAMPLES": "60",
     "RAPPORT_LEARNER_GUARD_ANSWERS": "40",
+    "RAPPORT_LEARNER_GUARD_RENEWALS": "20",
     "RAPPORT_LEARNER_GUARD_MARGIN": "1",
 }
 
 
-def learnable(number: int) -> Outgoing:
+def learnable(number: int, row: Example | RenewalExample | None = None) -> Outgoing:
     """Return an example as from a partition that the workers here do not own: they would take its mark for theirs."""
-    headers = origin_headers(CLIENT_EVENTS.name, 8 + number % 2, Position(number, 0), kind="example")
-    row = example(number)
+    row = row or example(number)
+    place = Position(number, int(isinstance(row, RenewalExample)))
+    headers = origin_headers(CLIENT_EVENTS.name, 8 + number % 2, place, kind=row.kind)
     return Outgoing(topic=EXAMPLES.name, partition=0, key=output_key(row), value=encode_output(row), headers=headers)
+
+
+def lessons(numbers: Iterable[int]) -> list[Outgoing]:
+    """Return examples of both learners: with every fourth invoice a renewal, answered on the same day."""
+    told: list[Outgoing] = []
+    for number in numbers:
+        told.append(learnable(number))
+        if number % 4 == 0:
+            told.append(learnable(number, renewal_example(number // 2)))
+    return told
 
 
 async def expected(settings: Settings) -> Desk:
     """Return what a trainer that never died would have stored and published."""
     own = {name.removeprefix("RAPPORT_").lower(): int(value) for name, value in OWN.items()}
-    desk = Desk(rule_of(settings.model_copy(update=own)))
+    desk = Desk()
+    desk.rules = rules_of(settings.model_copy(update=own))
     desk.learn((await read_topic(settings, EXAMPLES))[0])
     return desk
 
 
 async def roll_back_and_return(settings: Settings) -> None:
-    """Pin an older version with a challenger beside it, as people do by command, and go back to the latest."""
+    """Pin an older version of each learner with a challenger beside it, as people do by command, and go back to the latest."""
     stand = await read_stand(settings)
-    latest, older = stand.versions[-1], stand.versions[-2]
-    assert stand.judge is not None
-    back = ordered(settings, older, pinned=True)
-    assert await tell_and_wait(settings, back, ordered(settings, latest, role=LearnerRole.CHALLENGER)) == settings.partitions
+    assert set(stand.judges) == set(LEARNERS)
+    turns = {learner: stand.of(learner)[-2:] for learner in LEARNERS}
+    back = [ordered(settings, older, pinned=True) for older, _ in turns.values()]
+    beside = [ordered(settings, latest, role=LearnerRole.CHALLENGER) for _, latest in turns.values()]
+    assert await tell_and_wait(settings, *back, *beside) == settings.partitions
     stand = await read_stand(settings)
-    versions = [active and (active.version, active.pinned) for active in map(stand.active, LearnerRole)]
-    assert versions == [(older.version, True), (latest.version, False)]
-    assert await tell_and_wait(settings, ordered(settings, latest)) == settings.partitions
+    for learner, (older, latest) in turns.items():
+        found = [stand.active(role, learner=learner) for role in LearnerRole]
+        versions = [active and (active.version, active.pinned) for active in found]
+        assert versions == [(older.version, True), (latest.version, False)]
+    again = [ordered(settings, latest) for _, latest in turns.values()]
+    assert await tell_and_wait(settings, *again) == settings.partitions
 
 
 def ordered(
     settings: Settings, snapshot: LearnerSnapshot, *, role: LearnerRole = LearnerRole.CHAMPION, pinned: bool = False
 ) -> LearnerActivated:
-    return order(settings, snapshot, learner=LATENESS, role=role, pinned=pinned, author="ann", reason="a test")
+    return order(settings, snapshot, learner=snapshot.learner, role=role, pinned=pinned, author="ann", reason="a test")
 
 
 async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_score_as_the_log_says(
     make_settings: SettingsMaker, tmp_path: Path
 ) -> None:
     settings = make_settings()
-    await feed(settings, [learnable(number) for number in (*range(150), *range(140, 400))])
+    await feed(settings, fed := lessons((*range(150), *range(140, 400))))
     redis = connect_redis(settings)
     fence, store = RedisFence(redis, settings), RedisStateStore(redis, settings)
     desk = await expected(settings)
-    version = desk.activations()[-1].version
+    versions = {event.learner: event.version for event in desk.activations()}
+    assert set(versions) == set(LEARNERS)
 
     async def learned() -> bool:
         return await fence.position(SLOT) == desk.offset and not await fence.read_outbox(SLOT, limit=1)
 
     async def in_force() -> bool:
-        active = decode_regime(await store.regime("client-1")).learner(LATENESS)
-        return active is not None and active.version == version
+        regime = decode_regime(await store.regime("client-1"))
+        return {row.learner: row.version for row in regime.learners} == versions
 
     try:
         with crew_of(settings, tmp_path) as crew:
@@ -111,10 +131,10 @@ async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_sc
             build = Events()
             await feed(settings, on_the_log([build.profiled(0), build.issued(1, "I1", 10_000, due=15)], settings))
             await until_caught_up(settings)
-        stored = await redis.hget(PartitionKeys.of(settings, *SLOT).states, LATENESS)
+        stored = await redis.hgetall(PartitionKeys.of(settings, *SLOT).states)
     finally:
         await redis.aclose()
-    assert stored == desk.stored
+    assert stored == {learner.encode(): raw for learner, raw in desk.stored.items()}
     published = (await read_topic(settings, SNAPSHOTS))[0]
     snapshots = {record.key: LearnerSnapshot.model_validate_json(record.value) for record in published if record.value}
     assert list(snapshots.values()) == desk.snapshots()
@@ -123,8 +143,9 @@ async def test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_sc
         told = [decode_event(record.value) for record in records if record.key == CONTROL_KEY]
         activated = dict.fromkeys(event.event_id for event in told if event.source == "trainer")
         assert list(activated) == list(dict.fromkeys(event.event_id for event in desk.activations()))
-    answered = [Example.model_validate_json(record.value or b"") for record in (await read_topic(settings, EXAMPLES))[0][410:]]
-    assert {question.version for row in answered for question in row.questions} == {version}
+    later = (await read_topic(settings, EXAMPLES))[0][len(fed) :]
+    answered = [Example.model_validate_json(record.value or b"") for record in later]
+    assert {question.version for row in answered for question in row.questions} == {versions[LATENESS]}
     await assert_equals_oracle(settings, ClientProgram())
 
 
@@ -141,7 +162,7 @@ async def test_an_erasure_reaches_the_examples(make_settings: SettingsMaker) -> 
     mine = {number for number in range(60) if example(number).client_id == client}
     try:
         await until_async(
-            lambda: meter.read(metrics.LEARNER_EXAMPLES, learner=LATENESS, outcome="withdrawn") == len(mine),
+            lambda: meter.read(metrics.LEARNER_EXAMPLES, learner=EVERY, outcome="withdrawn") == len(mine),
             timeout=30,
             what="the trainer past what it took back",
         )

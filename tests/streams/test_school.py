@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.events.control import LearnerActivated
-from models.learners.activation import LATENESS, scorer_of, verify
+from models.learners.activation import LATENESS, LEARNERS, RENEWAL, scorer_of, verify
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
+from models.learners.renewal_trainer import RenewalTrainer
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, ExamplesWithdrawn
-from streams.agents.school import KEPT_SNAPSHOTS, School, is_of
+from streams.agents.pupil import KEPT_SNAPSHOTS
+from streams.agents.school import EVERY, School, is_of
 from streams.engine.outbox_codec import pack_entry, unpack_entry
 from streams.engine.producer import outgoing
 from streams.engine.writes import OutboxEntry
@@ -25,6 +27,7 @@ from streams.wire.headers import Position, origin_headers
 from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES, SNAPSHOTS
 from tests.models.examples import example
+from tests.models.renewal_examples import renewal_example
 
 HOUR_MS: Final = 3_600_000
 RULE: Final = ActivationRule(every_ms=24 * HOUR_MS, every_examples=40, least_answers=30, margin=1.0)
@@ -45,22 +48,46 @@ def record(offset: int, number: int, *, row: Example | None = None, value: bytes
     )
 
 
+def renewed(offset: int, number: int, *, place: Position) -> PlainRecord:
+    """Return answered renewal `number` as an output at `place` of the log."""
+    row = renewal_example(number)
+    return PlainRecord(
+        topic=EXAMPLES.name,
+        partition=0,
+        offset=offset,
+        timestamp=offset * HOUR_MS,
+        key=row.client_id.encode(),
+        value=encode_output(row),
+        headers=origin_headers(CLIENT_EVENTS.name, place.src_offset % PARTITIONS, place, kind="renewal_example"),
+    )
+
+
+def mixed(numbers: Sequence[int]) -> list[PlainRecord]:
+    """Return examples of both learners as one log: with every second invoice a renewal, answered on the same day."""
+    log: list[PlainRecord] = []
+    for number in numbers:
+        log.append(record(len(log), number))
+        if number % 2 == 0:
+            log.append(renewed(len(log), number // 2, place=Position(number, 1)))
+    return log
+
+
 class Desk:
     """What Redis and Kafka have of a trainer that may die at any record."""
 
     def __init__(self, rule: ActivationRule = RULE) -> None:
-        self.rule = rule
-        self.stored: bytes | None = None
+        self.rules = dict.fromkeys(LEARNERS, rule)
+        self.stored: dict[str, bytes] = {}
         self.offset = 0
         self.entries: list[OutboxEntry] = []
 
     def learn(self, log: Sequence[Record], *, upto: int | None = None) -> School:
         """Learn from the stored offset on; what is in memory after the record at `upto` is lost with the process."""
-        school = School(self.stored, rule=self.rule, partitions=PARTITIONS)
-        for row in log[self.offset : upto]:
+        school = School(self.stored, rules=self.rules, partitions=PARTITIONS, offset=self.offset)
+        for row in log[self.offset if len(self.stored) == len(LEARNERS) else 0 : upto]:
             harvest = school.take(row)
             if harvest is not None:
-                self.stored = harvest.writes.states[LATENESS]
+                self.stored = dict(harvest.writes.states)
                 self.offset = harvest.writes.next_offset
                 self.entries += [unpack_entry(entry.position, pack_entry(entry)) for entry in harvest.writes.outbox]
         return school
@@ -81,15 +108,18 @@ LOG: Final = [record(number, number) for number in range(260)]
 @given(deaths=st.lists(st.integers(1, 260), max_size=4), repeats=st.sets(st.integers(0, 259), max_size=20))
 def test_wherever_it_dies_and_whatever_comes_twice_each_example_is_learned_once(deaths: list[int], repeats: set[int]) -> None:
     numbers = sorted([*range(260), *repeats])  # a repetition follows at once, as a publisher that starts anew makes them
-    log = [record(offset, number) for offset, number in enumerate(numbers)]
+    log = mixed(numbers)
     broken = Desk()
     for death in sorted(deaths):
         broken.learn(log, upto=max(death, broken.offset))
     school = broken.learn(log)
-    plain = LatenessTrainer()
+    plain, renewals = LatenessTrainer(), RenewalTrainer()
     for number in range(260):
         plain.take(example(number))
-    assert school.trainer.publish() == plain.publish()
+        if number % 2 == 0:
+            renewals.take(renewal_example(number // 2))
+    assert school.pupils[LATENESS].trainer.release() == plain.release()
+    assert school.pupils[RENEWAL].trainer.release() == renewals.release()
     whole = Desk()
     whole.learn(log)
     assert (broken.stored, broken.offset) == (whole.stored, whole.offset)
@@ -144,7 +174,8 @@ def test_what_no_learner_can_learn_is_counted_and_passed_over() -> None:
     foreign = example(3).model_copy(update={"table": "other"})
     log = [*LOG[:3], record(3, 3, row=foreign), record(4, 4, value=b"{"), record(5, 5, value=b""), record(6, 6), record(7, 6)]
     school = Desk().learn(log)
-    counts = {"taken": 4, "other_table": 1, "unreadable": 1, "withdrawn": 1, "repeated": 1}
+    said = {"taken": 4, "other_table": 1, "unreadable": 1, "repeated": 1}
+    counts = {(LATENESS, outcome): count for outcome, count in said.items()} | {(EVERY, "withdrawn"): 1}
     assert dict(school.counts) == counts
 
 
@@ -161,8 +192,9 @@ def test_what_waits_of_an_erased_client_is_not_learned_and_everything_of_it_is_t
     expected = LatenessTrainer()
     for number in (*range(9), *range(10, 16), 17, 40):
         expected.take(example(number))
-    lines = (school.trainer.publish().lines, expected.publish().lines)
-    assert lines[0] == lines[1]
+    trainer = school.pupils[LATENESS].trainer
+    assert isinstance(trainer, LatenessTrainer)
+    assert trainer.publish().lines == expected.publish().lines
     assert school.withdrawn == [example(9).client_id]
     key = f"{example(9).client_id}|I|5".encode()
     assert is_of(replace(rows[9], key=key), example(9).client_id)
@@ -185,18 +217,19 @@ def test_what_is_learned_again_after_everything_was_lost_is_not_published_again(
     first = Desk()
     first.learn(LOG)
     published = max(entry.position.src_offset for entry in first.entries)
-    school = School(None, rule=RULE, partitions=PARTITIONS, quiet_before=published + 1)
+    school = School({}, rules=first.rules, partitions=PARTITIONS, quiet_before=published + 1)
     harvests = [harvest for row in LOG if (harvest := school.take(row)) is not None]
     assert all(harvest.writes.next_offset > published for harvest in harvests if harvest.writes.outbox)
-    assert school.trainer.publish() == Desk().learn(LOG).trainer.publish()
+    assert released(school) == released(Desk().learn(LOG))
 
 
 def test_a_checkpoint_of_another_release_is_refused_with_the_fix() -> None:
     desk = Desk()
     desk.learn(LOG)
-    assert desk.stored is not None
-    with pytest.raises(FatalError, match="--afresh"):
-        School(desk.stored.replace(b"RPL", b"RPX", 1), rule=RULE, partitions=PARTITIONS)
+    for learner in LEARNERS:
+        spoilt = {**desk.stored, learner: desk.stored[learner].replace(b"RPL", b"RPX", 1)}
+        with pytest.raises(FatalError, match=f"--afresh {learner}"):
+            School(spoilt, rules=desk.rules, partitions=PARTITIONS, offset=desk.offset)
 
 
 def test_an_activated_snapshot_scores() -> None:
@@ -204,3 +237,46 @@ def test_an_activated_snapshot_scores() -> None:
     desk.learn(LOG)
     event = desk.activations()[-1]
     assert scorer_of(b64decode(event.snapshot)).version == event.version
+
+
+def released(school: School) -> list[tuple[str, bytes]]:
+    return [pupil.trainer.release() for pupil in school.pupils.values()]
+
+
+def test_both_learners_are_judged_published_and_activated_each_by_its_own_record() -> None:
+    desk = Desk()
+    desk.learn(mixed(range(300)))
+    for learner in LEARNERS:
+        versions = [row for row in desk.snapshots() if row.learner == learner]
+        activations = [event for event in desk.activations() if event.learner == learner]
+        assert len(versions) >= 5
+        assert versions[-1].candidate.answers > 100
+        assert versions[-1].candidate.log_loss < versions[-1].rules.log_loss
+        assert {event.version for event in activations} <= {row.version for row in versions}
+        assert activations[-1].version == versions[-1].version
+        verify(activations[-1])
+    first = desk.activations()[0].occurred_at
+    patient = Desk()
+    patient.rules[RENEWAL] = ActivationRule(every_examples=40, least_answers=10_000)
+    patient.learn(mixed(range(300)))
+    assert {event.learner for event in patient.activations()} == {LATENESS}
+    assert patient.activations()[0].occurred_at == first
+
+
+def test_a_learner_that_is_new_or_begins_anew_learns_all_there_is_while_the_other_goes_on_where_it_was() -> None:
+    log, half = mixed(range(260)), 200
+    whole, later = Desk(), Desk()
+    whole.learn(log)
+    later.learn(log, upto=half)
+    before = dict(later.stored)
+    del later.stored[RENEWAL]  # as an older release left it
+    interrupted = later.learn(log, upto=half // 2)
+    assert interrupted.learned[LATENESS] > 0
+    assert later.stored == {LATENESS: before[LATENESS]}  # nothing is stored before it has caught up
+    school = later.learn(log)
+    plain = RenewalTrainer()
+    for number in range(130):
+        plain.take(renewal_example(number))
+    assert school.pupils[RENEWAL].trainer.release() == plain.release()
+    assert released(school) == released(whole.learn(log))
+    assert later.stored == {**later.stored, LATENESS: whole.stored[LATENESS]}

@@ -3,12 +3,11 @@
 import asyncio
 import json
 import logging
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from handlers.commands.learners.desk import Stand, order, read_stand
-from handlers.commands.learners.renewals import renewals
 from handlers.commands.learners.telling import as_json, show_lines, table_of
 from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
@@ -32,6 +31,7 @@ learners = App(
 
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object, for programs.")]
 Why = Annotated[str, Parameter(help="Why, for whoever reads the log later.")]
+Learner = Annotated[Literal["lateness", "renewal"], Parameter(help="Which learner, where no version says it.")]
 Version = Annotated[str, Parameter(help="A version that `list` shows, or its beginning.")]
 
 
@@ -39,8 +39,9 @@ Version = Annotated[str, Parameter(help="A version that `list` shows, or its beg
 def list_versions(*, json_: AsJson = False) -> None:
     """List the versions, the latest last: from when, how good at that time, and which one decides.
 
-    Log loss (lower is better) is over about the last 500 invoices that were answered before the version was taken, each judged
-    before it was learned. `rules` is what the plain rules scored on the same invoices.
+    Log loss (lower is better) is over about the last 500 questions that were answered before the version was taken, each judged
+    before it was learned. `rules` is what the plain rules scored on the same ones: of an invoice the client's own share of late
+    ones, of a renewal the share renewed of the contract's type.
 
     Example: rapport learners list
     """
@@ -54,7 +55,9 @@ def list_versions(*, json_: AsJson = False) -> None:
 
 
 @learners.command
-def show(version: Annotated[str | None, Parameter(help="A version; default: what is in force.")] = None, /) -> None:
+def show(
+    version: Annotated[str | None, Parameter(help="A version; default: what is in force, of all learners.")] = None, /
+) -> None:
     """Show what is in force and how good it is: log loss, AUC, reliability by tenths, how often the pay-date range held, drift.
 
     With a VERSION: that one, as it was published.
@@ -80,6 +83,7 @@ def pin(
     version: Annotated[str | None, Parameter(help="A version; default: the one that decides now.")] = None,
     /,
     *,
+    learner: Learner = LATENESS,
     reason: Why = "pinned by a person",
 ) -> int:
     """Let a version decide and keep it: automatic activation stops until `rapport learners activate`.
@@ -88,9 +92,9 @@ def pin(
     """
     settings = load_settings()
     stand = _stand(settings)
-    active = stand.active()
+    active = stand.active(learner=learner)
     if version is None and active is None:
-        message = "no learner is active, the rules decide; name a version to pin: rapport learners list"
+        message = f"no learner of {learner} is active; name a version to pin: rapport learners list"
         raise UsageError(message)
     named = version or (active.version if active else "")
     return _put(settings, [_champion(settings, stand.version(named), reason, pinned=True)])
@@ -104,8 +108,9 @@ def rollback(version: Version, /, *, reason: Why) -> int:
     """
     settings = load_settings()
     stand = _stand(settings)
-    active, found = stand.active(), stand.version(version)
-    known = {row.version: place for place, row in enumerate(stand.versions)}
+    found = stand.version(version)
+    active = stand.active(learner=found.learner)
+    known = {row.version: place for place, row in enumerate(stand.of(found.learner))}
     if active is not None and known.get(active.version, len(known)) <= known[found.version]:
         message = (
             f"{found.version} is not older than {active.version}, which decides now; to go forward: rapport learners activate"
@@ -120,9 +125,10 @@ def shadow(
     /,
     *,
     stop: Annotated[bool, Parameter(negative=(), help="End it.")] = False,
+    learner: Learner = LATENESS,
     reason: Why = "a challenger",
 ) -> int:
-    """Score a challenger beside the champion: it decides nothing, examples record both, `show` compares them.
+    """Score a challenger beside the champion: it decides nothing, decisions and examples record both, `show` compares them.
 
     Only questions put after the challenger was trained count, so it never answers what it has learned.
 
@@ -133,29 +139,29 @@ def shadow(
         raise UsageError(message)
     settings = load_settings()
     found = None if version is None else _stand(settings).version(version)
-    return _put(settings, [_order(settings, found, reason, role=LearnerRole.CHALLENGER)])
+    return _put(settings, [_order(settings, found, reason, learner=learner, role=LearnerRole.CHALLENGER)])
 
 
 @learners.command
-def promote(*, reason: Why = "the challenger was better") -> int:
+def promote(*, learner: Learner = LATENESS, reason: Why = "the challenger was better") -> int:
     """Let the challenger decide, in the place of the champion.
 
     Example: rapport learners promote --reason "log loss .39 against .41 on 600 invoices"
     """
     settings = load_settings()
     stand = _stand(settings)
-    challenger = stand.active(LearnerRole.CHALLENGER)
+    challenger = stand.active(LearnerRole.CHALLENGER, learner=learner)
     if challenger is None:
-        message = "there is no challenger; begin with one: rapport learners shadow VERSION"
+        message = f"there is no challenger of {learner}; begin with one: rapport learners shadow VERSION"
         raise UsageError(message)
     found = stand.version(challenger.version)
     return _put(
         settings,
-        [_champion(settings, found, reason, pinned=False), _order(settings, None, reason, role=LearnerRole.CHALLENGER)],
+        [
+            _champion(settings, found, reason, pinned=False),
+            _order(settings, None, reason, learner=learner, role=LearnerRole.CHALLENGER),
+        ],
     )
-
-
-learners.command(renewals)
 
 
 def _stand(settings: Settings) -> Stand:
@@ -164,13 +170,19 @@ def _stand(settings: Settings) -> Stand:
 
 
 def _champion(settings: Settings, snapshot: LearnerSnapshot, reason: str, *, pinned: bool) -> LearnerActivated:
-    return _order(settings, snapshot, reason, role=LearnerRole.CHAMPION, pinned=pinned)
+    return _order(settings, snapshot, reason, learner=snapshot.learner, role=LearnerRole.CHAMPION, pinned=pinned)
 
 
 def _order(
-    settings: Settings, snapshot: LearnerSnapshot | None, reason: str, *, role: LearnerRole, pinned: bool = False
+    settings: Settings,
+    snapshot: LearnerSnapshot | None,
+    reason: str,
+    *,
+    learner: str,
+    role: LearnerRole,
+    pinned: bool = False,
 ) -> LearnerActivated:
-    learner = LATENESS if snapshot is None else snapshot.learner
+    learner = snapshot.learner if snapshot else learner
     return order(settings, snapshot, learner=learner, role=role, pinned=pinned, author=author_named(None), reason=reason)
 
 

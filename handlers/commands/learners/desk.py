@@ -1,8 +1,9 @@
 """What the commands about learners read and write: versions on the topic, regimes and the trainer's record in Redis."""
 
 from base64 import b64decode
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
 
 import msgspec
 
@@ -12,9 +13,10 @@ from models.ids import derive
 from models.learners.activation import LATENESS, TABLES, verify
 from models.learners.judging import Judge
 from models.learners.published import LearnerSnapshot
-from models.learners.snapshot import Checkpoint, SnapshotError, load
+from models.learners.snapshot import SnapshotError
+from models.learners.subjects import SUBJECTS, Subject
 from models.regime import ActiveLearner, Regime
-from streams.agents.school import Memory
+from streams.agents.pupil import Memory
 from streams.agents.trainer import SLOT
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
@@ -30,15 +32,19 @@ _LOOK_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Versions by training time, the regime of each partition, and the trainer's own record (none before its first)."""
+    """Versions by learner and training time, the regime of each partition, and the trainer's own records (none at first)."""
 
     versions: tuple[LearnerSnapshot, ...]
     regimes: tuple[Regime, ...]
-    judge: Judge | None
+    judges: Mapping[str, Judge] = field(default_factory=dict)
 
-    def active(self, role: LearnerRole = LearnerRole.CHAMPION) -> ActiveLearner | None:
+    def active(self, role: LearnerRole = LearnerRole.CHAMPION, *, learner: str = LATENESS) -> ActiveLearner | None:
         """Return what the first partition has in a role; all have the same save for the moments while a change travels."""
-        return self.regimes[0].learner(LATENESS, role) if self.regimes else None
+        return self.regimes[0].learner(learner, role) if self.regimes else None
+
+    def of(self, learner: str) -> tuple[LearnerSnapshot, ...]:
+        """Return the versions of one learner, the latest last."""
+        return tuple(row for row in self.versions if row.learner == learner)
 
     def version(self, name: str) -> LearnerSnapshot:
         """Return the version called `name`, or so begun; raises UsageError when there is none or several."""
@@ -56,20 +62,22 @@ async def read_stand(settings: Settings) -> Stand:
     """Return how things stand; raises RetryError while a server is away."""
     redis = connect_redis(settings)
     try:
-        stored = await redis.hget(PartitionKeys.of(settings, *SLOT).states, LATENESS)
+        states = PartitionKeys.of(settings, *SLOT).states
+        stored = cast("list[bytes | None]", await redis.hmget(states, [row.learner for row in SUBJECTS]))
     finally:
         await redis.aclose()
-    return Stand(await read_versions(settings), tuple(await read_regimes(settings)), _judge(stored))
+    judges = {row.learner: _judge(row, raw) for row, raw in zip(SUBJECTS, stored, strict=True)}
+    known = {learner: judge for learner, judge in judges.items() if judge is not None}
+    return Stand(await read_versions(settings), tuple(await read_regimes(settings)), known)
 
 
-def _judge(stored: object) -> Judge | None:
-    if not isinstance(stored, bytes):
+def _judge(subject: Subject, stored: bytes | None) -> Judge | None:
+    if stored is None:
         return None
     try:
-        checkpoint = load(msgspec.msgpack.decode(stored, type=Memory).checkpoint, Checkpoint)
+        return subject.restore(msgspec.msgpack.decode(stored, type=Memory).checkpoint).judge
     except SnapshotError:
         return None  # of another release: what it says of itself is not comparable
-    return msgspec.msgpack.decode(checkpoint.judged, type=Judge) if checkpoint.judged else None
 
 
 async def read_versions(settings: Settings) -> tuple[LearnerSnapshot, ...]:
@@ -78,7 +86,7 @@ async def read_versions(settings: Settings) -> tuple[LearnerSnapshot, ...]:
     for record in (await read_topic(settings, SNAPSHOTS.name, partitions=[0]))[0]:
         latest[record.key] = record.value
     found = [LearnerSnapshot.model_validate_json(value) for value in latest.values() if value]
-    return tuple(sorted(found, key=lambda row: (row.trained_at, row.learned)))
+    return tuple(sorted(found, key=lambda row: (row.learner, row.trained_at, row.learned)))
 
 
 def order(
@@ -113,7 +121,7 @@ def order(
     if snapshot.table != table:
         message = (
             f"{version} was made from the feature table {snapshot.table}, this release has {table}: retrain from the examples"
-            " (rapport run-trainer --afresh), or roll back to the release that made it"
+            f" (rapport run-trainer --afresh {snapshot.learner}), or roll back to the release that made it"
         )
         raise UsageError(message)
     try:

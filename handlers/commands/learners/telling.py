@@ -1,19 +1,24 @@
 """Versions and their records in words and tables."""
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 from handlers.commands.learners.desk import Stand, size_of
 from models.events.control import LearnerRole
+from models.learners.activation import LATENESS, RENEWAL
 from models.learners.judging import BINS, Judge, Series
 from models.learners.published import LearnerSnapshot, Record, record_of
+from models.learners.subjects import SUBJECTS, Subject
+
+_WITHOUT: Final = {LATENESS: "the plain rules decide", RENEWAL: "no chance of a renewal is given"}
 
 
 def role_of(version: str, stand: Stand) -> str:
     """Return what a version does now, in words; empty: nothing."""
     said = []
-    for role in LearnerRole:
-        active = stand.active(role)
+    for role, subject in product(LearnerRole, SUBJECTS):
+        active = stand.active(role, learner=subject.learner)
         if active is not None and active.version == version:
             said.append(role.value + (", pinned" if active.pinned else ""))
     return "; ".join(said)
@@ -34,48 +39,53 @@ def table_of(stand: Stand) -> Iterator[str]:
             f"{row.version:24} {row.trained_at:%Y-%m-%d} {row.learned:>9,} {row.candidate.log_loss:>9.3f}"
             f" {row.rules.log_loss:>7.3f} {auc:>6} {held:>6}  {role_of(row.version, stand)}"
         )
-    active = stand.active()
-    if active is not None and active.version not in {row.version for row in stand.versions}:
-        yield f"{active.version} decides; its record has left the topic, its bytes are in every partition"
+    for subject in SUBJECTS:
+        active = stand.active(learner=subject.learner)
+        if active is not None and active.version not in {row.version for row in stand.versions}:
+            yield f"{active.version} decides; its record has left the topic, its bytes are in every partition"
 
 
 def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
-    """Yield one version as it was published or, without one, what is in force and the trainer's latest record."""
+    """Yield one version as it was published or, without one, what is in force and the trainer's latest record, by learner."""
     if row is not None:
         yield f"{row.version} ({row.learner}), {size_of(row):,} bytes; {role_of(row.version, stand) or 'not in use'}"
         yield f"trained up to {row.trained_at:%Y-%m-%d} from {row.learned:,} examples, feature table {row.table}"
         yield f"weight against the rules {row.trust:.0%}; {row.drifts} drifts noticed so far"
         yield from _records({"itself": row.candidate, "live": row.live, "rules": row.rules})
         return
-    yield from _in_force(stand)
-    if stand.judge is None:
-        yield "no record yet: rapport run-trainer has not stored one that this release can read"
-        return
-    yield from _judged(stand.judge)
+    for place, subject in enumerate(SUBJECTS):
+        if place:
+            yield ""
+        yield from _in_force(stand, subject.learner)
+        judge = stand.judges.get(subject.learner)
+        if judge is None:
+            yield "no record yet: rapport run-trainer has not stored one that this release can read"
+            continue
+        yield from _judged(judge, subject)
 
 
-def _in_force(stand: Stand) -> Iterator[str]:
-    active = stand.active()
+def _in_force(stand: Stand, learner: str) -> Iterator[str]:
+    active = stand.active(learner=learner)
     if active is None:
-        yield "no learner is active: the plain rules decide"
+        yield f"no learner of {learner} is active: {_WITHOUT[learner]}"
     else:
         pinned = ", pinned" if active.pinned else ""
         yield f"{active.version} decides{pinned}, activated by {active.author}"
-    challenger = stand.active(LearnerRole.CHALLENGER)
+    challenger = stand.active(LearnerRole.CHALLENGER, learner=learner)
     if challenger is not None:
         yield f"{challenger.version} is scored beside it as challenger, set by {challenger.author}"
-    versions = {None if (found := regime.learner("lateness")) is None else found.version for regime in stand.regimes}
+    versions = {None if (found := regime.learner(learner)) is None else found.version for regime in stand.regimes}
     if len(versions) > 1:
         yield f"partitions differ: {', '.join(sorted(map(str, versions)))}; a change is on its way, or a worker does not run"
 
 
-def _judged(judge: Judge) -> Iterator[str]:
+def _judged(judge: Judge, subject: Subject) -> Iterator[str]:
     rows = {"learners": judge.candidate, "live": judge.live, "rules": judge.rules}
     yield ""
-    yield "late by more than 5 days, asked at issue, judged before it was learned (about the last 500 answers):"
+    yield f"{subject.judged}, judged before it was learned (about the last 500 answers):"
     yield from _records({name: record_of(series) for name, series in rows.items()})
     if judge.challenger.answers:
-        yield f"challenger {judge.challenger.version} and, on the same invoices, what was decided by:"
+        yield f"challenger {judge.challenger.version} and, on the same questions, what was decided by:"
         yield from _records({"challenger": record_of(judge.challenger), "champion": record_of(judge.beside)})
     if judge.ranges:
         yield f"90 % range of the pay date: held for {judge.held:.1%} of the settlements"
