@@ -1,6 +1,6 @@
 """`rapport evaluate`: how well would the live system have predicted a history? Exposes the function `evaluate`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from handlers.commands.book.columns import Meaning, choose_columns
+from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.plan import Asked, make_plan
-from handlers.commands.book.reading import read_layout
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.evaluation import batch
 from handlers.evaluation.judging import DaysJudged, Judged, judge_days, judge_heads
@@ -74,20 +73,28 @@ def evaluate(
 
 def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], list[str]]:
     """Return the events of a book in order of arrival, and how it was read; raise UsageError when nobody could be late in it."""
-    header = read_layout(file, encoding=asked.encoding).header
-    mapping = choose_columns(header, preset=asked.preset, given=asked.columns)
-    dated = Meaning.SETTLED_ON in mapping or Meaning.DAYS_TO_SETTLE in mapping
-    if not dated:
-        message = f"{file.name} has no date of payment; say which column: --map settled_on=COLUMN or --map days_to_settle=COLUMN"
-        raise UsageError(message)
     blank = (f"{Meaning.DISPUTED}=", f"{Meaning.SETTLED}=", f"{Meaning.OUTSTANDING}=")
-    plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency)
+    plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency, rounded=True)
+    if not plan.dates_payments:
+        message = (
+            f"{file.name} has no date of payment; say which column: --map settled_on=COLUMN, --map days_to_settle=COLUMN or "
+            f"--map days_late=COLUMN (columns: {', '.join(plan.layout.header)})"
+        )
+        raise UsageError(message)
     totals = Totals()
-    events = list(read_book(plan, totals=totals, rejects=None))
+    read = read_book(plan, totals=totals, rejects=None)
+    events = list(track(read, "reading the book", total=None, console=Console(stderr=True), transient=True))
     events.sort(key=lambda event: event.received_ms)
-    notes = [*describe_plan(plan), f"{totals.events:,} events; {totals.rejected:,} rows rejected"]
-    notes += [f"  line {row.line}: {row.reason}" for row in totals.first_rejections]
-    return events, notes
+    return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
+
+
+def _counted(totals: Totals, rows: int) -> Iterator[str]:
+    kinds = totals.kinds
+    yield (
+        f"{rows:,} rows: {kinds['invoice.issued']:,} invoices, {kinds['payment.received']:,} payments, "
+        f"{kinds['credit_note.issued']:,} credit notes of {len(totals.clients):,} clients; {totals.rejected:,} rows rejected"
+    )
+    yield from (f"  {line}" for line in totals.left_out())
 
 
 def _with_columns(asked: Asked, columns: Sequence[str]) -> Asked:

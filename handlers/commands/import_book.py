@@ -23,13 +23,14 @@ def import_book(
     rejects: Annotated[Path | None, Parameter(help="Where rejected rows go; default FILE.rejects.csv in this folder.")] = None,
     asked: Asked | None = None,
 ) -> int:
-    """Adopt a receivables book: a CSV with one invoice a row, and its settlement where there was one.
+    """Adopt a receivables book: a CSV of invoices with their settlements, or a journal of invoices and payments.
 
     Columns are guessed from their names and shown; overrule them with --map, e.g. --map invoice_id=InvoiceNumber. Meanings:
     client_id, issued_on and amount are needed; invoice_id, recorded_on, due_on, terms_days, currency, settled_on, days_to_settle,
-    settled, outstanding, disputed, name, email, phone, country, timezone, method, service_line help. Where a date could be
-    day/month or month/day, or an amount could have thousands or decimals, the command asks instead of guessing. Rows that cannot
-    be read go to a rejects file with line and reason; totals are shown per currency.
+    days_late, settled, outstanding, kind, side, disputed, name, email, phone, country, timezone, method, service_line help. Rows
+    that share an invoice are its lines, its payments or repetitions; in a journal (kind) payments have rows of their own. Where
+    a date could be day/month or month/day, or an amount could have thousands or decimals, the command asks instead of guessing.
+    Rows that cannot be read go to a rejects file with line and reason; totals are shown per currency.
 
     History builds states, segments and scores; it sends nothing: its events carry their own, past, time of arrival.
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.commands.book.amounts import read_amount
-from handlers.commands.book.columns import Meaning, choose_columns
+from handlers.commands.book.column_names import Meaning
+from handlers.commands.book.columns import choose_columns
 from handlers.commands.book.dates import Order, read_moment
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan

@@ -9,13 +9,19 @@ from models.money import Money, exponent
 
 Mark: TypeAlias = Literal["point", "comma"]
 
-SYMBOLS: Final = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "zł": "PLN", "Kč": "CZK", "₹": "INR", "Fr.": "CHF"}
+SYMBOLS: Final = {
+    "R$": "BRL", "A$": "AUD", "C$": "CAD", "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "zł": "PLN", "Kč": "CZK", "₹": "INR",
+    "Fr.": "CHF", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS", "₦": "NGN", "₱": "PHP",
+}  # fmt: skip
+_CREDIT: Final = re.compile(r"\d\s*(CR|Cr|cr|H)$")  # how accounting programs mark what is in the client's favour
 _CODE: Final = re.compile(r"\b([A-Z]{3})\b")
+_SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE][+-]?\d{1,2}")
 _NUMBER: Final = re.compile(r"[+-]?[\d.,' \u00a0\u202f’]*\d[\d.,' \u00a0\u202f’]*")  # noqa: RUF001 (the apostrophe that Swiss books group with)
 _GROUPING: Final = re.compile(r"[' \u00a0\u202f’]")  # noqa: RUF001 (likewise)
 _NOISE: Final = Decimal(
     "0.0001"
 )  # of a minor unit: what binary floats leave behind when a program writes 103.53 as 103.53000000000003
+_LARGEST: Final = Decimal(10) ** 17  # minor units: sums of many still fit 64 bits
 _GROUP: Final = 3  # digits between grouping marks
 
 
@@ -66,14 +72,16 @@ def currency_in(text: str) -> str | None:
     return next((code for symbol, code in SYMBOLS.items() if symbol in text), None)
 
 
-def read_amount(text: str, *, currency: str, mark: Mark) -> Money | None:
+def read_amount(text: str, *, currency: str, mark: Mark, rounded: bool = False) -> Money | None:
     """Read one cell in `currency`; none when blank. Raise ValueError with a reason for people.
 
-    Digits beyond the currency's minor unit are refused, save the noise of binary floats.
+    Digits beyond the currency's minor unit are refused, save the noise of binary floats; `rounded` rounds them.
     """
     text = text.strip()
     if not text:
         return None
+    if _SCIENTIFIC.fullmatch(text):
+        return _exact(Decimal(text.replace(",", ".")), text=text, currency=currency, rounded=rounded)
     number = _NUMBER.search(text)
     if number is None:
         message = f"{text!r} is not an amount"
@@ -90,15 +98,18 @@ def read_amount(text: str, *, currency: str, mark: Mark) -> Money | None:
         message = f"{text!r} is not an amount"
         raise ValueError(message) from error
     rest = text.replace(number[0], "", 1)
-    if (text.startswith("(") and text.endswith(")")) or re.search(r"[-\u2212]", rest):
+    if (text.startswith("(") and text.endswith(")")) or re.search(r"[-\u2212]", rest) or _CREDIT.search(text):
         value = -abs(value)
-    return _exact(value, text=text, currency=currency)
+    return _exact(value, text=text, currency=currency, rounded=rounded)
 
 
-def _exact(value: Decimal, *, text: str, currency: str) -> Money:
+def _exact(value: Decimal, *, text: str, currency: str, rounded: bool) -> Money:
     minor = value.scaleb(exponent(currency))
+    if abs(minor) >= _LARGEST:
+        message = f"{text!r} is larger than any amount we keep"
+        raise ValueError(message)
     whole = minor.to_integral_value()
-    if abs(minor - whole) > _NOISE:
+    if abs(minor - whole) > _NOISE and not rounded:
         message = f"{text!r} has more decimals than {currency} has ({exponent(currency)})"
         raise ValueError(message)
     return Money(int(whole), currency)

@@ -1,118 +1,12 @@
 """Which column of a receivables book means what: guessed from the names, shown, and overruled by `--map` or a preset."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Literal
 
+from handlers.commands.book.column_names import AGAINST, AMOUNTS, DATES, NAMES, NUMBERS, REQUIRED, Meaning, letters
 from streams.runtime.errors import UsageError
-
-
-class Meaning(StrEnum):
-    """What a column can mean to us."""
-
-    CLIENT_ID = "client_id"
-    INVOICE_ID = "invoice_id"
-    RECORDED_ON = "recorded_on"
-    ISSUED_ON = "issued_on"
-    DUE_ON = "due_on"
-    TERMS_DAYS = "terms_days"
-    AMOUNT = "amount"
-    CURRENCY = "currency"
-    SETTLED_ON = "settled_on"
-    DAYS_TO_SETTLE = "days_to_settle"
-    SETTLED = "settled"
-    OUTSTANDING = "outstanding"
-    DISPUTED = "disputed"
-    NAME = "name"
-    EMAIL = "email"
-    PHONE = "phone"
-    COUNTRY = "country"
-    TIMEZONE = "timezone"
-    METHOD = "method"
-    SERVICE_LINE = "service_line"
-
-
-DATES: Final = (Meaning.RECORDED_ON, Meaning.ISSUED_ON, Meaning.DUE_ON, Meaning.SETTLED_ON)
-AMOUNTS: Final = (Meaning.AMOUNT, Meaning.SETTLED, Meaning.OUTSTANDING)
-REQUIRED: Final = (Meaning.CLIENT_ID, Meaning.ISSUED_ON, Meaning.AMOUNT)
-
-
-def _letters(name: str) -> str:
-    """Return letters and digits in lower case, accents left out: "N° Numéro" and "numero" are one word to a reader."""
-    bare = "".join(mark for mark in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(mark))
-    return re.sub(r"[\W_]+", "", bare)
-
-
-# Names in order of preference, lower case, letters and digits only. Whole names first; a name that merely contains one
-# of them counts less (see `guess`).
-_NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
-    meaning: tuple(_letters(name) for name in names.split())
-    for meaning, names in (
-        (
-            Meaning.CLIENT_ID,
-            (
-                "clientid customerid customernumber custnumber customerno clientnumber accountid debtorid debtor "
-                "kundennummer kundennr kundenr numeroclient idcliente payerid partyid customer client kunde account "
-                "party payer businesspartner contactid vendorname customername clientname contactname"
-            ),
-        ),
-        (
-            Meaning.INVOICE_ID,
-            (
-                "invoiceid invoicenumber invoiceno invoicenr invoice documentnumber documentno documentid docid "
-                "billnumber billid billno rechnungsnummer rechnungsnr belegnummer numerofacture factura docnumber "
-                "reference invoiceref number"
-            ),
-        ),
-        (Meaning.RECORDED_ON, "createdat created createdon createddate entrydate recordedon receiveddate postingdate entered"),
-        (
-            Meaning.ISSUED_ON,
-            (
-                "invoicedate issuedate issuedon issuedat documentdate documentcreatedate docdate billdate billingdate "
-                "rechnungsdatum belegdatum datefacture datedefacture fechafactura dateissued baselinecreatedate "
-                "issued date datum"
-            ),
-        ),
-        (
-            Meaning.DUE_ON,
-            (
-                "duedate dueon dueat dueindate paymentdue netduedate faelligkeit fälligkeit faelligam fälligam "
-                "fälligkeitsdatum echeance échéance vencimiento due"
-            ),
-        ),
-        (Meaning.TERMS_DAYS, "termsdays paymentterms terms custpaymentterms netdays zahlungsziel"),
-        (
-            Meaning.AMOUNT,
-            (
-                "amount invoiceamount totalamount invoicetotal grossamount amountdue totalopenamount total betrag "
-                "bruttobetrag rechnungsbetrag montant montantttc importe gross value"
-            ),
-        ),
-        (Meaning.CURRENCY, "currency currencycode invoicecurrency währung waehrung devise moneda ccy iso4217"),
-        (
-            Meaning.SETTLED_ON,
-            (
-                "settleddate settledon settlementdate paiddate paidon datepaid paymentdate cleardate clearingdate "
-                "closeddate zahlungsdatum bezahltam datepaiement datedepaiement datereglement fechapago "
-                "datedereglement fechadepago paymentreceived"
-            ),
-        ),
-        (Meaning.DAYS_TO_SETTLE, "daystosettle numberofdaysuntilpayment daysuntilpayment daystopay paymentdays"),
-        (Meaning.SETTLED, "settled amountpaid paidamount paid paymentamount settledamount bezahlt montantpaye"),
-        (Meaning.OUTSTANDING, "outstanding balance openamount amountopen outstandingamount balancedue remaining offen solde"),
-        (Meaning.DISPUTED, "disputed indispute isdisputed dispute contested"),
-        (Meaning.NAME, "clientname customername companyname company namecustomer contactname name kundenname firma"),
-        (Meaning.EMAIL, "email clientemail customeremail emailaddress mail contactemail"),
-        (Meaning.PHONE, "phone phonenumber telephone telefon mobile"),
-        (Meaning.COUNTRY, "country countrycode land pays"),
-        (Meaning.TIMEZONE, "timezone tz"),
-        (Meaning.METHOD, "paymentmethod method paidby zahlungsart"),
-        (Meaning.SERVICE_LINE, "serviceline service practicearea department matter"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +46,31 @@ PRESETS: Final[Mapping[str, Preset]] = {
 }
 
 
-def choose_columns(header: Sequence[str], *, preset: str | None = None, given: Sequence[str] = ()) -> dict[Meaning, str]:
+_LONGEST_SHOWN: Final = 24
+_INSIDE: Final = 100  # rank of a name that merely contains a known one
+_SHORT: Final = 5  # letters; shorter words sit in many names
+_DATE: Final = re.compile(r"\d{1,4}[-/. ].*\d.*|\d{8}(\.0)?|\d{5}(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*")
+_AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+_SHAPES: Final[Mapping[Meaning, re.Pattern[str]]] = (
+    dict.fromkeys(DATES, _DATE) | dict.fromkeys(AMOUNTS, _AMOUNT) | dict.fromkeys(NUMBERS, _NUMBER)
+)
+_BLANKS: Final = frozenset({"", "-", "--", "na", "n/a", "nan", "nat", "none", "null"})
+
+Sample = Sequence[Sequence[str]]
+"""The first rows of a file: what columns hold says more than what they are called."""
+
+
+def choose_columns(
+    header: Sequence[str], *, preset: str | None = None, given: Sequence[str] = (), sample: Sample = ()
+) -> dict[Meaning, str]:
     """Return the mapping from meaning to column name: `given` (`meaning=Column`) first, then the preset or the guess.
 
     Raise UsageError when a required meaning has no column, or a named column is not in the file.
     """
     asked = _parse_given(given, header)
     if preset is None:
-        base = guess(header, taken=frozenset(asked.values()))
+        base = guess(header, taken=frozenset(asked.values()), sample=sample)
     elif preset in PRESETS:
         base = dict(PRESETS[preset].mapping)
         missing = [name for meaning, name in base.items() if name not in header and meaning not in asked]
@@ -173,19 +84,36 @@ def choose_columns(header: Sequence[str], *, preset: str | None = None, given: S
     lacking = [meaning for meaning in REQUIRED if meaning not in mapping]
     if lacking:
         wanted = " ".join(f"--map {meaning}=COLUMN" for meaning in lacking)
-        message = f"no column found for {', '.join(lacking)}; say which: {wanted} (columns: {', '.join(header)})"
+        found = ", ".join(f"{meaning} <- {name}" for meaning, name in mapping.items()) or "none"
+        message = (
+            f"no column found for {', '.join(lacking)}; say which: {wanted} "
+            f"(columns: {describe_header(header, sample)}; recognised: {found})"
+        )
         raise UsageError(message)
     return mapping
 
 
-def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset()) -> dict[Meaning, str]:
-    """Return the best column for each meaning by its name alone; each column is used once, the surest pair first."""
-    plain = {name: _letters(name) for name in header if name not in taken}
+def describe_header(header: Sequence[str], sample: Sample) -> str:
+    """Return the columns for people, each with something that stands in it."""
+    shown = []
+    for place, name in enumerate(header):
+        cell = next((row[place].strip() for row in sample if place < len(row) and row[place].strip()), "")
+        shown.append(f"{name} {cell[:_LONGEST_SHOWN]!r}" if cell else name)
+    return ", ".join(shown)
+
+
+def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset(), sample: Sample = ()) -> dict[Meaning, str]:
+    """Return the best column for each meaning by its name, unless it holds something else; the surest pair first.
+
+    Each column is used once.
+    """
+    plain = {name: letters(name) for name in header if name not in taken}
+    places = {name: place for place, name in enumerate(header)}
     ranked = sorted(
-        (rank, place, meaning, name)
-        for place, (meaning, wanted) in enumerate(_NAMES.items())
-        for name, letters in plain.items()
-        if (rank := _rank(letters, wanted)) is not None
+        (rank, order, meaning, name)
+        for order, meaning in enumerate(NAMES)
+        for name, word in plain.items()
+        if (rank := _rank(word, meaning)) is not None and _holds(sample, places[name], meaning)
     )
     mapping: dict[Meaning, str] = {}
     for _, _, meaning, name in ranked:
@@ -196,11 +124,25 @@ def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset()) -> dict
     return mapping
 
 
-def _rank(letters: str, wanted: Sequence[str]) -> int | None:
-    if letters in wanted:
-        return wanted.index(letters)
-    inside = [place for place, name in enumerate(wanted) if len(name) >= 5 and name in letters]  # noqa: PLR2004 (short words sit in many names)
-    return 100 + min(inside) if inside else None
+def _rank(word: str, meaning: Meaning) -> int | None:
+    wanted = NAMES[meaning]
+    if word in wanted:
+        return wanted.index(word)
+    if any(against in word for against in AGAINST.get(meaning, ())):
+        return None
+    inside = [place for place, name in enumerate(wanted) if len(name) >= _SHORT and name in word]
+    return _INSIDE + min(inside) if inside else None
+
+
+def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:
+    """Say whether most of what stands in a column looks like its meaning; a column of blanks may mean anything."""
+    shape = _SHAPES.get(meaning)
+    if shape is None:
+        return True
+    cells = [row[place].strip() for row in sample if place < len(row)]
+    cells = [cell for cell in cells if cell.lower() not in _BLANKS]
+    fitting = sum(1 for cell in cells if shape.fullmatch(cell))
+    return 2 * fitting >= len(cells)
 
 
 def _parse_given(given: Sequence[str], header: Sequence[str]) -> dict[Meaning, str]:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -12,25 +12,25 @@ _MONTHS: Final = {
     name: number
     for number, names in enumerate(
         (
-            ("jan", "january", "januar", "janvier", "enero"),
-            ("feb", "february", "februar", "février", "febrero"),
-            ("mar", "march", "märz", "mär", "mrz", "mars", "marzo"),
-            ("apr", "april", "avril", "abril"),
-            ("may", "mai", "mayo"),
-            ("jun", "june", "juni", "juin", "junio"),
-            ("jul", "july", "juli", "juillet", "julio"),
-            ("aug", "august", "août", "agosto"),
-            ("sep", "sept", "september", "septembre", "septiembre"),
-            ("oct", "october", "okt", "oktober", "octobre", "octubre"),
-            ("nov", "november", "novembre", "noviembre"),
-            ("dec", "december", "dez", "dezember", "décembre", "diciembre"),
+            ("jan", "january", "januar", "janvier", "janv", "enero", "ene", "gennaio", "gen", "januari", "janeiro"),
+            ("feb", "february", "februar", "février", "févr", "febrero", "febbraio", "februari", "fevereiro", "fev"),
+            ("mar", "march", "märz", "mär", "mrz", "mars", "marzo", "maart", "mrt", "março"),
+            ("apr", "april", "avril", "avr", "abril", "abr", "aprile"),
+            ("may", "mai", "mayo", "maggio", "mag", "mei", "maio"),
+            ("jun", "june", "juni", "juin", "junio", "giugno", "giu", "junho"),
+            ("jul", "july", "juli", "juillet", "juil", "julio", "luglio", "lug", "julho"),
+            ("aug", "august", "août", "agosto", "ago", "augustus"),
+            ("sep", "sept", "september", "septembre", "septiembre", "settembre", "set", "setembro"),
+            ("oct", "october", "okt", "oktober", "octobre", "octubre", "ottobre", "ott", "outubro", "out"),
+            ("nov", "november", "novembre", "noviembre", "novembro"),
+            ("dec", "december", "dez", "dezember", "décembre", "déc", "diciembre", "dic", "dicembre", "dezembro"),
         ),
         start=1,
     )
     for name in names
 }
 _CLOCK: Final = r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp][Mm])?)?"
-_ZONE: Final = r"\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?"
+_ZONE: Final = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
 _YEAR_FIRST: Final = re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})" + _CLOCK + _ZONE)
 _COMPACT: Final = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:\.0)?")
 _NUMBERS: Final = re.compile(r"(?P<first>\d{1,2})([-/.])(?P<second_number>\d{1,2})\2(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE)
@@ -40,6 +40,9 @@ _DAY_NAMED: Final = re.compile(
 _NAMED_DAY: Final = re.compile(
     r"(?P<name>[^\W\d_]+)\.?[-/. ]+(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/., ]+(?P<year>\d{4}|\d{2})" + _CLOCK
 )
+_WEEKDAY: Final = re.compile(r"^[^\W\d_]{2,10}\.?,\s+")  # "Mon, 5 Jan 2024": the day of the week says nothing new
+_SERIAL: Final = re.compile(r"(?P<days>[2-6]\d{4})(?:[.,](?P<part>\d+))?")  # days as spreadsheets count them: 1954 to 2091
+_SERIAL_ZERO: Final = date(1899, 12, 30)
 _PIVOT: Final = 69  # two-digit years: 69-99 are 1969-1999, 00-68 are 2000-2068, as POSIX reads them
 _MONTHS_IN_YEAR: Final = 12
 
@@ -55,7 +58,7 @@ class OrderEvidence:
 
     def see(self, text: str) -> None:
         """Take one cell into account; blank cells say nothing."""
-        match = _NUMBERS.fullmatch(text.strip())
+        match = _NUMBERS.fullmatch(_WEEKDAY.sub("", text.strip(), count=1))
         if match is None:
             return
         first, second = int(match["first"]), int(match["second_number"])
@@ -81,9 +84,11 @@ def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> 
 
     Raise ValueError with a reason for people when the cell is no date, or `order` would be needed and is unknown.
     """
-    text = text.strip()
+    text = _WEEKDAY.sub("", text.strip(), count=1)
     if not text:
         return None
+    if serial := _SERIAL.fullmatch(text):
+        return _of_serial(serial, zone=zone, at=at)
     day, match = _day(text, order)
     groups = match.groupdict()
     clock = _clock(groups) or at
@@ -92,6 +97,13 @@ def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> 
     if offset is None:
         return moment.replace(tzinfo=zone).astimezone(UTC)
     return datetime.fromisoformat(f"{moment.isoformat()}{_iso_offset(offset)}").astimezone(UTC)
+
+
+def _of_serial(serial: re.Match[str], *, zone: ZoneInfo, at: time) -> datetime:
+    seconds = round(float(f"0.{serial['part']}") * 86_400) if serial["part"] else 0
+    midnight = datetime.combine(_SERIAL_ZERO + timedelta(days=int(serial["days"])), time())
+    local = midnight + timedelta(seconds=seconds) if seconds else datetime.combine(midnight.date(), at)
+    return local.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _day(text: str, order: Order | None) -> tuple[date, re.Match[str]]:
@@ -150,6 +162,6 @@ def _clock(groups: dict[str, str | None]) -> time | None:
 
 
 def _iso_offset(offset: str) -> str:
-    if offset in ("Z", "UTC"):
+    if offset in ("Z", "UTC", "GMT"):
         return "+00:00"
-    return offset if ":" in offset else f"{offset[:3]}:{offset[3:]}"
+    return offset if ":" in offset else f"{offset[:3]}:{offset[3:] or '00'}"

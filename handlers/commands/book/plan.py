@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import time
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,14 +10,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cyclopts import Parameter
 
 from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
-from handlers.commands.book.columns import AMOUNTS, DATES, PRESETS, Meaning, choose_columns
+from handlers.commands.book.column_names import AMOUNTS, DATES, Meaning
+from handlers.commands.book.columns import PRESETS, choose_columns
 from handlers.commands.book.dates import Order, OrderEvidence
-from handlers.commands.book.reading import Layout, read_layout, rows
+from handlers.commands.book.kinds import RowKind, kind_of
+from handlers.commands.book.reading import Layout, Row, read_layout, rows
 from streams.runtime.errors import UsageError
 
 ISSUED_AT: Final = time(9)  # a date alone means the start of business for what the firm does ...
 SETTLED_AT: Final = time(17)  # ... and its end for what the client does; due and paid alike, so on the due date is on time
 DEFAULT_TERMS_DAYS: Final = 30
+KNOWN_CURRENCIES: Final = frozenset(("EUR", "USD", "GBP", "CHF", "CAD", "AUD", "JPY", "PLN", "SEK", "NOK", "DKK", "INR", "SGD"))
+_SAMPLE: Final = 200  # rows looked at to see what the columns hold
+_ACCIDENTS: Final = 20
+_FEW_REPEAT: Final = 0.02  # of the rows: fewer that contradict an earlier row are errors of the book
 
 
 @Parameter(name="*")
@@ -58,29 +65,62 @@ class Plan:
     source: str
     rows: int
     notes: tuple[str, ...]
+    repeated: frozenset[int] = frozenset()
+    numbers_repeat: bool = False
+    payment_rows: int = 0
+    dated_rows: int = 0
+    rounded: bool = False
+
+    def key(self, client_id: str, invoice_id: str) -> int:
+        """Return under which number in `repeated` an invoice is known."""
+        return _key(client_id, invoice_id)
+
+    @property
+    def only_days_late(self) -> bool:
+        """Whether days after due are all that the book says about when it was paid."""
+        return Meaning.SETTLED_ON not in self.mapping and Meaning.DAYS_TO_SETTLE not in self.mapping
+
+    @property
+    def dates_payments(self) -> bool:
+        """Whether the book says when invoices were paid."""
+        named = (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)
+        return any(meaning in self.mapping for meaning in named) or self.payment_rows > 0
 
 
 @dataclass(slots=True)
 class _Survey:
     rows: int = 0
+    issued: dict[int, str] = field(default_factory=dict)
+    repeated: set[int] = field(default_factory=set)
+    elsewhere: int = 0
+    payment_rows: int = 0
+    dated_rows: int = 0
+    unnamed: int = 0
     orders: dict[Meaning, OrderEvidence] = field(default_factory=dict)
     mark: MarkEvidence = field(default_factory=MarkEvidence)
     currencies: set[str] = field(default_factory=set)
 
 
-def make_plan(path: Path, *, asked: Asked, home_currency: str) -> Plan:
+def make_plan(path: Path, *, asked: Asked, home_currency: str, rounded: bool = False) -> Plan:
     """Read the whole file once and return how to import it; raise UsageError with the option that answers what is unclear.
 
-    `home_currency` is the firm's own, taken where neither a column, nor an amount, nor the person names one.
+    `home_currency` is the firm's own, taken where neither a column, nor an amount, nor the person names one. `rounded` lets
+    amounts with more decimals than their currency has pass, rounded.
     """
     layout = read_layout(path, encoding=asked.encoding)
-    mapping = choose_columns(layout.header, preset=asked.preset, given=asked.columns)
+    sample = [row.cells for row in islice(rows(layout), _SAMPLE)]
+    mapping = choose_columns(layout.header, preset=asked.preset, given=asked.columns, sample=sample)
     places = {meaning: layout.header.index(name) for meaning, name in mapping.items()}
     survey = _look(layout, places)
     if survey.rows == 0:
         message = f"{path} has a header but no rows; there is nothing to import"
         raise UsageError(message)
     notes: list[str] = []
+    numbers_repeat = survey.elsewhere > max(_ACCIDENTS, _FEW_REPEAT * survey.rows)
+    if numbers_repeat:
+        notes.append(f"{mapping[Meaning.INVOICE_ID]!r} repeats with other dates; number and date together name an invoice")
+    if layout.above:
+        notes.append(f"{layout.above} lines above the header are left out")
     order_asked = asked.date_order or (PRESETS[asked.preset].date_order if asked.preset else None)
     return Plan(
         layout=layout,
@@ -94,6 +134,11 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str) -> Plan:
         source=asked.source,
         rows=survey.rows,
         notes=tuple(notes),
+        repeated=frozenset() if numbers_repeat else frozenset(survey.repeated),
+        numbers_repeat=numbers_repeat,
+        payment_rows=survey.payment_rows,
+        dated_rows=survey.dated_rows,
+        rounded=rounded,
     )
 
 
@@ -101,6 +146,7 @@ def _look(layout: Layout, places: dict[Meaning, int]) -> _Survey:
     survey = _Survey(orders={meaning: OrderEvidence() for meaning in DATES if meaning in places})
     for row in rows(layout):
         survey.rows += 1
+        _count(survey, row, places)
         for meaning, evidence in survey.orders.items():
             if places[meaning] < len(row.cells):
                 evidence.see(row.cells[places[meaning]])
@@ -110,7 +156,34 @@ def _look(layout: Layout, places: dict[Meaning, int]) -> _Survey:
                 survey.mark.see(row.cells[place])
                 if named := currency_in(row.cells[place]):
                     survey.currencies.add(named)
+                elif meaning is Meaning.AMOUNT and row.cells[place].strip():
+                    survey.unnamed += 1
     return survey
+
+
+def _count(survey: _Survey, row: Row, places: dict[Meaning, int]) -> None:
+    """Note invoice numbers that repeat, payments in rows of their own, and invoices with a date of payment."""
+
+    def cell(meaning: Meaning) -> str:
+        place = places.get(meaning)
+        return row.cells[place].strip() if place is not None and place < len(row.cells) else ""
+
+    if kind_of(cell(Meaning.KIND)) is RowKind.PAYMENT:
+        survey.payment_rows += 1
+        return
+    survey.dated_rows += any(map(cell, (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)))
+    if number := cell(Meaning.INVOICE_ID):
+        key, issued = _key(cell(Meaning.CLIENT_ID), number.removesuffix(".0")), cell(Meaning.ISSUED_ON)
+        first = survey.issued.get(key)
+        if first is None:
+            survey.issued[key] = issued
+        else:
+            survey.repeated.add(key)
+            survey.elsewhere += first != issued
+
+
+def _key(client_id: str, invoice_id: str) -> int:
+    return hash((client_id, invoice_id))
 
 
 def _orders(survey: _Survey, mapping: dict[Meaning, str], asked: Order | None, notes: list[str]) -> dict[Meaning, Order | None]:
@@ -154,11 +227,15 @@ def _currency(survey: _Survey, mapping: dict[Meaning, str], asked: str | None, h
     if len(survey.currencies) == 1:
         return next(iter(survey.currencies))
     if len(survey.currencies) > 1 and Meaning.CURRENCY not in mapping:
-        message = (
-            f"the amounts name several currencies ({', '.join(sorted(survey.currencies))}); map a column: --map currency=COLUMN"
-        )
-        raise UsageError(message)
-    if Meaning.CURRENCY not in mapping:
+        found = ", ".join(sorted(survey.currencies))
+        if survey.unnamed:
+            message = f"some amounts name a currency ({found}) and some none; say which those are in: --currency"
+            raise UsageError(message)
+        notes.append(f"the amounts name several currencies ({found}); each is kept apart")
+    elif Meaning.CURRENCY not in mapping and (named := currency_in(mapping[Meaning.AMOUNT].upper())) in KNOWN_CURRENCIES:
+        notes.append(f"{mapping[Meaning.AMOUNT]!r} names {named}")
+        return str(named)
+    elif Meaning.CURRENCY not in mapping:
         notes.append(f"no currency is named in the file: {home} assumed, the firm's own; change it with --currency")
     return home
 

@@ -1,6 +1,7 @@
 """CSV files as people have them: any usual encoding and separator, quoted newlines, streamed row by row with line numbers."""
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,18 +13,23 @@ from streams.runtime.errors import UsageError
 
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _SEPARATORS: Final = (",", ";", "\t", "|")
+_DECLARED: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line by which spreadsheets are told the separator
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_LOOKED_AT: Final = 20  # records among which the header is looked for: reports begin with a title, a date, a blank line
+_LEAST_NAMES: Final = 3  # columns without which nothing can be a book
 _LONGEST_CELL: Final = 1_000_000  # characters; a stray quote otherwise swallows the rest of a huge file into one cell
 _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is to be read: encoding and separator, and the names in its first line."""
+    """How a file is to be read: encoding and separator, the names in its header, and how many records stand above that."""
 
     path: Path
     encoding: str
     separator: str
     header: tuple[str, ...]
+    above: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,32 @@ def read_layout(path: Path, *, encoding: str | None = None) -> Layout:
     if not lines:
         message = f"{path} is empty; a header line and at least one row are needed"
         raise UsageError(message)
-    separator = _detect_separator(lines[:20])
-    header = next(csv.reader([lines[0]], delimiter=separator, skipinitialspace=True))
-    return Layout(path=path, encoding=chosen, separator=separator, header=_distinct(header))
+    declared = _DECLARED.fullmatch(lines[0])
+    separator = declared[1] if declared else _detect_separator(lines[: 2 * _LOOKED_AT])
+    above, header = _find_header(path, start, separator)
+    return Layout(path=path, encoding=chosen, separator=separator, header=_distinct(header), above=above)
+
+
+def _find_header(path: Path, start: str, separator: str) -> tuple[int, list[str]]:
+    """Return how many records stand above the header, and its cells: the first record about as wide as those below."""
+    csv.field_size_limit(min(_LONGEST_CELL, sys.maxsize))
+    records: list[list[str]] = []
+    try:
+        for cells in csv.reader(start.splitlines(keepends=True), delimiter=separator, skipinitialspace=True):
+            if any(cell.strip() for cell in cells):
+                records.append(cells)
+            if len(records) == _LOOKED_AT:
+                break
+    except csv.Error as error:
+        raise _unclosed(path, len(records) + 1, error) from error
+    if _DECLARED.fullmatch(separator.join(records[0])):
+        return 1, records[1] if len(records) > 1 else records[0]
+    widths = [sum(1 for cell in cells if cell.strip()) for cells in records]
+    least = max(widths) / 2
+    if widths[0] >= min(_LEAST_NAMES, max(widths)) and widths[0] >= least:
+        return 0, records[0]
+    place = next((place for place, width in enumerate(widths) if width >= max(_LEAST_NAMES, least)), 0)
+    return place, records[place]
 
 
 def rows(layout: Layout) -> Iterator[Row]:
@@ -56,21 +85,25 @@ def rows(layout: Layout) -> Iterator[Row]:
     csv.field_size_limit(min(_LONGEST_CELL, sys.maxsize))
     with _open(layout.path, layout.encoding) as file:
         reader = csv.reader(file, delimiter=layout.separator, skipinitialspace=True)
-        before, header_seen = 0, False
+        before, above = 0, layout.above + 1
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                message = f"{layout.path}, line {before + 1}: {error}; a quote is probably not closed"
-                raise UsageError(message) from error
+                raise _unclosed(layout.path, before + 1, error) from error
             line, before = before + 1, reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
-            if header_seen:
-                yield Row(line=line, cells=tuple(cells))
-            header_seen = True
+            if above:
+                above -= 1
+                continue
+            yield Row(line=line, cells=tuple(cells))
+
+
+def _unclosed(path: Path, line: int, error: csv.Error) -> UsageError:
+    return UsageError(f"{path}, line {line}: {error}; a quote is probably not closed")
 
 
 @contextmanager
@@ -89,6 +122,9 @@ def _open(path: Path, encoding: str) -> Iterator[TextIO]:
 def _detect_encoding(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(4)
+        if start in _WORKBOOKS:
+            message = f"{path} is a workbook, not text; save its sheet as CSV (in a spreadsheet: Save as, CSV UTF-8)"
+            raise UsageError(message)
         for bom, encoding in _BOMS:
             if start.startswith(bom):
                 return encoding
@@ -104,8 +140,9 @@ def _detect_encoding(path: Path) -> str:
 def _detect_separator(lines: list[str]) -> str:
     def columns(separator: str) -> tuple[int, int]:
         widths = [len(cells) for cells in csv.reader(lines, delimiter=separator)]
-        usual = max(set(widths), key=widths.count)
-        return (usual if widths[0] == usual else 0), widths[0]
+        # The width that most lines share; a title above the header is narrower, a cell with newlines breaks few lines.
+        usual = max(set(widths), key=lambda width: (width > 1, widths.count(width), width))
+        return (usual if widths[0] == usual or widths.count(usual) * 2 > len(widths) else 0), widths[0]
 
     return max(_SEPARATORS, key=columns)
 

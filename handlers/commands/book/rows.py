@@ -1,18 +1,29 @@
-"""One row of a book becomes events: the client, the invoice, its settlement and dispute; or a reason why it cannot."""
+"""Rows of a book become events: the client, the invoice, its settlement and dispute; or a reason why they cannot.
 
+Most rows are one invoice each. Where rows share an invoice they are line items, part payments or repetitions (`gathering`), and
+in a journal payments stand in rows of their own (`journal`).
+"""
+
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import floor
 from typing import Final
 
 from pydantic import ValidationError
 
 from handlers.commands.book.amounts import currency_in, read_amount
-from handlers.commands.book.columns import Meaning
+from handlers.commands.book.bills import Bill, Part, RejectedRowError, Rejection
+from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.dates import read_moment
+from handlers.commands.book.gathering import gather
+from handlers.commands.book.journal import Entry, apply_payments
+from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.plan import ISSUED_AT, SETTLED_AT, Plan
 from handlers.commands.book.reading import Row, rows
+from handlers.commands.book.terms import read_terms
 from models.events.delays import DisputeClosed, DisputeOpened
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentMethod, PaymentReceived
@@ -32,32 +43,16 @@ _METHODS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A row that cannot be imported: where it starts, why, and what it says."""
-
-    line: int
-    reason: str
-    cells: tuple[str, ...]
-
-
-class RejectedRowError(ValueError):
-    """The row cannot be imported; the message says why, for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Bill:
-    client_id: str
-    invoice_id: str
-    amount: Money
-    issued_at: datetime
-    due_at: datetime
-    received_at: datetime
+_DAYS: Final = re.compile(r"[+-]?\d{1,6}(?:[.,]\d+)?")
+_PLACEHOLDERS: Final = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|9999-?12-?31.*")
+_EARLIEST_YEAR: Final = 1971
+_LATEST_YEAR: Final = 2099
+_APART: Final = timedelta(days=3660)  # an invoice due or paid so long after its issue is a slip of the pen
 
 
 @dataclass(slots=True)
 class BookReader:
-    """Turns the rows of one book into events; remembers invoices seen, so that a repeated one is rejected, not counted twice.
+    """Turns the rows of one book into events; remembers invoices seen, so that a repeated one is not counted twice.
 
     Event ids are derived from the source, the client and the invoice: the same book imported twice changes nothing.
     """
@@ -68,54 +63,106 @@ class BookReader:
     _profiles: dict[str, int] = field(default_factory=dict)
 
     def read_all(self) -> Iterator[list[AnyClientEvent] | Rejection]:
-        """Yield for each row, in the order of the file, its events or its rejection."""
+        """Yield for each row its events or its rejection, in the order of the file; rows that share an invoice come last."""
+        shared: dict[int, list[tuple[Row, Bill]]] = {}
+        journal: list[Entry] = []
         for row in rows(self.plan.layout):
-            yield self.read(row)
+            bill = self._parsed(row)
+            if isinstance(bill, Rejection):
+                yield bill
+            elif bill.kind is RowKind.PAYMENT:
+                yield from self._take_payment(row, bill, journal)
+            elif (key := self.plan.key(bill.client_id, bill.invoice_id)) in self.plan.repeated:
+                shared.setdefault(key, []).append((row, bill))
+            elif self.plan.payment_rows:
+                journal.append(Entry(row, bill))
+            else:
+                yield self._told(row, bill)
+        for group in shared.values():
+            gathered, rejections = gather(group)
+            yield from rejections
+            for row, bill in gathered:
+                if self.plan.payment_rows:
+                    journal.append(Entry(row, bill))
+                else:
+                    yield self._told(row, bill)
+        for entry, reason in apply_payments(journal):
+            yield self._told(entry.row, entry.bill) if not reason else Rejection(entry.row.line, reason, entry.row.cells)
 
-    def read(self, row: Row) -> list[AnyClientEvent] | Rejection:
-        """Return the events of one row, or why there are none."""
+    def _parsed(self, row: Row) -> Bill | Rejection:
         try:
-            return list(self._events(row))
+            return self._bill(row)
+        except (ValueError, OverflowError) as error:
+            return Rejection(line=row.line, reason=str(error), cells=row.cells)
+
+    def _take_payment(self, row: Row, bill: Bill, journal: list[Entry]) -> Iterator[Rejection]:
+        if self.plan.dated_rows:
+            reason = "a payment in a row of its own, while invoices carry their dates of payment themselves"
+            yield Rejection(line=row.line, reason=reason, cells=row.cells)
+        else:
+            journal.append(Entry(row, bill))
+
+    def _told(self, row: Row, bill: Bill) -> list[AnyClientEvent] | Rejection:
+        try:
+            events = [self._issued(row, bill), *self._settled(row, bill)]
+            self._remember(row, bill)
+            return [*self._profiled(row, bill), *events]
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             reason = str(error)
         return Rejection(line=row.line, reason=reason, cells=row.cells)
 
-    def _events(self, row: Row) -> Iterator[AnyClientEvent]:
+    def _bill(self, row: Row) -> Bill:
         expected = len(self.plan.layout.header)
         if len(row.cells) < expected or any(cell.strip() for cell in row.cells[expected:]):
             message = f"{len(row.cells)} cells where the header has {expected}"
             raise RejectedRowError(message)
-        bill = self._bill(row)
-        events: list[AnyClientEvent] = [self._issued(row, bill), *self._settled(row, bill)]
-        self._remember(row, bill)
-        yield from self._profiled(row, bill)
-        yield from events
-
-    def _bill(self, row: Row) -> _Bill:
         client_id = self._need(row, Meaning.CLIENT_ID)
-        currency = self._cell(row, Meaning.CURRENCY).upper() or currency_in(self._cell(row, Meaning.AMOUNT)) or self.plan.currency
-        amount = read_amount(self._need(row, Meaning.AMOUNT), currency=currency, mark=self.plan.mark)
+        currency = self._currency(row)
+        amount = self._money(row, Meaning.AMOUNT, currency)
         issued_at = self._moment(row, Meaning.ISSUED_ON)
+        kind = kind_of(self._cell(row, Meaning.KIND))
+        if issued_at is None and kind is RowKind.PAYMENT:
+            issued_at = self._moment(row, Meaning.SETTLED_ON)
         if amount is None or issued_at is None:
             message = "amount and issue date are needed"
             raise RejectedRowError(message)
         if amount.minor == 0:
             message = "the amount is zero"
             raise RejectedRowError(message)
+        kind = self._kind(row, kind)
+        if kind is not RowKind.INVOICE:
+            amount = Money(-abs(amount.minor), amount.currency)
         recorded_at = self._moment(row, Meaning.RECORDED_ON) or issued_at
         due_at = self._moment(row, Meaning.DUE_ON) or self._due_by_terms(row, issued_at)
+        if due_at - issued_at > _APART:
+            message = f"due {(due_at - issued_at).days // 365} years after its issue"
+            raise RejectedRowError(message)
         invoice_id = self._cell(row, Meaning.INVOICE_ID).removesuffix(".0")
-        return _Bill(
+        if invoice_id and self.plan.numbers_repeat:
+            invoice_id = f"{invoice_id} of {issued_at:%Y-%m-%d}"
+        bill = Bill(
             client_id=client_id,
             invoice_id=invoice_id or self._invented_id(row, client_id),
             amount=amount,
             issued_at=issued_at,
             due_at=due_at,
             received_at=max(recorded_at, issued_at),
+            kind=kind,
         )
+        return replace(bill, paid=self._paid(row, bill)) if kind is RowKind.INVOICE and amount.minor > 0 else bill
+
+    def _kind(self, row: Row, named: RowKind) -> RowKind:
+        if named is RowKind.INVOICE and on_credit_side(self._cell(row, Meaning.SIDE)):
+            return RowKind.CREDIT if self.plan.dated_rows or Meaning.KIND in self.plan.mapping else RowKind.PAYMENT
+        return named
+
+    def _currency(self, row: Row) -> str:
+        named = self._cell(row, Meaning.CURRENCY)
+        named = currency_in(named.upper()) or named.upper()
+        return named or currency_in(self._cell(row, Meaning.AMOUNT)) or self.plan.currency
 
     def _invented_id(self, row: Row, client_id: str) -> str:
         # A book without invoice numbers: the row itself is the identity, counted where rows are alike.
@@ -126,14 +173,14 @@ class BookReader:
         self._alike[key] += 1
         return derive("import.invoice", client_id, *stable, self._alike[key])
 
-    def _remember(self, row: Row, bill: _Bill) -> None:
+    def _remember(self, row: Row, bill: Bill) -> None:
         key = hash((bill.client_id, bill.invoice_id))
         if key in self._seen:
             message = f"invoice {bill.invoice_id} of {bill.client_id} stands on line {self._seen[key]} already"
             raise RejectedRowError(message)
         self._seen[key] = row.line
 
-    def _issued(self, row: Row, bill: _Bill) -> AnyClientEvent:
+    def _issued(self, row: Row, bill: Bill) -> AnyClientEvent:
         if bill.amount.minor < 0:
             return CreditNoteIssued(
                 event_id=self._event_id("credit", bill),
@@ -156,29 +203,25 @@ class BookReader:
             service_line=self._cell(row, Meaning.SERVICE_LINE)[:100] or None,
         )
 
-    def _settled(self, row: Row, bill: _Bill) -> Iterator[AnyClientEvent]:
-        paid, paid_at = self._paid(row, bill)
+    def _settled(self, row: Row, bill: Bill) -> Iterator[AnyClientEvent]:
         if self._cell(row, Meaning.DISPUTED).lower() in _YES:
-            yield from self._disputed(bill, settled_at=paid_at)
-        if paid is None or paid_at is None or bill.amount.minor < 0:
-            return
-        yield PaymentReceived(
-            event_id=self._event_id("payment", bill),
-            source=self.plan.source,
-            client_id=bill.client_id,
-            occurred_at=paid_at,
-            received_at=max(paid_at, bill.received_at),
-            payment_id=derive("import.payment", bill.client_id, bill.invoice_id),
-            invoice_id=bill.invoice_id,
-            amount=paid,
-            method=_method(self._cell(row, Meaning.METHOD)),
-        )
+            yield from self._disputed(bill, settled_at=bill.paid[-1].at if bill.paid else None)
+        for place, part in enumerate(bill.paid):
+            number = [place] if place else []
+            yield PaymentReceived(
+                event_id=self._event_id("payment", bill, *number),
+                source=self.plan.source,
+                client_id=bill.client_id,
+                occurred_at=part.at,
+                received_at=max(part.at, bill.received_at),
+                payment_id=derive("import.payment", bill.client_id, bill.invoice_id, *number),
+                invoice_id=bill.invoice_id,
+                amount=part.amount,
+                method=_method(self._cell(row, Meaning.METHOD)),
+            )
 
-    def _paid(self, row: Row, bill: _Bill) -> tuple[Money | None, datetime | None]:
-        paid_at = self._moment(row, Meaning.SETTLED_ON)
-        if paid_at is None and (days := self._number(row, Meaning.DAYS_TO_SETTLE)) is not None:
-            # The end of business of that day, as if the date itself had been given.
-            paid_at = bill.issued_at + timedelta(days=days, hours=SETTLED_AT.hour - ISSUED_AT.hour)
+    def _paid(self, row: Row, bill: Bill) -> tuple[Part, ...]:
+        paid_at = self._paid_at(row, bill)
         settled = self._amount(row, Meaning.SETTLED, bill)
         outstanding = self._amount(row, Meaning.OUTSTANDING, bill)
         if settled is None and outstanding is not None and (paid_at is not None or outstanding.minor < bill.amount.minor):
@@ -186,18 +229,30 @@ class BookReader:
         if settled is None and paid_at is not None:
             settled = bill.amount
         if settled is None or settled.minor == 0:
-            return None, paid_at
+            return ()
         if settled.minor < 0:
             message = f"the settled amount {settled} is below zero"
             raise RejectedRowError(message)
         if paid_at is None:
-            if Meaning.SETTLED_ON in self.plan.mapping or Meaning.DAYS_TO_SETTLE in self.plan.mapping:
+            if self.plan.dates_payments:
                 message = f"{settled} is settled, but there is no date of payment"
                 raise RejectedRowError(message)
             paid_at = bill.due_at  # the book knows no dates of payment; said in the plan
-        return settled, paid_at
+        return (Part(settled, paid_at),)
 
-    def _disputed(self, bill: _Bill, *, settled_at: datetime | None) -> Iterator[AnyClientEvent]:
+    def _paid_at(self, row: Row, bill: Bill) -> datetime | None:
+        paid_at = self._moment(row, Meaning.SETTLED_ON)
+        if paid_at is None and (days := self._number(row, Meaning.DAYS_TO_SETTLE)) is not None:
+            # The end of business of that day, as if the date itself had been given.
+            paid_at = bill.issued_at + timedelta(days=days, hours=SETTLED_AT.hour - ISSUED_AT.hour)
+        if paid_at is None and self.plan.only_days_late and (late := self._number(row, Meaning.DAYS_LATE)) is not None:
+            paid_at = bill.due_at + timedelta(days=late)
+        if paid_at is not None and abs(paid_at - bill.issued_at) > _APART:
+            message = f"paid {abs((paid_at - bill.issued_at).days) // 365} years away from its issue"
+            raise RejectedRowError(message)
+        return paid_at
+
+    def _disputed(self, bill: Bill, *, settled_at: datetime | None) -> Iterator[AnyClientEvent]:
         # A book says that there was a dispute, not when. It becomes known late: at the due date, or just before settlement
         # where that came first; never at the issue date, where it would tell the future.
         opened_at = (
@@ -225,7 +280,7 @@ class BookReader:
             dispute_id=dispute_id,
         )
 
-    def _profiled(self, row: Row, bill: _Bill) -> Iterator[AnyClientEvent]:
+    def _profiled(self, row: Row, bill: Bill) -> Iterator[AnyClientEvent]:
         country = self._cell(row, Meaning.COUNTRY)
         profile = {
             "name": self._cell(row, Meaning.NAME)[:200] or None,
@@ -248,15 +303,14 @@ class BookReader:
         )
 
     def _due_by_terms(self, row: Row, issued_at: datetime) -> datetime:
-        try:
-            days = self._number(row, Meaning.TERMS_DAYS)
-        except ValueError:
-            days = None  # terms such as "NAH4" are a code of the sender; the default holds
-        hours = SETTLED_AT.hour - ISSUED_AT.hour
-        return issued_at + timedelta(days=self.plan.terms_days if days is None else days, hours=hours)
+        terms = read_terms(self._cell(row, Meaning.TERMS_DAYS))
+        local = issued_at.astimezone(self.plan.zone)
+        # Terms such as "NAH4" are a code of the sender; the default holds.
+        day = local.date() + timedelta(days=self.plan.terms_days) if terms is None else terms.due(local.date())
+        return datetime.combine(day, SETTLED_AT, tzinfo=self.plan.zone).astimezone(UTC)
 
-    def _event_id(self, what: str, bill: _Bill) -> str:
-        return derive("import", self.plan.source, what, bill.client_id, bill.invoice_id)
+    def _event_id(self, what: str, bill: Bill, *number: int) -> str:
+        return derive("import", self.plan.source, what, bill.client_id, bill.invoice_id, *number)
 
     def _need(self, row: Row, meaning: Meaning) -> str:
         if cell := self._cell(row, meaning):
@@ -271,21 +325,30 @@ class BookReader:
 
     def _moment(self, row: Row, meaning: Meaning) -> datetime | None:
         at = ISSUED_AT if meaning in (Meaning.ISSUED_ON, Meaning.RECORDED_ON) else SETTLED_AT
-        order = self.plan.orders.get(meaning)
-        return read_moment(self._cell(row, meaning), order=order, zone=self.plan.zone, at=at)
+        text = self._cell(row, meaning)
+        if _PLACEHOLDERS.fullmatch(text):
+            return None  # what programs write where there is no date
+        moment = read_moment(text, order=self.plan.orders.get(meaning), zone=self.plan.zone, at=at)
+        if moment is not None and not _EARLIEST_YEAR <= moment.year <= _LATEST_YEAR:
+            message = f"{text!r} is no date of a book that is kept today"
+            raise RejectedRowError(message)
+        return moment
 
-    def _amount(self, row: Row, meaning: Meaning, bill: _Bill) -> Money | None:
-        return read_amount(self._cell(row, meaning), currency=bill.amount.currency, mark=self.plan.mark)
+    def _amount(self, row: Row, meaning: Meaning, bill: Bill) -> Money | None:
+        return self._money(row, meaning, bill.amount.currency)
+
+    def _money(self, row: Row, meaning: Meaning, currency: str) -> Money | None:
+        text = self._need(row, meaning) if meaning is Meaning.AMOUNT else self._cell(row, meaning)
+        return read_amount(text, currency=currency, mark=self.plan.mark, rounded=self.plan.rounded)
 
     def _number(self, row: Row, meaning: Meaning) -> int | None:
-        text = self._cell(row, meaning).removesuffix(".0")
+        text = self._cell(row, meaning)
         if not text:
             return None
-        try:
-            return int(text)
-        except ValueError as error:
-            message = f"{text!r} in {self.plan.mapping[meaning]!r} is not a whole number of days"
-            raise RejectedRowError(message) from error
+        if not _DAYS.fullmatch(text):
+            message = f"{text!r} in {self.plan.mapping[meaning]!r} is not a number of days"
+            raise RejectedRowError(message)
+        return floor(float(text.replace(",", ".")))
 
 
 def _method(text: str) -> PaymentMethod:

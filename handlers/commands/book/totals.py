@@ -1,16 +1,18 @@
 """What a book adds up to, per currency, and the file of rejected rows with their reasons."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from handlers.commands.book.columns import Meaning
+from handlers.commands.book.bills import Rejection
+from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.plan import Plan
-from handlers.commands.book.rows import BookReader, Rejection
+from handlers.commands.book.rows import BookReader
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
@@ -19,6 +21,12 @@ from streams.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from _csv import Writer
+
+
+_PARTICULARS: Final = re.compile(
+    r"'[^']*'|\S*\d\S*|(?<=invoice )\S+|(?<= of )\S+"
+)  # what differs between rows left out for one reason
+_REASONS_SHOWN: Final = 8
 
 
 @dataclass(slots=True)
@@ -48,6 +56,8 @@ class Totals:
     by_currency: dict[str, CurrencyTotals] = field(default_factory=dict)
     rejected: int = 0
     first_rejections: list[Rejection] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Rejection] = field(default_factory=dict)
 
     def add(self, event: AnyClientEvent) -> None:
         """Count one event."""
@@ -70,6 +80,9 @@ class Totals:
     def reject(self, rejection: Rejection) -> None:
         """Count one rejected row."""
         self.rejected += 1
+        alike = _PARTICULARS.sub("...", rejection.reason)
+        self.reasons[alike] += 1
+        self.examples.setdefault(alike, rejection)
         if len(self.first_rejections) < 3:  # noqa: PLR2004 (examples for the screen; the file has all)
             self.first_rejections.append(rejection)
 
@@ -81,6 +94,14 @@ class Totals:
                 f"{Money(total.settled, code)}, {total.credits:,} credit notes {Money(total.credited, code)}, "
                 f"open {Money(total.open_minor, code)}"
             )
+
+    def left_out(self) -> Iterator[str]:
+        """Yield for people why rows were left out: each reason once, how many rows, and the first of them."""
+        for alike, count in self.reasons.most_common(_REASONS_SHOWN):
+            first = self.examples[alike]
+            yield f"{count:,} {'row' if count == 1 else 'rows'}, first line {first.line}: {first.reason}"
+        if len(self.reasons) > _REASONS_SHOWN:
+            yield f"and {len(self.reasons) - _REASONS_SHOWN} further reasons; rapport import --dry-run --rejects names every row"
 
     def _of(self, money: Money) -> CurrencyTotals:
         return self.by_currency.setdefault(money.currency, CurrencyTotals())

@@ -1,0 +1,186 @@
+"""What a column of a receivables book can mean, and by which names programs and people call it."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Meaning(StrEnum):
+    """What a column can mean to us."""
+
+    CLIENT_ID = "client_id"
+    INVOICE_ID = "invoice_id"
+    RECORDED_ON = "recorded_on"
+    ISSUED_ON = "issued_on"
+    DUE_ON = "due_on"
+    TERMS_DAYS = "terms_days"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    SETTLED_ON = "settled_on"
+    DAYS_TO_SETTLE = "days_to_settle"
+    DAYS_LATE = "days_late"
+    SETTLED = "settled"
+    OUTSTANDING = "outstanding"
+    KIND = "kind"
+    SIDE = "side"
+    DISPUTED = "disputed"
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+    COUNTRY = "country"
+    TIMEZONE = "timezone"
+    METHOD = "method"
+    SERVICE_LINE = "service_line"
+
+
+DATES: Final = (Meaning.RECORDED_ON, Meaning.ISSUED_ON, Meaning.DUE_ON, Meaning.SETTLED_ON)
+AMOUNTS: Final = (Meaning.AMOUNT, Meaning.SETTLED, Meaning.OUTSTANDING)
+NUMBERS: Final = (Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)
+REQUIRED: Final = (Meaning.CLIENT_ID, Meaning.ISSUED_ON, Meaning.AMOUNT)
+
+
+def letters(name: str) -> str:
+    """Return letters and digits in lower case, accents left out: "N° Numéro" and "numero" are one word to a reader."""
+    bare = "".join(mark for mark in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(mark))
+    return re.sub(r"[\W_]+", "", bare)
+
+
+# In order of preference. Whole names come first; a name that merely contains one of them counts less (see `columns.guess`).
+# The short capital ones are the field names of customer line items in SAP (BSID, BSAD) and of German accounting exports.
+NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
+    meaning: tuple(letters(name) for name in names.split())
+    for meaning, names in (
+        (
+            Meaning.CLIENT_ID,
+            (
+                "clientid customerid customernumber custnumber customerno clientnumber customercode clientcode customerkey "
+                "custid accountid accountnumber accountref debtorid debtornumber debtor contactid partnerid payerid partyid "
+                "kundennummer kundennr kundenr numeroclient codeclient idcliente codigocliente codicecliente klantnummer "
+                "nrklienta kunnr buyerid companyid customer client kunde klant cliente kontrahent account party payer buyer "
+                "businesspartner partner contact vendorname customername clientname contactname companyname billto soldto "
+                "debtorname accountname partnername konto"
+            ),
+        ),
+        (
+            Meaning.INVOICE_ID,
+            (
+                "invoiceid invoicenumber invoiceno invoicenr invoicenum invoice documentnumber documentno documentid docid "
+                "billnumber billid billno rechnungsnummer rechnungsnr rechnung belegnummer belegnr belegfeld1 belnr "
+                "numerofacture nofacture facture numerofactura factura numerofattura fattura factuurnummer numerfaktury "
+                "docnumber transactionnumber transactionid reference invoiceref invoicereference ref number num no nr id"
+            ),
+        ),
+        (
+            Meaning.RECORDED_ON,
+            (
+                "createdat created createdon createddate datecreated entrydate recordedon receiveddate postingdate postedon "
+                "entered budat cpudt buchungsdatum"
+            ),
+        ),
+        (
+            Meaning.ISSUED_ON,
+            (
+                "invoicedate issuedate issuedon issuedat documentdate documentcreatedate docdate billdate billingdate "
+                "dateofinvoice invoicebilldate invoicecreateddate invoicedt rechnungsdatum belegdatum bldat datefacture "
+                "datedefacture datefacturation fechafactura fechaemision fechadeemision datafattura datafaktury datawystawienia "
+                "factuurdatum dateissued transactiondate txndate baselinecreatedate issued date datum fecha data dateutc "
+                "createdutc"
+            ),
+        ),
+        (
+            Meaning.DUE_ON,
+            (
+                "duedate dueon dueat dueindate dateDue paymentdue paymentduedate netduedate duedt duedateutc invoiceduedate "
+                "maturitydate faelligkeit fälligkeit faelligam fälligam fälligkeitsdatum nettofaelligkeit netdt faedt "
+                "echeance échéance datedecheance dateecheance vencimiento fechavencimiento fechadevencimiento scadenza "
+                "datascadenza vervaldatum terminplatnosci due"
+            ),
+        ),
+        (
+            Meaning.TERMS_DAYS,
+            (
+                "termsdays paymenttermsdays paymentterms paymentterm terms term custpaymentterms creditterms creditdays netdays "
+                "zahlungsziel zahlungsbedingung zahlungsbedingungen zterm zbd1t conditionsdepaiement delaidepaiement"
+            ),
+        ),
+        (
+            Meaning.AMOUNT,
+            (
+                "amount invoiceamount totalamount amounttotal invoicetotal grossamount amountgross amountinvoiced "
+                "originalamount invoicevalue totalopenamount total totalsigned grandtotal lineamount betrag bruttobetrag brutto "
+                "rechnungsbetrag umsatz wrbtr dmbtr montant montantttc totalttc importe importetotal importo valor bedrag kwota "
+                "gross amountdue value sum debit"
+            ),
+        ),
+        (
+            Meaning.CURRENCY,
+            (
+                "currency currencycode invoicecurrency transactioncurrency waers währung waehrung devise moneda valuta waluta "
+                "ccy iso4217 curr"
+            ),
+        ),
+        (
+            Meaning.SETTLED_ON,
+            (
+                "settleddate settledon settledat settlementdate paiddate paidon paidat datepaid paidatutc paymentdate "
+                "dateofpayment actualpaymentdate fullypaidondate fullypaiddate datefullypaid lastpaymentdate lastpaymenton "
+                "paymentreceiveddate datepaymentreceived cleardate cleareddate clearingdate augdt ausgleichsdatum closeddate "
+                "dateclosed collectiondate receiptdate zahlungsdatum zahlungseingang bezahltam datepaiement datedepaiement "
+                "datereglement datedereglement fechapago fechadepago fechacobro datapagamento betaaldatum datazaplaty "
+                "paymentreceived paymentdt"
+            ),
+        ),
+        (
+            Meaning.DAYS_TO_SETTLE,
+            "daystosettle numberofdaysuntilpayment daysuntilpayment daystopay daystopayment paymentdays dayselapsed",
+        ),
+        (
+            Meaning.DAYS_LATE,
+            "dayslate daysoverdue dayspastdue delaydays paymentdelay dayslateness dayspaidlate verzugstage delay",
+        ),
+        (
+            Meaning.SETTLED,
+            (
+                "settled amountpaid paidamount invoiceamountpaid amountreceived paid paymentamount settledamount totalpaid "
+                "bezahlt montantpaye montantregle"
+            ),
+        ),
+        (
+            Meaning.OUTSTANDING,
+            (
+                "outstanding balance openbalance openamount amountopen amountresidual outstandingamount invoiceamountdue "
+                "balancedue remaining amountremaining offen offenerbetrag solde restant"
+            ),
+        ),
+        (
+            Meaning.KIND,
+            (
+                "transactiontype txntype documenttype doctype documenttypecode invoicetype recordtype rowtype entrytype "
+                "belegart blart movetype type typ kind typedocument"
+            ),
+        ),
+        (Meaning.SIDE, "shkzg debitcredit debitcreditindicator drcr crdr sollhaben sollhabenkennzeichen"),
+        (Meaning.DISPUTED, "disputed indispute isdisputed dispute contested"),
+        (Meaning.NAME, "clientname customername companyname company namecustomer contactname name kundenname firma"),
+        (Meaning.EMAIL, "email clientemail customeremail emailaddress mail contactemail"),
+        (Meaning.PHONE, "phone phonenumber telephone telefon mobile"),
+        (Meaning.COUNTRY, "country countrycode land pays"),
+        (Meaning.TIMEZONE, "timezone tz"),
+        (Meaning.METHOD, "paymentmethod method paidby zahlungsart"),
+        (Meaning.SERVICE_LINE, "serviceline service practicearea department matter"),
+    )
+}  # fmt: skip
+
+AGAINST: Final[Mapping[Meaning, tuple[str, ...]]] = {
+    Meaning.ISSUED_ON: ("due", "paid", "payment", "clear", "settle", "echeance", "vencimiento", "scadenza", "fallig", "faellig"),
+    Meaning.DUE_ON: ("amount", "balance", "days", "paid"),
+    Meaning.SETTLED_ON: ("due", "method", "amount", "status", "terms", "echeance"),
+    Meaning.AMOUNT: ("tax", "vat", "discount", "paid", "line"),
+    Meaning.INVOICE_ID: ("date", "amount", "status", "total", "type", "currency", "value"),
+    Meaning.CLIENT_ID: ("since", "segment", "type", "country", "email", "age", "city", "phone", "rating", "group", "date", "po"),
+    Meaning.CURRENCY: ("amount", "rate"),
+    Meaning.SETTLED: ("date", "status"),
+}
+"""Words that make it unlikely that a name which merely contains one of `NAMES` means the same."""
