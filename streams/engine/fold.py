@@ -296,6 +296,7 @@ class _Outlet:
 
 
 _OVERHEAD: Final = 4_096  # key, headers and the batch around a record
+_TOO_LATE: Final = "so old that nobody can tell any more whether it was counted before: counting it again would be worse"
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
 
@@ -333,6 +334,8 @@ class _Page(Generic[S]):
             self.refuse(event.kind, error, out)
             return
         outcome = _OUTCOMES.get(disposition)
+        if outcome is Outcome.LATE:
+            out.put_dead(DeadLetterError(Reason.LATE, _TOO_LATE))
         self.counts[event.kind, Outcome(disposition) if outcome is None else outcome] += 1
         if out.entries:
             self.outbox += out.entries

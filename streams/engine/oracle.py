@@ -13,6 +13,7 @@ from streams.engine.fold import DUE_PER_TICK, Program
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output, output_key
+from streams.wire.dead_letters import Reason
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
@@ -76,8 +77,8 @@ class _Run(Generic[S]):
         said: list[Told] = []
         try:
             outcome = self._understand(record, said)
-        except DeadLetterError:
-            outcome = "poison"
+        except DeadLetterError as error:
+            outcome = "late" if error.reason == Reason.LATE else "poison"
             said.append(Told(Position(record.offset, len(said)), DEAD_LETTERS.name, record.key, record.value or b""))
         self._outputs += said
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
@@ -118,6 +119,8 @@ class _Run(Generic[S]):
                 self._timers[client] = thought.next_due_ms
         for output in thought.outputs:
             said.append(Told(Position(offset, len(said)), _topic(output), output_key(output), encode_output(output)))
+        if thought.disposition == "late":
+            raise DeadLetterError(Reason.LATE, "nobody can tell any more whether it was counted before")
         return thought.disposition
 
 

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     NO_AMOUNT = "no_amount"
     BAD_KEY = "bad_key"
     NO_TOPIC = "no_topic"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,20 +1,19 @@
 """What came out of a run, counted: events lost, events counted twice, and whether all else equals the oracle."""
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from models.events.payments import PaymentReceived
+from models.state.codec import decode as decode_state
 from streams.engine.fold import Program
 from streams.engine.program import ClientProgram
-from streams.runtime.errors import DeadLetterError
 from streams.runtime.settings import Settings
-from streams.wire.codec import decode_event
-from streams.wire.dead_letters import read_dead_letter
+from streams.wire.dead_letters import DeadLetter, Reason, read_dead_letter
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS
 from tests.chaos import fault as chaos
-from tests.chaos.load import Load
+from tests.chaos.given_up import GivenUp, name_of
+from tests.chaos.load import NUMBER, Load
 from tests.integration.engine_world import assert_equals_oracle, read_topic, stored_states
 from tests.streams.counting import WHOLE_RUN, CountingProgram
 
@@ -32,41 +31,54 @@ class Audit:
     doubled: int
 
 
-async def audit(settings: Settings, load: Load, *, program: chaos.Program = chaos.Program.COUNTING) -> Audit:
+async def audit(
+    settings: Settings,
+    load: Load,
+    *,
+    program: chaos.Program = chaos.Program.COUNTING,
+    given_up: GivenUp | None = None,
+    ring: int = WHOLE_RUN,
+) -> Audit:
     """Compare what is stored and published with what was sent; AssertionError when it is not what the oracle says."""
-    log = await read_topic(settings, CLIENT_EVENTS)
-    logged = {name for records in log.values() for name in map(_name, records) if name is not None}
-    records = sum(map(len, log.values()))
-    lost = len(load.sent.keys() - logged) + load.unreadable - await _dead(settings)
-    match program:
-        case chaos.Program.UNAUDITED:
-            return Audit(len(load.sent), records, 0, 0)
-        case chaos.Program.CLIENTS:
-            clients: Program[Any] = ClientProgram()
-            await assert_equals_oracle(settings, clients)
-            return Audit(len(load.sent), records, lost, 0)
-        case chaos.Program.COUNTING:
-            await assert_equals_oracle(settings, CountingProgram(ring=WHOLE_RUN))
-            return Audit(len(load.sent), records, lost, await _counted(settings) - len(logged))
+    gone = given_up or GivenUp()
+    log = {
+        partition: [*gone.folded.get(partition, ()), *records]
+        for partition, records in (await read_topic(settings, CLIENT_EVENTS)).items()
+    }
+    letters = [read_dead_letter(record) for record in (await read_topic(settings, DEAD_LETTERS))[0]]
+    places = _places(log)
+    missing = load.sent.keys() - places.keys() - gone.events
+    unburied = load.unreadable - gone.unreadable - {number for letter in letters if (number := _number(letter)) is not None}
+    folding: Program[Any] = ClientProgram() if program is chaos.Program.CLIENTS else CountingProgram(ring=ring)
+    await assert_equals_oracle(settings, folding, log=log)
+    late = {(letter.src_partition, letter.src_offset) for letter in letters if letter.reason == Reason.LATE}
+    countable = sum(not at <= late for at in places.values())
+    doubled = await _counted(settings, program) - countable
+    return Audit(len(load.sent), sum(map(len, log.values())), len(missing) + len(unburied), doubled)
 
 
-async def _counted(settings: Settings) -> int:
-    counted: Counter[str] = Counter()
+def _places(log: dict[int, list[Record]]) -> dict[str, set[tuple[int, int]]]:
+    """Return where on the log each event stands, repetitions included: partition and offset."""
+    places: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+    for partition, records in log.items():
+        for record in records:
+            if (name := name_of(record)) is not None:
+                places[name].add((partition, record.offset))
+    return places
+
+
+async def _counted(settings: Settings, program: chaos.Program) -> int:
+    """Return how many events all stored states say they counted."""
+    counted = 0
     for partition in range(settings.partitions):
-        for client, blob in (await stored_states(settings, partition)).items():
-            counted[client] += CountingProgram().decode(blob).count
-    return counted.total()
+        for blob in (await stored_states(settings, partition)).values():
+            match program:
+                case chaos.Program.CLIENTS:
+                    counted += decode_state(blob).events
+                case chaos.Program.COUNTING:
+                    counted += CountingProgram().decode(blob).count
+    return counted
 
 
-async def _dead(settings: Settings) -> int:
-    """Return how many different records lie among the dead letters; intake may put one there twice."""
-    letters = map(read_dead_letter, (await read_topic(settings, DEAD_LETTERS))[0])
-    return len({(letter.src_topic, letter.src_partition, letter.src_offset) for letter in letters})
-
-
-def _name(record: Record) -> str | None:
-    try:
-        event = decode_event(record.value)
-    except DeadLetterError:
-        return None
-    return event.event_id if isinstance(event, PaymentReceived) else None
+def _number(letter: DeadLetter) -> bytes | None:
+    return dict(letter.headers).get(NUMBER)

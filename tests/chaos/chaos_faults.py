@@ -11,7 +11,7 @@ from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
 from tests.chaos.fault import Fault
 from tests.chaos.matrix import FAULTS
-from tests.chaos.trial import attempt
+from tests.chaos.trial import attempt, record
 
 pytestmark = pytest.mark.integration
 SEEDS = tuple(map(int, os.environ.get("CHAOS_SEEDS", "1,2").split(",")))
@@ -40,4 +40,6 @@ async def test_nothing_is_lost_or_doubled_under(fault: Fault, stack: LocalStack,
         partitions=2,
     )
     await ensure_topics(settings)
-    print(f"\n{await attempt(fault, settings, seed=seed, stack=stack)}")
+    trial = await attempt(fault, settings, seed=seed, stack=stack)
+    record(trial)
+    print(f"\n{trial}")

@@ -9,11 +9,10 @@ from tests.chaos.site import Site
 
 
 class Program(StrEnum):
-    """What the workers of a trial fold with; `UNAUDITED`: counting, but the log is no longer whole enough for an oracle."""
+    """What the workers of a trial fold with."""
 
     COUNTING = "counting"
     CLIENTS = "clients"
-    UNAUDITED = "unaudited"
 
 
 @dataclass(frozen=True, slots=True)

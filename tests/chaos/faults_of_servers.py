@@ -16,9 +16,10 @@ from streams.wire.admin import admin_client
 from streams.wire.topics import CLIENT_EVENTS, PAYMENTS
 from tests.chaos.faults import own_stack
 from tests.chaos.site import Site
-from tests.integration.engine_world import environment, feed, on_the_log, payment
+from tests.integration.engine_world import environment, feed, on_the_log, payment, read_topic
 from tests.waiting import pause, until_async
 
+_TOPICS: Final = {topic.name: topic for topic in (CLIENT_EVENTS, PAYMENTS)}
 _RETIRED: Final = (Slot(CLIENT_EVENTS.name, 0), Slot(PAYMENTS.name, 0))
 
 
@@ -70,15 +71,32 @@ async def retention_passed(site: Site) -> None:
         worker.kill()
     await feed(site.settings, on_the_log([payment(number, event_id=f"old-{number}") for number in range(200)], site.settings))
     await pause(1)
-    async with admin_client(site.settings) as client:
-        everything = {TopicPartition(site.settings.topic(at.topic), at.partition): RecordsToDelete(-1) for at in _RETIRED}
-        await client.delete_records(everything)
     before = await _positions(site)
+    ends = await _remember(site, before)
+    async with admin_client(site.settings) as client:
+        await client.delete_records(
+            {TopicPartition(site.settings.topic(at.topic), at.partition): RecordsToDelete(end) for at, end in ends.items()}
+        )
     site.mind()
     await until_async(lambda: _halted(site), timeout=60, what="both partitions to halt")
     await pause(2)
     assert await _positions(site) == before, "a position jumped over records that nobody folded"
     await accept_losses(site)
+
+
+async def _remember(site: Site, positions: list[int | None]) -> dict[Slot, int]:
+    """Keep for the audit what is about to be deleted: what was folded of the client log, and the names of what was not.
+
+    Returns up to which offset to delete: events go on coming meanwhile.
+    """
+    ends = {}
+    for at, position in zip(_RETIRED, positions, strict=True):
+        records = (await read_topic(site.settings, _TOPICS[at.topic]))[at.partition]
+        if at.topic == CLIENT_EVENTS.name:
+            site.given_up.folded[at.partition] = [record for record in records if record.offset < (position or 0)]
+        site.given_up.lose([record for record in records if record.offset >= (position or 0)])
+        ends[at] = records[-1].offset + 1
+    return ends
 
 
 async def accept_losses(site: Site) -> None:

@@ -5,6 +5,8 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
+
 from models.events.payments import PaymentReceived
 from models.money import Money
 from streams.engine.producer import Outgoing
@@ -15,6 +17,8 @@ from tests.integration.engine_world import payment, to_topic
 from tests.streams.counting import TIMER_MS
 
 CHUNK: Final = 50
+NUMBER: Final = "chaos.number"
+"""Header of an unreadable record: which one it is."""
 _SOON: Final = timedelta(seconds=3)
 _POISON: Final = (
     *(b"", b"{", b"null", b"[]", b"\xff", b'{"kind":"payment.received"}', b'{"kind":"clock.ticked"}'),
@@ -27,7 +31,8 @@ _TOO_LARGE: Final = b"x" * 1_000_000  # fits a record, and no contract
 class Mix:
     """Shares of the load. `rewritten`: of those sent twice, the share whose second body tells another amount.
 
-    `hours`: moments lie out of order by up to so many. `due_soon`: each client's timer comes due while the load runs.
+    `hours`: moments lie out of order by up to so many; of those that lie back, the share `stale` also arrived so long ago.
+    `due_soon`: each client's timer comes due while the load runs.
     """
 
     twice: float = 0.1
@@ -35,6 +40,7 @@ class Mix:
     poison: float = 0.01
     oversize: float = 0.0
     hours: float = 0.0
+    stale: float = 0.0
     due_soon: bool = False
 
 
@@ -43,12 +49,12 @@ USUAL: Final = Mix()
 
 @dataclass(slots=True)
 class Load:
-    """Payments sent so far, and how many records that nobody can read, each on any topic that is read."""
+    """Payments sent so far, and the records that nobody can read, each on any topic that is read, by a number they carry."""
 
     dice: Random
     mix: Mix = USUAL
     sent: dict[str, None] = field(default_factory=dict)
-    unreadable: int = 0
+    unreadable: set[bytes] = field(default_factory=set)
 
     def chunk(self) -> list[Outgoing]:
         """Return the next records."""
@@ -63,8 +69,7 @@ class Load:
             if self.dice.random() < self.mix.poison:
                 records.append(self._poison())
             if self.dice.random() < self.mix.oversize:
-                self.unreadable += 1
-                records.append(to_topic(PAYMENTS, _TOO_LARGE))
+                records.append(self._numbered(to_topic(PAYMENTS, _TOO_LARGE)))
         return records
 
     def _event(self, number: int) -> PaymentReceived:
@@ -74,13 +79,19 @@ class Load:
             return event.model_copy(update={"occurred_at": moment, "received_at": moment})
         if self.mix.hours:
             moved = event.occurred_at + timedelta(hours=self.dice.uniform(-self.mix.hours, self.mix.hours))
-            return event.model_copy(update={"occurred_at": moved})
+            is_stale = moved < event.occurred_at and self.dice.random() < self.mix.stale
+            return event.model_copy(update={"occurred_at": moved, **({"received_at": moved} if is_stale else {})})
         return event
 
     def _poison(self) -> Outgoing:
-        self.unreadable += 1
         topic = self.dice.choice((*INTAKE_TOPICS, CLIENT_EVENTS))
-        return to_topic(topic, self.dice.choice(_POISON), key=self.dice.choice((b"k", b"")))
+        return self._numbered(to_topic(topic, self.dice.choice(_POISON), key=self.dice.choice((b"k", b""))))
+
+    def _numbered(self, record: Outgoing) -> Outgoing:
+        """Note an unreadable record; it is told apart by its number, as a sender may have to repeat it."""
+        number = b"%d" % len(self.unreadable)
+        self.unreadable.add(number)
+        return replace(record, headers=((NUMBER, number),))
 
 
 def _outgoing(event: PaymentReceived) -> Outgoing:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.redis_store import SENTINEL_SCHEME
+from tests.chaos.given_up import GivenUp
 from tests.chaos.load import USUAL, Load, Mix
 from tests.chaos.proxy import Proxy
 from tests.integration.engine_world import Crew, Worker, crew_of, until_caught_up
@@ -42,6 +43,7 @@ class Site:
     stack: LocalStack | None
     worker_environment: Mapping[str, str]
     trio: "Trio | None" = None
+    given_up: GivenUp = field(default_factory=GivenUp)
 
     def behind_proxies(self) -> dict[str, str]:
         """Return the addresses that a process of ours gets. Sentinels tell of servers that no proxy stands before."""

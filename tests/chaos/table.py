@@ -9,8 +9,8 @@ from tests.chaos.trial import TRIALS, artefacts
 from tests.conftest import REPOSITORY
 
 _PAGE: Final = REPOSITORY / "docs" / "chaos.md"
-_HEAD: Final = "| row | fault | runs | seeds | events | lost | doubled | recovery |"
-_RULE: Final = "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: |"
+_HEAD: Final = "| row | fault | runs | seeds | events | lost | doubled | recovery | commit |"
+_RULE: Final = "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- |"
 
 
 def rows(trials: Iterable[dict[str, Any]]) -> dict[str, str]:
@@ -26,7 +26,8 @@ def _line(row: str, name: str, found: list[dict[str, Any]]) -> str:
     seeds = ", ".join(map(str, sorted({trial["seed"] for trial in found})))
     events, lost, doubled = (sum(trial[field] for trial in found) for field in ("events", "lost", "doubled"))
     recovery = max(trial["recovery"] for trial in found)
-    return f"| {row} | {name} | {len(found)} | {seeds} | {events:,} | {lost} | {doubled} | {recovery:.1f} |"
+    commits = ", ".join(sorted({trial["commit"] for trial in found}))
+    return f"| {row} | {name} | {len(found)} | {seeds} | {events:,} | {lost} | {doubled} | {recovery:.1f} | {commits} |"
 
 
 def renewed(page: str, lines: dict[str, str]) -> str:

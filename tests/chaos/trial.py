@@ -1,9 +1,10 @@
-"""One trial: a site, a fault under load, recovery, and the audit; each adds a line to the table."""
+"""One trial: a site, a fault under load, recovery, and the audit."""
 
 import json
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from subprocess import run
 
 from handlers.stack.folders import cache_folder
 from handlers.stack.local import LocalStack
@@ -12,16 +13,21 @@ from tests.chaos.audit import audit
 from tests.chaos.fault import Fault
 from tests.chaos.sentinels import trio_of
 from tests.chaos.site import site_of
+from tests.conftest import REPOSITORY
 from tests.waiting import pause
 
 TRIALS = "trials.jsonl"
+_GIT = (("rev-parse", "--short=9", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", ":!docs"))
 _BEFORE_SECONDS = 1.5
 _AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a fault did: nothing, if all is well. `recovery` in seconds from the end of fault and load to caught up."""
+    """What a fault did: nothing, if all is well. `recovery` in seconds from the end of fault and load to caught up.
+
+    `commit` is that of the code that ran, see `commit`.
+    """
 
     row: str
     fault: str
@@ -31,6 +37,7 @@ class Trial:
     lost: int
     doubled: int
     recovery: float
+    commit: str
 
 
 def artefacts() -> Path:
@@ -56,11 +63,23 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
             await fault.inject(site)
             await pause(_AFTER_SECONDS)
         recovery = await site.recover()
-        found = await audit(settings, site.load, program=fault.program)
+        found = await audit(settings, site.load, program=fault.program, given_up=site.given_up)
         if fault.proof is not None:
             await fault.proof(site)
-    trial = Trial(fault.row, fault.name, seed, found.events, found.records, found.lost, found.doubled, round(recovery, 1))
-    with (artefacts() / TRIALS).open("a", encoding="utf-8") as table:
-        table.write(json.dumps(asdict(trial)) + "\n")
+    figures = (found.events, found.records, found.lost, found.doubled, round(recovery, 1))
+    trial = Trial(fault.row, fault.name, seed, *figures, commit=commit())
+    (folder / "trial.json").write_text(json.dumps(asdict(trial)), encoding="utf-8")
     assert (found.lost, found.doubled) == (0, 0), trial
     return trial
+
+
+def commit() -> str:
+    """Return the short hash of the commit of this tree, with a plus sign where it was changed since."""
+    told = [run(["git", *command], cwd=REPOSITORY, capture_output=True, text=True, check=False).stdout for command in _GIT]
+    return told[0].strip() + "+" * bool(told[1].strip())
+
+
+def record(trial: Trial) -> None:
+    """Add `trial` to those of the next table."""
+    with (artefacts() / TRIALS).open("a", encoding="utf-8") as table:
+        table.write(json.dumps(asdict(trial)) + "\n")

@@ -1,8 +1,8 @@
 """A real worker with extras for chaos, from the environment.
 
 SIGALRM blocks its event loop, as a long computation would; SIGHUP makes it tell how many tasks it has. CHAOS_PROGRAM=clients
-folds with the real core instead of the counting one, CHAOS_SKEW_MS sets its clock wrong, and CHAOS_SWALLOW loses this share of
-all fetches before they reach a lane.
+folds with the real core instead of the counting one, which remembers CHAOS_RING ids per client. CHAOS_SKEW_MS sets its clock
+wrong, and CHAOS_SWALLOW loses this share of all fetches before they reach a lane.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, _tell_tasks)
     settings = load_settings()
     configure_log(settings)
-    program: Program[Any] = CountingProgram(ring=WHOLE_RUN)
+    program: Program[Any] = CountingProgram(ring=int(os.environ.get("CHAOS_RING", WHOLE_RUN)))
     if os.environ.get("CHAOS_PROGRAM") == "clients":
         program = ClientProgram()
     engine = build_engine(settings, program, clock=SkewedClock(int(os.environ.get("CHAOS_SKEW_MS", "0"))))

@@ -169,6 +169,22 @@ def test_a_dead_letter_keeps_the_bytes_and_tells_the_reason() -> None:
     assert (read.reason, read.value, read.src_topic, read.src_offset) == (Reason.BAD_JSON, b"{", "client.events", 0)
 
 
+def test_an_event_too_late_to_tell_whether_it_is_new_changes_no_state_and_is_kept_as_a_dead_letter() -> None:
+    program, day = ClientProgram(), 86_400
+    contents = [event_content(number * day, "ada", f"e{number}", "test") for number in range(60)]
+    log, late = on_log(contents), on_log([*contents, event_content(day, "ada", "unheard", "test")])
+    before, stored = Stored(program), Stored(program)
+    before.feed(log, [50])
+    stored.feed(late, [50])
+    assert stored.states == before.states
+    assert stored.counts["payment.received", Outcome.LATE] == 1
+    (letter,) = [at for at in stored.outbox if at.topic == "dead.letters"]
+    assert (dict(letter.headers)["reason"], letter.value) == (Reason.LATE.encode(), late[-1].value)
+    truth = fold_partition(program, late, partitions=1)
+    assert [(at.position, at.topic, at.key, at.value) for at in stored.outbox] == [tuple(told) for told in truth.outputs]
+    assert truth.outcomes["late"] == 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Babbling(CountingProgram):
     """Answers with a trigger that no topic can take."""
