@@ -19,7 +19,7 @@ from models.learners.pay_range import LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, LatenessWeights, Line
 from models.state.client import ClientState
-from models.state.habits import Asked, Watch
+from models.state.habits import Asked, Watch, last_question
 from models.state.rows import Invoice
 from models.workdays import DAY_MS
 
@@ -165,7 +165,7 @@ def _last_asked(state: ClientState) -> Asked | None:
     watch = next_watch(state)
     if watch is None or state.habits.known < EVIDENCE:
         return None
-    asked = watch.asked[-1]
+    asked = last_question(watch)
     return asked if asked.chances and asked.chances[0] != DECIDED else None
 
 

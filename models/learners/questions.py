@@ -23,9 +23,11 @@ from models.state.habits import (
     Habits,
     Watch,
     mark_of,
+    questions_of,
     with_answer,
     with_ending,
     with_issue,
+    with_question,
     with_watch,
     without_answer,
     without_ending,
@@ -169,7 +171,8 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
         habits = with_ending(habits, Ending(mark, days_late, day))
         if watch is not None and watch.asked:
             ended = replace(watch, settled_day=day)
-            examples.append(_example(state.client_id, ended, known_ms=state.now_ms, over_days=0, late=days_late > LATE_DAYS[0]))
+            late, asked = days_late > LATE_DAYS[0], questions_of(watch)
+            examples.append(_example(state.client_id, ended, asked, known_ms=state.now_ms, over_days=0, late=late))
         habits = _corrected(habits, mark, late=days_late > LATE_DAYS[0], counted=watch is not None)
     if watch is not None:
         # Settled after its last answer: nothing is waited for any more.
@@ -200,15 +203,14 @@ def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Examp
             row = _invoice_of(state, watch.invoice_id)
             if row is not None:
                 answer = scorer.assess(state, row, now_ms=at_ms, seen_ms=watch.seen_ms, landmark=step.landmark)
-                done = replace(done, asked=(*watch.asked, answer))
+                done = with_question(done, answer)
         return replace(state, now_ms=now, habits=with_watch(habits, done))
     if not step.over_days:
         return replace(state, now_ms=now, habits=without_watch(habits, watch.invoice_id))
     late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
-    asked = tuple(row for row in watch.asked if row.at_ms < at_ms)
+    asked = tuple(row for row in questions_of(watch) if row.at_ms < at_ms)
     if asked:
-        answered = replace(watch, asked=asked)
-        examples.append(_example(state.client_id, answered, known_ms=at_ms, over_days=step.over_days, late=late))
+        examples.append(_example(state.client_id, watch, asked, known_ms=at_ms, over_days=step.over_days, late=late))
     if step.over_days == LATE_DAYS[0]:
         habits = with_answer(habits, mark_of(watch.invoice_id), late=late)
     answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
@@ -216,7 +218,7 @@ def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Examp
     return replace(state, now_ms=now, habits=habits)
 
 
-def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, late: bool) -> Example:
+def _example(client_id: str, watch: Watch, asked: tuple[Asked, ...], *, known_ms: int, over_days: int, late: bool) -> Example:
     fields = {
         "schema_version": 1,
         "client_id": client_id,
@@ -229,7 +231,7 @@ def _example(client_id: str, watch: Watch, *, known_ms: int, over_days: int, lat
         "due_day": watch.due_day,
         "log_amount": watch.log_amount,
         "table": TABLE,
-        "questions": tuple([_question(row) for row in watch.asked]),
+        "questions": tuple([_question(row) for row in asked]),
     }
     return built(Example, fields)
 

@@ -1,7 +1,7 @@
 """How a state stays small: what is settled collapses into totals, what is old is dropped, and whatever is given up is counted.
 
-Published bound: every tuple below has a cap, so no history makes a state larger than `STATE_LIMIT_BYTES`; a typical client
-(a few open invoices, a year of monthly payments) stays under 6 KiB. Money never leaves without entering `Totals`.
+Published bounds: every tuple below has a cap, so no history makes a state larger than `STATE_LIMIT_BYTES`; a typical client
+(a year of monthly invoices) stays under `TYPICAL_BYTES` as stored. Money never leaves without entering `Totals`.
 """
 
 from typing import Final
@@ -39,6 +39,7 @@ PERSONAL: Final = 16  # consents, overrides, contracts: each
 LABELS: Final = 12
 LATE_DAYS: Final = 5  # a payment this many days after due is still on time: bank days and approvals
 STATE_LIMIT_BYTES: Final = 160 * 1024
+TYPICAL_BYTES: Final = 2 * 1024
 
 
 def tidy(state: ClientState) -> ClientState:

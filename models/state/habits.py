@@ -66,7 +66,11 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An invoice whose outcome is waited for. `stage` counts the steps of the schedule done; `settled_day` 0: still open."""
+    """An invoice whose outcome is waited for. `stage` counts the steps of the schedule done; `settled_day` 0: still open.
+
+    Of the questions in `asked` only the first holds its features; each later one holds what differs from the first (exclusive
+    or), which is mostly zero and takes little room when stored. `with_question` puts them in, `questions_of` takes them out.
+    """
 
     invoice_id: str
     due_day: int
@@ -186,10 +190,46 @@ def with_watch(habits: Habits, watch: Watch) -> Habits:
     return msgspec.structs.replace(habits, watches=(*habits.watches, watch))
 
 
+def with_question(watch: Watch, asked: Asked) -> Watch:
+    """Add a question to a watch."""
+    if watch.asked:
+        asked = msgspec.structs.replace(asked, features=_differing(asked.features, watch.asked[0].features))
+    return msgspec.structs.replace(watch, asked=(*watch.asked, asked))
+
+
+def questions_of(watch: Watch) -> tuple[Asked, ...]:
+    """Return the questions of a watch, each with its features in full."""
+    return _crossed(watch.asked)
+
+
+def last_question(watch: Watch) -> Asked:
+    """Return the latest question of a watch that has one, with its features in full."""
+    return _crossed((watch.asked[0], watch.asked[-1]))[-1] if len(watch.asked) > 1 else watch.asked[0]
+
+
+def against_the_first(watch: Watch) -> Watch:
+    """Return a watch whose questions held their features in full, as an older release kept them, in the form of this one."""
+    return msgspec.structs.replace(watch, asked=_crossed(watch.asked))
+
+
 def without_watch(habits: Habits, invoice_id: str) -> Habits:
     """Stop watching an invoice."""
     rows = tuple(row for row in habits.watches if row.invoice_id != invoice_id)
     return msgspec.structs.replace(habits, watches=rows)
+
+
+def _crossed(rows: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """Return the rows, the features of all but the first crossed with the first one's: from full to differing and back."""
+    if len(rows) < 2:  # noqa: PLR2004 - one question differs from nothing
+        return rows
+    first = rows[0].features
+    later = [msgspec.structs.replace(row, features=_differing(row.features, first)) for row in rows[1:]]
+    return (rows[0], *later)
+
+
+def _differing(features: bytes, first: bytes) -> bytes:
+    many = len(features)
+    return (int.from_bytes(features, "little") ^ int.from_bytes(first[:many], "little")).to_bytes(many, "little")
 
 
 def _answered(habits: Habits, answers: tuple[Answer, ...], *, known: int, late: int) -> Habits:

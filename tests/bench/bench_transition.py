@@ -15,16 +15,20 @@ from tests.models.builders import Events
 CLIENTS: Final = 60
 
 
-def _year(client: str) -> list[AnyEvent]:
-    """A year of a typical client: a profile, a contract, two invoices a month, most paid in time."""
+def a_year(client: str, *, per_month: int = 2) -> list[AnyEvent]:
+    """Return a year of a client: a profile, a contract, some invoices a month, most paid in time."""
     build = Events(client)
     story: list[AnyEvent] = [build.profiled(0), build.contract(0, renews=360)]
     for month in range(12):
-        for half in range(2):
-            day, name = month * 30 + half * 15, f"inv-2024-{month:02d}-{half}"
+        for half in range(per_month):
+            day, name = month * 30 + half * 30 // per_month, f"inv-2024-{month:02d}-{half}"
             story.append(build.issued(day, name, 120_000 + 1_000 * half))
             story.append(build.paid(day + (12 if month % 4 else 22), f"pay-{name}", 120_000 + 1_000 * half, name))
     return sorted(story, key=lambda event: event.received_ms)
+
+
+def _monthly(client: str) -> list[AnyEvent]:
+    return a_year(client, per_month=1)
 
 
 def _busy(client: str) -> list[AnyEvent]:
@@ -62,7 +66,14 @@ def _measure(make: Callable[[str], list[AnyEvent]]) -> tuple[float, float, int, 
     return folded, coded, largest, outputs
 
 
+STORIES: Final = {
+    "a year, an invoice a month": _monthly,
+    "a year, two invoices a month": a_year,
+    "thirty invoices open": _busy,
+}
+
+
 def test_transition_speed() -> None:
-    for name, make in (("a year, two invoices a month", _year), ("thirty invoices open", _busy)):
+    for name, make in STORIES.items():
         folded, coded, size, outputs = _measure(make)
         print(f"{name}: {folded:.1f} us per event, {coded:.1f} us to decode and encode, {size} bytes, {outputs} outputs")  # noqa: T201 - a bench speaks

@@ -1,28 +1,65 @@
 """Codec, description, size, windows."""
 
+from pathlib import Path
+from typing import Final
+
+import msgspec
 import pytest
 
 from models.state.client import ClientState
+from models.state.closing import TYPICAL_BYTES
 from models.state.codec import UnreadableStateError, decode, encode
 from models.state.describe import describe, describe_change
+from models.state.habits import Asked, Habits, Watch, last_question, questions_of
 from models.state.history import cadence, decline_streak, money_in, next_retry_ms
-from tests.bench.bench_transition import _year
+from tests.bench.bench_transition import a_year
 from tests.models.builders import Events, ms
-from tests.models.views import final
+from tests.models.views import final, fold
+
+GOLDEN: Final = Path(__file__).with_name("golden")
+HABITS: Final = ClientState.__struct_fields__.index("habits")
+WATCHES: Final = Habits.__struct_fields__.index("watches")
+ASKED: Final = Watch.__struct_fields__.index("asked")
+FEATURES: Final = Asked.__struct_fields__.index("features")
 
 
 def test_an_unknown_version_is_refused_with_the_fix() -> None:
     raw = encode(ClientState("c"))
-    with pytest.raises(UnreadableStateError, match="schema version 9, this release reads 1"):
+    with pytest.raises(UnreadableStateError, match="schema version 9, this release reads 1 and 2"):
         decode(b"\x09" + raw[1:])
     with pytest.raises(UnreadableStateError, match="none \\(empty value\\)"):
         decode(b"")
     with pytest.raises(UnreadableStateError, match="damaged"):
         decode(raw[:-3])
+    with pytest.raises(UnreadableStateError, match="damaged"):
+        decode(raw[:4] + raw[:8])
+
+
+def test_bytes_that_claim_to_be_longer_or_shorter_than_they_are_are_refused() -> None:
+    raw = encode(final(a_year("client-1")))
+    with pytest.raises(UnreadableStateError, match="damaged"):
+        decode(raw[:1] + b"\x00\x00\x05" + raw[4:])
+    with pytest.raises(UnreadableStateError, match="damaged"):
+        decode(raw[:1] + b"\xff\xff\xff" + raw[4:40])
 
 
 def test_a_state_of_an_older_release_with_fewer_fields_is_read() -> None:
-    assert decode(encode(ClientState("c"))[:1] + b"\x91\xa1c") == ClientState("c")
+    assert decode(b"\x01\x91\xa1c") == ClientState("c")
+
+
+def test_a_state_written_before_states_were_compressed_is_read_with_all_its_questions() -> None:
+    raw = GOLDEN.joinpath("state_1.bin").read_bytes()
+    state = decode(raw)
+    assert decode(encode(state)) == state
+    written = msgspec.msgpack.decode(raw[1:])[HABITS][WATCHES]
+    read = [[row.features for row in questions_of(watch)] for watch in state.habits.watches]
+    assert read == [[row[FEATURES] for row in watch[ASKED]] for watch in written]
+    assert max(map(len, read)) > 2
+
+
+def test_the_last_question_of_a_watch_is_read_like_the_others() -> None:
+    for watch in final(a_year("client-1")).habits.watches:
+        assert last_question(watch) == questions_of(watch)[-1]
 
 
 def test_each_term_of_the_exposure_is_visible() -> None:
@@ -87,8 +124,10 @@ def test_the_story_of_a_client_reads_well() -> None:
         assert words in text
 
 
-def test_a_year_of_a_typical_client_fits_in_six_kilobytes() -> None:
-    assert len(encode(final(_year("client-1")))) < 6 * 1024
+@pytest.mark.parametrize(("per_month", "limit"), [(1, TYPICAL_BYTES), (2, 2.75 * 1024)])
+def test_a_year_of_a_typical_client_fits_in_two_kilobytes_at_every_moment(per_month: int, limit: float) -> None:
+    largest = max(len(encode(result.state)) for result in fold(a_year("client-1", per_month=per_month)))
+    assert largest < limit
 
 
 def test_cadence_and_declines_are_read_from_the_state() -> None:
