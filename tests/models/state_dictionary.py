@@ -8,7 +8,6 @@ from base64 import b85encode
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from textwrap import wrap
 from typing import Final
 
 import msgspec
@@ -25,6 +24,7 @@ from tests.models.builders import Events
 PLACE: Final = Path(codec.__file__).with_name("dictionary.py")
 _BYTES: Final = 8192
 _CLIENTS: Final = 240
+_WIDE: Final = 120
 _HEAD: Final = '''"""What typical states have in common, for their codec. Written by `python -m tests.models.state_dictionary`."""
 
 from base64 import b85decode
@@ -74,7 +74,8 @@ def states() -> Iterator[bytes]:
 def main() -> None:
     """Write the module."""
     known = zstandard.train_dictionary(_BYTES, list(states())).as_bytes()
-    lines = "\n".join(f"    {line.encode()!r}" for line in wrap(b85encode(known).decode(), 120))
+    text = b85encode(known).decode()  # an alphabet without quotes and backslashes
+    lines = "\n".join(f'    b"{text[start : start + _WIDE]}"' for start in range(0, len(text), _WIDE))
     PLACE.write_text(f"{_HEAD}{lines}\n)\n", encoding="utf-8")
 
 
