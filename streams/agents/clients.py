@@ -1,8 +1,9 @@
 """The clients stage: load the states a batch needs, think, and hand the fence what to store."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar, assert_never
+from typing import Final, Generic, TypeVar, assert_never
 
 from streams.engine.fence import Fence, Missing, Moved, Slot
 from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, EventBatch, Folded, Program, TickBatch, cut
@@ -16,6 +17,10 @@ from streams.wire.headers import Position
 from streams.wire.records import Record
 
 S = TypeVar("S")
+
+_AT_A_STRETCH: Final = 25
+"""Records folded before others may have the loop, a few milliseconds: a partition that is far behind folds large batches, while
+others commit, publish and fetch."""
 
 
 class ClientsStage(Generic[S]):
@@ -79,7 +84,12 @@ class ClientsStage(Generic[S]):
             if isinstance(loaded, Moved | Missing):
                 return loaded
             states.update(zip(absent, map(self._decode, loaded.states), strict=True))
-        return self._fold.fold_events(batch, states, watermark_ms=grasp.watermark_ms, regime=grasp.regime)
+        page = self._fold.open(states, regime=grasp.regime)
+        for number, letter in enumerate(batch.letters, start=1):
+            page.fold(letter)
+            if number % _AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
+        return page.close(next_offset=batch.next_offset, watermark_ms=grasp.watermark_ms)
 
     async def _fold_tick(self, batch: TickBatch, grasp: Grasp) -> Folded[S] | Moved | Missing:
         loaded = await self._fence.load(self._slot, [], ver=grasp.ver, due_until_ms=batch.until_ms, due_limit=DUE_PER_TICK)

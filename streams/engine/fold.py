@@ -188,18 +188,18 @@ class ClientsFold(Generic[S]):
 
     def fold_events(self, batch: EventBatch, states: Mapping[str, S | None], *, watermark_ms: int, regime: bytes) -> Folded[S]:
         """Fold `batch` under `regime` over `states`, which has an entry for each of `batch.clients`."""
-        page = _Page(self._program.under(regime), states)
+        page = self.open(states, regime=regime)
         for letter in batch.letters:
-            match letter:
-                case _Readable(event=event):
-                    page.turn(event.client_id, event, _Outlet(letter.record, event))
-                case _Unreadable(error=error):
-                    page.refuse("unreadable", error, _Outlet(letter.record))
+            page.fold(letter)
         return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms)
+
+    def open(self, states: Mapping[str, S | None], *, regime: bytes) -> "Page[S]":
+        """Begin what `fold_events` does at once, for who wants to do something else between its letters."""
+        return Page(self._program.under(regime), states)
 
     def fold_control(self, batch: ControlBatch, *, watermark_ms: int, regime: bytes) -> Folded[S]:
         """Change `regime`; an event that this release cannot run becomes a dead letter, and what held before goes on."""
-        page: _Page[S] = _Page(self._program, {})
+        page: Page[S] = Page(self._program, {})
         after, wake_ms = None, None
         try:
             after = self._program.govern(regime, batch.event)
@@ -214,7 +214,7 @@ class ClientsFold(Generic[S]):
 
     def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]], *, regime: bytes) -> Folded[S]:
         """Fire the timers of `due` under `regime`: clients in order of due time, then name, at most DUE_PER_TICK."""
-        page = _Page(self._program.under(regime), dict(due))
+        page = Page(self._program.under(regime), dict(due))
         out = _Outlet(batch.record, batch.tick)
         for client, state in due:
             if state is None:
@@ -300,16 +300,25 @@ _TOO_LATE: Final = "so old that nobody can tell any more whether it was counted 
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
 
-class _Page(Generic[S]):
+class Page(Generic[S]):
     """What a batch has changed so far."""
 
     def __init__(self, program: Program[S], states: Mapping[str, S | None]) -> None:
+        """Begin over `states` with the program that is in force."""
         self._program = program
         self._before = states
         self._after: dict[str, S] = {}
         self.timers: dict[str, int | None] = {}
         self.outbox: list[OutboxEntry] = []
         self.counts: Counter[tuple[str, Outcome]] = Counter()
+
+    def fold(self, letter: _Letter) -> None:
+        """Fold the next letter of the batch."""
+        match letter:
+            case _Readable(event=event):
+                self.turn(event.client_id, event, _Outlet(letter.record, event))
+            case _Unreadable(error=error):
+                self.refuse("unreadable", error, _Outlet(letter.record))
 
     def wake(self, client: str, event: AnyEvent, out: _Outlet) -> str:
         """Let the core think about `event` for `client` and keep what it says; returns the disposition."""

@@ -29,6 +29,10 @@ log = structlog.get_logger(__name__)
 SCHEME: Final = "kafka+lanes"
 _FETCH_SECONDS: Final = 0.1  # short, because a partition resumed meanwhile is not part of the fetch that is under way
 _IDLE_SECONDS: Final = 1.0
+_LONG_POLL_MS: Final = 50
+"""How long a broker may keep a fetch open for which it has no records. The client has one fetch under way with each broker, and a
+partition that was sought, resumed or just emptied waits for its end. Faust's 1.5 s would be added to every start, and to records
+of a quiet deployment."""
 
 
 def register_transport() -> None:
@@ -47,6 +51,9 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
         self._flow = ConsumerFlow(self, self.app.log_view)
         self._resumed = asyncio.Event()
         self._advised: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def slot_of(self, tp: TP) -> Slot:
         """Return the slot of a partition of the broker."""
@@ -139,6 +146,15 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
             labels = {"topic": slot.topic, "partition": str(slot.partition)}
             self.app.meter.set(metrics.CONSUMER_LAG, max(0, end - next_offset), **labels)
         return bool(end > next_offset)
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] # likewise
+    """Faust's thread around the client library's consumer, which asks for records more often."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's own signature
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = _LONG_POLL_MS  # noqa: SLF001 - Faust passes a number of its own; read when it starts
+        return consumer
 
 
 class ConsumerFlow:
