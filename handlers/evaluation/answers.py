@@ -5,10 +5,12 @@ from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from operator import itemgetter
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handlers.evaluation.metrics import Floats
 from models.events.envelope import epoch_ms
@@ -93,7 +95,8 @@ class Settlements:
     """Questions put at issue whose invoice is settled or has been open for thirty days: days predicted, usual, and true.
 
     Invoices too young for that are left out: of them only the prompt ones would be counted. `truth` is infinite and `known_day`
-    too where an invoice was still open at the end.
+    too where an invoice was still open at the end. `decided` says where the end of the promised range had passed by then: that
+    alone says whether it held, and does not depend on the outcome.
     """
 
     clients: tuple[str, ...]
@@ -103,6 +106,7 @@ class Settlements:
     predicted: Floats
     median: Floats
     truth: Floats
+    decided: NDArray[np.bool_]
 
     @property
     def tail(self) -> slice:
@@ -117,6 +121,7 @@ def settlements_of(examples: Sequence[Example]) -> Settlements:
     ends = [ended.get((row[1].client_id, row[1].invoice_id)) for row in rows]
     asked_days = [row[0] // DAY_MS for row in rows]
     clients = tuple(row[1].client_id for row in rows)
+    last_day = max((epoch_ms(row.decided_at) // DAY_MS for row in examples), default=0)
     return Settlements(
         clients=clients,
         asked_day=np.array(asked_days, dtype=float),
@@ -125,6 +130,7 @@ def settlements_of(examples: Sequence[Example]) -> Settlements:
         predicted=np.array([row[3] for row in rows]),
         median=_medians(list(ended.values()), list(zip(asked_days, clients, strict=True))),
         truth=np.array([float(end.days_late or 0) if end else np.inf for end in ends]),
+        decided=np.array([row[1].due_day + ceil(row[3][-1]) < last_day for row in rows], dtype=bool),
     )
 
 

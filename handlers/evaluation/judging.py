@@ -82,26 +82,27 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How often the promises held for one group of clients: how many invoices, the 90 % range, the 90 % date."""
+    """How often the promises held for one group of clients: the 90 % range with its median days, the 90 % date."""
 
     group: str
     invoices: int
     in_range: float
     by_then: float
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
 class DaysJudged:
     """Days late predicted at issue: mean absolute errors by predictor over what was settled, and how often the promises held.
 
-    A promise about an invoice that stayed open has not held. The first of `held` is about all clients.
+    Promises are judged where the promised range had passed by the end of the history; one about an invoice that was open then
+    has not held. The first of `held` is about all clients.
     """
 
     invoices: int
     settled: int
     errors: dict[str, float]
     held: tuple[Held, ...]
-    mean_width: float
 
 
 def judge_heads(examples: Sequence[Example]) -> Iterator[Judged]:
@@ -177,16 +178,21 @@ def judge_days(examples: Sequence[Example]) -> DaysJudged | None:
     # Days are whole: a range that ends within a day includes it.
     inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
     groups = np.array([group_of(tuple(row)) for row in found.features[tail]])
-    every = np.ones(len(truth), dtype=bool)
-    named = [("all clients", every), *((name, groups == place) for place, name in enumerate(GROUPS))]
+    decided = found.decided[tail]
+    named = [("all clients", decided), *((name, decided & (groups == place)) for place, name in enumerate(GROUPS))]
     return DaysJudged(
         invoices=len(truth),
         settled=int(paid.sum()),
         errors={name: float(np.abs(truth - days)[paid].mean()) for name, days in predictors.items()} if paid.any() else {},
         held=tuple(
-            Held(name, int(rows.sum()), float(inside[rows].mean()), float((truth <= np.ceil(by_then))[rows].mean()))
+            Held(
+                name,
+                int(rows.sum()),
+                float(inside[rows].mean()),
+                float((truth <= np.ceil(by_then))[rows].mean()),
+                float(np.median((np.ceil(high) - np.floor(low))[rows])),
+            )
             for name, rows in named
             if rows.sum() >= _LEAST
         ),
-        mean_width=float((high - low).mean()),
     )

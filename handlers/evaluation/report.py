@@ -129,15 +129,16 @@ def _y(share: float) -> float:
 
 def _days(days: DaysJudged) -> Iterator[str]:
     yield "<h2>Days after the due date, predicted at issue</h2>"
-    yield f"<p>{days.invoices:,} invoices, {days.settled:,} of them settled. The range is {days.mean_width:.0f} days wide.</p>"
+    yield f"<p>{days.invoices:,} invoices, {days.settled:,} of them settled.</p>"
     yield "<div class=head><table><tr><th>predictor<th>mean absolute error, days"
     for place, (name, error) in enumerate(days.errors.items()):
         ours = "" if place else " class=ours"
         yield f"<tr{ours}><td>{escape(name)}<td>{error:.2f}"
-    yield "</table><table><tr><th>clients<th>invoices<th>in the<br>90 % range<th>paid by the<br>90 % date"
+    yield "</table><table><tr><th>clients<th>invoices<th>in the<br>90 % range<th>median<br>days wide<th>paid by the<br>90 % date"
     for row in days.held:
-        yield f"<tr><td>{escape(row.group)}<td>{row.invoices:,}<td>{row.in_range:.1%}<td>{row.by_then:.1%}"
-    yield "</table></div><p><small>An invoice that stayed open has broken both promises.</small></p>"
+        yield f"<tr><td>{escape(row.group)}<td>{row.invoices:,}<td>{row.in_range:.1%}<td>{row.width:.0f}<td>{row.by_then:.1%}"
+    yield "</table></div><p><small>Judged where the whole range had passed by the end of the history; an invoice that was open "
+    yield "then has broken both promises. Held alone says little: a range may be wide.</small></p>"
 
 
 def _words() -> Iterator[str]:

@@ -15,7 +15,7 @@ from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
 from models.learners.chance import bounded, sigmoid
 from models.learners.explanation import explain
-from models.learners.pay_range import LEVELS, group_of, scale_of
+from models.learners.pay_range import INWARD, LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, LatenessWeights, Line
 from models.state.client import ClientState
@@ -127,7 +127,8 @@ class LatenessScorer:
         line, quantiles = self._ranges[landmark]
         middle = _UNIT * (features[_MEDIAN] + line.value(features))
         scale = scale_of(features)
-        found = [max(middle + quantile * scale, float(overdue)) for quantile in quantiles[group_of(features)]]
+        levels = zip(quantiles[group_of(features)], INWARD, strict=True)
+        found = [max(middle + quantile * scale + inward, float(overdue)) for quantile, inward in levels]
         found[LEVELS.index(0.5)] = max(middle, float(overdue))
         return tuple(round(value * PER_DAY) for value in sorted(found))
 

@@ -23,5 +23,9 @@ def group_of(features: tuple[float, ...]) -> int:
 
 
 def scale_of(features: tuple[float, ...]) -> float:
-    """Return the days by which the middle is typically off for such a client: their own spread, at least four days."""
-    return 4.0 + 5.0 * features[_SPREAD]
+    """Return the days by which the middle is typically off for such a client: by their own spread, at least five days."""
+    return 5.0 + 3.0 * features[_SPREAD]
+
+
+INWARD: Final = (1.0, 0.0, -1.0, -1.0)
+"""Days by which the levels are drawn in: a promise is rounded outward to whole days, which alone would make it hold too often."""

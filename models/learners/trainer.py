@@ -198,7 +198,7 @@ class LatenessTrainer:
             ranges=tuple(
                 Range(
                     to_line(learner.line.mean, landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen),
-                    tuple(tuple(row) for row in learner.quantiles.tolist()),
+                    learner.errors.quantiles(),
                 )
                 for landmark, learner in self.days.items()
             ),

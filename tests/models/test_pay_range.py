@@ -1,0 +1,106 @@
+"""What is promised about the day of payment holds about as often as promised, and the range is no wider than it must be."""
+
+from math import ceil, floor
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.features import FEATURES, INDEX
+from models.learners.days import DaysLearner
+from models.learners.errors import CELLS, Errors
+from models.learners.expansion import expand
+from models.learners.pay_range import GROUPS, INWARD, LEVELS, group_of, scale_of
+
+
+def client(*, median: float = 0.0, spread: float = 0.5) -> tuple[float, ...]:
+    """Features of a client whose usual delay is `median` fifteenths of a day."""
+    row = [0.0] * len(FEATURES)
+    row[INDEX["median_days"]], row[INDEX["spread_days"]] = median, spread
+    return tuple(row)
+
+
+def promised(learner: DaysLearner, features: tuple[float, ...]) -> list[float]:
+    middle, quantiles = learner.middle(features, expand(features, days=5)), learner.errors.quantiles()[group_of(features)]
+    return [middle + error * scale_of(features) + inward for error, inward in zip(quantiles, INWARD, strict=True)]
+
+
+def lived(
+    days: list[int], *, learner: DaysLearner, features: tuple[float, ...], settled_by: int = 10_000
+) -> list[tuple[bool, float]]:
+    """Whether each range held and how wide it was; of what is paid after `settled_by` days only that it is open is heard."""
+    found = []
+    for day in days:
+        low, _, _, high = promised(learner, features)
+        found.append((floor(low) <= day <= ceil(high), high - low))
+        if day > 30:
+            learner.learn_open(features)
+        if day <= settled_by:
+            learner.learn(features, days_late=day)
+    return found
+
+
+def test_the_range_holds_for_nine_of_ten_and_is_as_wide_as_the_delays_are() -> None:
+    dice = np.random.default_rng(3)
+    for deviation, widest in ((2.0, 9.0), (8.0, 32.0)):
+        days = np.round(dice.normal(1, deviation, 900)).astype(int).tolist()
+        found = lived(days, learner=DaysLearner(), features=client())[200:]
+        assert 0.87 < np.mean([held for held, _ in found]) < 0.93
+        assert np.median([width for _, width in found]) < widest
+
+
+def test_a_range_that_grew_too_wide_comes_back() -> None:
+    """Payments that were months late at first must not widen the range for years."""
+    dice = np.random.default_rng(4)
+    wild = [100 if dice.random() < 0.15 else round(dice.normal(1, 3)) for _ in range(150)]
+    calm = np.round(dice.normal(1, 3, 500)).astype(int).tolist()
+    learner = DaysLearner()
+    lived(wild, learner=learner, features=client())
+    assert np.median([width for _, width in lived(calm, learner=learner, features=client())[300:]]) < 16
+
+
+def test_invoices_that_are_never_paid_widen_the_range_though_their_day_is_never_known() -> None:
+    dice = np.random.default_rng(5)
+    days = [int(day) if dice.random() > 0.15 else 200 for day in np.round(dice.normal(0, 3, 900))]
+    open_ones, ignored = DaysLearner(), DaysLearner()
+    lived(days, learner=open_ones, features=client(), settled_by=150)
+    lived([day for day in days if day < 150], learner=ignored, features=client())
+    assert promised(open_ones, client())[-1] > 30 > promised(ignored, client())[-1]
+
+
+def test_groups_of_clients_keep_ranges_of_their_own() -> None:
+    dice, learner = np.random.default_rng(6), DaysLearner()
+    prompt, slow = client(median=0.0, spread=0.0), client(median=2.0, spread=0.0)
+    for calm, wild in zip(dice.normal(0, 1, 400), dice.normal(30, 12, 400), strict=True):
+        learner.learn(prompt, days_late=round(calm))
+        learner.learn(slow, days_late=round(wild))
+    narrow, wide = (promised(learner, features) for features in (prompt, slow))
+    assert wide[-1] - wide[0] > 4 * (narrow[-1] - narrow[0])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(-60, 60), st.booleans()), max_size=60))
+def test_shares_add_up_and_levels_rise_whatever_was_seen(seen: list[tuple[int, float, bool]]) -> None:
+    errors = Errors()
+    for group, error, is_open in seen:
+        if is_open:
+            errors.see_open(group, error)
+            errors.see(group, error + 1.0, open_after=error)
+        else:
+            errors.see(group, error)
+    for group in range(len(GROUPS)):
+        assert abs(errors.shares(group).sum() - 1.0) < 1e-9
+        assert (errors.rows >= 0).all()
+    for row in errors.quantiles():
+        assert list(row) == sorted(row)
+        assert len(row) == len(LEVELS)
+
+
+def test_errors_continue_from_their_bytes_and_those_of_an_older_release_begin_anew() -> None:
+    errors, again, older = Errors(), Errors(), Errors()
+    for place in range(40):
+        errors.see(1, place / 10)
+    again.load(errors.dump())
+    assert again.quantiles() == errors.quantiles()
+    older.load(np.zeros(20).tobytes())
+    assert older.quantiles() == Errors().quantiles()
+    assert older.rows.shape == (len(GROUPS) + 1, CELLS)
