@@ -70,6 +70,17 @@ class StatementItem(BaseModel):
     due_on: date
 
 
+class ExperimentArm(BaseModel):
+    """The arm of an experiment in which a step is taken: drawn once per company, with chance `share`, within its stratum."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Identifier
+    arm: Identifier
+    stratum: Identifier
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
 class Trigger(_Output):
     """Contact a client: one step of one journey on one channel.
 
@@ -111,6 +122,8 @@ class Trigger(_Output):
     )
     policy_version: str
     learner_version: str
+    words: Identifier | None = Field(default=None, description="The step in whose words it is said; none: its own.")
+    experiment: ExperimentArm | None = Field(default=None, description="Only where the arms differ for this client.")
 
 
 class Retraction(_Output):
@@ -182,6 +195,9 @@ class Decision(_Output):
     )
     challenger_version: str | None = None
     change: SegmentChange | None = Field(default=None, description="Of outcome segment_changed: the move itself.")
+    experiment: ExperimentArm | None = Field(
+        default=None, description="The exposure: the arms of this experiment differ here, and this is the client's."
+    )
 
 
 class Question(BaseModel):

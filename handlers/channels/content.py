@@ -160,10 +160,10 @@ def _find(trigger: Trigger, locale: Locale, variant: str) -> tuple[str, Phrases,
     tones = (trigger.tone, *(tone for tone in Tone if variant and tone is not trigger.tone))
     for phrases, place in ((spoken, written), (PHRASES[ENGLISH], FALLBACK)):
         for tone in tones:
-            name = template_name(trigger.journey, trigger.step, tone, variant=variant, language=phrases.language)
+            name = template_name(trigger.journey, trigger.words or trigger.step, tone, variant=variant, language=phrases.language)
             if name in known:
                 return name, phrases, place
-    raise TemplateNotFound(template_name(trigger.journey, trigger.step, trigger.tone, variant=variant))
+    raise TemplateNotFound(template_name(trigger.journey, trigger.words or trigger.step, trigger.tone, variant=variant))
 
 
 def _check_statement(trigger: Trigger) -> None:

@@ -17,8 +17,10 @@ from streams.runtime.settings import load_settings
 from streams.wire.control import control_id
 from streams.wire.topics import CHANNELS
 
-What: TypeAlias = Annotated[HaltScope | None, Parameter(help="all, journey, channel or purpose; none: show what is stopped.")]
-Target: TypeAlias = Annotated[str | None, Parameter(help="Which journey, channel or purpose; nothing after all.")]
+What: TypeAlias = Annotated[
+    HaltScope | None, Parameter(help="all, journey, channel, purpose or experiment; none: show what is stopped.")
+]
+Target: TypeAlias = Annotated[str | None, Parameter(help="Which journey, channel, purpose or experiment; nothing after all.")]
 Author: TypeAlias = Annotated[str | None, Parameter(help="Who decides this; default: the account this runs under.")]
 
 _TARGETS = {
@@ -36,11 +38,13 @@ def halt(
     reason: Annotated[str, Parameter(help="Why; it stands in every decision that the stop holds back.")] = "",
     author: Author = None,
 ) -> int:
-    """Stop contact at once: all of it, one journey, one channel or one purpose. Without words: show what is stopped.
+    """Stop contact at once: all, a journey, a channel or a purpose; or an experiment. Without words: show what is stopped.
 
     The stop travels through the log of every partition and beats every policy and every pin. Nothing new is decided in its reach
     (each silence is recorded with your reason), and what was decided but has not left is held by the channel workers, who look
     again every minute. Nothing is dropped: after `rapport resume` everything is decided anew, or leaves if it is still right.
+
+    A stopped experiment holds nothing back: from then on every company gets the step as it stands.
 
     Example: rapport halt all --reason "wrong amounts in the feed"
     Example: rapport halt journey pre_renewal --reason "new price list comes first"
@@ -56,7 +60,7 @@ def halt(
 
 
 def resume(
-    what: Annotated[HaltScope, Parameter(help="all, journey, channel or purpose.")],
+    what: Annotated[HaltScope, Parameter(help="all, journey, channel, purpose or experiment.")],
     target: Target = None,
     /,
     *,
@@ -113,12 +117,14 @@ def _show() -> int:
 
 
 def _checked(what: HaltScope, target: str | None) -> None:
-    known = _TARGETS.get(what)
+    if what is HaltScope.EXPERIMENT and target:
+        return  # policies name them, of which a partition may know several
+    known = () if what is HaltScope.EXPERIMENT else _TARGETS.get(what)
     if known is None and target is not None:
         message = f"all has no target, got {target!r}; write: rapport halt all"
         raise UsageError(message)
     if known is not None and target not in known:
-        message = f"{what.value} {target or '(none)'} is not known; use one of {', '.join(known)}"
+        message = f"{what.value} {target or '(none)'} is not known; use one of {', '.join(known) or 'the names in the policy'}"
         raise UsageError(message)
 
 

@@ -60,12 +60,13 @@ class LearnerActivated(ControlEvent):
 
 
 class HaltScope(StrEnum):
-    """What an emergency stop reaches."""
+    """What an emergency stop reaches. A stopped experiment holds nothing back: everybody gets the step as it stands."""
 
     ALL = "all"
     JOURNEY = "journey"
     CHANNEL = "channel"
     PURPOSE = "purpose"
+    EXPERIMENT = "experiment"
 
 
 class HaltChanged(ControlEvent):
@@ -73,13 +74,15 @@ class HaltChanged(ControlEvent):
 
     kind: Literal["halt.changed"] = "halt.changed"
     scope: HaltScope
-    target: Identifier | None = Field(default=None, description="Which journey, channel or purpose; none where scope is all.")
+    target: Identifier | None = Field(
+        default=None, description="Which journey, channel, purpose or experiment; none where scope is all."
+    )
     halted: bool
 
     @model_validator(mode="after")
     def _target_fits_scope(self) -> Self:
         if (self.target is None) != (self.scope is HaltScope.ALL):
-            message = "a stop of all has no target; one of a journey, channel or purpose names it"
+            message = "a stop of all has no target; every other one names it"
             raise ValueError(message)
         return self
 

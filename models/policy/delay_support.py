@@ -87,6 +87,10 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         missed = Silence("missed", (f"found {(woken_ms - timer.due_ms) // DAY_MS} days after it was due: decided anew",))
         _tell(turn, replace(carrying.run, ready_ms=woken_ms + policy.settle_days * DAY_MS), missed, carrying.ladder)
         return
+    trial = turn.waits(step, carrying.run)
+    if trial is not None:
+        turn.wait(trial, carrying.run, [row.run for row in riders if not trial.has_waited(row.run)])
+        return
     _send(turn, step, carrying, riders)
 
 

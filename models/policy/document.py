@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.patterns import PatternRules
 from models.policy.document_parts import Days, Name, Section, Share, Times, Units
+from models.policy.experiment_document import ExperimentDocument
 from models.policy.holdout import Holdout
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.pattern_document import PatternsSection
@@ -175,6 +176,9 @@ class PolicyDocument(Section):
     value: ValueSection = ValueSection()
     holdout: HoldoutSection = HoldoutSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
+    experiments: Annotated[tuple[ExperimentDocument, ...], Field(max_length=8)] = Field(
+        default=(), description="Small careful comparisons of how a step speaks, through what, and when."
+    )
 
 
 def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
@@ -200,6 +204,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             value=document.value.terms(),
             holdout=Holdout(document.holdout.percent, MappingProxyType(dict(document.holdout.journeys)), document.holdout.key),
             journeys=journeys_of(document.journeys),
+            experiments=tuple(row.experiment() for row in document.experiments),
         )
     )
 
@@ -226,6 +231,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         value=ValueSection.of(policy.value),
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
+        experiments=tuple(ExperimentDocument.of(row) for row in policy.experiments),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),
         renewal=RenewalRules(**{name: known[name] for name in RenewalRules.model_fields}),

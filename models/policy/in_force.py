@@ -6,6 +6,7 @@ A stop is looked up in the regime and never in a policy, so it beats every versi
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
+from models.events.control import HaltScope
 from models.events.signals import Purpose
 from models.policy.policy import Policy
 from models.regime import NOTHING_ACTIVATED, Regime
@@ -34,6 +35,10 @@ class PolicyInForce(Policy):
             return None
         what = f"{halt.scope.value} {halt.target}".strip()
         return f"stopped by {halt.author} ({what}): {halt.reason}"
+
+    def is_stopped(self, experiment: str) -> bool:
+        """Say whether people have stopped an experiment."""
+        return any((row.scope, row.target) == (HaltScope.EXPERIMENT, experiment) for row in self.regime.halts)
 
     def late_feed(self, feeds: tuple[str, ...]) -> str | None:
         """Return which source is late whose news this client's money depends on, in words; None where none is."""

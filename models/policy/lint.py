@@ -1,13 +1,14 @@
 """What a policy document must not do although its types are right. Pure: channels and templates that exist are arguments."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 from models.events.signals import Purpose
 from models.policy.document import PolicyDocument
+from models.policy.experiment_lint import Place, objections
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.journey_document import (
     ONBOARDING_CANCELS,
@@ -74,13 +75,15 @@ class _Place:
     reader: str
     required: frozenset[CancelWhen]
     is_person: bool = False
+    segment: Segment | None = None
 
 
 def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: FactsStated | None = None) -> list[Finding]:
     """Return everything to object to, in the order of the document; no template is asked for without `facts_stated`."""
     found = [*_numbers(document)]
     internal = document.contact.internal_channels
-    for place in _places(document):
+    places = [*_places(document)]
+    for place in places:
         found += _step(place, channels=channels, internal=internal, facts_stated=facts_stated)
     found += _ladders(document)
     found += _holdout(document)
@@ -91,6 +94,11 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
     for journey, playbook in journeys.playbooks().items():
         is_before = isinstance(playbook.entry, CliffDocument)
         found += _windows((_JOURNEYS, journey, "steps"), playbook.steps, document, is_before=is_before)
+    known = [Place(row.journey, row.step, row.ceiling, row.segment, row.is_person) for row in places]
+    found += [
+        Finding(*objection)
+        for objection in objections(document.experiments, known, channels=channels, internal=internal, facts_stated=facts_stated)
+    ]
     return found
 
 
@@ -115,7 +123,8 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
             step = step_of(ladder.person, support)
             yield _Place((*home, "person"), Journey.DELAY_SUPPORT, step, CEILINGS[segment], reader, _SUPPORT, is_person=True)
         known = (CEILINGS[segment], reader, _SUPPORT)
-        yield from _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, known)
+        for place in _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, known):
+            yield replace(place, segment=segment)
     reader = "a client whose money is not late"
     onboarding, renewal = document.journeys.post_payment_onboarding, document.journeys.pre_renewal
     sections: list[tuple[Journey, JourneySection, tuple[StepDocument, ...], tuple[CancelWhen, ...]]] = [

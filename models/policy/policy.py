@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from models.events.signals import Purpose
 from models.learners.lifetime import ValueTerms
 from models.patterns import PatternRules
+from models.policy.experiments import Experiment
 from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
 from models.policy.version import content_version
@@ -102,6 +103,7 @@ class Policy:
     value: ValueTerms = field(default_factory=ValueTerms)
     holdout: Holdout = field(default_factory=Holdout)
     journeys: Journeys = field(default_factory=Journeys)
+    experiments: tuple[Experiment, ...] = ()
 
     def zone_of(self, state: ClientState) -> ZoneInfo:
         """Return the client's zone, or the firm's where it is unknown."""
@@ -115,6 +117,11 @@ class Policy:
         """Return the emergency stop that reaches a contact; a policy by itself knows none (see models.policy.in_force)."""
         del journey, channel, purpose
         return None
+
+    def is_stopped(self, experiment: str) -> bool:
+        """Say whether an experiment was stopped: then every company gets the step as it stands."""
+        del experiment
+        return False
 
     def late_feed(self, feeds: tuple[str, ...]) -> str | None:
         """Return which source of `feeds` is late; a policy by itself knows none."""

@@ -109,12 +109,16 @@ def _decide_between(turn: Turn, opening: Opening, found: list[Opening]) -> None:
     if opening.step.channel in policy.internal_channels:
         _send(turn, opening, ())  # a colleague is asked: no contact with the client, nothing to win
         return
+    trial = turn.waits(opening.step, opening.run)
+    if trial is not None:
+        turn.wait(trial, opening.run, [replace(opening.run, ready_ms=max(opening.run.ready_ms, opening.from_ms))])
+        return
     rivals = [
         row
         for row in found
         if row.from_ms <= state.now_ms < row.end_ms
         and row.step.channel not in policy.internal_channels
-        and (row is opening or _silence(row, state, policy) is None)
+        and (row is opening or (_silence(row, state, policy) is None and turn.waits(row.step, row.run) is None))
     ]
     first = winner(rivals, policy) or opening
     if first is opening:

@@ -1,6 +1,6 @@
 """One turn of the core: the state as it is being decided upon, and what was decided so far. Never outlives a transition."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from models.policy.policy import Policy
 from models.policy.reach import way_to
 from models.policy.segments import effective_segment
 from models.policy.tones import tone_for
+from models.policy.trials import Trial, exposed, trial_of
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
 from models.triggers import (
     CancelWhen,
@@ -81,11 +82,15 @@ class Turn:
         statement: tuple[StatementItem, ...] = (),
     ) -> int:
         """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step."""
+        trial = trial_of(self.state, self.policy, step, run)
+        if trial is not None:
+            step = trial.step
+            self.state = exposed(self.state, trial)
         state, now = self.state, self.state.now_ms
         channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now)
         not_before = self.policy.open_hour(state, now)
         expires = _expiry(not_before, step, until_ms)
-        why = (*reasons, *fallback)
+        why = (*reasons, *fallback, *((trial.words,) if trial else ()))
         fields = {
             **self._identity(step, run, channel),
             "not_before": moment(not_before),
@@ -96,13 +101,32 @@ class Turn:
             "facts": allowed_facts(step.purpose, facts),
             "statement": statement,
             "reasons": why,
+            "words": (trial.arm.words or None) if trial else None,
+            "experiment": trial.record if trial else None,
         }
         trigger = built(Trigger, {name: fields[name] for name in Trigger.model_fields})  # in the contract's order
         row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances)
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
-        self.decide(DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger.trigger_id)
+        self.decide(
+            DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger.trigger_id, trial=trial
+        )
         return not_before
+
+    def waits(self, step: Step, run: Run) -> Trial | None:
+        """Return the trial whose arm waits at this step of a run and has not waited yet, None where nothing waits."""
+        trial = trial_of(self.state, self.policy, step, run)
+        return trial if trial is not None and trial.waits(run) else None
+
+    def wait(self, trial: Trial, run: Run, runs: Iterable[Run]) -> None:
+        """Record the exposure of an arm that waits, and let `runs` wait; the decision is about `run`."""
+        self.state = exposed(self.state, trial)
+        ready = self.state.now_ms + trial.arm.wait_days * DAY_MS
+        for row in runs:
+            self.put_run(replace(row, ready_ms=max(row.ready_ms, ready), waited=row.stage + 1, told=""))
+        days = f"{trial.arm.wait_days} day" if trial.arm.wait_days == 1 else f"{trial.arm.wait_days} days"
+        reasons = (f"{trial.words}, which waits {days} with this step",)
+        self.decide(DecisionOutcome.HELD, reasons, run=run, step=trial.step.id, channel=trial.step.channel, trial=trial)
 
     def _identity(self, step: Step, run: Run, channel: str) -> dict[str, Any]:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
@@ -159,6 +183,7 @@ class Turn:
         trigger_id: str = "",
         late_seconds: float | None = None,
         change: SegmentChange | None = None,
+        trial: Trial | None = None,
     ) -> None:
         """Record why something was sent, held or not sent, or what became of it."""
         state, now = self.state, self.state.now_ms
@@ -187,6 +212,7 @@ class Turn:
             "challenger_score": score.challenger if score else None,
             "challenger_version": (score.challenger_version or None) if score else None,
             "change": change,
+            "experiment": trial.record if trial else None,
         }
         self.outputs.append(built(Decision, fields))
         what = f"{journey.value}/{step}" if journey else "segment"

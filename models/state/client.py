@@ -196,7 +196,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `stage` counts the steps taken, `epoch` the times a step became due anew (a retraction, a broken promise), `ready_ms` is the
     earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked,
-    `sent_ms` is when a message about the anchor last left.
+    `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited.
     """
 
     journey: int
@@ -212,6 +212,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempts: int = 0
     sent_ms: int = 0
     pinned: str = ""
+    waited: int = 0
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -259,6 +260,16 @@ class Note(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reason: str
 
 
+class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The arm of an experiment a company was drawn into at its first exposure, with the stratum it was in then."""
+
+    experiment: str
+    key: str
+    arm: str
+    stratum: str
+    at_ms: int = 0
+
+
 class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Segment, journeys, contacts and what was decided lately."""
 
@@ -274,6 +285,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     contacts: tuple[int, ...] = ()
     last_human_ms: int = 0
     notes: tuple[Note, ...] = ()
+    assigned: tuple[Assigned, ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

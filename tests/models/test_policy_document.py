@@ -4,9 +4,11 @@ from types import MappingProxyType
 from typing import Any
 
 from models.policy.document import document_of, policy_of
+from models.policy.experiments import Arm, Experiment
 from models.policy.holdout import Holdout
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
-from models.triggers import Journey
+from models.state.client import Segment
+from models.triggers import Journey, Tone
 from models.workdays import Window
 from streams.wire.policy_file import default_policy_text, read_policy, write_policy
 
@@ -26,6 +28,17 @@ OTHERS: dict[str, Any] = {
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
+    "experiments": (
+        Experiment(
+            "later",
+            "three days more do no harm",
+            Journey.DELAY_SUPPORT,
+            "friendly_note",
+            (Arm("at_once", 2), Arm("later", tone=Tone.EDUCATIONAL, channel="sms", wait_days=3, words="offer_help")),
+            segments=(Segment.RELIABLE,),
+            horizon_days=45,
+        ),
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from models.policy.experiments import share_of
 from models.policy.journeys import CliffEntry, Entry, Ladder, PatternEntry, Playbook, Step, SurgeEntry
 from models.policy.policy import Policy
 from models.state.client import Segment
@@ -97,6 +98,9 @@ def rules(policy: Policy) -> Iterator[str]:
         " them."
     )
     yield from _left_out(policy)
+    for row in policy.experiments:
+        arms = ", ".join(f"{arm.name} {share_of(arm, row):.0%}" for arm in row.arms)
+        yield f"Experiment {row.name} with {row.journey.value}/{row.step} ({arms}): {row.hypothesis}"
 
 
 def _left_out(policy: Policy) -> Iterator[str]:
