@@ -79,6 +79,12 @@ COMMANDS: Final = (
     Command(
         "policy", "handlers.commands.policies.commands:policy", "Show, check and try who gets what, when, in which tone.", _LOOK
     ),
+    Command(
+        "experiments",
+        "handlers.commands.experiments.commands:experiments",
+        "Say how the arms of experiments and the steps of sequences do.",
+        _LOOK,
+    ),
     Command("learners", "handlers.commands.learners.commands:learners", "Show, compare and choose versions of learners.", _LOOK),
     Command("contracts", "handlers.commands.contracts:contracts", "Show, write and check the published contracts.", _LOOK),
     Command(

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, TemplateNotFound, meta, nodes
 from handlers.channels.content import template_name
 from handlers.channels.phrases import ENGLISH, PHRASES
 from models.policy.facts import ALLOWED_FACTS
-from models.policy.lint import Stated
+from models.policy.stated import Stated
 from models.triggers import Journey, Tone
 
 _FACTS: Final = frozenset().union(*ALLOWED_FACTS.values())

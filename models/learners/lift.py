@@ -25,9 +25,14 @@ BURN_IN: Final = 10
 ALARM: Final = 1_000.0
 """Odds against the draw from which on it is not believed: by chance it is reached in one experiment of a thousand, ever."""
 
+NEAR: Final = 20.0
+"""A broken draw is expected near the shares it should have."""
+
+ANYWHERE: Final = 2.0
+"""Harm may be any share: with two groups, each as likely as the other."""
+
 _SHRINK: Final = 4.0  # a stratum counts by itself once it holds more companies than this
 _DOUBT: Final = 10.0  # likewise for what was before
-_SPREAD: Final = 20.0  # how near to the wanted shares the test expects a wrong draw to be
 _FAR: Final = 10**9
 
 
@@ -152,11 +157,14 @@ def _width(count: int, *, planned: int, alpha: float) -> float:
     return sqrt(2 * reach / (count * count * rho2) * log(sqrt(reach) / alpha))
 
 
-def odds_against(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return the odds that `counts` were not drawn with `shares`; if they were, `x` is ever reached with a chance of 1/x."""
+def odds_against(counts: Sequence[int], shares: Sequence[float], *, spread: float = NEAR) -> float:
+    """Return the odds that `counts` were not drawn with `shares`; if they were, `x` is ever reached with a chance of 1/x.
+
+    `spread`: how near to the shares a wrong draw is expected to lie; the smaller, the sooner a gross difference is seen.
+    """
     total = sum(shares)
     expected = [share / total for share in shares]
-    found = lgamma(_SPREAD) - lgamma(_SPREAD + sum(counts))
+    found = lgamma(spread) - lgamma(spread + sum(counts))
     for count, share in zip(counts, expected, strict=True):
-        found += lgamma(_SPREAD * share + count) - lgamma(_SPREAD * share) - count * log(share)
+        found += lgamma(spread * share + count) - lgamma(spread * share) - count * log(share)
     return exp(min(found, 200.0))

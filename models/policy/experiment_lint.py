@@ -1,21 +1,20 @@
 """What an experiment must not do although its types are right: above all, leave anybody with less help than the others."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from models.policy.experiment_document import ArmDocument, ExperimentDocument
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.journeys import Step
-from models.policy.tones import is_above
+from models.policy.stated import FactsStated
+from models.policy.tones import is_above, softer_than
 from models.state.client import Segment
 from models.triggers import Journey, Tone
 
 Path: TypeAlias = tuple[str | int, ...]
 Objection: TypeAlias = tuple[Path, str, str]
 """Where, what is wrong, and the fix."""
-
-FactsStated: TypeAlias = Callable[[Journey, str, Tone], Collection[str] | None]
 
 NOTICE: Final = frozenset({"amount_open", "due_date", "invoice_numbers", "plan_possible", "deferral_possible"})
 """What a message tells of the matter and of the ways out: every arm tells it where the step does."""
@@ -111,22 +110,30 @@ def _arm(arm: ArmDocument, where: Path, place: Place, facts_stated: FactsStated 
         )
     if facts_stated is None:
         return
-    own, others = facts_stated(place.journey, step.id, step.tone), facts_stated(place.journey, arm.words or step.id, tone)
-    if others is None:
+    own = facts_stated(place.journey, step.id, step.tone)
+    notice = set(own.facts if own else ()) & NOTICE
+    softer = softer_than(tone) if place.journey is Journey.DELAY_SUPPORT else ()
+    for spoken in (tone, *softer):
+        yield from _words(arm, where, place, tone=spoken, facts_stated=facts_stated, notice=notice)
+
+
+def _words(
+    arm: ArmDocument, where: Path, place: Place, *, tone: Tone, facts_stated: FactsStated, notice: Collection[str]
+) -> Iterator[Objection]:
+    words, purpose = arm.words or place.step.id, place.step.purpose
+    stated = facts_stated(place.journey, words, tone)
+    if stated is None or stated.untranslated:
+        lacks = f" in {', '.join(stated.untranslated)}" if stated else ""
         yield (
             (*where, "words" if arm.words else "tone"),
-            f"there is no template for {place.journey}/{arm.words or step.id} in the tone {tone}",
+            f"there is no template for {place.journey}/{words} in the tone {tone}{lacks}",
             "use words and a tone that have one, or write the template",
         )
         return
-    forbidden = sorted(set(others) - ALLOWED_FACTS[step.purpose])
+    forbidden = sorted(set(stated.facts) - ALLOWED_FACTS[purpose])
     if forbidden:
-        yield (
-            (*where, "words"),
-            f"its template states {', '.join(forbidden)}, which a {step.purpose} message may not",
-            "use others",
-        )
-    left_out = sorted((set(own or ()) & NOTICE) - set(others))
+        yield (*where, "words"), f"its template states {', '.join(forbidden)}, which a {purpose} message may not", "use others"
+    left_out = sorted(set(notice) - set(stated.facts))
     if left_out:
         yield (
             (*where, "words"),

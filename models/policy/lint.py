@@ -1,6 +1,6 @@
 """What a policy document must not do although its types are right. Pure: channels and templates that exist are arguments."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -21,23 +21,12 @@ from models.policy.journey_document import (
     step_of,
 )
 from models.policy.journeys import Step, cancels_of
+from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
 from models.triggers import CancelWhen, Journey, Tone
 
 Path: TypeAlias = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """What the template of a step states, in all languages together, and the languages that lack it."""
-
-    facts: Collection[str]
-    untranslated: Collection[str] = ()
-
-
-FactsStated: TypeAlias = Callable[[Journey, str, Tone], Stated | None]
-"""What the template of a step in a tone states; None where there is no template."""
 
 FALLBACK: Final = "console"
 _MONTH: Final = 30

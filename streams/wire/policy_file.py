@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.policy.document import PolicyDocument, policy_of
-from models.policy.lint import FactsStated, Finding, Path, errors_of, lint
+from models.policy.lint import Finding, Path, errors_of, lint
 from models.policy.policy import Policy
+from models.policy.stated import FactsStated
 from streams.runtime.errors import UsageError
 from streams.runtime.firm import firm_policy
 from streams.runtime.settings import Settings

@@ -2,8 +2,9 @@ import pytest
 
 from handlers.channels.template_facts import facts_stated
 from models.policy.document import PolicyDocument, document_of
-from models.policy.lint import Severity, Stated, errors_of, lint
+from models.policy.lint import Severity, errors_of, lint
 from models.policy.policy import DEFAULT_POLICY
+from models.policy.stated import Stated
 from models.triggers import Journey, Tone
 from streams.wire.policy_file import default_policy_text, read_policy, write_policy
 from streams.wire.topics import CHANNELS

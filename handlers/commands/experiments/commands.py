@@ -1,0 +1,188 @@
+"""`rapport experiments list|report|steps` (`experiments`, a cyclopts App)."""
+
+import asyncio
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from handlers.channels.template_facts import facts_stated
+from handlers.commands.book.plan import Asked
+from handlers.commands.experiments.accounts import accounts_of
+from handlers.commands.experiments.reckoning import result_of
+from handlers.commands.experiments.steps import RESPONSE_DAYS, rows_of
+from handlers.commands.experiments.telling import result_json, step_table, tell_experiment, tell_result
+from handlers.commands.history import Format
+from handlers.commands.policies.trying import without_outcomes
+from handlers.commands.regime_changes import regimes_now
+from handlers.commands.simulate import events_of
+from handlers.commands.simulation import Simulation
+from models.events.envelope import ClientEvent
+from models.events.union import AnyClientEvent
+from models.policy.document import PolicyDocument, policy_of
+from models.policy.policy import Policy
+from models.triggers import Decision
+from streams.runtime.clock import make_clock
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings, load_settings
+from streams.wire.codec import decode_event
+from streams.wire.policy_file import policy_in_force
+from streams.wire.reading import read_topic
+from streams.wire.topics import CLIENT_EVENTS, DECISIONS
+
+experiments = App(
+    name="experiments",
+    help="""Show the experiments of a policy, how each stands, and how the steps of all sequences do.
+
+    An experiment is a part of the policy file: arms of a step that differ in words, tone, channel or a wait. Companies are drawn
+    by a digest and keep their arm. End one at once, for everybody: rapport halt experiment NAME --reason "..."
+    """,
+)
+
+PolicyOption: TypeAlias = Annotated[
+    Path | None,
+    Parameter(name="--policy", help="The policy file; default: the activated policy, RAPPORT_POLICY_FILE, the shipped one."),
+]
+HistoryOption: TypeAlias = Annotated[
+    Path | None, Parameter(help="A history, lived through in memory under the policy; none: what the running system did.")
+]
+FormOption: TypeAlias = Annotated[
+    Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
+]
+JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    events: list[AnyClientEvent]
+    decisions: list[Decision]
+    now_ms: int
+
+
+@experiments.command(name="list")
+def list_experiments(*, policy: PolicyOption = None) -> None:
+    """List the experiments of a policy: what is compared, with whom, and what was fixed before it began.
+
+    Example: rapport experiments list --policy firm.yaml
+    """
+    settings = load_settings()
+    chosen = policy_in_force(settings, policy, facts_stated=facts_stated) if policy else _in_force(settings)
+    for row in chosen.experiments:
+        print("\n".join(tell_experiment(row)))
+    if not chosen.experiments:
+        print(f"The policy {chosen.version} has no experiment.")
+
+
+@experiments.command
+def report(
+    history: HistoryOption = None,
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="This experiment only.")] = None,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Say how each experiment stands: difference in days to pay and in money, with a range that holds however often you look.
+
+    One outcome per company, adjusted by its own past days late within segment and size. "Not decidable" is an answer, and says
+    how many companies would tell. An alarm says that the groups cannot have come from the draw; STOP that a guardrail (opt-outs,
+    complaints, disputes, holds, sent after paid) is worse than in the first arm beyond its limit and beyond chance.
+
+    Of a HISTORY the program lives through, the clients did what they did under other messages: it tries the experiment out and
+    shows who would be exposed, and its differences mean nothing.
+
+    Example: rapport experiments report
+    Example: rapport experiments report history.jsonl --policy firm.yaml --name help_at_once
+
+    Exit codes: 0 told, 1 a draw is broken or a guardrail says stop, 2 no such experiment, or a file cannot be read.
+    """
+    settings = load_settings()
+    chosen = policy_in_force(settings, policy, facts_stated=facts_stated) if policy or history else _in_force(settings)
+    wanted = [row for row in chosen.experiments if name in {None, row.name}]
+    if not wanted:
+        known = ", ".join(row.name for row in chosen.experiments) or "none"
+        message = f"the policy {chosen.version} has no experiment {name or ''}; it has: {known}"
+        raise UsageError(message)
+    told = _told(settings, history, chosen, form=form, asked=asked)
+    accounts = accounts_of(told.events)
+    results = [result_of(row, told.events, told.decisions, accounts, now_ms=told.now_ms) for row in wanted]
+    if as_json:
+        print(json.dumps([result_json(row) for row in results], ensure_ascii=False, indent=2))
+    else:
+        for row in results:
+            print("\n".join(tell_result(row)))
+    return int(any(row.is_alarming or any(each.stops for each in row.differences) for row in results))
+
+
+@experiments.command
+def steps(
+    history: HistoryOption = None,
+    /,
+    *,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Say how every step of every sequence does: response and days to pay per segment and arm, with the counts they rest on.
+
+    Response: the client paid, answered, promised, asked for something or disputed within two weeks. Days: from the message until
+    its invoice was paid, at the median, counted up to sixty. It says what followed, not what was caused: for that, compare arms.
+
+    Example: rapport experiments steps
+    Example: rapport experiments steps history.jsonl
+
+    Exit codes: 0 told, 1 a server is away, 2 a file cannot be read.
+    """
+    settings = load_settings()
+    chosen = policy_in_force(settings, policy, facts_stated=facts_stated)
+    told = _told(settings, history, chosen, form=form, asked=asked)
+    rows = rows_of(told.events, told.decisions, accounts_of(told.events), now_ms=told.now_ms)
+    if as_json:
+        print(json.dumps([row.as_json() for row in rows], ensure_ascii=False, indent=2))
+        return 0
+    Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(step_table(rows))
+    print(f"response within {RESPONSE_DAYS} days, of messages that old or answered; - means too few to say")
+    return 0
+
+
+def _in_force(settings: Settings) -> Policy:
+    """Return the policy that was activated last, else the one a worker would start with."""
+    active = next((found for regime in regimes_now(settings) if (found := regime.policy()) is not None), None)
+    if active is None:
+        return policy_in_force(settings, facts_stated=facts_stated)
+    return policy_of(PolicyDocument.model_validate_json(active.document), home_zone=settings.firm_timezone)
+
+
+def _told(settings: Settings, history: Path | None, policy: Policy, *, form: Format | None, asked: Asked | None) -> _Told:
+    if history is None:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+        return asyncio.run(_logged(settings))
+    events: list[AnyClientEvent] = []
+    decisions: list[Decision] = []
+    simulation = Simulation(policy=policy)
+    for given in without_outcomes(events_of(history, form=form, asked=asked or Asked())):
+        for happening in simulation.feed(given):
+            if isinstance(happening.event, ClientEvent):
+                events.append(happening.event)
+            decisions += [output for output in happening.outputs if isinstance(output, Decision)]
+    return _Told(events, decisions, simulation.now_ms)
+
+
+async def _logged(settings: Settings) -> _Told:
+    parts = list(range(settings.partitions))
+    log = await read_topic(settings, CLIENT_EVENTS.name, partitions=parts)
+    found = (decode_event(record.value) for records in log.values() for record in records if record.key)
+    events = [event for event in found if isinstance(event, ClientEvent)]
+    said = await read_topic(settings, DECISIONS.name, partitions=parts)
+    decisions = [Decision.model_validate_json(record.value) for records in said.values() for record in records]
+    unique = {row.decision_id: row for row in decisions}
+    now_ms = round(make_clock(settings.clock_file).now().timestamp() * 1000)
+    return _Told(sorted(events, key=lambda event: event.received_ms), list(unique.values()), now_ms)

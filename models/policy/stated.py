@@ -1,0 +1,19 @@
+"""What the policy's checks ask about templates, which live elsewhere."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from models.triggers import Journey, Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the template of a step states, in all languages together, and the languages that lack it."""
+
+    facts: Collection[str]
+    untranslated: Collection[str] = ()
+
+
+FactsStated: TypeAlias = Callable[[Journey, str, Tone], Stated | None]
+"""What the template of a step in a tone states; None where there is no template."""

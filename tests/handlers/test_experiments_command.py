@@ -1,0 +1,182 @@
+"""`rapport experiments`: outcomes per company, differences that hold however often one looks, guardrails, steps."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from handlers.cli import run
+from handlers.commands.experiments.accounts import accounts_of
+from handlers.commands.experiments.reckoning import Result, exposures, result_of
+from handlers.commands.experiments.steps import Row, rows_of
+from handlers.commands.experiments.telling import tell_result
+from handlers.commands.history import write_contracts
+from handlers.commands.simulation import Simulation
+from models.events.envelope import ClientEvent
+from models.events.signals import DeliveryOutcome, DeliveryReported
+from models.events.union import AnyClientEvent
+from models.policy.document import document_of
+from models.policy.experiments import Arm, Experiment, Guardrail, drawn
+from models.policy.policy import DEFAULT_POLICY, stamped
+from models.triggers import Decision, Journey
+from streams.wire.policy_file import write_policy
+from tests.models.builders import Events, ms
+from tests.models.examples import noise
+
+HELP = Experiment(
+    "help_at_once",
+    "a first note that offers help brings the money sooner",
+    Journey.DELAY_SUPPORT,
+    "explain_terms",
+    (Arm("as_is"), Arm("help", words="offer_help")),
+    least_days=3.0,
+)
+POLICY = stamped(replace(DEFAULT_POLICY, experiments=(HELP,)))
+FIRM = 160
+
+
+def _client(number: int, *, sooner: float) -> list[AnyClientEvent]:
+    """Return a company whose invoice is overdue on day 10 and paid later: `sooner` days sooner in the arm that offers help."""
+    name = f"company-{number:03}"
+    build = Events(name)
+    helped = drawn(name, HELP, stratum="new/unknown").name == "help"
+    paid = 24 + 14 * noise("paid", number) - (sooner if helped else 0)
+    start = number / 400
+    return [
+        build.profiled(start),
+        build.issued(1 + start, f"{name}-I1", 20_000 + number, due=10),
+        build.paid(paid, f"{name}-P1", 20_000 + number, f"{name}-I1"),
+    ]
+
+
+def _lived(histories: Sequence[Sequence[AnyClientEvent]], *, until: float) -> tuple[list[AnyClientEvent], list[Decision]]:
+    simulation, events, decisions = Simulation(policy=POLICY), list[AnyClientEvent](), list[Decision]()
+    told = sorted((event for history in histories for event in history), key=lambda event: event.received_ms)
+    happenings = [happening for event in told for happening in simulation.feed(event)]
+    for happening in [*happenings, *simulation.run_until(ms(until))]:
+        if isinstance(happening.event, ClientEvent):
+            events.append(happening.event)
+        decisions += [output for output in happening.outputs if isinstance(output, Decision)]
+    return events, decisions
+
+
+def _result(events: list[AnyClientEvent], decisions: list[Decision], *, day: float = 60, experiment: Experiment = HELP) -> Result:
+    return result_of(experiment, events, decisions, accounts_of(events), now_ms=ms(day))
+
+
+def test_words_that_bring_the_money_sooner_are_found_and_their_days_are_right() -> None:
+    events, decisions = _lived([_client(number, sooner=9) for number in range(FIRM)], until=60)
+    result = _result(events, decisions)
+    (found,) = result.differences
+    assert found.verdict == "sooner"
+    assert found.days is not None
+    assert found.days.low < -9 < found.days.high < 0
+    assert found.money is not None
+    assert found.money.low <= 0 <= found.money.high  # all of it came within the days, in both arms
+    assert not result.is_alarming
+    assert "SOONER" in "\n".join(tell_result(result))
+
+
+def test_without_a_difference_nothing_is_claimed_whenever_one_looks() -> None:
+    events, decisions = _lived([_client(number, sooner=0) for number in range(FIRM)], until=60)
+    verdicts = {_result(events, decisions, day=day).differences[0].verdict for day in (20, 43.1, 43.2, 43.3, 50, 60)}
+    assert verdicts <= {"not decidable", "no difference"}
+    assert _result(events, decisions, day=20).differences[0].words.startswith("the smaller group has 0 companies")
+
+
+def test_a_company_counts_once_from_its_first_exposure_and_only_when_its_days_have_passed() -> None:
+    build = Events("company-1")
+    history = [
+        build.profiled(0),
+        build.issued(1, "I1", 50_000, due=10),
+        build.issued(1.1, "I2", 150_000, due=200),
+        build.paid(18, "P1", 50_000, "I1"),
+        build.issued(60, "I3", 70_000, due=70),
+    ]
+    events, decisions = _lived([history], until=100)
+    assert list(exposures(decisions, HELP.name)) == ["company-1"]
+    (early,) = _result(events, decisions, day=30).exposed
+    assert not early.is_known
+    (row,) = _result(events, decisions, day=100).exposed
+    assert row.is_known
+    assert row.money == 500.0
+    assert row.money_before == 2_000.0
+    waited = (ms(18) - row.at_ms) / 86_400_000
+    assert row.days == pytest.approx(0.25 * waited + 0.75 * 30)
+
+
+def test_groups_that_cannot_have_come_from_the_draw_raise_the_alarm() -> None:
+    events, decisions = _lived([_client(number, sooner=0) for number in range(FIRM)], until=30)
+    kept = [row for row in decisions if row.experiment is None or row.experiment.arm == "as_is" or row.client_id[-1] in "01"]
+    result = _result(events, kept, day=60)
+    assert result.is_alarming
+    assert "ALARM" in "\n".join(tell_result(result))
+
+
+def test_a_guardrail_stops_an_arm_that_people_complain_about_and_no_other() -> None:
+    events, decisions = _lived([_client(number, sooner=0) for number in range(80)], until=30)
+    arms = {row.client_id: row.experiment.arm for row in decisions if row.experiment}
+    angry = [name for name, arm in sorted(arms.items()) if arm == "help"][:12]
+    reports = [event for event in events if isinstance(event, DeliveryReported) and event.client_id in angry]
+    complaints = [
+        row.model_copy(update={"outcome": DeliveryOutcome.COMPLAINED, "event_id": f"c-{row.event_id}"}) for row in reports
+    ]
+    (found,) = _result([*events, *complaints], decisions).differences
+    assert [stop.split(":")[0] for stop in found.stops] == ["complaints"]
+    tolerant = replace(HELP, limits={**HELP.limits, Guardrail.COMPLAINTS: 0.5})
+    assert not _result([*events, *complaints], decisions, experiment=tolerant).differences[0].stops
+    assert not _result(events, decisions).differences[0].stops
+
+
+def test_money_without_an_invoice_number_goes_to_the_oldest_invoice_and_a_repeated_event_counts_once() -> None:
+    build = Events()
+    paid = build.paid(20, "P1", 120_000, None)
+    account = accounts_of([build.issued(0, "I1"), build.issued(1, "I2"), paid, paid])["client-1"]
+    assert [bill.open_at(ms(30)) for bill in account.bills.values()] == [0, 80_000]
+    assert account.bills["I1"].settled_ms == ms(20)
+    assert account.received(ms(19), ms(20), "EUR") == 120_000
+    assert account.received(ms(20), ms(40), "EUR") == 0
+
+
+def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:
+    events, decisions = _lived([_client(number, sooner=4) for number in range(40)], until=90)
+    rows = rows_of(events, decisions, accounts_of(events), now_ms=ms(90))
+    support = [row for row in rows if row.step == "explain_terms"]
+    assert {row.arm for row in support} == {"help_at_once/as_is", "help_at_once/help"}
+    assert sum(row.decided for row in support) == 40
+    plain, helped = sorted(support, key=lambda row: row.arm)
+    assert plain.median_days is not None
+    assert helped.median_days is not None
+    assert helped.median_days < plain.median_days
+    assert helped.response is not None
+    assert helped.response > (plain.response or 0)
+    few = rows_of(events, [row for row in decisions if row.client_id == "company-001"], accounts_of(events), now_ms=ms(90))
+    assert all(row.response is None and row.median_days is None for row in few)
+    assert isinstance(few[0], Row)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    """Return a history of a few companies and a policy with the experiment, as files."""
+    history, policy = tmp_path / "history.jsonl", tmp_path / "firm.yaml"
+    write_contracts((event for number in range(12) for event in _client(number, sooner=0)), history)
+    policy.write_text(write_policy(document_of(POLICY)), encoding="utf-8")
+    return str(history), str(policy)
+
+
+def test_the_command_tries_an_experiment_out_on_a_history(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    history, policy = files
+    assert run(["experiments", "list", "--policy", policy]) == 0
+    assert "words of offer_help" in capsys.readouterr().out
+    assert run(["experiments", "report", history, "--policy", policy]) == 0
+    assert "NOT DECIDABLE" in capsys.readouterr().out
+    assert run(["experiments", "report", history, "--policy", policy, "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["companies"] == 12
+    assert sum(arm["companies"] for arm in said["arms"].values()) == 12
+    assert run(["experiments", "report", history, "--policy", policy, "--name", "nothing"]) == 2
+    assert "it has: help_at_once" in capsys.readouterr().err
+    assert run(["experiments", "steps", history, "--policy", policy]) == 0
+    assert "help_at_once" in capsys.readouterr().out
