@@ -88,7 +88,7 @@ def test_without_a_difference_nothing_is_claimed_whenever_one_looks() -> None:
 
 def test_a_company_counts_once_from_its_first_exposure_and_only_when_its_days_have_passed() -> None:
     build = Events("company-1")
-    history = [
+    history: list[AnyClientEvent] = [
         build.profiled(0),
         build.issued(1, "I1", 50_000, due=10),
         build.issued(1.1, "I2", 150_000, due=200),
