@@ -61,7 +61,7 @@ MOST_ITEMS: Final = 12
 
 
 class StatementItem(BaseModel):
-    """One line of a statement: what is open on an invoice, and when it was due."""
+    """One line of a statement: what is open on an invoice before credit is taken off, and when it was due."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,6 +79,19 @@ class ExperimentArm(BaseModel):
     arm: Identifier
     stratum: Identifier
     share: Annotated[float, Field(gt=0, le=1)]
+
+
+class StatementTotal(BaseModel):
+    """What a statement comes to in one currency: `open` is what is asked for, after `credit` has been taken off.
+
+    `credit` are credit notes and money on account; `invoices` counts those of the currency, listed or not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    open: Money
+    credit: Money
+    invoices: Annotated[int, Field(ge=1)]
 
 
 class Trigger(_Output):
@@ -113,6 +126,10 @@ class Trigger(_Output):
     facts: dict[str, str | int | bool | Money] = Field(default_factory=dict)
     statement: Annotated[tuple[StatementItem, ...], Field(max_length=MOST_ITEMS)] = Field(
         default=(), description="The open invoices of a message about several, the oldest first; of servicing messages only."
+    )
+    totals: tuple[StatementTotal, ...] = Field(
+        default=(),
+        description="What a statement comes to per currency, never added; `amount_open` is the first of them.",
     )
     audience: Role | None = Field(default=None, description="Whom at the client it is for; none: the profile's address.")
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -308,7 +325,8 @@ def built(contract: type[B], fields: dict[str, Any]) -> B:
 
 
 _NAMES: dict[type[BaseModel], set[str]] = {
-    contract: set(contract.model_fields) for contract in (Trigger, Retraction, Decision, Question, Example, StatementItem)
+    contract: set(contract.model_fields)
+    for contract in (Trigger, Retraction, Decision, Question, Example, StatementItem, StatementTotal)
 }
 
 ChannelRecord: TypeAlias = Trigger | Retraction

@@ -20,7 +20,8 @@ from handlers.channels.contract import Content, ContentError, Recipient
 from handlers.channels.links import MakeLinks
 from handlers.channels.phrases import ENGLISH, PHRASES, Phrases, tongue
 from handlers.channels.short_text import SMS, short_content
-from handlers.channels.wording import FALLBACK, LISTED, day_in_words, locale_named, money_in_words, number_in_words
+from handlers.channels.statement import Row, RowKind, rows_of
+from handlers.channels.wording import FALLBACK, LISTED, amounts_in_words, day_in_words, locale_named, number_in_words
 from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
@@ -56,15 +57,6 @@ class Block:
 
     lines: tuple[str, ...]
     is_list: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a statement, in words; without an invoice it is the total, or says how many more there are."""
-
-    invoice: str
-    due: str
-    amount: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +104,16 @@ class Writer:
             return replace(letter, phrases=phrases)
         role = phrases.roles.get(recipient.role) if recipient.role and trigger.purpose is Purpose.SERVICING else None
         blocks = (*letter.blocks, Block((role,), is_list=False)) if role else letter.blocks
-        return replace(letter, phrases=phrases, blocks=blocks, statement=tuple(_statement(trigger, phrases, locale)))
+        return replace(letter, phrases=phrases, blocks=blocks, statement=tuple(rows_of(trigger, phrases, locale)))
 
     def _render(self, trigger: Trigger, recipient: Recipient, *, variant: str = "") -> tuple[str, Phrases, Locale]:
         try:
             facts = allowed_facts(trigger.purpose, dict(trigger.facts))
             _check_statement(trigger)
             name, phrases, locale = _find(trigger, self._locale_for(trigger, recipient), variant)
-            words = {name: _worded(value) for name, value in facts.items()}
+            words: dict[str, object] = {name: _worded(value) for name, value in facts.items()}
+            if len(trigger.totals) > 1:
+                words["amount_open"] = tuple(total.open for total in trigger.totals)
             rendered = (
                 _letters(locale)
                 .get_template(name)
@@ -172,19 +166,6 @@ def _check_statement(trigger: Trigger) -> None:
         raise ForbiddenFactError(message)
 
 
-def _statement(trigger: Trigger, phrases: Phrases, locale: Locale) -> Iterator[Row]:
-    for item in trigger.statement:
-        due = day_in_words(item.due_on.isoformat(), locale)
-        yield Row(_plain(item.invoice_id), due, money_in_words(item.open, locale))
-    total, count = trigger.facts.get("amount_open"), trigger.facts.get("invoice_count")
-    if not trigger.statement or not isinstance(total, Money):
-        return
-    if isinstance(count, int) and count > len(trigger.statement):
-        more = number_in_words(count - len(trigger.statement), locale)
-        yield Row(phrases.others.format(count=more), "", "")
-    yield Row(phrases.total, "", money_in_words(total, locale))
-
-
 def parse(rendered: str) -> Letter:
     """Take a rendered template apart; raises ContentError when it has no subject or no text, or is far too long."""
     head, _, body = rendered.strip().partition("\n\n")
@@ -231,9 +212,13 @@ def _text(letter: Letter, *, greeting: str, signature: str, links: Sequence[Word
 
 
 def _columns(rows: Sequence[Row]) -> str:
-    """Return rows as columns of text: names to the left, amounts to the right."""
+    """Return rows as columns of text: names to the left, amounts to the right, an empty line between currencies."""
     widths = [max(len(getattr(row, name)) for row in rows) for name in ("invoice", "due", "amount")]
-    return "\n".join(f"{row.invoice:<{widths[0]}}  {row.due:<{widths[1]}}  {row.amount:>{widths[2]}}".rstrip() for row in rows)
+    lines = []
+    for row in rows:
+        line = f"{row.invoice:<{widths[0]}}  {row.due:<{widths[1]}}  {row.amount:>{widths[2]}}".rstrip()
+        lines += [line, ""] if row.kind is RowKind.TOTAL else [line]
+    return "\n".join(lines).rstrip()
 
 
 def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
@@ -253,7 +238,7 @@ def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
 def _letters(locale: Locale) -> ImmutableSandboxedEnvironment:
     """Return the environment of one locale: templates may use these four filters and no function at all."""
     environment = _environment(escape=False)
-    environment.filters["money"] = lambda value: money_in_words(_known(value), locale)
+    environment.filters["money"] = lambda value: amounts_in_words(_known(value), locale)
     environment.filters["day"] = lambda value: day_in_words(_known(value), locale)
     environment.filters["number"] = lambda value: number_in_words(_known(value), locale)
     environment.filters["invoices"] = lambda numbers, count: invoices_in_words(

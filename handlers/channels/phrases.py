@@ -32,6 +32,7 @@ class Phrases:
     statement: tuple[str, str, str]
     total: str
     others: str
+    credit: str
     roles: Mapping[Role, str]
 
 
@@ -67,6 +68,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
             statement=("Invoice", "Due", "Open"),
             total="Total",
             others="and {count} more",
+            credit="Credit, already taken off",
             roles=_roles(
                 "If it helps your planning, we will confirm agreed dates and amounts in writing.",
                 "If you need a copy, a purchase order number on it or a statement of account, tell us and you will have it.",
@@ -90,6 +92,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
             statement=("Rechnung", "Fällig", "Offen"),
             total="Summe",
             others="und {count} weitere",
+            credit="Gutschrift, schon abgezogen",
             roles=_roles(
                 "Hilft es Ihrer Planung, bestätigen wir vereinbarte Tage und Beträge schriftlich.",
                 "Brauchen Sie eine Kopie, eine Bestellnummer darauf oder einen Kontoauszug, sagen Sie es, und Sie bekommen es.",
@@ -113,6 +116,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
             statement=("Facture", "Échéance", "À régler"),
             total="Total",
             others="et {count} autres",
+            credit="Avoir, déjà déduit",
             roles=_roles(
                 "Si cela aide votre planification, nous confirmons par écrit les dates et les montants convenus.",
                 "S'il vous faut une copie, un numéro de commande ou un relevé de compte, dites-le nous et vous l'aurez.",
@@ -136,6 +140,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
             statement=("Factura", "Vencimiento", "Pendiente"),
             total="Total",
             others="y {count} más",
+            credit="Abono, ya descontado",
             roles=_roles(
                 "Si le ayuda a planificar, confirmamos por escrito las fechas y los importes acordados.",
                 "Si necesita una copia, un número de pedido o un extracto de cuenta, díganoslo y lo tendrá.",

@@ -31,6 +31,12 @@ def money_in_words(value: Money, locale: Locale) -> str:
     return format_currency(Decimal(value.minor).scaleb(-exponent(value.currency)), value.currency, locale=locale)
 
 
+def amounts_in_words(value: Money | tuple[Money, ...], locale: Locale) -> str:
+    """Return an amount, or those of several currencies side by side: `€1,000.00 + $200.00`, which nobody takes for a sum."""
+    amounts = value if isinstance(value, tuple) else (value,)
+    return " + ".join(money_in_words(amount, locale) for amount in amounts)
+
+
 def day_in_words(value: str, locale: Locale) -> str:
     """Return an ISO 8601 date such as `20. Februar 2026`; raises ValueError when it is none."""
     return format_date(date.fromisoformat(value), format="long", locale=locale)

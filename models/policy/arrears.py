@@ -16,7 +16,7 @@ from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
 from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
 from models.state.rows import Invoice
-from models.triggers import MOST_ITEMS, Journey, StatementItem, built
+from models.triggers import Journey
 from models.workdays import DAY_MS, local_day, rolled_ms
 
 _JOURNEY: Final = JOURNEYS.index(Journey.DELAY_SUPPORT)
@@ -82,19 +82,23 @@ def due_since(invoice: Invoice, state: ClientState, policy: Policy) -> int:
 
 def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     """Return why these invoices together are not worth a message now: too small, or the processor is about to try again."""
-    code = found[0].invoice.currency
-    total = sum(row.item.rest for row in found)
-    unit = 10 ** exponent(code)
-    usual = usual_amount(state, code) or 0
-    least = max(policy.small_units * unit, round(policy.small_share * usual))
-    if total < least:
-        return Silence(
-            "small", (f"{Money(total, code)} is too little for a message of its own: it waits for the next statement",)
-        )
+    sums = sums_of(found)
+    if all(total < _least(code, state, policy) for code, total in sums.items()):
+        named = " and ".join(str(Money(total, code)) for code, total in sums.items())
+        return Silence("small", (f"{named} is too little for a message of its own: it waits for the next statement",))
     retry = next_retry_ms(state)
     if retry is not None and retry < state.now_ms + policy.retry_days * DAY_MS:
         return Silence("retry", ("the processor is about to try the payment again by itself",), retry + DAY_MS)
     return None
+
+
+def sums_of(found: list[Arrear]) -> dict[str, int]:
+    """Return what may be asked for on these invoices, in minor units per currency, in the order of their codes."""
+    sums: dict[str, int] = {}
+    for row in found:
+        code = row.invoice.currency
+        sums[code] = sums.get(code, 0) + row.item.rest
+    return dict(sorted(sums.items()))
 
 
 def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> dict[str, Fact]:
@@ -105,7 +109,7 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "name": state.person.name.value,
         "invoice_numbers": ", ".join(row.invoice.invoice_id for row in found[:5]),
         "invoice_count": len(found),
-        "amount_open": Money(sum(row.item.rest for row in found), carrying.invoice.currency),
+        "amount_open": Money(sums_of(found)[carrying.invoice.currency], carrying.invoice.currency),
         "due_date": local_day(oldest.due_ms, zone).isoformat(),
         "days_overdue": max(0, (local_day(state.now_ms, zone) - local_day(oldest.due_ms, zone)).days),
         "service_line": carrying.invoice.service_line,
@@ -114,28 +118,19 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
     }
 
 
-def statement_of(found: list[Arrear], state: ClientState, policy: Policy) -> tuple[StatementItem, ...]:
-    """Return the lines of a message about several invoices, the oldest first; none for a message about one."""
-    if len(found) == 1:
-        return ()
-    zone = policy.zone_of(state)
-    oldest = sorted(found, key=lambda row: (row.invoice.due_ms, row.invoice.invoice_id))[:MOST_ITEMS]
-    fields = (
-        {
-            "invoice_id": row.invoice.invoice_id,
-            "open": Money(row.item.rest, row.invoice.currency),
-            "due_on": local_day(row.invoice.due_ms, zone),
-        }
-        for row in oldest
-    )
-    return tuple(built(StatementItem, each) for each in fields)
-
-
 def is_high_value(found: list[Arrear], state: ClientState, policy: Policy) -> bool:
-    """Say whether the sum is far above what this client is usually asked for: then a person comes first."""
-    code = found[0].invoice.currency
-    usual = usual_amount(state, code)
-    return usual is not None and sum(row.item.rest for row in found) >= policy.high_value_ratio * usual
+    """Say whether the sum in any currency is far above what this client is usually asked for: then a person comes first."""
+    for code, total in sums_of(found).items():
+        usual = usual_amount(state, code)
+        if usual is not None and total >= policy.high_value_ratio * usual:
+            return True
+    return False
+
+
+def _least(code: str, state: ClientState, policy: Policy) -> int:
+    usual = usual_amount(state, code) or 0
+    unit: int = 10 ** exponent(code)
+    return max(policy.small_units * unit, round(policy.small_share * usual))
 
 
 def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:

@@ -10,7 +10,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.money import Money
 from models.policy.arrears import (
     Arrear,
     arrears,
@@ -20,12 +19,12 @@ from models.policy.arrears import (
     is_high_value,
     ladder_of,
     small_or_retried,
-    statement_of,
 )
 from models.policy.journeys import Ladder, Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
+from models.policy.statement import asked_for, riding, statement_of, totals_of
 from models.policy.turn import Turn
 from models.state.client import ClientState, Run, Timer, TimerKind
 from models.state.reckoning import PROMISE_GRACE_MS, left
@@ -174,18 +173,14 @@ def _carrying(found: list[Arrear]) -> Arrear | None:
 
 
 def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy) -> list[Arrear]:
-    """Return the invoices a message names: the carrying one and all others overdue beyond grace, of its currency."""
-    return [
+    """Return the invoices a message names: the carrying one and all others overdue beyond grace, whatever their currency."""
+    due = (
         row
         for row in found
         if row is carrying
-        or (
-            row.silence is None
-            and row.invoice.currency == carrying.invoice.currency
-            and not row.is_exhausted
-            and due_since(row.invoice, state, policy) <= state.now_ms
-        )
-    ]
+        or (row.silence is None and not row.is_exhausted and due_since(row.invoice, state, policy) <= state.now_ms)
+    )
+    return riding(due, carrying)
 
 
 def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Step:
@@ -214,7 +209,8 @@ def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
 def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> None:
     state, policy = turn.state, turn.policy
     facts = facts_of(riders, carrying, state, policy)
-    total = Money(sum(row.item.rest for row in riders), carrying.invoice.currency)
+    asked = asked_for(riders, carrying)
+    total = " and ".join(map(str, asked))
     segment = effective_segment(state, state.now_ms).value
     many = f" and {len(riders) - 1} more" if len(riders) > 1 else ""
     days = facts["days_overdue"]
@@ -225,8 +221,9 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
         facts=facts,
         reasons=reasons,
         invoice_ids=tuple(row.invoice.invoice_id for row in riders),
-        asked=total.minor,
+        asked=asked,
         statement=statement_of(riders, state, policy),
+        totals=totals_of(riders, carrying),
     )
     human = step.id == carrying.ladder.human.id
     for row in riders:

@@ -1,6 +1,6 @@
 """The gate: may this trigger still be delivered? One pure function, asked at the decision and again just before sending."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -73,7 +73,7 @@ def check(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) -> G
 
 def pending_of(trigger: Trigger) -> Pending:
     """Return the part of a trigger that the gate needs."""
-    asked = trigger.facts.get("amount_open")
+    asked = _asked(trigger)
     return Pending(
         trigger_id=trigger.trigger_id,
         journey=JOURNEYS.index(trigger.journey),
@@ -87,8 +87,21 @@ def pending_of(trigger: Trigger) -> Pending:
         invoice_ids=trigger.invoice_ids,
         contract_id=trigger.contract_id or "",
         payment_id=trigger.payment_id or "",
-        asked=asked.minor if isinstance(asked, Money) else 0,
+        asked=asked[0].minor if asked else 0,
+        asked_in=asked_in(asked),
     )
+
+
+def _asked(trigger: Trigger) -> tuple[Money, ...]:
+    if trigger.facts.get("invoice_count") != len(trigger.invoice_ids):
+        return ()  # it speaks of more than it hangs on: a task to check a contact stays right while anything is overdue
+    alone = trigger.facts.get("amount_open")
+    return tuple(total.open for total in trigger.totals) or ((alone,) if isinstance(alone, Money) else ())
+
+
+def asked_in(asked: Sequence[Money]) -> tuple[tuple[str, int], ...]:
+    """Return what a message about several currencies asks for in each; nothing for one, whose invoices say which it is."""
+    return tuple((money.currency, money.minor) for money in asked) if len(asked) > 1 else ()
 
 
 def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
@@ -186,23 +199,31 @@ def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: i
         contested = predicate is CancelWhen.INVOICES_DISPUTED and has_open_dispute(state.ledger)
         return (predicate, "a dispute is open") if contested else None
     open_items = {item.invoice.invoice_id: item for item in items(state.ledger, now_ms)}
-    rest = 0
+    rest: dict[str, int] = {}
     for invoice_id in row.invoice_ids:
         item = open_items.get(invoice_id)
         if item is None:
             if predicate is CancelWhen.INVOICES_SETTLED:
                 return predicate, f"nothing is open on invoice {invoice_id} any more"
             continue
-        rest += item.rest
+        code = item.invoice.currency
+        rest[code] = rest.get(code, 0) + item.rest
         if predicate is CancelWhen.INVOICES_DISPUTED and item.disputed:
             return predicate, f"invoice {invoice_id} is disputed"
         if predicate is CancelWhen.INVOICES_PROMISED and item.promised:
             return predicate, f"payment of invoice {invoice_id} is promised"
         if predicate is CancelWhen.INVOICES_PROMISED and item.in_flight:
             return predicate, f"a payment of invoice {invoice_id} is under way"
-    if predicate is CancelWhen.INVOICES_SETTLED and rest < row.asked and not _claimed(open_items, row):
+    if predicate is CancelWhen.INVOICES_SETTLED and _less(rest, row) and not _claimed(open_items, row):
         return predicate, "less is open than the message says: it will be decided anew"
     return None
+
+
+def _less(rest: Mapping[str, int], row: Pending) -> bool:
+    """Say whether less may be asked for than the message does, in any currency."""
+    if row.asked_in:
+        return any(rest.get(code, 0) < minor for code, minor in row.asked_in)
+    return sum(rest.values()) < row.asked  # of one currency
 
 
 def _claimed(open_items: Mapping[str, Item], row: Pending) -> bool:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from models.policy.arrears import arrears, facts_of
 from models.policy.policy import Policy
 from models.policy.segments import is_alarming
+from models.policy.statement import riding, totals_of
 from models.policy.turn import Turn
 from models.state.client import ClientState, Segment
 from models.state.closing import LATE_DAYS
@@ -60,13 +61,15 @@ def _raise(turn: Turn, past: Lateness) -> None:
     if not found:
         return
     carrying = found[0]
+    named = riding(found, carrying)
     turn.send(
         policy.journeys.contact_check,
         carrying.run,
-        facts=facts_of([row for row in found if row.invoice.currency == carrying.invoice.currency], carrying, turn.state, policy),
+        facts=facts_of(named, carrying, turn.state, policy),
         reasons=(overdue, policy.journeys.contact_check.why),
         invoice_ids=(carrying.invoice.invoice_id,),
         advances=False,
+        totals=totals_of(named, carrying),
     )
     for row in found:
         # The ladder's person step is asked for now instead of its next message: a person is what comes next.

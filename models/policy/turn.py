@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from models.events.signals import Purpose
 from models.ids import derive
 from models.learners.scorer import Score, Scorer
+from models.money import Money
 from models.policy.audience import audience_of
 from models.policy.facts import Fact, allowed_facts
+from models.policy.gate import asked_in
 from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.reach import way_to
@@ -26,6 +28,7 @@ from models.triggers import (
     Retraction,
     SegmentChange,
     StatementItem,
+    StatementTotal,
     Trigger,
     built,
 )
@@ -77,9 +80,10 @@ class Turn:
         invoice_ids: tuple[str, ...] = (),
         contract_id: str = "",
         payment_id: str = "",
-        asked: int = 0,
+        asked: tuple[Money, ...] = (),
         advances: bool = True,
         statement: tuple[StatementItem, ...] = (),
+        totals: tuple[StatementTotal, ...] = (),
     ) -> int:
         """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step."""
         trial = trial_of(self.state, self.policy, step, run)
@@ -100,6 +104,7 @@ class Turn:
             "payment_id": payment_id or None,
             "facts": allowed_facts(step.purpose, facts),
             "statement": statement,
+            "totals": totals if statement or len(totals) > 1 else (),
             "reasons": why,
             "words": (trial.arm.words or None) if trial else None,
             "experiment": trial.record if trial else None,
@@ -251,7 +256,7 @@ def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
     return None
 
 
-def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: int, advances: bool) -> Pending:
+def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: tuple[Money, ...], advances: bool) -> Pending:
     """Return what the state keeps of a trigger until it is settled."""
     return Pending(
         trigger_id=trigger.trigger_id,
@@ -266,6 +271,7 @@ def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, ask
         invoice_ids=trigger.invoice_ids,
         contract_id=trigger.contract_id or "",
         payment_id=trigger.payment_id or "",
-        asked=asked,
+        asked=asked[0].minor if asked else 0,
         advances=advances,
+        asked_in=asked_in(asked),
     )

@@ -218,6 +218,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A trigger that left and whose fate is not known yet; `asked` is the money it names, in minor units.
 
+    Of a message about several currencies `asked_in` has each with its money, and `asked` is that of the first alone.
     Taken back, it is kept until a worker has acknowledged that: `because` is the index of the predicate, which counts only then.
     """
 
@@ -238,6 +239,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     advances: bool = True
     retracted_ms: int = 0
     because: int = 0
+    asked_in: tuple[tuple[str, int], ...] = ()
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):

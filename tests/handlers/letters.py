@@ -20,6 +20,11 @@ WRITERS: Final = {language: Writer(firm_name="Ferro & Partner", firm_locale=loca
 TO_CLIENTS: Final = {
     name: step for name, step in STEPS.items() if "\nTo: staff\n" not in (TEMPLATES / name).read_text(encoding="utf-8")
 }
+FOREIGN: Final = (
+    ("R-17", 100_000, "EUR", "2026-02-20"),
+    ("US-4", 48_050, "USD", "2026-02-24"),
+    ("R-18", 20_000, "EUR", "2026-02-27"),
+)
 STATEMENT: Final = (("R-17", 100_000, "2026-02-20"), ("R-18", 20_000, "2026-02-27"), ("R-21", 3_456, "2026-03-01"))
 
 
@@ -35,7 +40,20 @@ def statement() -> Trigger:
     journey, step = STEPS["delayed_payment_support/clear_dates.structured.j2"]
     items = [{"invoice_id": name, "open": Money(minor, "EUR"), "due_on": day} for name, minor, day in STATEMENT]
     several = due(journey, step, invoice_count=5, invoice_numbers="R-17, R-18, R-21, R-22, R-23")
-    return Trigger.model_validate({**several.model_dump(), "statement": items, "invoice_ids": ("R-17", "R-18")})
+    totals = [{"open": Money(1_234_567, "EUR"), "credit": Money(0, "EUR"), "invoices": 5}]
+    return Trigger.model_validate({**several.model_dump(), "statement": items, "totals": totals})
+
+
+def several_currencies(step: str = "clear_dates.structured") -> Trigger:
+    """Return a message about invoices in two currencies, of which one has credit."""
+    journey, about = STEPS[f"delayed_payment_support/{step}.j2"]
+    items = [{"invoice_id": name, "open": Money(minor, code), "due_on": day} for name, minor, code, day in FOREIGN]
+    totals = [
+        {"open": Money(95_000, "EUR"), "credit": Money(25_000, "EUR"), "invoices": 2},
+        {"open": Money(48_050, "USD"), "credit": Money(0, "USD"), "invoices": 1},
+    ]
+    named = {"invoice_count": 3, "invoice_numbers": "R-17, US-4, R-18", "amount_open": Money(95_000, "EUR")}
+    return Trigger.model_validate({**due(journey, about, **named).model_dump(), "statement": items, "totals": totals})
 
 
 def letters(language: str) -> str:
@@ -51,6 +69,10 @@ def letters(language: str) -> str:
                 parts[f"{name} as text message"] = f"{short.text}\n"
     content = writer.write(statement(), reader)
     parts["a statement"] = f"{content.subject}\n\n{content.text}"
+    content = writer.write(several_currencies(), reader)
+    parts["a statement of two currencies"] = f"{content.subject}\n\n{content.text}"
+    short = writer.write(several_currencies().model_copy(update={"channel": "sms"}), reader)
+    parts["two currencies as text message"] = f"{short.text}\n"
     parts["lines for roles"] = "".join(f"{role.value}: {PHRASES[language].roles[role]}\n" for role in Role)
     return "\n".join(f"=== {name}\n\n{text}" for name, text in sorted(parts.items()))
 

@@ -11,11 +11,13 @@ from handlers.channels.phrases import PHRASES
 from handlers.channels.short_text import plain_letters, segments
 from handlers.channels.template_facts import _variables
 from models.events.signals import Purpose, Role
+from models.money import Money
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.journeys import Journeys, Step
+from models.policy.statement import MOST_CURRENCIES
 from models.state.client import Segment
-from models.triggers import Journey, Tone
-from tests.handlers.letters import FOLDER, LOCALES, TO_CLIENTS, WRITERS, letters, statement, variants
+from models.triggers import Journey, StatementTotal, Tone
+from tests.handlers.letters import FOLDER, LOCALES, TO_CLIENTS, WRITERS, letters, several_currencies, statement, variants
 from tests.handlers.test_channels_content import STEPS, TEMPLATES, due
 from tests.models.tone_cells import GOLDEN
 
@@ -106,11 +108,39 @@ def test_a_statement_lists_invoices_with_their_days_says_how_many_more_and_ends_
         "R-17        20 February 2026   €1,000.00",
         "R-18        27 February 2026     €200.00",
         "R-21        1 March 2026          €34.56",
-        "and 2 more",
+        "and 2 more                    €11,111.11",
         "Total                         €12,345.67",
     ]
     assert content.html.count("<tr") == 6
     assert '<th scope="col"' in content.html
+
+
+def test_a_statement_of_two_currencies_has_a_total_for_each_and_shows_credit_apart() -> None:
+    content = WRITERS["en"].write(several_currencies(), Recipient(name="Ada", locale="en_GB"))
+    start = content.text.index("Invoice ")
+    assert content.text[start : content.text.index("- open")].splitlines() == [
+        "Invoice                    Due                    Open",
+        "R-17                       20 February 2026  €1,000.00",
+        "R-18                       27 February 2026    €200.00",
+        "Credit, already taken off                     -€250.00",
+        "Total EUR                                      €950.00",
+        "",
+        "US-4                       24 February 2026  US$480.50",
+        "Total USD                                    US$480.50",
+        "",
+    ]
+    assert "€950.00 + US$480.50 open since" in content.subject
+    assert "1,430" not in content.text + content.html
+
+
+@pytest.mark.parametrize("language", LOCALES)
+@pytest.mark.parametrize("step", [name.removeprefix("delayed_payment_support/")[:-3] for name in TO_CLIENTS if "support" in name])
+def test_every_text_message_has_room_for_as_many_currencies_as_one_message_may_name(step: str, language: str) -> None:
+    two = several_currencies(step)
+    third = StatementTotal(open=Money(1_234_500, "GBP"), credit=Money(0, "GBP"), invoices=1)
+    crowded = two.model_copy(update={"channel": "sms", "totals": (*two.totals, third)})
+    assert len(crowded.totals) == MOST_CURRENCIES
+    assert "12" in WRITERS[language].write(crowded, Recipient(name="Ada", locale=LOCALES[language])).text
 
 
 def test_no_message_outside_servicing_may_carry_a_statement() -> None:

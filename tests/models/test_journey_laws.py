@@ -71,11 +71,13 @@ def stories(draw: st.DrawFn) -> list[AnyClientEvent]:
         story.append(build.contract(0.1, renews=draw(st.integers(20, 150))))
     for index in range(draw(st.integers(1, 5))):
         invoice, day = f"I{index}", draw(st.integers(0, 60)) + index / 64
-        amount = draw(st.sampled_from((300, 20_000, 100_000)))
-        story.append(build.issued(day, invoice, amount, due=day + 14))
+        amount, code = draw(st.sampled_from((300, 20_000, 100_000))), draw(st.sampled_from(("EUR", "EUR", "USD")))
+        story.append(build.issued(day, invoice, amount, due=day + 14, currency=code))
         for part in range(draw(st.integers(0, 2))):
             paid = day + draw(st.integers(1, 90)) + (part + 1) / 48
-            story.append(build.paid(paid, f"P{index}{part}", draw(st.sampled_from((amount, amount // 2))), invoice))
+            story.append(
+                build.paid(paid, f"P{index}{part}", draw(st.sampled_from((amount, amount // 2))), invoice, currency=code)
+            )
         if draw(st.booleans()):
             story.append(_trouble(draw, build, invoice, index, day))
     return sorted(story, key=lambda event: (event.received_ms, event.event_id))

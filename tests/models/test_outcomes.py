@@ -188,14 +188,6 @@ def test_a_message_names_the_invoice_its_amount_and_its_day() -> None:
     assert trigger.legal_basis == "contract"
 
 
-def test_two_currencies_never_share_a_message() -> None:
-    build = Events()
-    log: list[AnyClientEvent] = [build.profiled(0), build.issued(0, "I1", due=3), build.issued(0.1, "I2", due=3, currency="USD")]
-    firm = Firm().run(log, until_ms=ms(40))
-    for trigger in firm.triggers:
-        assert len(trigger.invoice_ids) == 1
-
-
 def test_a_tick_needs_a_client() -> None:
     with pytest.raises(ValueError, match="no state to wake"):
         transition(None, tick(1), policy=DEFAULT_POLICY, scorer=BASELINE)
