@@ -18,6 +18,8 @@ from models.money import exponent
 from models.paydays import next_runs, payday
 from models.state.client import ClientState
 from models.state.habits import Habits, weekday
+from models.state.history import payable_ms
+from models.state.plans import is_agreed
 from models.state.reckoning import owed
 from models.state.rows import Invoice
 from models.workdays import DAY_MS, moment
@@ -194,7 +196,8 @@ def lateness_features(
     settled = len(habits.recent_days)
     weight = settled / (settled + 2.0)
     median = _bounded((weight * habits.median + (1 - weight) * firm.mean_days) / 15, -2.0, 4.0)
-    others = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
+    rows = [row for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
+    others = [today - payable_ms(row, state) // DAY_MS for row in rows]
     others.sort()
     values = _history(habits, firm, prior)
     values += _days(habits, firm, median)
@@ -324,6 +327,9 @@ def _friction(state: ClientState, invoice: Invoice, now_ms: int) -> list[float]:
     for promise in ledger.promises:
         if promise.made_at > promise.withdrawn_at and promise.invoice_id in {"", invoice.invoice_id}:
             promised = 1.0 if promise.promised_ms >= now_ms else promised
+    for plan in ledger.plans:
+        if plan.invoice_id == invoice.invoice_id and is_agreed(plan) and plan.parts[-1][0] >= now_ms:
+            promised = 1.0
     return [log1p(len(rhythm.disputes)), log1p(len(rhythm.failures)), disputed, promised]
 
 

@@ -20,7 +20,7 @@ from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.renewal_questions import due_renewals, next_renewal_ms, notice_contracts
 from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
-from models.policy.delay_support import delay_timers, fire_delay, fire_promise
+from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.openings import has_openings
 from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
@@ -33,6 +33,7 @@ from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
 from models.state.closing import tidy
 from models.state.evolve import evolve
 from models.state.memory import remember, remembers, undecidable
+from models.state.plans import instalment_anchor
 from models.triggers import ExamplesWithdrawn, Journey, Output
 from models.workdays import DAY_MS, moment
 
@@ -203,6 +204,8 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
     match timer.kind:
         case TimerKind.PROMISE:
             fire_promise(turn, timer)
+        case TimerKind.PLAN:
+            fire_plan(turn, timer)
         case TimerKind.SEGMENT:
             resegment(turn)
         case TimerKind.QUESTION:
@@ -242,6 +245,8 @@ def _prune_runs(turn: Turn) -> None:
     """Forget runs whose anchor is gone: their invoice has collapsed, their period is long over."""
     state = turn.state
     invoices = {row.invoice_id for row in state.ledger.invoices}
+    for plan in state.ledger.plans:
+        invoices |= {instalment_anchor(plan, number) for number in range(1, len(plan.parts) + 1)}
     cooling = {JOURNEYS.index(row.journey): row.cooldown_days * DAY_MS for row in turn.policy.journeys.playbooks}
     kept = tuple(
         run

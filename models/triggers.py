@@ -68,6 +68,9 @@ class StatementItem(BaseModel):
     invoice_id: Identifier
     open: Money
     due_on: date
+    instalment: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Of an invoice that is paid in instalments: which one this line is about, from 1 on."
+    )
 
 
 class ExperimentArm(BaseModel):

@@ -19,7 +19,7 @@ from models.state.client import Segment
 from streams.runtime.errors import UsageError
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-EFFECTIVE: Final = frozenset({TaskOutcome.REACHED, TaskOutcome.PROMISE, TaskOutcome.DISPUTE})
+EFFECTIVE: Final = frozenset({TaskOutcome.REACHED, TaskOutcome.PROMISE, TaskOutcome.PLAN, TaskOutcome.DISPUTE})
 """Endings after which something was known or agreed that was not before."""
 
 _PRIORS: Final = MappingProxyType(

@@ -7,6 +7,7 @@ from typing import Final
 from handlers.channels.lane import millis
 from handlers.channels.outcomes import Sender
 from handlers.channels.task_events import events_of
+from handlers.channels.task_plan import AgreedPlan
 from handlers.channels.tasks import Done, Task, TaskBoard, TaskOutcome
 from models.events.union import public_topic
 from models.policy.gate import still_allowed
@@ -73,7 +74,16 @@ class TaskDesk:
             *(f"  {line}" for line in describe(state)),
         ]
 
-    async def finish(self, task_id: str, *, outcome: TaskOutcome, day: date | None, note: str, author: str) -> tuple[Task, Done]:
+    async def finish(
+        self,
+        task_id: str,
+        *,
+        outcome: TaskOutcome,
+        day: date | None = None,
+        plan: AgreedPlan | None = None,
+        note: str,
+        author: str,
+    ) -> tuple[Task, Done]:
         """Report how a task ended, then take it off the list. Raises UsageError when it has ended otherwise already."""
         task = await self._find(task_id)
         done = task.done or Done(outcome=outcome, author=author, at_ms=millis(self.clock), note=" ".join(note.split()))
@@ -81,7 +91,7 @@ class TaskDesk:
             message = f"task {task_id} ended already: {done.outcome.value} by {done.author}"
             raise UsageError(message)
         # First the events, then the board: after a crash between them the task is open and the same report may be given again.
-        for event in events_of(task, done, promised=day, zone=zone_named(self.zone, self.zone)):
+        for event in events_of(task, done, promised=day, plan=plan, zone=zone_named(self.zone, self.zone)):
             await self.sender.send_all(public_topic(event), [(event.client_id.encode(), encode_event(event))])
         return task, await self.board.finish(task.task_id, done) or done
 

@@ -5,13 +5,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
+from handlers.channels.task_plan import AgreedPlan
 from handlers.channels.tasks import Done, Task, TaskOutcome
-from models.events.delays import DisputeOpened, PromiseMade
+from models.events.delays import DisputeOpened, Instalment, PlanAgreed, PromiseMade
 from models.events.envelope import ClientEvent
 from models.events.signals import ContactLogged, DeliveryOutcome, DeliveryReported, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.ids import derive
 from streams.runtime.errors import UsageError
+from streams.wire.events import explain
 
 WRONG_CONTACT_DAYS: Final = 14
 """How long mails rest after a wrong contact, so that somebody can find the right one."""
@@ -21,12 +25,21 @@ _LAST_MINUTE: Final = time(23, 59)
 E = TypeVar("E", bound=ClientEvent)
 
 
-def events_of(task: Task, done: Done, *, promised: date | None, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:
-    """Return the events that say how `task` ended. Raises UsageError when a promise names no day, or another ending one."""
+def events_of(
+    task: Task, done: Done, *, promised: date | None, zone: ZoneInfo, plan: AgreedPlan | None = None
+) -> tuple[AnyClientEvent, ...]:
+    """Return the events that say how `task` ended. UsageError when a promise or a plan names no day, or another ending one."""
     if (done.outcome is TaskOutcome.PROMISE) != (promised is not None):
         message = "a promise needs its day, and nothing else has one: --outcome promise --day 2026-03-20"
         raise UsageError(message)
-    return tuple(_Telling(task, done).events(promised, zone))
+    if (done.outcome is TaskOutcome.PLAN) != (plan is not None):
+        message = 'a plan needs its instalments, and nothing else has any: --outcome plan --instalment "2026-03-20 400.00 EUR"'
+        raise UsageError(message)
+    try:
+        return tuple(_Telling(task, done).events(promised, zone, plan))
+    except ValidationError as error:
+        message = f"such a plan cannot be agreed: {explain(error)}"
+        raise UsageError(message) from error
 
 
 class _Telling:
@@ -35,7 +48,7 @@ class _Telling:
         self._done = done
         self._at = datetime.fromtimestamp(done.at_ms / 1000, UTC)
 
-    def events(self, promised: date | None, zone: ZoneInfo) -> Iterator[AnyClientEvent]:
+    def events(self, promised: date | None, zone: ZoneInfo, plan: AgreedPlan | None) -> Iterator[AnyClientEvent]:
         done = self._done
         match done.outcome:
             case TaskOutcome.REACHED:
@@ -44,6 +57,9 @@ class _Telling:
                 yield from self._spoken()
                 moment = datetime.combine(promised or date.max, _LAST_MINUTE, zone)
                 yield from self._about_invoices(PromiseMade, "promise", promised_at=moment)
+            case TaskOutcome.PLAN:
+                yield from self._spoken()
+                yield from self._agreed(plan, zone)
             case TaskOutcome.DISPUTE:
                 yield from self._spoken()
                 yield from self._about_invoices(DisputeOpened, "dispute", cause=done.note[:_LONGEST_CAUSE] or None)
@@ -54,6 +70,16 @@ class _Telling:
                 yield self._hold()
             case _:
                 assert_never(done.outcome)
+
+    def _agreed(self, plan: AgreedPlan | None, zone: ZoneInfo) -> Iterator[AnyClientEvent]:
+        if plan is None:
+            return
+        invoice_id = plan.invoice_of(self._task.trigger.invoice_ids)
+        parts = tuple(
+            Instalment(due_at=datetime.combine(day, _LAST_MINUTE, zone), amount=amount) for day, amount in plan.instalments
+        )
+        plan_id = derive("task.plan", self._task.task_id, invoice_id)
+        yield self._make(PlanAgreed, f"plan {invoice_id}", plan_id=plan_id, invoice_id=invoice_id, instalments=parts)
 
     def _spoken(self) -> Iterator[AnyClientEvent]:
         yield self._reported(DeliveryOutcome.DELIVERED, self._done.outcome.value)

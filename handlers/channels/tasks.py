@@ -16,6 +16,7 @@ class TaskOutcome(StrEnum):
 
     REACHED = "reached"
     PROMISE = "promise"
+    PLAN = "plan"
     DISPUTE = "dispute"
     NO_ANSWER = "no_answer"
     WRONG_CONTACT = "wrong_contact"

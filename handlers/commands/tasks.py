@@ -16,6 +16,7 @@ from handlers.channels.call_list import call_list, phone_days_of
 from handlers.channels.kafka_producer import KafkaSender
 from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.task_desk import CALLABLE, TaskDesk
+from handlers.channels.task_plan import read_plan
 from handlers.channels.tasks import Done, Task, TaskOutcome
 from models.workdays import zone_named
 from streams.runtime.clock import make_clock
@@ -33,6 +34,7 @@ tasks = App(
 
     - reached: somebody spoke with the client; it counts as a contact, and the sequence waits
     - promise: a day was named (`--day`); nothing is asked for before it has passed
+    - plan: days and amounts were agreed (`--instalment`, once for each; one alone defers); the invoice rests while they are paid
     - dispute: something is wrong; reminders about it stop until that is settled
     - no_answer: nobody was reached; the step comes again
     - wrong_contact: it was the wrong person; mails rest for two weeks so that the right one can be found
@@ -118,6 +120,10 @@ def done(
     *,
     outcome: Annotated[TaskOutcome, Parameter(help="How it ended.")],
     day: Annotated[date | None, Parameter(help="For a promise: the day on which will be paid.")] = None,
+    instalment: Annotated[
+        tuple[str, ...], Parameter(help='For a plan, once for each instalment: "2026-03-20 400.00 EUR".', consume_multiple=False)
+    ] = (),
+    invoice: Annotated[str, Parameter(help="For a plan: the invoice; none: the one that the task names.")] = "",
     note: Annotated[str, Parameter(help="What was said, for colleagues; for a dispute, its cause.")] = "",
     author: Annotated[str, Parameter(help="Who spoke; none: you.")] = "",
 ) -> None:
@@ -125,10 +131,12 @@ def done(
 
     Examples:
         rapport tasks done 3f2c9a --outcome promise --day 2026-03-20 --note "pays after the budget round"
+        rapport tasks done 3f2c9a --outcome plan --instalment "2026-03-20 400.00 EUR" --instalment "2026-04-20 400.00 EUR"
         rapport tasks done 3f2c9a --outcome no_answer
 
     """
-    ended = _run(lambda desk: desk.finish(task_id, outcome=outcome, day=day, note=note, author=author or getpass.getuser()))
+    plan, who = read_plan(instalment, invoice), author or getpass.getuser()
+    ended = _run(lambda desk: desk.finish(task_id, outcome=outcome, day=day, plan=plan, note=note, author=who))
     print(f"Reported: {_ending(*ended)}")
 
 

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, PromiseMade, PromiseWithdrawn
+from models.events.delays import (
+    DelayReported,
+    DisputeClosed,
+    DisputeOpened,
+    PlanAgreed,
+    PlanCancelled,
+    PromiseMade,
+    PromiseWithdrawn,
+)
 from models.events.invoices import (
     ContractRecorded,
     CreditNoteIssued,
@@ -106,7 +114,7 @@ def _paper(event: AnyEvent) -> str | None:
             return None
 
 
-def _claim(event: AnyEvent) -> str | None:
+def _claim(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind reads best)
     match event:
         case DelayReported():
             return f"invoice {event.invoice_id} will be late{f': {event.cause}' if event.cause else ''}"
@@ -118,6 +126,11 @@ def _claim(event: AnyEvent) -> str | None:
             return f"the client promises to pay{_what(event.invoice_id)} by {day(event.promised_at)}"
         case PromiseWithdrawn():
             return "the promise to pay is withdrawn"
+        case PlanAgreed():
+            days = ", ".join(f"{row.amount} on {day(row.due_at)}" for row in event.instalments)
+            return f"a plan for {event.invoice_id} is agreed: {days}"
+        case PlanCancelled():
+            return "the plan is cancelled"
         case _:
             return None
 

@@ -1,9 +1,10 @@
 """Delays, disputes and promises to pay. Public topic: `delays`."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.events.envelope import ClientEvent, Identifier, Instant, PositiveMoney
 
@@ -58,3 +59,39 @@ class PromiseWithdrawn(ClientEvent):
 
     kind: Literal["promise.withdrawn"] = "promise.withdrawn"
     promise_id: Identifier
+
+
+class Instalment(BaseModel):
+    """One part of a plan, and by when it is to be paid."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    due_at: Instant
+    amount: PositiveMoney
+
+
+class PlanAgreed(ClientEvent):
+    """An invoice is paid in instalments, or, with one, later. It is not asked for while they are paid; each has its own day."""
+
+    kind: Literal["plan.agreed"] = "plan.agreed"
+    plan_id: Identifier
+    invoice_id: Identifier
+    instalments: Annotated[tuple[Instalment, ...], Field(min_length=1, max_length=36)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        days = [row.due_at for row in self.instalments]
+        if any(later <= earlier for earlier, later in pairwise(days)):
+            message = "instalments stand in the order of their days, each later than the one before"
+            raise ValueError(message)
+        if len({row.amount.currency for row in self.instalments}) > 1:
+            message = "all instalments of a plan are in one currency"
+            raise ValueError(message)
+        return self
+
+
+class PlanCancelled(ClientEvent):
+    """A plan holds no more, as if it had never been agreed: the whole invoice is owed by its own due date again."""
+
+    kind: Literal["plan.cancelled"] = "plan.cancelled"
+    plan_id: Identifier

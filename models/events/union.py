@@ -6,7 +6,15 @@ from typing import Annotated, TypeAlias, get_args
 from pydantic import Field, TypeAdapter
 
 from models.events.control import ClockTicked, FeedChanged, HaltChanged, LearnerActivated, PolicyActivated
-from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, PromiseMade, PromiseWithdrawn
+from models.events.delays import (
+    DelayReported,
+    DisputeClosed,
+    DisputeOpened,
+    PlanAgreed,
+    PlanCancelled,
+    PromiseMade,
+    PromiseWithdrawn,
+)
 from models.events.envelope import Envelope
 from models.events.invoices import (
     ContractRecorded,
@@ -42,7 +50,9 @@ PaymentEvent: TypeAlias = (
 InvoiceEvent: TypeAlias = (
     InvoiceIssued | InvoiceAmended | InvoiceVoided | InvoiceWrittenOff | CreditNoteIssued | CreditNoteVoided | ContractRecorded
 )
-DelayEvent: TypeAlias = DelayReported | DisputeOpened | DisputeClosed | PromiseMade | PromiseWithdrawn
+DelayEvent: TypeAlias = (
+    DelayReported | DisputeOpened | DisputeClosed | PromiseMade | PromiseWithdrawn | PlanAgreed | PlanCancelled
+)
 SignalEvent: TypeAlias = (
     ClientProfiled
     | ConsentChanged

@@ -34,6 +34,7 @@ from models.state.habits import (
     without_issue,
     without_watch,
 )
+from models.state.plans import agreed_due_ms
 from models.state.reckoning import is_live, is_written_off, owed
 from models.state.rows import Invoice
 from models.triggers import Example, Question, built
@@ -118,7 +119,7 @@ def _changed(state: ClientState, earlier: Invoice | None, row: Invoice, scorer: 
         return _voided(state, row)
     elif not lives:
         return state
-    elif earlier is not None and earlier.due_ms != row.due_ms:
+    elif earlier is not None and (earlier.due_ms != row.due_ms or state.ledger.plans):
         state = _moved(state, row)
     return _settled(state, row, examples)
 
@@ -151,8 +152,9 @@ def _moved(state: ClientState, row: Invoice) -> ClientState:
     watch = _watch_of(state, row.invoice_id)
     if watch is None:
         return state
-    # Steps done stay done; the rest follows the new due date.
-    return replace(state, habits=with_watch(state.habits, replace(watch, due_day=row.due_ms // DAY_MS)))
+    # Steps done stay done; the rest follows the new due date, or the last day of a plan agreed before the old one had passed.
+    due_day = agreed_due_ms(row, state.ledger.plans) // DAY_MS
+    return state if due_day == watch.due_day else replace(state, habits=with_watch(state.habits, replace(watch, due_day=due_day)))
 
 
 def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> ClientState:
@@ -167,7 +169,7 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
     if not day:
         habits = without_ending(habits, mark)
     else:
-        days_late = day - row.due_ms // DAY_MS
+        days_late = day - agreed_due_ms(row, state.ledger.plans) // DAY_MS
         habits = with_ending(habits, Ending(mark, days_late, day))
         if watch is not None and watch.asked:
             ended = replace(watch, settled_day=day)

@@ -14,6 +14,7 @@ from models.policy.turn import find_run
 from models.state.balances import items
 from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
+from models.state.plans import PLAN_GRACE_MS, Standing, is_agreed
 from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
 from models.state.rows import Invoice
 from models.triggers import Journey
@@ -33,6 +34,13 @@ class Arrear:
     ready_ms: int
     silence: Silence | None
     ladder: Ladder
+    due_ms: int
+
+    @property
+    def instalment(self) -> Standing | None:
+        """The plan of which an instalment is missing; None where the invoice as a whole is meant."""
+        standing = self.item.standing
+        return standing if standing is not None and standing.is_missed and not standing.is_broken else None
 
     @property
     def is_exhausted(self) -> bool:
@@ -53,6 +61,8 @@ def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
 
 def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
     """Return (when, which) the first open invoice may need anything at all, None when none is open. Cheap: asks no claims."""
+    if state.ledger.plans:
+        return min(((row.core_ms, row.invoice.invoice_id) for row in arrears(state, policy)), default=None)
     first: tuple[int, str] | None = None
     runs = {run.anchor: run for run in reversed(state.care.runs) if run.journey == _JOURNEY}
     grace_ms = policy.grace_days * DAY_MS
@@ -75,9 +85,9 @@ def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
     ]
 
 
-def due_since(invoice: Invoice, state: ClientState, policy: Policy) -> int:
+def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
     """Return the end of the courtesy grace after the rolled due date."""
-    return rolled_ms(invoice.due_ms, policy.zone_of(state), policy.holidays_of(state)) + policy.grace_days * DAY_MS
+    return rolled_ms(due_ms, policy.zone_of(state), policy.holidays_of(state)) + policy.grace_days * DAY_MS
 
 
 def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
@@ -104,7 +114,8 @@ def sums_of(found: list[Arrear]) -> dict[str, int]:
 def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> dict[str, Fact]:
     """Return the facts a servicing message about these invoices may state."""
     zone = policy.zone_of(state)
-    oldest = min(found, key=lambda row: row.invoice.due_ms).invoice
+    oldest = min(found, key=lambda row: row.due_ms)
+    plan = carrying.instalment
     return {
         "name": state.person.name.value,
         "invoice_numbers": ", ".join(row.invoice.invoice_id for row in found[:5]),
@@ -115,6 +126,7 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "service_line": carrying.invoice.service_line,
         "part_paid": any(row.invoice.paid for row in found),
         "plan_possible": True,
+        **({"instalment": plan.number, "instalments": plan.of} if plan else {}),
     }
 
 
@@ -134,16 +146,24 @@ def _least(code: str, state: ClientState, policy: Policy) -> int:
 
 
 def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
-    invoice = item.invoice
-    run = find_run(state, Journey.DELAY_SUPPORT, invoice.invoice_id) or Run(_JOURNEY, invoice.invoice_id)
-    core = _core_ms(invoice, run, state, policy)
+    invoice, plan = item.invoice, item.standing
+    missing = plan is not None and plan.is_missed and not plan.is_broken
+    anchor = plan.anchor if plan is not None and missing else invoice.invoice_id
+    run = find_run(state, Journey.DELAY_SUPPORT, anchor) or Run(_JOURNEY, anchor)
+    due_ms = plan.due_ms if plan is not None and missing else invoice.due_ms
+    if plan is not None and missing:
+        core = max(due_since(due_ms, state, policy), plan.plan.agreed_at + policy.settle_days * DAY_MS, run.ready_ms)
+        ladder = policy.of_run(run).journeys.instalment
+    else:
+        core = _core_ms(invoice, run, state, policy)
+        ladder = ladder_of(run, state, policy)
     ready, until = _claims(invoice, state, policy)
     silence = _silence(item, run, state, policy, until)
-    return Arrear(item, run, core, max(core, ready), silence, ladder_of(run, state, policy))
+    return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms)
 
 
 def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> int:
-    core = due_since(invoice, state, policy)
+    core = due_since(invoice.due_ms, state, policy)
     if not run.stage and not run.human:
         ladder = ladder_of(run, state, policy)
         core += 0 if ladder.human_first else ladder.steps[0].after_days * DAY_MS
@@ -156,7 +176,7 @@ def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> 
 
 def _claims(invoice: Invoice, state: ClientState, policy: Policy) -> tuple[int, int]:
     """Return (from when on claims that have ended let us ask again, when the claims that still hold end by themselves)."""
-    ledger, ready, until = state.ledger, 0, 0
+    ledger, ready, until = state.ledger, _after_plans(invoice, state, policy), 0
     fresh = policy.grace_days * DAY_MS
     for dispute in ledger.disputes:
         if dispute.invoice_id in {"", invoice.invoice_id} and not dispute_open(dispute):
@@ -180,6 +200,8 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
     name = f"invoice {item.invoice.invoice_id}"
     if item.disputed:
         return Silence("disputed", (f"{name} is disputed: nothing is asked for until that is settled",))
+    if item.planned and not item.rest and item.standing is not None:
+        return _planned(name, item.standing, state, policy)
     if item.promised:
         return Silence("promised", (f"payment of {name} is promised",), until)
     if item.in_flight:
@@ -190,7 +212,25 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
         return Silence("refunded", (f"money of {name} was given back: a person decides whether it is still owed",))
     if run.closed:
         return Silence("closed", (f"messages about {name} cannot be delivered: a person is needed",))
-    late_start = item.invoice.seen_ms - item.invoice.due_ms > policy.adopt_after_days * DAY_MS
+    late_start = item.invoice.seen_ms - _asked_from(item) > policy.adopt_after_days * DAY_MS
     if late_start and not run.stage and release_of(state, Journey.DELAY_SUPPORT, state.now_ms) is None:
         return Silence("adopt", (f"{name} was long overdue when it became known: it starts only when a person releases it",))
     return None
+
+
+def _after_plans(invoice: Invoice, state: ClientState, policy: Policy) -> int:
+    ended = [row.cancelled_at for row in state.ledger.plans if row.invoice_id == invoice.invoice_id and not is_agreed(row)]
+    return max(ended) + policy.settle_days * DAY_MS if ended else 0
+
+
+def _asked_from(item: Item) -> int:
+    plan = item.standing
+    return item.invoice.due_ms if plan is None or plan.is_broken else plan.due_ms
+
+
+def _planned(name: str, plan: Standing, state: ClientState, policy: Policy) -> Silence:
+    """Return why nothing is said while a plan holds, until its next instalment may be missing."""
+    day = local_day(plan.due_ms, policy.zone_of(state)).isoformat()
+    which = f"instalment {plan.number} of {plan.of}" if plan.of > 1 else "all of it"
+    until = max(due_since(plan.due_ms, state, policy), plan.due_ms + PLAN_GRACE_MS)
+    return Silence("planned", (f"a plan covers {name}: {which} is due on {day}",), until)

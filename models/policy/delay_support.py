@@ -20,13 +20,16 @@ from models.policy.arrears import (
     ladder_of,
     small_or_retried,
 )
+from models.policy.gate import is_about_instalment
 from models.policy.journeys import Ladder, Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
 from models.policy.statement import asked_for, riding, statement_of, totals_of
 from models.policy.turn import Turn
-from models.state.client import ClientState, Run, Timer, TimerKind
+from models.state.balances import items
+from models.state.client import ClientState, Pending, Run, Timer, TimerKind
+from models.state.plans import BROKEN_MS, instalment_anchor
 from models.state.reckoning import PROMISE_GRACE_MS, left
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
@@ -43,6 +46,8 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
         if row.made_at > row.withdrawn_at and not row.judged
     ]
     now = state.now_ms
+    if state.ledger.plans:
+        timers += _plan_timers(state)
     first = earliest(state, policy)
     if first is None:
         return timers
@@ -93,6 +98,33 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
     _send(turn, step, carrying, riders)
 
 
+def _plan_timers(state: ClientState) -> list[Timer]:
+    """Return when plans end by themselves because an instalment is missing for too long."""
+    standings = [row.standing for row in items(state.ledger, state.now_ms) if row.standing is not None]
+    return [
+        Timer(max(state.now_ms, row.due_ms + BROKEN_MS), TimerKind.PLAN, row.plan.plan_id)
+        for row in standings
+        if row.plan.told_ms != row.due_ms
+    ]
+
+
+def fire_plan(turn: Turn, timer: Timer) -> None:
+    """Say that a plan holds no more: the whole invoice is owed again, and support goes on one step softer."""
+    state = turn.state
+    for item in items(state.ledger, state.now_ms):
+        plan, invoice_id = item.standing, item.invoice.invoice_id
+        if plan is None or plan.plan.plan_id != timer.anchor or not plan.is_broken:
+            continue
+        told = tuple(replace(row, told_ms=plan.due_ms) if row is plan.plan else row for row in state.ledger.plans)
+        turn.state = replace(state, ledger=replace(state.ledger, plans=told))
+        run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
+        if run.stage:
+            turn.put_run(replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told=""))
+        missing = f"instalment {plan.number} of {plan.of} of invoice {invoice_id} did not come"
+        turn.decide(DecisionOutcome.HELD, (f"{missing}: the plan holds no more, support goes on softly",), run=run, step="plan")
+        return
+
+
 def fire_promise(turn: Turn, timer: Timer) -> None:
     """Judge a promise whose day has passed: kept when nothing it covers is open, else support resumes one step softer."""
     state = turn.state
@@ -112,11 +144,11 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
         )
 
 
-def undo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, ready_ms: int, tries: int) -> None:
-    """Make the step of an undelivered message about these invoices due anew, from `ready_ms` on."""
-    for invoice_id in invoice_ids:
-        run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
-        human = step == ladder_of(run, turn.state, turn.policy).human.id
+def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
+    """Make the step of an undelivered message due anew for all it named, from `ready_ms` on."""
+    for anchor in _anchors(turn.state, row):
+        run = turn.run(Journey.DELAY_SUPPORT, anchor)
+        human = row.step == _ladder(run, row, turn).human.id
         turn.put_run(
             replace(
                 run,
@@ -131,15 +163,34 @@ def undo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, ready_ms: int, 
         )
 
 
-def redo(turn: Turn, invoice_ids: tuple[str, ...], *, step: str, at_ms: int) -> None:
+def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
     """Count the step of a message that left although it was retracted, so that it is not sent again."""
-    for invoice_id in invoice_ids:
-        run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
-        ladder = ladder_of(run, turn.state, turn.policy)
-        human = step == ladder.human.id
+    for anchor in _anchors(turn.state, row):
+        run = turn.run(Journey.DELAY_SUPPORT, anchor)
+        ladder = _ladder(run, row, turn)
+        human = row.step == ladder.human.id
         stage = run.stage + (not human)
         ready = at_ms + _wait(ladder, stage, human=human) * DAY_MS
         turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready)))
+
+
+def _ladder(run: Run, row: Pending, turn: Turn) -> Ladder:
+    if is_about_instalment(row):
+        return turn.policy.of_run(run).journeys.instalment
+    return ladder_of(run, turn.state, turn.policy)
+
+
+def _anchors(state: ClientState, row: Pending) -> list[str]:
+    """Return the runs that a message moved on: of the invoices it names, or of their instalments, each the one begun last."""
+    if not is_about_instalment(row):
+        return list(row.invoice_ids)
+    found = []
+    for invoice_id in row.invoice_ids:
+        plans = [plan for plan in state.ledger.plans if plan.invoice_id == invoice_id]
+        known = {instalment_anchor(plan, number) for plan in plans for number in range(1, len(plan.parts) + 1)}
+        runs = [run for run in state.care.runs if run.anchor in known and (run.stage or run.human)]
+        found += [max(runs, key=lambda run: (run.started_ms, run.anchor)).anchor] if runs else []
+    return found
 
 
 def _timer(state: ClientState, policy: Policy, at_ms: int, anchor: str) -> Timer:
@@ -166,10 +217,12 @@ def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[A
 def _carrying(found: list[Arrear]) -> Arrear | None:
     """Return the invoice that the next message is about: the furthest on the ladder, of several the oldest."""
     free = [row for row in found if row.silence is None and not row.is_exhausted]
+    # A missed instalment is spoken of on its own, and before anything that is asked for more firmly.
+    free = [row for row in free if row.instalment] or free
     started = [row for row in free if row.run.stage or row.run.human]
     if started:
-        return max(started, key=lambda row: (row.run.stage, -row.invoice.due_ms, row.invoice.invoice_id))
-    return min(free, key=lambda row: (row.ready_ms, row.invoice.due_ms, row.invoice.invoice_id), default=None)
+        return max(started, key=lambda row: (row.run.stage, -row.due_ms, row.invoice.invoice_id))
+    return min(free, key=lambda row: (row.ready_ms, row.due_ms, row.invoice.invoice_id), default=None)
 
 
 def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy) -> list[Arrear]:
@@ -178,7 +231,12 @@ def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: P
         row
         for row in found
         if row is carrying
-        or (row.silence is None and not row.is_exhausted and due_since(row.invoice, state, policy) <= state.now_ms)
+        or (
+            row.silence is None
+            and not row.is_exhausted
+            and bool(row.instalment) == bool(carrying.instalment)
+            and due_since(row.due_ms, state, policy) <= state.now_ms
+        )
     )
     return riding(due, carrying)
 
@@ -186,7 +244,7 @@ def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: P
 def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Step:
     """Return the next step; a person asks first where the segment, an alarm or the amount calls for one."""
     ladder = carrying.ladder
-    asked = carrying.run.human or state.care.last_human_ms >= carrying.invoice.due_ms
+    asked = carrying.run.human or state.care.last_human_ms >= carrying.due_ms
     wanted = ladder.human_first or state.care.alarm_ms or is_high_value(riders, state, policy)
     if wanted and not asked:
         return ladder.human
@@ -214,7 +272,12 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
     segment = effective_segment(state, state.now_ms).value
     many = f" and {len(riders) - 1} more" if len(riders) > 1 else ""
     days = facts["days_overdue"]
-    reasons = (f"invoice {carrying.invoice.invoice_id}{many}: {total} open, {days} days past due", step.why, f"segment {segment}")
+    part = f"instalment {carrying.instalment.number} of {carrying.instalment.of} of " if carrying.instalment else ""
+    reasons = (
+        f"{part}invoice {carrying.invoice.invoice_id}{many}: {total} open, {days} days past due",
+        step.why,
+        f"segment {segment}",
+    )
     not_before = turn.send(
         step,
         carrying.run,

@@ -24,6 +24,8 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "request",
                 "usual_method",
                 "declines",
+                "instalment",
+                "instalments",
             }
         ),
         Purpose.RELATIONSHIP: frozenset(

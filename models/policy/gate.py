@@ -212,6 +212,8 @@ def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: i
             return predicate, f"invoice {invoice_id} is disputed"
         if predicate is CancelWhen.INVOICES_PROMISED and item.promised:
             return predicate, f"payment of invoice {invoice_id} is promised"
+        if predicate is CancelWhen.INVOICES_PROMISED and _is_planned(item, row):
+            return predicate, f"invoice {invoice_id} is paid in instalments"
         if predicate is CancelWhen.INVOICES_PROMISED and item.in_flight:
             return predicate, f"a payment of invoice {invoice_id} is under way"
     if predicate is CancelWhen.INVOICES_SETTLED and _less(rest, row) and not _claimed(open_items, row):
@@ -229,7 +231,17 @@ def _less(rest: Mapping[str, int], row: Pending) -> bool:
 def _claimed(open_items: Mapping[str, Item], row: Pending) -> bool:
     # A dispute or promise lowers the rest too; its own predicate names it better.
     named = (open_items.get(invoice_id) for invoice_id in row.invoice_ids)
-    return any(item.disputed or item.promised or item.in_flight for item in named if item is not None)
+    return any(item.disputed or item.promised or item.in_flight or _is_planned(item, row) for item in named if item is not None)
+
+
+def is_about_instalment(row: Pending) -> bool:
+    """Say whether a message of support is about instalments rather than about invoices as a whole."""
+    return bool(row.invoice_ids) and row.anchor not in row.invoice_ids
+
+
+def _is_planned(item: Item, row: Pending) -> bool:
+    """Say whether a plan has taken the place of what the message asks for. One about an instalment is overtaken by payment."""
+    return bool(item.planned) and not is_about_instalment(row)
 
 
 def _reversed(state: ClientState, row: Pending) -> bool:

@@ -77,6 +77,10 @@ class SupportJourney(Section):
         default_factory=lambda: _step_document(_JOURNEYS.contact_check, (Purpose.SERVICING, SUPPORT_CANCELS)),
         description="What a colleague is asked to do besides when a reliable client suddenly turns late.",
     )
+    instalment: LadderDocument = Field(
+        default_factory=lambda: _instalment_document(_JOURNEYS),
+        description="What follows an instalment that was not paid, whatever the client's segment.",
+    )
     ladders: Ladders
 
 
@@ -136,19 +140,29 @@ class PlaybookDocument(Section):
     steps: Steps
 
 
+def _instalment_document(journeys: Journeys) -> LadderDocument:
+    return _ladder_document(journeys.instalment, journeys.delay[Segment.NEW].human)
+
+
+def _ladder_document(ladder: Ladder, person: Step) -> LadderDocument:
+    home = (Purpose.SERVICING, SUPPORT_CANCELS)
+    return LadderDocument(
+        person_first=ladder.human_first,
+        person=None if ladder.human == person else _step_document(ladder.human, home),
+        steps=tuple(_step_document(step, home) for step in ladder.steps),
+    )
+
+
 def _support_document(journeys: Journeys) -> SupportJourney:
     person = journeys.delay[Segment.NEW].human
     home = (Purpose.SERVICING, SUPPORT_CANCELS)
-    ladders = {
-        segment.value: LadderDocument(
-            person_first=ladder.human_first,
-            person=None if ladder.human == person else _step_document(ladder.human, home),
-            steps=tuple(_step_document(step, home) for step in ladder.steps),
-        )
-        for segment, ladder in journeys.delay.items()
-    }
-    check = _step_document(journeys.contact_check, home)
-    return SupportJourney(person=_step_document(person, home), contact_check=check, ladders=Ladders.model_validate(ladders))
+    ladders = {segment.value: _ladder_document(ladder, person) for segment, ladder in journeys.delay.items()}
+    return SupportJourney(
+        person=_step_document(person, home),
+        contact_check=_step_document(journeys.contact_check, home),
+        instalment=_instalment_document(journeys),
+        ladders=Ladders.model_validate(ladders),
+    )
 
 
 def _onboarding_document(journeys: Journeys) -> OnboardingJourney:
@@ -236,6 +250,7 @@ def journeys_of(document: JourneysDocument) -> Journeys:
         renewal=tuple(step_of(step, document.pre_renewal) for step in document.pre_renewal.steps),
         playbooks=tuple(_playbook_of(journey, playbook) for journey, playbook in document.playbooks().items()),
         contact_check=step_of(support.contact_check, support),
+        instalment=_ladder_of(support.instalment, support),
     )
 
 

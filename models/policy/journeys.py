@@ -70,6 +70,24 @@ CONTACT_CHECK: Final = Step(
     channel="console",
 )
 
+INSTALMENT_LADDER: Final = Ladder(
+    (
+        _support("missed_instalment", 0, Tone.GENTLE, "an instalment has not come: say so once, gently, and offer other days"),
+        Step(
+            "plan_check",
+            7,
+            10,
+            Tone.GENTLE,
+            Purpose.SERVICING,
+            _DELAY,
+            "the instalment is still open: a person asks what has changed",
+            channel="console",
+        ),
+    ),
+    _PERSON,
+)
+"""What follows a missed instalment, whatever the client's segment: the plan shows good will, so the tone stays gentle."""
+
 DELAY_LADDERS: Final[Mapping[Segment, Ladder]] = MappingProxyType(
     {
         Segment.NEW: Ladder(
@@ -239,3 +257,4 @@ class Journeys:
     renewal: tuple[Step, ...] = RENEWAL_STEPS
     playbooks: tuple[Playbook, ...] = PLAYBOOKS
     contact_check: Step = CONTACT_CHECK
+    instalment: Ladder = INSTALMENT_LADDER

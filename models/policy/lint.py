@@ -104,6 +104,8 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
     yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, asks, _SUPPORT, is_person=True)
     check = step_of(support.contact_check, support)
     yield _Place((*base, "contact_check"), Journey.DELAY_SUPPORT, check, Tone.GENTLE, asks, _SUPPORT, is_person=True)
+    plan = (Tone.GENTLE, "a client who keeps a plan", _SUPPORT)
+    yield from _listed((*base, "instalment", "steps"), Journey.DELAY_SUPPORT, support.instalment.steps, support, plan)
     for segment in Segment:
         ladder = getattr(support.ladders, segment.value)
         home: Path = (*base, "ladders", segment.value)

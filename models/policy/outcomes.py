@@ -97,7 +97,7 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     if row.channel not in turn.policy.internal_channels:
         turn.state = add_contact(turn.state, event.occurred_ms)
     if row.retracted and row.advances and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
-        redo(turn, row.invoice_ids, step=row.step, at_ms=event.occurred_ms)
+        redo(turn, row, at_ms=event.occurred_ms)
 
 
 def _other_way(turn: Turn, row: Pending, event: DeliveryReported) -> bool:
@@ -113,7 +113,7 @@ def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
     if not row.advances:
         return
     if journey is Journey.DELAY_SUPPORT:
-        undo(turn, row.invoice_ids, step=row.step, ready_ms=ready_ms, tries=tries)
+        undo(turn, row, ready_ms=ready_ms, tries=tries)
     else:
         reopen(turn, journey, row.anchor, ready_ms=ready_ms, tries=tries)
 

@@ -22,7 +22,7 @@ from models.policy.silence import Silence, client_silence
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
 from models.state.client import JOURNEYS, ClientState, Run, Segment, Timer, TimerKind
-from models.state.history import decline_streak, lateness
+from models.state.history import decline_streak, lateness, payable_ms
 from models.state.reckoning import gross, owed, taken_back
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
@@ -176,7 +176,8 @@ def _tight_budget(state: ClientState) -> bool:
 
 def _overdue(state: ClientState, policy: Policy) -> bool:
     return any(
-        not row.settled_ms and owed(row) and due_since(row, state, policy) <= state.now_ms for row in state.ledger.invoices
+        not row.settled_ms and owed(row) and due_since(payable_ms(row, state), state, policy) <= state.now_ms
+        for row in state.ledger.invoices
     )
 
 

@@ -19,7 +19,7 @@ def riding(found: Iterable[Arrear], carrying: Arrear) -> list[Arrear]:
     """Return the invoices that one message can name: of the carrying one's currency, and of those named least so far."""
     rows = list(found)
     first = carrying.invoice.currency
-    least = sorted((row.invoice.currency != first, row.run.stage, row.invoice.due_ms, row.invoice.currency) for row in rows)
+    least = sorted((row.invoice.currency != first, row.run.stage, row.due_ms, row.invoice.currency) for row in rows)
     codes = list(dict.fromkeys(code for *_, code in least))[:MOST_CURRENCIES]
     return [row for row in rows if row.invoice.currency in codes]
 
@@ -41,12 +41,13 @@ def statement_of(found: Sequence[Arrear], state: ClientState, policy: Policy) ->
     if len(found) == 1 and not _credit(found[0]):
         return ()
     zone = policy.zone_of(state)
-    oldest = sorted(found, key=lambda row: (row.invoice.due_ms, row.invoice.invoice_id))[:MOST_ITEMS]
+    oldest = sorted(found, key=lambda row: (row.due_ms, row.invoice.invoice_id))[:MOST_ITEMS]
     fields = (
         {
             "invoice_id": row.invoice.invoice_id,
             "open": Money(_before_credit(row), row.invoice.currency),
-            "due_on": local_day(row.invoice.due_ms, zone),
+            "due_on": local_day(row.due_ms, zone),
+            "instalment": row.instalment.number if row.instalment else None,
         }
         for row in oldest
     )
@@ -67,8 +68,8 @@ def totals_of(found: Sequence[Arrear], carrying: Arrear) -> tuple[StatementTotal
 
 
 def _credit(row: Arrear) -> int:
-    """Return what credit notes and money on account take off an invoice."""
-    note, _ = applied(row.invoice)
+    """Return what credit notes and money on account take off an invoice; of an instalment they have filled the ones before."""
+    note = 0 if row.instalment else applied(row.invoice)[0]
     return note + row.item.covered
 
 

@@ -57,7 +57,7 @@ def _raise(turn: Turn, past: Lateness) -> None:
     overdue = f"{past.overdue_now} invoices overdue, the oldest by {oldest} days"
     turn.decide(DecisionOutcome.HELD, (f"a reliable client suddenly has {overdue}", "a person asks and checks the contact first"))
     policy, now = turn.policy, turn.state.now_ms
-    found = [row for row in arrears(turn.state, policy) if row.silence is None and row.invoice.due_ms < now]
+    found = [row for row in arrears(turn.state, policy) if row.silence is None and row.due_ms < now]
     if not found:
         return
     carrying = found[0]

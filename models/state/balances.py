@@ -1,5 +1,6 @@
 """The collectable balance: which money may be asked for, and why the rest may not."""
 
+from models.state.plans import standing_of
 from models.state.reckoning import (
     Exposure,
     Item,
@@ -33,6 +34,9 @@ def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
         owed = left(invoice)
         disputed = min(owed, invoice.charged_back + _named(disputes, invoice, owed) + pools.disputed_of(invoice, owed))
         free = owed - disputed
+        standing = standing_of(invoice, ledger.plans, left=owed, now_ms=now_ms) if ledger.plans else None
+        planned = min(free, standing.muted) if standing else 0
+        free -= planned
         promised = min(free, _promised(promises, invoice, ledger, free) + pools.promised_of(invoice, free))
         free -= promised
         named = sum(
@@ -41,7 +45,7 @@ def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
         flying = min(free, named + _take(pools.flying, invoice.currency, max(0, free - named)))
         free -= flying
         covered = _take(pools.cash, invoice.currency, free)
-        found.append(Item(invoice, owed, disputed, promised, flying, covered, free - covered))
+        found.append(Item(invoice, owed, disputed, promised, flying, covered, free - covered, planned, standing))
     return tuple(found)
 
 
@@ -66,6 +70,7 @@ def exposures(ledger: Ledger, now_ms: int) -> tuple[Exposure, ...]:
                 disputed=sum(row.disputed for row in mine),
                 promised=sum(row.promised for row in mine),
                 in_flight=sum(row.in_flight for row in mine),
+                planned=sum(row.planned for row in mine),
             )
         )
     return tuple(found)

@@ -4,11 +4,20 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, DisputeOutcome, PromiseMade, PromiseWithdrawn
+from models.events.delays import (
+    DelayReported,
+    DisputeClosed,
+    DisputeOpened,
+    DisputeOutcome,
+    PlanAgreed,
+    PlanCancelled,
+    PromiseMade,
+    PromiseWithdrawn,
+)
 from models.events.envelope import epoch_ms
 from models.state.client import ClientState
 from models.state.memory import is_closed
-from models.state.rows import Dispute, Invoice, Promise
+from models.state.rows import Dispute, Invoice, Plan, Promise
 from models.state.totals import count
 
 DISPUTES_KEPT: Final = 8
@@ -87,6 +96,47 @@ def promise_withdrawn(state: ClientState, event: PromiseWithdrawn) -> ClientStat
         return state
     after = replace(known or Promise(event.promise_id), withdrawn_at=event.occurred_ms, touched_ms=state.now_ms)
     return _put_promise(state, known, after)
+
+
+def plan_agreed(state: ClientState, event: PlanAgreed) -> ClientState:
+    """Fold in: an invoice is paid in instalments; agreed anew under the same name, the later word holds."""
+    known = _plan(state, event.plan_id)
+    parts = tuple((epoch_ms(row.due_at), row.amount.minor) for row in event.instalments)
+    if known is not None and (known.agreed_at, known.parts) >= (event.occurred_ms, parts):
+        return state
+    after = replace(
+        known or Plan(event.plan_id),
+        invoice_id=event.invoice_id,
+        currency=event.instalments[0].amount.currency,
+        parts=parts,
+        agreed_at=event.occurred_ms,
+        told_ms=0,
+        touched_ms=state.now_ms,
+    )
+    return _put_plan(state, known, after)
+
+
+def plan_cancelled(state: ClientState, event: PlanCancelled) -> ClientState:
+    """Fold in: a plan holds no more, whether it is known yet or not."""
+    known = _plan(state, event.plan_id)
+    if known is not None and known.cancelled_at >= event.occurred_ms:
+        return state
+    after = replace(known or Plan(event.plan_id), cancelled_at=event.occurred_ms, touched_ms=state.now_ms)
+    return _put_plan(state, known, after)
+
+
+def _plan(state: ClientState, plan_id: str) -> Plan | None:
+    return next((row for row in state.ledger.plans if row.plan_id == plan_id), None)
+
+
+def _put_plan(state: ClientState, before: Plan | None, after: Plan) -> ClientState:
+    ledger = state.ledger
+    # Who learns from an invoice looks at the rows that changed: what it is to be paid by is a part of it.
+    invoices = tuple(
+        replace(row, touched_ms=state.now_ms) if row.invoice_id == after.invoice_id else row for row in ledger.invoices
+    )
+    kept = (*(row for row in ledger.plans if row is not before), after)
+    return replace(state, ledger=replace(ledger, invoices=invoices, plans=kept))
 
 
 def _dispute(state: ClientState, dispute_id: str) -> Dispute | None:

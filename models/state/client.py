@@ -39,6 +39,7 @@ class TimerKind(IntEnum):
     RENEWAL = 4
     QUESTION = 5
     PLAYBOOK = 6
+    PLAN = 7
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from models.state.client import ClientState, Label, Memory, Rhythm
 from models.state.memory import close
+from models.state.plans import days_late_ms
 from models.state.reckoning import (
     applied,
     dispute_open,
@@ -24,7 +25,7 @@ from models.state.reckoning import (
     reckon,
     taken_back,
 )
-from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise, Totals
+from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Plan, Promise, Totals
 from models.state.totals import add_total, count, payment_key
 from models.state.windows import compact, day_of, tail_before, week_start
 from models.workdays import DAY_MS, whole_days
@@ -34,7 +35,7 @@ PAYMENT_AGE_MS: Final = 45 * DAY_MS
 OPEN_INVOICES: Final = 200
 CLOSED_INVOICES: Final = 16
 PAYMENTS: Final = 48
-CLAIMS: Final = 24  # credit notes, disputes, promises: each
+CLAIMS: Final = 24  # credit notes, disputes, promises, plans: each
 PERSONAL: Final = 16  # consents, overrides, contracts: each
 LABELS: Final = 12
 LATE_DAYS: Final = 5  # a payment this many days after due is still on time: bank days and approvals
@@ -60,14 +61,16 @@ def tidy(state: ClientState) -> ClientState:
         state = _tidy_credits(state)
     if ledger.disputes or ledger.promises:
         state = _tidy_claims(state)
+    if ledger.plans:
+        state = _tidy_plans(state)
     return _tidy_person(state)
 
 
-def label_of(invoice: Invoice) -> Label | None:
-    """Return how a closed invoice ended, None while it is open or when it was never owed."""
+def label_of(invoice: Invoice, plans: tuple[Plan, ...] = ()) -> Label | None:
+    """Return how a closed invoice ended, None while it is open or when it was never owed. `plans` may have moved its day."""
     if not invoice.settled_ms:
         return None
-    days = whole_days(invoice.settled_ms - invoice.due_ms)
+    days = whole_days(days_late_ms(invoice, plans) if plans else invoice.settled_ms - invoice.due_ms)
     return Label(invoice.settled_ms, days, invoice.minor, invoice.currency, is_written_off(invoice))
 
 
@@ -81,7 +84,7 @@ def _crowded(state: ClientState) -> bool:
     return (
         len(ledger.invoices) > CLOSED_INVOICES
         or len(ledger.payments) > PAYMENTS
-        or max(len(ledger.credits), len(ledger.disputes), len(ledger.promises)) > CLAIMS
+        or max(len(ledger.credits), len(ledger.disputes), len(ledger.promises), len(ledger.plans)) > CLAIMS
         or max(len(person.consents), len(person.overrides), len(person.contracts)) > PERSONAL
     )
 
@@ -183,7 +186,7 @@ def _into_totals(rhythm: Rhythm, ledger: Ledger, row: Invoice) -> tuple[Ledger, 
             written_off=rest,
         )
         ledger = replace(ledger, totals=add_total(ledger.totals, change))
-    label = label_of(row)
+    label = label_of(row, ledger.plans)
     if label is None:
         return ledger, rhythm
     labels = tuple(sorted((*rhythm.labels, label), key=lambda known: known.settled_ms)[-LABELS:])
@@ -238,6 +241,16 @@ def _tidy_claims(state: ClientState) -> ClientState:
     dropped = max(0, len(disputes) - CLAIMS) + max(0, len(promises) - CLAIMS)
     disputes, promises = _latest_disputes(disputes), _latest_promises(promises)
     state = replace(state, ledger=replace(ledger, disputes=disputes, promises=promises))
+    return count(state, rows=dropped) if dropped else state
+
+
+def _tidy_plans(state: ClientState) -> ClientState:
+    ledger, edge = state.ledger, state.now_ms - CLOSED_AGE_MS
+    known = {row.invoice_id for row in ledger.invoices}
+    plans = [row for row in ledger.plans if row.invoice_id in known or row.touched_ms >= edge]
+    dropped = max(0, len(plans) - CLAIMS)
+    kept = tuple(sorted(plans, key=lambda row: (row.agreed_at, row.plan_id))[-CLAIMS:]) if dropped else tuple(plans)
+    state = replace(state, ledger=replace(ledger, plans=kept))
     return count(state, rows=dropped) if dropped else state
 
 

@@ -9,7 +9,7 @@ from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS
 from models.workdays import moment
 
-_TERMS = ("part_paid", "credits", "unapplied", "disputed", "promised", "in_flight")
+_TERMS = ("part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "planned")
 _TIMERS = {
     TimerKind.PROMISE: "a promise is judged",
     TimerKind.SEGMENT: "the segment is judged",
@@ -17,6 +17,7 @@ _TIMERS = {
     TimerKind.ONBOARDING: "onboarding",
     TimerKind.RENEWAL: "care before renewal",
     TimerKind.PLAYBOOK: "a playbook",
+    TimerKind.PLAN: "a plan is judged",
     TimerKind.QUESTION: "a question about an invoice is put or answered",
 }
 
@@ -93,12 +94,16 @@ def _item(row: Item, now_ms: int) -> str:
             ("disputed", row.disputed),
             ("promised", row.promised),
             ("in flight", row.in_flight),
+            ("in instalments still to come", row.planned),
             ("covered on account", row.covered),
         )
         if minor
     ]
     day = (now_ms - invoice.due_ms) // 86_400_000
     when = f"{day} days past due" if day > 0 else f"due {_day(invoice.due_ms)}"
+    if (plan := row.standing) is not None:
+        word = "no longer holds" if plan.is_broken else f"instalment {plan.number} of {plan.of} is next, due {_day(plan.due_ms)}"
+        parts.append(f"plan: {word}")
     return f"invoice {invoice.invoice_id}: {Money(row.left, code)} open, {when}{', ' + ', '.join(parts) if parts else ''}"
 
 

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, PromiseMade, PromiseWithdrawn
+from models.events.delays import (
+    DelayReported,
+    DisputeClosed,
+    DisputeOpened,
+    PlanAgreed,
+    PlanCancelled,
+    PromiseMade,
+    PromiseWithdrawn,
+)
 from models.events.invoices import (
     ContractRecorded,
     CreditNoteIssued,
@@ -49,6 +57,8 @@ _HANDLERS: Final = MappingProxyType[type, Callable[[ClientState, Any], ClientSta
         DisputeClosed: claims.dispute_closed,
         PromiseMade: claims.promise_made,
         PromiseWithdrawn: claims.promise_withdrawn,
+        PlanAgreed: claims.plan_agreed,
+        PlanCancelled: claims.plan_cancelled,
         ClientProfiled: person.profiled,
         ConsentChanged: person.consent_changed,
         OverrideSet: person.override_set,

@@ -7,7 +7,9 @@ from typing import Final
 
 from models.state.client import ClientState, Label
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
-from models.state.reckoning import owed
+from models.state.plans import standing_of
+from models.state.reckoning import left, owed
+from models.state.rows import Invoice
 from models.state.windows import total
 from models.workdays import DAY_MS
 
@@ -46,19 +48,30 @@ def lateness(state: ClientState) -> Lateness:
     labels = list(rhythm.labels)
     labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
     overdue: list[int] = []
+    plans = state.ledger.plans
     for row in state.ledger.invoices:
-        if row.settled_ms and (label := label_of(row)):
+        if row.settled_ms and (label := label_of(row, plans)):
             labels.append(label)
             labelled += 1
             late += is_late(label)
             written_off += label.written_off
-        elif row.due_ms + LATE_DAYS * DAY_MS < now and owed(row):
-            overdue.append((now - row.due_ms) // DAY_MS)
+            continue
+        due_ms = payable_ms(row, state) if plans else row.due_ms
+        if due_ms + LATE_DAYS * DAY_MS < now and owed(row):
+            overdue.append((now - due_ms) // DAY_MS)
     labels.sort(key=lambda known: (known.settled_ms, known.days_late))
     overdue.sort()
     count = len(overdue)
     oldest = overdue[-1] if overdue else 0
     return Lateness(labelled + count, late + count, written_off, count, oldest, tuple(labels[-LABELS:]), tuple(overdue))
+
+
+def payable_ms(row: Invoice, state: ClientState) -> int:
+    """Return by when an open invoice is to be paid: while a plan holds, by the day of its first instalment not paid."""
+    if not state.ledger.plans:
+        return row.due_ms
+    standing = standing_of(row, state.ledger.plans, left=left(row), now_ms=state.now_ms)
+    return row.due_ms if standing is None or standing.is_broken else max(row.due_ms, standing.due_ms)
 
 
 def usual_amount(state: ClientState, currency: str) -> int | None:

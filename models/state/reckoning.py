@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.state.plans import Standing
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise
 from models.workdays import DAY_MS
 
@@ -171,7 +172,10 @@ def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Cred
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One open invoice. `rest` may be asked for: what is left less disputed, promised, in flight, covered by cash on account."""
+    """One open invoice. `rest` may be asked for: what is left less disputed, promised, in flight, covered by cash on account.
+
+    `planned` is what instalments cover that are still to come; `standing` where its plan stands, none without one.
+    """
 
     invoice: Invoice
     left: int
@@ -180,6 +184,8 @@ class Item:
     in_flight: int
     covered: int
     rest: int
+    planned: int = 0
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +200,12 @@ class Exposure:
     disputed: int
     promised: int
     in_flight: int
+    planned: int = 0
 
     @property
     def net(self) -> int:
         """What remains to collect, at least 0. Only this number may start delay support."""
-        taken = self.part_paid + self.credits + self.unapplied + self.disputed + self.promised + self.in_flight
+        taken = self.part_paid + self.credits + self.unapplied + self.disputed + self.promised + self.in_flight + self.planned
         return max(0, self.open - taken)
 
 

@@ -128,6 +128,22 @@ class Promise(msgspec.Struct, frozen=True, array_like=True, gc=False):
     touched_ms: int = 0
 
 
+class Plan(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Instalments agreed for one invoice: (due, minor units), by day. Cancelled before it arrived: there are no `parts` yet.
+
+    `told_ms` is the day of the missed instalment for which it was said that the plan holds no more.
+    """
+
+    plan_id: str
+    invoice_id: str = ""
+    currency: str = ""
+    parts: tuple[tuple[int, int], ...] = ()
+    agreed_at: int = 0
+    cancelled_at: int = 0
+    told_ms: int = 0
+    touched_ms: int = 0
+
+
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What collapsed rows of one currency added up to; with the rows kept, every minor unit is accounted for."""
 
@@ -153,3 +169,4 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True, gc=False):
     disputes: tuple[Dispute, ...] = ()
     promises: tuple[Promise, ...] = ()
     totals: tuple[Totals, ...] = ()
+    plans: tuple[Plan, ...] = ()

@@ -3,8 +3,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from handlers.channels.task_desk import OPEN, TaskDesk
+from handlers.channels.task_plan import AgreedPlan, read_plan
 from handlers.channels.tasks import Done, MemoryTaskBoard, TaskOutcome
-from models.events.delays import DisputeOpened, PromiseMade
+from models.events.delays import DisputeOpened, PlanAgreed, PromiseMade
 from models.events.invoices import InvoiceIssued
 from models.events.signals import ClientErased, ClientProfiled, ContactLogged, DeliveryReported, OverrideSet
 from models.events.union import AnyClientEvent
@@ -57,9 +58,11 @@ class Office:
         self.state = transition(self.state, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
         self.states.state = encode(self.state)
 
-    async def finish(self, outcome: TaskOutcome, *, day: date | None = None, note: str = "said so") -> list[AnyClientEvent]:
+    async def finish(
+        self, outcome: TaskOutcome, *, day: date | None = None, note: str = "said so", plan: AgreedPlan | None = None
+    ) -> list[AnyClientEvent]:
         self.topic.records.clear()
-        await self.desk.finish("t1", outcome=outcome, day=day, note=note, author="eva")
+        await self.desk.finish("t1", outcome=outcome, day=day, plan=plan, note=note, author="eva")
         events = [decode_event(value) for _, _, value in self.topic.records]
         for event in events:
             assert event is not None
@@ -107,6 +110,33 @@ async def test_a_promise_holds_the_invoices_of_the_task_until_its_day(office: Of
     assert (promise.invoice_id, promise.promised_at) == ("in_1", datetime(2026, 3, 20, 22, 59, tzinfo=UTC))
 
 
+async def test_a_plan_agreed_in_a_task_lets_its_invoice_rest_until_the_first_instalment(office: Office) -> None:
+    plan = read_plan(["2026-04-20 500.00 EUR", "2026-03-20 500.00 EUR"], "")
+    *_, agreed = await office.finish(TaskOutcome.PLAN, plan=plan)
+    assert isinstance(agreed, PlanAgreed)
+    assert agreed.invoice_id == "in_1"
+    assert [(row.due_at, row.amount.minor) for row in agreed.instalments] == [
+        (datetime(2026, 3, 20, 22, 59, tzinfo=UTC), 50_000),
+        (datetime(2026, 4, 20, 21, 59, tzinfo=UTC), 50_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "invoice", "complaint"),
+    [
+        ([], "", "needs its instalments"),
+        (["2026-03-20 500"], "", "is no instalment"),
+        (["2026-03-20 500.00 EUR", "2026-03-20 1.00 EUR"], "", "cannot be agreed"),
+        (["2026-03-20 500.00 EUR", "2026-04-20 1.00 USD"], "", "one currency"),
+    ],
+)
+async def test_a_plan_that_cannot_be_is_refused_with_the_reason(
+    office: Office, words: list[str], invoice: str, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        await office.finish(TaskOutcome.PLAN, plan=read_plan(words, invoice))
+
+
 async def test_a_dispute_carries_what_was_said(office: Office) -> None:
     *_, dispute = await office.finish(TaskOutcome.DISPUTE, note="x" * 900)
     assert isinstance(dispute, DisputeOpened)
@@ -128,14 +158,15 @@ async def test_a_wrong_contact_lets_mails_rest(office: Office) -> None:
 @pytest.mark.parametrize("outcome", TaskOutcome)
 async def test_the_same_report_again_is_the_same_events_even_after_a_crash(office: Office, outcome: TaskOutcome) -> None:
     day = date(2026, 3, 20) if outcome is TaskOutcome.PROMISE else None
+    plan = read_plan(["2026-03-20 400.00 EUR"], "") if outcome is TaskOutcome.PLAN else None
     office.board.dies = True
     with pytest.raises(RetryError):
-        await office.finish(outcome, day=day)
+        await office.finish(outcome, day=day, plan=plan)
     first = [decode_event(value).event_id for _, _, value in office.topic.records]
     office.board.dies = False
     office.clock.advance_to(NOW + timedelta(hours=1))
     for _ in range(2):
-        assert [event.event_id for event in await office.finish(outcome, day=day)] == first
+        assert [event.event_id for event in await office.finish(outcome, day=day, plan=plan)] == first
     assert len(set(first)) == len(first)
 
 

@@ -131,6 +131,11 @@ def _day(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
 
 
+def _instalments(text: str) -> list[dict[str, object]]:
+    parts = (part.partition("=") for part in text.split(","))
+    return [{"due_at": _day(day), "amount": _euro(amount)} for day, _, amount in parts]
+
+
 def _euro(text: str | None) -> Money | None:
     return Money.parse(text, "EUR") if text else None
 
@@ -144,6 +149,8 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
     "writeoff",
     "hold",
     "amend",
+    "plan",
+    "cancels",
 }
 _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "profile": lambda _, n: ("client.profiled", {"name": "Ada", "email": n.get("email"), "timezone": n.get("zone")}),
@@ -182,6 +189,11 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
         "promise.made",
         {"promise_id": w[0], "invoice_id": n.get("for"), "promised_at": _day(n["by"])},
     ),
+    "plan": lambda w, n: (
+        "plan.agreed",
+        {"plan_id": w[0], "invoice_id": n["for"], "instalments": _instalments(n["pays"])},
+    ),
+    "cancels": lambda w, _: ("plan.cancelled", {"plan_id": w[0]}),
     "contract": lambda w, n: (
         "contract.recorded",
         {"contract_id": w[0], "status": n.get("status", "active"), "renews_at": _day(n.get("renews"))},

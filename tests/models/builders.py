@@ -1,12 +1,23 @@
 """Small builders of events. Times are days (and fractions of days) after `START`, a Monday at 09:00 UTC; money is minor EUR."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
 from models.events.control import ClockTicked
-from models.events.delays import DelayReported, DisputeClosed, DisputeOpened, DisputeOutcome, PromiseMade, PromiseWithdrawn
+from models.events.delays import (
+    DelayReported,
+    DisputeClosed,
+    DisputeOpened,
+    DisputeOutcome,
+    Instalment,
+    PlanAgreed,
+    PlanCancelled,
+    PromiseMade,
+    PromiseWithdrawn,
+)
 from models.events.envelope import epoch_ms
 from models.events.invoices import (
     ContractRecorded,
@@ -274,6 +285,21 @@ class Events:
 
     def promise_withdrawn(self, day: float, promise: str = "Y1", *, received: float | None = None) -> PromiseWithdrawn:
         return PromiseWithdrawn(**self._at(day, received), promise_id=promise)
+
+    def planned(
+        self,
+        day: float,
+        plan: str = "L1",
+        invoice: str = "I1",
+        *,
+        parts: Sequence[tuple[float, int]],
+        received: float | None = None,
+    ) -> PlanAgreed:
+        instalments = tuple(Instalment(due_at=on(due), amount=eur(minor)) for due, minor in parts)
+        return PlanAgreed(**self._at(day, received), plan_id=plan, invoice_id=invoice, instalments=instalments)
+
+    def plan_cancelled(self, day: float, plan: str = "L1", *, received: float | None = None) -> PlanCancelled:
+        return PlanCancelled(**self._at(day, received), plan_id=plan)
 
     def profiled(
         self,

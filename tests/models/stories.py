@@ -69,5 +69,12 @@ _MAKERS: Final[dict[str, Callable[[Any, Events, float], AnyClientEvent]]] = {
     "dispute_closed": lambda draw, build, day: build.dispute_closed(day, "D1", draw(st.sampled_from(tuple(DisputeOutcome)))),
     "promised": lambda draw, build, day: build.promised(day, "Y1", draw(st.sampled_from(("I1", None))), by=day + 9),
     "promise_withdrawn": lambda _, build, day: build.promise_withdrawn(day, "Y1"),
+    "planned": lambda draw, build, day: build.planned(
+        day,
+        draw(st.sampled_from(("L1", "L2"))),
+        draw(st.sampled_from(("I1", "I2"))),
+        parts=[(day + 5 * part, draw(AMOUNTS)) for part in range(1, draw(st.integers(2, 4)))],
+    ),
+    "plan_cancelled": lambda draw, build, day: build.plan_cancelled(day, draw(st.sampled_from(("L1", "L2")))),
     "delay": lambda draw, build, day: build.delay(day, _invoice(draw), expected=day + 5),
 }
