@@ -13,7 +13,7 @@ from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.evaluation import batch
-from handlers.evaluation.judging import DaysJudged, Judged, judge_days, judge_heads
+from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads
 from handlers.evaluation.report import report_page
 from handlers.evaluation.telling import Telling, Told
 from models.events.union import AnyClientEvent
@@ -50,12 +50,13 @@ def evaluate(
     for line in notes:
         out.print(line, markup=False)
     policy = policy_in_force(load_settings())
-    told = Telling(policy).tell(track(events, "telling the history", console=Console(stderr=True), transient=True))
+    screen = Console(stderr=True)
+    told = Telling(policy).tell(track(_let_go(events), "telling the history", len(events), console=screen, transient=True))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")
     heads = []
-    for head in judge_heads(told.examples):
+    for head in track(judge_heads(told.examples), "judging", len(JUDGED), console=screen, transient=True):
         heads.append(head)
         out.print(head_table(head))
     days = judge_days(told.examples)
@@ -86,6 +87,13 @@ def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], lis
     events = list(track(read, "reading the book", total=None, console=Console(stderr=True), transient=True))
     events.sort(key=lambda event: event.received_ms)
     return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
+
+
+def _let_go(events: list[AnyClientEvent]) -> Iterator[AnyClientEvent]:
+    """Yield events in order and let each go: a large book is not held in memory twice."""
+    events.reverse()
+    while events:
+        yield events.pop()
 
 
 def _counted(totals: Totals, rows: int) -> Iterator[str]:

@@ -1,28 +1,26 @@
 """Answered questions as arrays, and the two baselines that need no library: the client's own share, and its median delay."""
 
-from base64 import b64decode
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handlers.evaluation.kept import Answered, matrix
 from handlers.evaluation.metrics import Floats
-from models.events.envelope import epoch_ms
-from models.features import LATE_DAYS, Landmark, unpack
-from models.learners.questions import examples_in_order
-from models.triggers import Example
+from models.features import LATE_DAYS, Landmark
 from models.workdays import DAY_MS
 
 TAIL: Final = 0.4
 """Share of the questions, the latest ones, on which figures are taken; before, the learners are still young."""
 
 _STRENGTH: Final = 4.0
+_learned = attrgetter("learned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +43,11 @@ class Answers:
         return slice(int(len(self.labels) * (1 - TAIL)), None)
 
 
-def answers_of(examples: Sequence[Example], landmark: Landmark, over_days: int) -> Answers:
+def answers_of(examples: Sequence[Answered], landmark: Landmark, over_days: int) -> Answers:
     """Return the questions put at `landmark` whose answer about `over_days` is known; decided ones are left out."""
     place = LATE_DAYS.index(over_days)
     rows = []
-    for example in examples_in_order([row for row in examples if row.over_days == over_days]):
+    for example in sorted((row for row in examples if row.over_days == over_days), key=_learned):
         first = next((row.chances[place] for row in example.questions if row.landmark == Landmark.ISSUE), float("nan"))
         rows += [
             (asked.asked_ms, example, asked, first)
@@ -62,19 +60,17 @@ def answers_of(examples: Sequence[Example], landmark: Landmark, over_days: int) 
         over_days=over_days,
         clients=tuple(row[1].client_id for row in rows),
         asked_day=np.array([row[0] // DAY_MS for row in rows], dtype=float),
-        known_day=np.array([epoch_ms(row[1].decided_at) // DAY_MS for row in rows], dtype=float),
-        features=np.array([unpack(b64decode(row[2].features)) for row in rows]),
+        known_day=np.array([row[1].known_day for row in rows], dtype=float),
+        features=matrix([row[2].features for row in rows]),
         chances=np.array([row[2].chances[place] for row in rows]),
         at_issue=np.array([row[3] if row[3] >= 0 else np.nan for row in rows]),
         labels=np.array([float(row[1].late) for row in rows]),
     )
 
 
-def client_share(examples: Sequence[Example], answers: Answers) -> Floats:
+def client_share(examples: Sequence[Answered], answers: Answers) -> Floats:
     """Return the client's shrunk share of late invoices as known when each question was put (answers of earlier days)."""
-    known = sorted(
-        (epoch_ms(row.decided_at) // DAY_MS, row.client_id, row.late) for row in examples if row.over_days == answers.over_days
-    )
+    known = sorted((row.known_day, row.client_id, row.late) for row in examples if row.over_days == answers.over_days)
     counts: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     every = [0.0, 0.0]
     found, place = [], 0
@@ -114,19 +110,19 @@ class Settlements:
         return slice(int(len(self.truth) * (1 - TAIL)), None)
 
 
-def settlements_of(examples: Sequence[Example]) -> Settlements:
+def settlements_of(examples: Sequence[Answered]) -> Settlements:
     """Return the questions in the order in which the invoices were issued; `predicted` has a column per level."""
     ended = {(row.client_id, row.invoice_id): row for row in examples if not row.over_days and row.days_late is not None}
     rows = sorted(_aged(examples), key=lambda row: (row[0], row[1].client_id, row[1].invoice_id))
     ends = [ended.get((row[1].client_id, row[1].invoice_id)) for row in rows]
     asked_days = [row[0] // DAY_MS for row in rows]
     clients = tuple(row[1].client_id for row in rows)
-    last_day = max((epoch_ms(row.decided_at) // DAY_MS for row in examples), default=0)
+    last_day = max((row.known_day for row in examples), default=0)
     return Settlements(
         clients=clients,
         asked_day=np.array(asked_days, dtype=float),
-        known_day=np.array([epoch_ms(end.decided_at) // DAY_MS if end else np.inf for end in ends], dtype=float),
-        features=np.array([unpack(b64decode(row[2])) for row in rows]),
+        known_day=np.array([end.known_day if end else np.inf for end in ends], dtype=float),
+        features=matrix([row[2] for row in rows]),
         predicted=np.array([row[3] for row in rows]),
         median=_medians(list(ended.values()), list(zip(asked_days, clients, strict=True))),
         truth=np.array([float(end.days_late or 0) if end else np.inf for end in ends]),
@@ -134,16 +130,16 @@ def settlements_of(examples: Sequence[Example]) -> Settlements:
     )
 
 
-def _aged(examples: Sequence[Example]) -> Iterator[tuple[int, Example, str, tuple[float, ...]]]:
+def _aged(examples: Sequence[Answered]) -> Iterator[tuple[int, Answered, bytes, tuple[float, ...]]]:
     for example in examples:
         asked = example.questions[0]
         if example.over_days == LATE_DAYS[-1] and asked.landmark == Landmark.ISSUE and asked.days:
             yield asked.asked_ms, example, asked.features, asked.days
 
 
-def _medians(ended: Sequence[Example], asked: Sequence[tuple[int, str]]) -> Floats:
+def _medians(ended: Sequence[Answered], asked: Sequence[tuple[int, str]]) -> Floats:
     """Return the median days late of the client's last twelve as known at each question; the firm's where there is none."""
-    known = sorted(((epoch_ms(row.decided_at) // DAY_MS, row.client_id, row.days_late or 0) for row in ended), key=itemgetter(0))
+    known = sorted(((row.known_day, row.client_id, row.days_late or 0) for row in ended), key=itemgetter(0))
     recent: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=12))
     every: list[int] = []
     found, place = [], 0

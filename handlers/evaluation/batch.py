@@ -1,4 +1,8 @@
-"""Batch twins, refit every month on the answers known by then: logistic regression and LightGBM. Needs `rapport[evaluate]`."""
+"""Batch twins, refit every month on the answers known by then: logistic regression and LightGBM. Needs `rapport[evaluate]`.
+
+What they cost is bounded: they are refit only where figures are taken, on long histories less often than monthly (the table says
+how often), and on the latest answers only.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -10,6 +14,8 @@ import numpy as np
 from handlers.evaluation.metrics import Floats
 
 REFIT_DAYS: Final = 30
+_REFITS: Final = 24  # at most
+_ROWS: Final = 40_000  # the latest answers known, at most
 _LEAST: Final = 50  # answers, and both outcomes among them, before a first fit
 _EXTRA: Final = ("sklearn", "lightgbm")
 
@@ -21,16 +27,31 @@ def is_installed() -> bool:
     return all(find_spec(name) for name in _EXTRA)
 
 
-def refit_monthly(fit: Fit, *, asked: Floats, known: Floats, features: Floats, targets: Floats, before: Floats) -> Floats:
-    """Return predictions in order of `asked` (days): each month's model saw only what was known before that month began.
+def refit_days(judged: Floats) -> int:
+    """Return after how many days to refit over the days `judged` (ascending): a month, or longer on a long history."""
+    span = int(judged[-1] - judged[0]) + 1 if len(judged) else 0
+    return max(REFIT_DAYS, -(-span // _REFITS))
 
-    `before` are the predictions until a first fit is possible.
+
+def often(days: int) -> str:
+    """Return in words how often a twin is refit."""
+    return "monthly" if days == REFIT_DAYS else f"every {days} days"
+
+
+def refit_regularly(
+    fit: Fit, *, every: int, asked: Floats, known: Floats, features: Floats, targets: Floats, before: Floats, first: int
+) -> Floats:
+    """Return predictions in order of `asked` (days) from place `first` on: each fit saw only what was known before its day.
+
+    `before` are the predictions until a first fit is possible, and those ahead of `first`.
     """
     found = before.copy()
-    start = 0
+    start = first
     while start < len(asked):
-        end = int(np.searchsorted(asked, asked[start] + REFIT_DAYS, side="left"))
+        end = int(np.searchsorted(asked, asked[start] + every, side="left"))
         rows = np.flatnonzero(known < asked[start])
+        if len(rows) > _ROWS:
+            rows = rows[np.argsort(known[rows], kind="stable")[-_ROWS:]]
         if len(rows) >= _LEAST and len(np.unique(targets[rows])) > 1:
             found[start:end] = fit(features[rows], targets[rows])(features[start:end])
         start = max(end, start + 1)

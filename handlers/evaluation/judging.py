@@ -8,6 +8,7 @@ import numpy as np
 
 from handlers.evaluation import batch
 from handlers.evaluation.answers import Answers, answers_of, client_share, settlements_of
+from handlers.evaluation.kept import Answered
 from handlers.evaluation.metrics import (
     Bin,
     Floats,
@@ -21,7 +22,6 @@ from handlers.evaluation.metrics import (
 )
 from models.features import Landmark
 from models.learners.pay_range import GROUPS, LEVELS, group_of
-from models.triggers import Example
 
 JUDGED: Final = (
     (Landmark.ISSUE, 5),
@@ -105,7 +105,7 @@ class DaysJudged:
     held: tuple[Held, ...]
 
 
-def judge_heads(examples: Sequence[Example]) -> Iterator[Judged]:
+def judge_heads(examples: Sequence[Answered]) -> Iterator[Judged]:
     """Yield each judged head that has enough questions and both outcomes."""
     for landmark, over_days in JUDGED:
         answers = answers_of(examples, landmark, over_days)
@@ -115,20 +115,23 @@ def judge_heads(examples: Sequence[Example]) -> Iterator[Judged]:
         yield _judge(examples, answers)
 
 
-def _judge(examples: Sequence[Example], answers: Answers) -> Judged:
+def _judge(examples: Sequence[Answered], answers: Answers) -> Judged:
     share = client_share(examples, answers)
     predictors = {_OURS: answers.chances, "client's shrunk share": share}
     if answers.landmark is not Landmark.ISSUE:
         predictors["our score at issue"] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
     if batch.is_installed():
-        for name, fit in (("logistic regression monthly", batch.logistic), ("LightGBM monthly", batch.lightgbm_classifier)):
-            predictors[name] = batch.refit_monthly(
+        every = batch.refit_days(answers.asked_day[answers.tail])
+        for name, fit in (("logistic regression", batch.logistic), ("LightGBM", batch.lightgbm_classifier)):
+            predictors[f"{name} {batch.often(every)}"] = batch.refit_regularly(
                 fit,
+                every=every,
                 asked=answers.asked_day,
                 known=answers.known_day,
                 features=answers.features,
                 targets=answers.labels,
                 before=share,
+                first=answers.tail.start,
             )
     tail = answers.tail
     labels, clients = answers.labels[tail], answers.clients[tail]
@@ -155,7 +158,7 @@ def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> 
     )
 
 
-def judge_days(examples: Sequence[Example]) -> DaysJudged | None:
+def judge_days(examples: Sequence[Answered]) -> DaysJudged | None:
     """Return how good the days were, none without enough settled invoices."""
     found = settlements_of(examples)
     tail = found.tail
@@ -166,15 +169,18 @@ def judge_days(examples: Sequence[Example]) -> DaysJudged | None:
     paid = np.isfinite(truth)
     predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
     if batch.is_installed():
-        trees = batch.refit_monthly(
+        every = batch.refit_days(found.asked_day[tail])
+        trees = batch.refit_regularly(
             batch.lightgbm_days,
+            every=every,
             asked=found.asked_day,
             known=found.known_day,
             features=found.features,
             targets=found.truth,
             before=found.median,
+            first=tail.start,
         )
-        predictors["LightGBM (absolute error) monthly"] = trees[tail]
+        predictors[f"LightGBM (absolute error) {batch.often(every)}"] = trees[tail]
     # Days are whole: a range that ends within a day includes it.
     inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
     groups = np.array([group_of(tuple(row)) for row in found.features[tail]])

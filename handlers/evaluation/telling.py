@@ -7,8 +7,10 @@ its question when it is put; what happens later cannot change it.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from handlers.evaluation.kept import Answered, Keeper
 from handlers.evaluation.wakeups import Wakeups
 from models.events.union import AnyClientEvent
+from models.features import LATE_DAYS
 from models.learners.lateness import LatenessScorer
 from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY, Policy
@@ -22,7 +24,7 @@ from models.workdays import DAY_MS
 class Told:
     """What came out of a history: the answered questions in the order in which they became known, and how many events went in."""
 
-    examples: list[Example] = field(default_factory=list)
+    examples: list[Answered] = field(default_factory=list)
     events: int = 0
     clients: int = 0
     first_ms: int = 0
@@ -41,6 +43,7 @@ class Telling:
         self._scorer = LatenessScorer(self.trainer.publish())
         self._states: dict[str, ClientState] = {}
         self._wakeups = Wakeups()
+        self._keeper = Keeper()
         self._day = 0
 
     def tell(self, events: Iterable[AnyClientEvent]) -> Told:
@@ -74,6 +77,6 @@ class Telling:
         self._states[client] = result.state
         for output in result.outputs:
             if isinstance(output, Example):
-                self.told.examples.append(output)
+                self.told.examples.append(self._keeper.keep(output, last=output.over_days == LATE_DAYS[-1]))
                 self.trainer.take(output)
         self._wakeups.note(client, result)

@@ -8,9 +8,9 @@ import pytest
 
 from handlers.commands.book.plan import Asked
 from handlers.commands.evaluate import evaluate, read_history
+from handlers.evaluation.kept import Answered
 from handlers.evaluation.telling import Telling
 from models.events.union import AnyClientEvent
-from models.triggers import Example
 from streams.runtime.errors import UsageError
 from tests.models.examples import noise
 
@@ -43,7 +43,7 @@ def history(path: Path) -> list[AnyClientEvent]:
     return read_history(path, asked=Asked())[0]
 
 
-def put_by(examples: list[Example], until_ms: int) -> list[Example]:
+def put_by(examples: list[Answered], until_ms: int) -> list[Answered]:
     return [row for row in examples if row.decided_at.timestamp() * 1000 <= until_ms]
 
 
@@ -81,7 +81,7 @@ def test_the_order_of_the_rows_does_not_change_the_predictions(tmp_path: Path) -
     assert [row.questions for row in sorted(one, key=_name)] == [row.questions for row in sorted(two, key=_name)]
 
 
-def _name(row: Example) -> tuple[str, int]:
+def _name(row: Answered) -> tuple[str, int]:
     return row.invoice_id, row.over_days
 
 
