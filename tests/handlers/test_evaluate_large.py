@@ -1,4 +1,4 @@
-"""What keeps `rapport evaluate` bounded on a large book: questions kept once, twins refit seldom enough and never on the future."""
+"""What keeps `rapport evaluate` bounded on a large book: questions kept once, twins refit seldom and never on the future."""
 
 import numpy as np
 
