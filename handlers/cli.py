@@ -49,6 +49,9 @@ COMMANDS: Final = (
     Command("portal", "handlers.commands.portal:portal", "Serve messages and answers to the firm's client portal.", _RUN),
     Command("halt", "handlers.commands.stopping:halt", "Stop contact at once: all, a journey, a channel or a purpose.", _RUN),
     Command("resume", "handlers.commands.stopping:resume", "Let contact go on that was stopped.", _RUN),
+    Command(
+        "feeds", "handlers.commands.feeds.commands:feeds", "Notice sources that are late, and hold what depends on them.", _RUN
+    ),
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("tasks", "handlers.commands.tasks:tasks", "List, show and end the tasks left to people.", _RUN),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),

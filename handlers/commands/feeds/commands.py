@@ -1,0 +1,141 @@
+"""`rapport feeds list|late|on-time|watch` (`feeds`, a cyclopts App): sources that are late hold what depends on their news."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Final, TypeAlias
+
+from cyclopts import App, Parameter
+
+from handlers.commands.feeds.tail import Tail
+from handlers.commands.feeds.watch import FeedWatch, feed_event
+from handlers.commands.regime_changes import author_named, put_in_force, read_regimes, regimes_now
+from models.events.envelope import epoch_ms
+from models.regime import LateFeed
+from models.workdays import moment
+from streams.runtime.clock import SystemClock
+from streams.runtime.errors import UsageError
+from streams.runtime.health import HealthServer
+from streams.runtime.log import configure_log
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings, load_settings
+from streams.wire.admin import ensure_topics
+from streams.wire.control import tell_every_partition
+
+Feed: TypeAlias = Annotated[str, Parameter(help="The source as its events name it, for example stripe.")]
+Author: TypeAlias = Annotated[str | None, Parameter(help="Who decides this; default: the account this runs under.")]
+_MINUTE: Final = "%Y-%m-%d %H:%M"
+
+feeds = App(
+    name="feeds",
+    help="""Say which sources are late, and keep the watch that notices it.
+
+    While a source is late nobody whose money comes through it is reminded of anything: what they have paid since is not known
+    here, and our lag is never the client's fault. What is held is decided anew within the hour after the source delivers again.
+
+        rapport feeds watch     keep the watch: run one, beside the workers
+        rapport feeds list      which sources are late, since when, and who said so
+
+    Exit codes: 0 done, 1 a server is away or a worker has not followed yet, 2 wrong usage.
+    """,
+)
+
+
+@feeds.command(name="list")
+def list_feeds() -> None:
+    """List the sources that are late.
+
+    Example: rapport feeds list
+    """
+    found = _late_now(load_settings())
+    for row in found.values():
+        print(f"{row.feed} is late since {moment(row.late_ms):{_MINUTE}} UTC, said {row.author}: {row.reason}")
+    if not found:
+        print("No source is late.")
+
+
+@feeds.command
+def late(
+    feed: Feed,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="What is known; it stands beside every message that is held.")],
+    since: Annotated[datetime | None, Parameter(help="Since when nothing came (UTC); default: now.")] = None,
+    author: Author = None,
+) -> None:
+    """Call a source late: reminders to its clients wait until you, or nobody but you, say otherwise with `on-time`.
+
+    Example: rapport feeds late gocardless --reason "their status page says so"
+    """
+    if not reason.strip():
+        message = 'say what is known: --reason "..."'
+        raise UsageError(message)
+    settings, now = load_settings(), SystemClock().now()
+    from_ms = epoch_ms(now if since is None else since.replace(tzinfo=since.tzinfo or now.tzinfo))
+    event = feed_event(feed, now, late_ms=from_ms, author=author_named(author), reason=reason)
+    print(f"{feed} is late: in force on all {put_in_force(settings, event)} partitions")
+
+
+@feeds.command(name="on-time")
+def on_time(
+    feed: Feed,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why it may be trusted again.")] = "it delivers again",
+    author: Author = None,
+) -> None:
+    """Say that a source delivers again; what it held is decided anew within the hour.
+
+    Example: rapport feeds on-time gocardless
+    """
+    settings = load_settings()
+    if feed not in _late_now(settings):
+        message = f"{feed} is not late; rapport feeds list shows what is"
+        raise UsageError(message)
+    event = feed_event(feed, SystemClock().now(), late_ms=None, author=author_named(author), reason=reason)
+    print(f"{feed} delivers again: in force on all {put_in_force(settings, event)} partitions")
+
+
+@feeds.command
+def watch(
+    *, metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None
+) -> None:
+    """Notice by itself when a source is silent in hours in which it is usually heard, and when it delivers again.
+
+    It learns from the arrivals that the topics still keep, per source and hour of the week, and needs a week of them. Run one;
+    a second one says the same. It never calls a source late while it cannot hear Kafka itself.
+
+    Example: rapport feeds watch --metrics-port 9104
+    """
+    settings = load_settings()
+    if metrics_port is not None:
+        settings = settings.model_copy(update={"metrics_port": metrics_port})
+    configure_log(settings)
+    asyncio.run(ensure_topics(settings))
+    asyncio.run(_watch(settings))
+
+
+async def _watch(settings: Settings) -> None:
+    stopped, meter = asyncio.Event(), Meter()
+    async with AsyncExitStack() as stack:
+        if settings.metrics_port:
+            health = HealthServer(meter, ailments=list)
+            stack.push_async_callback(health.stop)
+            await health.start(settings.metrics_host, settings.metrics_port)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        tail = Tail(
+            settings=settings,
+            watch=FeedWatch(),
+            clock=SystemClock(),
+            meter=meter,
+            publish=partial(tell_every_partition, settings),
+            regimes=partial(read_regimes, settings),
+        )
+        await tail.run(stopped)
+
+
+def _late_now(settings: Settings) -> dict[str, LateFeed]:
+    return {row.feed: row for regime in regimes_now(settings) for row in regime.feeds}

@@ -1,0 +1,139 @@
+"""Listens to the topics on which sources are heard, keeps the watch, and puts in force what it finds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from handlers.commands.feeds.watch import FeedWatch
+from models.events.control import FeedChanged
+from models.regime import Regime
+from models.triggers import DecisionOutcome
+from streams.runtime.clock import Clock, monotonic
+from streams.runtime.errors import RetryError
+from streams.runtime.metrics import FEED_HELD, FEED_LATE, FEED_SILENT, Meter
+from streams.runtime.settings import Settings
+from streams.wire.deliveries import SOURCE
+from streams.wire.topics import DECISIONS, PAYMENTS, WEBHOOKS
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE: Final = 2_000
+_POLL_MS: Final = 1_000
+_RETRY_SECONDS: Final = 5.0
+
+
+class _Sent(msgspec.Struct):
+    source: str = ""
+
+
+class _Decided(msgspec.Struct):
+    client_id: str = ""
+    outcome: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+_SENT: Final = msgspec.json.Decoder(_Sent)
+_DECIDED: Final = msgspec.json.Decoder(_Decided)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """The watch on real topics. `publish` puts an event in force on every partition, `regimes` reads what is in force there."""
+
+    settings: Settings
+    watch: FeedWatch
+    clock: Clock
+    meter: Meter
+    publish: Callable[[FeedChanged], Awaitable[object]]
+    regimes: Callable[[], Awaitable[Iterable[Regime]]]
+    every_seconds: float = 30.0
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Listen until `stopped`; while Kafka is away nobody is called late, for then it is we who do not hear."""
+        while not stopped.is_set():
+            try:
+                await self._listen(stopped)
+            except (KafkaError, OSError, RetryError) as error:
+                log.warning("the watch of feeds lost Kafka, it begins anew", error=str(error))
+                await _pause(stopped, _RETRY_SECONDS)
+
+    async def _listen(self, stopped: asyncio.Event) -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, enable_auto_commit=False)
+        await consumer.start()
+        judged = 0.0
+        try:
+            self.watch.learn(await self.regimes())
+            await self._seek(consumer)
+            while not stopped.is_set():
+                found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                for part, records in found.items():
+                    for record in records:
+                        self._take(part.topic, record)
+                if not found and monotonic() - judged >= self.every_seconds and await _caught_up(consumer):
+                    await self._judge()
+                    judged = monotonic()
+        finally:
+            await consumer.stop()
+
+    async def _seek(self, consumer: Any) -> None:  # noqa: ANN401 - the client library is not typed
+        """Begin with the oldest arrival kept; of decisions with those since the first source became late."""
+        names = {self.settings.topic(topic.name) for topic in (WEBHOOKS, PAYMENTS, DECISIONS)}
+        parts = [TopicPartition(name, number) for name in names for number in range(self.settings.partitions)]
+        consumer.assign(parts)
+        decisions = [part for part in parts if part.topic == self.settings.topic(DECISIONS.name)]
+        await consumer.seek_to_beginning(*(part for part in parts if part not in decisions))
+        since = min((row.late_ms for row in self.watch.late.values()), default=None)
+        if since is None:
+            await consumer.seek_to_end(*decisions)
+            return
+        offsets = await consumer.offsets_for_times(dict.fromkeys(decisions, since))
+        ends = await consumer.end_offsets(decisions)
+        for part in decisions:
+            consumer.seek(part, offsets[part].offset if offsets.get(part) else ends[part])
+
+    def _take(self, topic: str, record: Any) -> None:  # noqa: ANN401 - likewise
+        try:
+            if topic == self.settings.topic(WEBHOOKS.name):
+                source = dict(record.headers).get(SOURCE, b"").decode(errors="replace")
+            elif topic == self.settings.topic(PAYMENTS.name):
+                source = _SENT.decode(record.value or b"{}").source
+            else:
+                decision = _DECIDED.decode(record.value or b"{}")
+                if decision.outcome == DecisionOutcome.HELD:
+                    self.watch.decided(decision.client_id, decision.reasons)
+                return
+        except msgspec.MsgspecError:
+            return  # intake makes a dead letter of it; for the watch it is no arrival
+        if source:
+            self.watch.heard(source, record.timestamp)
+
+    async def _judge(self) -> None:
+        now = self.clock.now()
+        self.watch.learn(await self.regimes())
+        for event in self.watch.changes(now):
+            await self.publish(event)
+            log.warning(
+                "a feed changed", feed=event.feed, late_since=str(event.late_since or "on time again"), reason=event.reason
+            )
+        for feed, (silent, late, held) in self.watch.figures(now).items():
+            self.meter.set(FEED_SILENT, silent, source=feed)
+            self.meter.set(FEED_LATE, float(late), source=feed)
+            self.meter.set(FEED_HELD, held, source=feed)
+
+
+async def _caught_up(consumer: Any) -> bool:  # noqa: ANN401 - likewise
+    ends = await consumer.end_offsets(consumer.assignment())
+    return all([await consumer.position(part) >= end for part, end in ends.items()])
+
+
+async def _pause(stopped: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopped.wait(), seconds)
+    except TimeoutError:
+        return

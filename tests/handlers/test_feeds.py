@@ -1,0 +1,82 @@
+"""The watch of feeds: what it says by itself, what it leaves to people, and whom a late feed holds."""
+
+from datetime import UTC, datetime, timedelta
+
+from handlers.commands.feeds.watch import AUTOMATIC, FeedWatch, feed_event
+from models.events.control import FeedChanged
+from models.events.envelope import epoch_ms
+from models.policy.in_force import in_force
+from models.policy.policy import DEFAULT_POLICY
+from models.regime import NOTHING_ACTIVATED, Regime, regime_after
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+class Partition:
+    """A watch, and the one partition that hears what it says."""
+
+    def __init__(self) -> None:
+        self.watch = FeedWatch()
+        self.regime: Regime = NOTHING_ACTIVATED
+        for hour in range(4 * 168):
+            self.watch.heard("stripe", epoch_ms(MONDAY + hour * HOUR))
+        self.last = MONDAY + (4 * 168 - 1) * HOUR
+
+    def judge(self, at: datetime) -> list[FeedChanged]:
+        self.watch.learn([self.regime])
+        said = self.watch.changes(at)
+        self.hear(*said)
+        return said
+
+    def hear(self, *events: FeedChanged) -> None:
+        for event in events:
+            self.regime = regime_after(self.regime, event)
+
+
+def test_a_silent_source_is_called_late_since_it_was_last_heard_once_and_on_time_when_it_is_heard_again() -> None:
+    partition = Partition()
+    assert not partition.judge(partition.last + HOUR)
+    (late,) = partition.judge(partition.last + 10 * HOUR)
+    assert (late.feed, late.late_since, late.author) == ("stripe", partition.last, AUTOMATIC)
+    assert "silent for 10.0 hours" in late.reason
+    assert not partition.judge(partition.last + 11 * HOUR)
+    partition.watch.heard("stripe", epoch_ms(partition.last + 12 * HOUR))
+    (again,) = partition.judge(partition.last + 12 * HOUR)
+    assert again.late_since is None
+    assert not partition.regime.feeds
+
+
+def test_a_silence_that_a_person_called_right_is_not_told_again_and_a_new_one_is() -> None:
+    partition = Partition()
+    partition.judge(partition.last + 10 * HOUR)
+    partition.hear(feed_event("stripe", partition.last + 11 * HOUR, late_ms=None, author="ann", reason="a holiday"))
+    assert not partition.judge(partition.last + 20 * HOUR)
+    partition.watch.heard("stripe", epoch_ms(partition.last + 21 * HOUR))
+    assert partition.judge(partition.last + 40 * HOUR)
+
+
+def test_what_a_person_called_late_stays_late_until_a_person_says_otherwise() -> None:
+    partition = Partition()
+    partition.hear(feed_event("stripe", partition.last, late_ms=epoch_ms(partition.last), author="ann", reason="their page"))
+    partition.watch.heard("stripe", epoch_ms(partition.last + HOUR))
+    assert not partition.judge(partition.last + 2 * HOUR)
+    assert partition.regime.late_feed("stripe") is not None
+
+
+def test_clients_held_because_of_a_late_source_are_counted_once_each_until_it_delivers_again() -> None:
+    partition = Partition()
+    partition.judge(partition.last + 10 * HOUR)
+    policy = in_force(DEFAULT_POLICY, partition.regime, base=DEFAULT_POLICY, find=lambda _: None)
+    reason = policy.late_feed(("stripe",))
+    assert reason is not None
+    partition.watch.learn([partition.regime])
+    for client in ("ada", "ada", "bob"):
+        partition.watch.decided(client, (reason,))
+    partition.watch.decided("cem", ("the client was contacted on 2026-03-01",))
+    at = partition.last + 12 * HOUR
+    assert partition.watch.figures(at) == {"stripe": (12 * 3600.0, True, 2)}
+    partition.watch.heard("stripe", epoch_ms(at))
+    partition.judge(at)
+    partition.watch.learn([partition.regime])
+    assert partition.watch.figures(at) == {"stripe": (0.0, False, 0)}
