@@ -57,6 +57,9 @@ COMMANDS: Final = (
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("fence", "handlers.commands.fence:fence", "Show where partitions stand; decide what workers must not.", _LOOK),
     Command(
+        "resettle", "handlers.commands.resettle:resettle", "Make a deployment with more partitions from a stopped one.", _RUN
+    ),
+    Command(
         "after-paid",
         "handlers.commands.after_paid:after_paid",
         "Count what was sent although it was paid; the aim is none.",

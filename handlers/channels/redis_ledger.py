@@ -48,6 +48,16 @@ _BROKEN: Final = re.compile(r"user_script|Error running|WRONGTYPE|Error compilin
 _STEPS: Final = ("acquire", "accept", "ready", "begin", "finish", "settle", "hold", "expire", "recover", "trim", "depth")
 
 
+def keys_at(prefix: str) -> list[str]:
+    """Return the keys of the ledger at `prefix`, in the order in which the scripts take them."""
+    return [f"{{{prefix}}}:{key}" for key in _KEYS]
+
+
+def prefix_of(namespace: str, topic: str, partition: int) -> str:
+    """Return where the ledger of `partition` of `topic` (name on the broker) lives."""
+    return f"{namespace}:{topic}:{partition}"
+
+
 @lru_cache(maxsize=1)
 def _sources() -> dict[str, str]:
     folder = files("handlers.channels").joinpath("scripts")
@@ -62,7 +72,7 @@ class RedisLedger:
         """Use the keys `{<prefix>}:...` through `client`."""
         self._client = client
         self._scripts = scripts
-        self._keys = [f"{{{prefix}}}:{key}" for key in _KEYS]
+        self._keys = keys_at(prefix)
         self._pending_limit = pending_limit
 
     async def _call(self, step: str, *arguments: Argument) -> object:
@@ -202,7 +212,7 @@ class RedisLedgers:
 
     def open(self, topic: str, partition: int) -> Ledger:
         """See `Ledgers.open`."""
-        prefix = f"{self._namespace}:{topic}:{partition}"
+        prefix = prefix_of(self._namespace, topic, partition)
         return RedisLedger(self._client, scripts=self._scripts, prefix=prefix, pending_limit=self._pending_limit)
 
     async def close(self) -> None:

@@ -92,8 +92,8 @@ class Site:
         finally:
             await producer.close()
 
-    async def recover(self) -> float:
-        """Wait until all is folded and published; returns the seconds it took."""
+    async def recover(self, *, within: float = 150) -> float:
+        """Wait until all is folded and published, `within` so many seconds; returns the seconds it took."""
         started = monotonic()
 
         async def minded() -> bool:
@@ -104,7 +104,7 @@ class Site:
                 return False
             return True
 
-        await until_async(minded, timeout=150, what="recovery")
+        await until_async(minded, timeout=within, what="recovery")
         return monotonic() - started
 
 

@@ -25,9 +25,9 @@ _LEFT_OUT = frozenset({"4", "8", "9", "19", "28", "31"})
 """Rows that stop every worker, though one has to live through it all to be measured, and the slow one of the gateway."""
 
 
-_RING = 2_000
-"""Ids that the counting program remembers per client: some minutes of the load, where a fault repeats seconds. With all of
-them, what grows would be the test's own memory."""
+_RING = 500
+"""Ids that the counting program remembers per client: more than a minute of the load, where a fault repeats seconds. With all
+of them, what grows would be the test's own memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,18 @@ class Sheltered:
         return others or [self._site.start()]
 
 
-async def soak(site: Site, *, minutes: float, dice: Random) -> tuple[int, Usage, Usage]:
-    """Let faults happen for `minutes`; returns how many did, and what the sheltered worker used before and after."""
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """How many faults there were, the seconds until rest after the last, and what the sheltered worker used before and after."""
+
+    faults: int
+    recovery: float
+    before: Usage
+    after: Usage
+
+
+async def soak(site: Site, *, minutes: float, within: float, dice: Random) -> Soaked:
+    """Let faults happen for `minutes`, and all come to rest `within` so many seconds."""
     keep = site.crew.workers[0]
     shelter: Site = Sheltered(site, keep)  # type: ignore[assignment] # it is one in all that faults use
     faults = [fault for fault in FAULTS if fault.row not in _LEFT_OUT and fault.plain]
@@ -94,12 +104,12 @@ async def soak(site: Site, *, minutes: float, dice: Random) -> tuple[int, Usage,
             await pause(dice.uniform(1, 5))
             site.mind()
             count += 1
-    await site.recover()
+    recovery = await site.recover(within=within)
     await pause(5)
-    return count, before, await usage_of(keep)
+    return Soaked(count, recovery, before, await usage_of(keep))
 
 
-async def _run(stack: LocalStack, *, minutes: float, seed: int) -> int:
+async def _run(stack: LocalStack, *, minutes: float, within: float, seed: int) -> int:
     name = f"s{fresh_id()[:8]}"
     settings = Settings(
         kafka_bootstrap=stack.kafka_bootstrap,
@@ -112,9 +122,13 @@ async def _run(stack: LocalStack, *, minutes: float, seed: int) -> int:
     await ensure_topics(settings)
     folder = artefacts() / f"soak-{seed}"
     with site_of(settings, folder=folder, seed=seed, stack=stack, environment={"CHAOS_RING": str(_RING)}) as site:
-        count, before, after = await soak(site, minutes=minutes, dice=Random(seed))
+        soaked = await soak(site, minutes=minutes, within=within, dice=Random(seed))
         found = await audit(site.settings, site.load, ring=_RING)
-    told = f"seed {seed}, commit {commit()}: {count} faults in {minutes:g} min, {found}\nbefore: {before}\nafter:  {after}\n"
+    told = (
+        f"seed {seed}, commit {commit()}: {soaked.faults} faults in {minutes:g} min, at rest {soaked.recovery:.0f} s later,"
+        f" {found}\n"
+        f"before: {soaked.before}\nafter:  {soaked.after}\n"
+    )
     (folder / "told.txt").write_text(told, encoding="utf-8")
     print(told)
     return int((found.lost, found.doubled) != (0, 0))
@@ -125,9 +139,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--within", type=float, default=900.0, help="seconds to come to rest: the last fault may make all be folded again"
+    )
     arguments = parser.parse_args()
     with LocalStack() as stack:
-        return asyncio.run(_run(stack, minutes=arguments.minutes, seed=arguments.seed))
+        return asyncio.run(_run(stack, minutes=arguments.minutes, within=arguments.within, seed=arguments.seed))
 
 
 if __name__ == "__main__":
