@@ -78,7 +78,7 @@ def at_any_hour(look: Look) -> Look:
 
 def recipient_of(state: ClientState, trigger: Trigger) -> Recipient:
     """Return how the client can be reached: the person in the role the message is for, else as the profile says."""
-    person, reader = state.person, reader_of(state, trigger.journey, trigger.purpose, trigger.tone)
+    person, reader = state.person, reader_of(state, trigger.journey, trigger.purpose, trigger.tone, channel=trigger.channel)
     if reader is None:
         return _profile(person)
     return replace(

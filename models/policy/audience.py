@@ -1,6 +1,6 @@
 """Who at the client a message is for: the role by purpose, of the people the client has named."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -29,13 +29,26 @@ def roles_for(journey: Journey, purpose: Purpose, tone: Tone) -> tuple[Role, ...
     return _OTHERS.get(journey, (Role.PARTNER,))
 
 
-def reader_of(state: ClientState, journey: Journey, purpose: Purpose, tone: Tone) -> Colleague | None:
-    """Return the person at the client whom a message is for, None where only the profile is known."""
+def reader_of(state: ClientState, journey: Journey, purpose: Purpose, tone: Tone, *, channel: str) -> Colleague | None:
+    """Return the person at the client whom a message on `channel` is for, None where only the profile is known."""
+    return reader_among(state, roles_for(journey, purpose, tone), channel)
+
+
+def reader_among(state: ClientState, roles: Iterable[Role], channel: str) -> Colleague | None:
+    """Return the first person of these roles whose address on `channel` is not known to be wrong."""
     people = {person.role: person for person in state.person.colleagues}
-    return next((people[role.value] for role in roles_for(journey, purpose, tone) if role.value in people), None)
+    wrong = {row.role for row in state.person.suppressions if row.role and row.channel == channel}
+    return next((people[role.value] for role in roles if role.value in people and role.value not in wrong), None)
 
 
-def audience_of(state: ClientState, journey: Journey, purpose: Purpose, tone: Tone) -> Role | None:
+def own_address(person: Colleague | None, channel: str) -> str:
+    """Return where a person is reached on `channel` themselves, empty where the profile's address is used for them."""
+    if person is None:
+        return ""
+    return {"email": person.email, "sms": person.phone}.get(channel, "")
+
+
+def audience_of(state: ClientState, journey: Journey, purpose: Purpose, tone: Tone, *, channel: str) -> Role | None:
     """Return the role of that person."""
-    person = reader_of(state, journey, purpose, tone)
+    person = reader_of(state, journey, purpose, tone, channel=channel)
     return None if person is None else Role(person.role)

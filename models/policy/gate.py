@@ -111,7 +111,7 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     """
     index = PURPOSES.index(purpose)
     for suppression in state.person.suppressions:
-        if suppression.channel == channel and suppression.purpose in {-1, index}:
+        if suppression.channel == channel and suppression.purpose in {-1, index} and not suppression.role:
             return f"{channel} is suppressed ({suppression.cause})"
     latest = None
     for row in state.person.consents:

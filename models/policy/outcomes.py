@@ -1,24 +1,29 @@
 """What becomes of triggers: retraction when facts overtake them, outcomes that channel workers report, erasure."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported
+from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
+from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.delay_support import redo, undo
 from models.policy.gate import check
+from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard
 from models.policy.relationship import reopen
-from models.policy.turn import Turn
+from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending
-from models.state.person import add_contact
+from models.state.person import add_contact, refund_contact
+from models.state.plans import instalment_anchor
 from models.triggers import CancelWhen, Journey
 from models.workdays import DAY_MS
 
 _FOR_GOOD: Final = frozenset(
     {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
 )
+_BOUNCED: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.BOUNCED_SOFT})
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
 
 
@@ -51,10 +56,14 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
 
 def reported(turn: Turn, event: DeliveryReported) -> None:
     """Fold the outcome of one trigger; an outcome of a trigger that nobody remembers changes at most the suppressions."""
-    turn.state = heard(turn.state, event)
+    if event.outcome is DeliveryOutcome.COMPLAINED:
+        event = with_purpose(event, turn.state, turn.policy)
     row = next((known for known in turn.state.care.pending if known.trigger_id == event.trigger_id), None)
     if row is None:
+        _late_news(turn, event)
         return
+    roles = _roles(turn, JOURNEYS[row.journey], row.anchor, row.step)
+    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
     judge_arrival(turn, row, event)
     ready = event.occurred_ms + turn.policy.settle_days * DAY_MS
     match event.outcome:
@@ -73,7 +82,8 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
         ):
             _drop(turn, row)
             if not row.retracted:
-                _again(turn, row, ready_ms=event.occurred_ms if _other_way(turn, row, event) else ready, tries=1)
+                at_once = _other_way(turn, PURPOSES[row.purpose], event, roles)
+                _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
 
 
 def erased(turn: Turn, event: ClientErased) -> None:
@@ -100,12 +110,74 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
         redo(turn, row, at_ms=event.occurred_ms)
 
 
-def _other_way(turn: Turn, row: Pending, event: DeliveryReported) -> bool:
-    """Say whether a message that bounced can leave through another channel at once: nobody has been contacted yet."""
-    if event.outcome not in {DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.BOUNCED_SOFT}:
+def _other_way(turn: Turn, purpose: Purpose, event: DeliveryReported, roles: Sequence[Role]) -> bool:
+    """Say whether a message that bounced can go to somebody else or through another channel at once: nobody was contacted yet."""
+    if event.outcome not in _BOUNCED:
         return False
-    purpose = PURPOSES[row.purpose]
-    return has_other_way(turn.state, turn.policy, channel=row.channel, purpose=purpose, at_ms=event.occurred_ms)
+    return has_other_way(turn.state, turn.policy, channel=event.channel, purpose=purpose, at_ms=event.occurred_ms, roles=roles)
+
+
+def _tries(event: DeliveryReported, *, at_once: bool) -> int:
+    """Return how much an attempt counts: nothing where an address fell away for good and another is left, which ends itself."""
+    return int(not (at_once and event.outcome is DeliveryOutcome.BOUNCED_HARD))
+
+
+def _late_news(turn: Turn, event: DeliveryReported) -> None:
+    """Fold what is told of a message after it was taken. One that bounced after all was no contact, and its step is due anew."""
+    named = message_named(event.trigger_id, turn.state, turn.policy) if event.outcome in _BOUNCED else None
+    if named is None or event.channel in turn.policy.internal_channels:
+        turn.state = heard(turn.state, event)
+        return
+    run, journey = named.run, JOURNEYS[named.run.journey]
+    roles = _roles(turn, journey, run.anchor, named.step.id)
+    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
+    if not named.is_current or not named.is_latest:
+        return
+    turn.state = refund_contact(turn.state, run.sent_ms or event.occurred_ms)
+    at_once = _other_way(turn, named.step.purpose, event, roles)
+    ready = event.occurred_ms if at_once else event.occurred_ms + turn.policy.settle_days * DAY_MS
+    tries = _tries(event, at_once=at_once)
+    if journey is not Journey.DELAY_SUPPORT:
+        reopen(turn, journey, run.anchor, ready_ms=ready, tries=tries)
+        return
+    undo(turn, _as_it_was(turn.state, event, named), ready_ms=ready, tries=tries)
+
+
+def _as_it_was(state: ClientState, event: DeliveryReported, named: Named) -> Pending:
+    """Return what was kept of a message of support while it was pending, as far as it tells which runs it had moved on."""
+    run = named.run
+    # All invoices that a message named were stamped with the moment it left; an instalment names the invoice of its plan.
+    same = [row.anchor for row in state.care.runs if run.sent_ms and (row.journey, row.sent_ms) == (run.journey, run.sent_ms)]
+    planned = [
+        plan.invoice_id
+        for plan in state.ledger.plans
+        if run.anchor in {instalment_anchor(plan, number) for number in range(1, len(plan.parts) + 1)}
+    ]
+    return Pending(
+        trigger_id=event.trigger_id,
+        journey=run.journey,
+        anchor=run.anchor,
+        step=named.step.id,
+        channel=event.channel,
+        purpose=PURPOSES.index(named.step.purpose),
+        not_before_ms=run.sent_ms,
+        expires_ms=event.occurred_ms,
+        cancel_when=(),
+        invoice_ids=tuple(planned or same or [run.anchor]),
+    )
+
+
+def _roles(turn: Turn, journey: Journey, anchor: str, step_id: str) -> tuple[Role, ...]:
+    """Return the roles a message was for, as far as its step is still part of the policy."""
+    run = find_run(turn.state, journey, anchor)
+    step = None if run is None else step_called(step_id, journey, turn.policy.of_run(run).journeys)
+    return () if run is None or step is None else roles_for(journey, step.purpose, turn.tone(step, run))
+
+
+def _whose(state: ClientState, event: DeliveryReported, roles: Sequence[Role]) -> str:
+    """Return the role whose own address a message went to, empty for the profile's."""
+    reader = reader_among(state, roles, event.channel)
+    return reader.role if reader is not None and own_address(reader, event.channel) else ""
 
 
 def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:

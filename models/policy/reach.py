@@ -4,11 +4,13 @@ A refusal by the client is no failure: whoever does not want mails is not writte
 does not exist, that is not known, or that takes nothing for the moment leads to another channel.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
+from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
+from models.policy.audience import own_address, reader_among
 from models.policy.gate import HARD, refusal
 from models.policy.policy import Policy
 from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression
@@ -29,27 +31,32 @@ _READERS: Final = frozenset({"portal"})
 """Channels whose `delivered` says that a person has read it; elsewhere a machine says so."""
 
 
-def way_to(state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int) -> tuple[str, tuple[str, ...]]:
+def way_to(
+    state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role] = ()
+) -> tuple[str, tuple[str, ...]]:
     """Return the channel to use for what should go by `channel`, and why it is another one where it is.
 
-    Of several other channels the one is taken that the client reacts to most. Without any, a person is asked.
+    A message is for the first of `roles` whose address works, then for the profile's own; another channel is used only when this
+    one reaches nobody. Of several others that is taken which the client reacts to most. Without any, a person is asked.
     """
     if channel in policy.internal_channels:
         return channel, ()
-    why = _obstacle(state, channel, at_ms)
+    why = _obstacle(state, channel, at_ms, roles)
     if why is None:
         return channel, ()
-    others = [other for other in policy.fallback_channels if other != channel and _open(state, other, purpose, at_ms)]
+    others = [other for other in policy.fallback_channels if other != channel and _open(state, other, purpose, at_ms, roles)]
     if others:
         best = max(others, key=lambda other: reaction_rate(state, other))
         return best, (f"{why}, so {best} is used",)
     return (channel, ()) if rest_of(state, channel, at_ms) else (PERSON, (f"{why}, so a person is asked",))
 
 
-def has_other_way(state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int) -> bool:
-    """Say whether a message for `channel` could leave now through some other channel that reaches the client."""
-    found, _ = way_to(state, policy, channel=channel, purpose=purpose, at_ms=at_ms)
-    return found not in {channel, *policy.internal_channels}
+def has_other_way(
+    state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role] = ()
+) -> bool:
+    """Say whether a message that failed on `channel` could leave now to another address, or through another channel."""
+    found, _ = way_to(state, policy, channel=channel, purpose=purpose, at_ms=at_ms, roles=roles)
+    return found not in policy.internal_channels and _obstacle(state, found, at_ms, roles) is None
 
 
 def rest_of(state: ClientState, channel: str, at_ms: int) -> int:
@@ -63,13 +70,16 @@ def reaction_rate(state: ClientState, channel: str) -> float:
     return (known.reacted + 1) / (known.sent + 2)
 
 
-def heard(state: ClientState, event: DeliveryReported) -> ClientState:
-    """Fold what an outcome says about the channel: an address that fails, a complaint, a rest, a reaction."""
+def heard(state: ClientState, event: DeliveryReported, *, role: str = "") -> ClientState:
+    """Fold what an outcome says about the channel: an address that fails, a complaint, a rest, a reaction.
+
+    `role` is whose own address it was, empty for the profile's.
+    """
     person = state.person
     if event.outcome is DeliveryOutcome.BOUNCED_SOFT:
         person = _rested(person, event)
     elif event.outcome is DeliveryOutcome.BOUNCED_HARD:
-        person = _suppressed(person, event, HARD)
+        person = _suppressed(person, event, HARD, role)
     elif event.outcome is DeliveryOutcome.COMPLAINED:
         person = _suppressed(person, event, "complaint")
     elif event.outcome in _TAKEN and any(row.channel == event.channel for row in person.rests):
@@ -78,29 +88,32 @@ def heard(state: ClientState, event: DeliveryReported) -> ClientState:
     return state if person is state.person else replace(state, person=person)
 
 
-def _obstacle(state: ClientState, channel: str, at_ms: int) -> str | None:
+def _obstacle(state: ClientState, channel: str, at_ms: int, roles: Sequence[Role] = ()) -> str | None:
     address = _ADDRESS.get(channel)
+    resting = f"{channel} takes nothing at the moment" if rest_of(state, channel, at_ms) else None
+    if own_address(reader_among(state, roles, channel), channel):
+        return resting
     if address is not None:
         known = state.person.email if channel == "email" else state.person.phone
         if not known.value:
             return f"no {address} is known"
-    if any((row.channel, row.cause) == (channel, HARD) for row in state.person.suppressions):
+    if any((row.channel, row.cause, row.role) == (channel, HARD, "") for row in state.person.suppressions):
         return f"the {address or channel} does not exist"
-    return f"{channel} takes nothing at the moment" if rest_of(state, channel, at_ms) else None
+    return resting
 
 
-def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int) -> bool:
+def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role]) -> bool:
     if channel == "sms" and purpose is not Purpose.SERVICING:
         return False  # a phone buzzes: only what concerns open work may make it
-    return _obstacle(state, channel, at_ms) is None and refusal(state, purpose, channel) is None
+    return _obstacle(state, channel, at_ms, roles) is None and refusal(state, purpose, channel) is None
 
 
-def _suppressed(person: Person, event: DeliveryReported, cause: str) -> Person:
+def _suppressed(person: Person, event: DeliveryReported, cause: str, role: str = "") -> Person:
     purpose = PURPOSES.index(event.purpose) if cause != HARD and event.purpose else -1
-    identity = (event.channel, cause, purpose)
-    if any((row.channel, row.cause, row.purpose) == identity for row in person.suppressions):
+    identity = (event.channel, cause, purpose, role)
+    if any((row.channel, row.cause, row.purpose, row.role) == identity for row in person.suppressions):
         return person
-    row = Suppression(event.channel, cause, event.occurred_ms, purpose)
+    row = Suppression(event.channel, cause, event.occurred_ms, purpose, role)
     return replace(person, suppressions=(*person.suppressions, row)[-SUPPRESSIONS_KEPT:])
 
 

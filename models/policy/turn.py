@@ -9,7 +9,7 @@ from models.events.signals import Purpose
 from models.ids import derive
 from models.learners.scorer import Score, Scorer
 from models.money import Money
-from models.policy.audience import audience_of
+from models.policy.audience import audience_of, roles_for
 from models.policy.facts import Fact, allowed_facts
 from models.policy.gate import asked_in
 from models.policy.journeys import Step
@@ -29,6 +29,7 @@ from models.triggers import (
     SegmentChange,
     StatementItem,
     StatementTotal,
+    Tone,
     Trigger,
     built,
 )
@@ -91,7 +92,8 @@ class Turn:
             step = trial.step
             self.state = exposed(self.state, trial)
         state, now = self.state, self.state.now_ms
-        channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now)
+        roles = roles_for(JOURNEYS[run.journey], step.purpose, self.tone(step, run))
+        channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now, roles=roles)
         not_before = self.policy.open_hour(state, now)
         expires = _expiry(not_before, step, until_ms)
         why = (*reasons, *fallback, *((trial.words,) if trial else ()))
@@ -137,7 +139,7 @@ class Turn:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
         state, now, journey = self.state, self.state.now_ms, JOURNEYS[run.journey]
         segment = effective_segment(state, now)
-        tone = tone_for(step.tone, state, run, segment=segment) if step.purpose is Purpose.SERVICING else step.tone
+        tone = self.tone(step, run)
         return {
             "schema_version": 1,
             "client_id": state.client_id,
@@ -152,13 +154,21 @@ class Turn:
             "purpose": step.purpose,
             "legal_basis": _BASIS[step.purpose],
             "tone": tone,
-            "audience": None if channel in self.policy.internal_channels else audience_of(state, journey, step.purpose, tone),
+            "audience": None
+            if channel in self.policy.internal_channels
+            else audience_of(state, journey, step.purpose, tone, channel=channel),
             "cancel_when": step.cancel_when,
             "segment": segment.value,
             "score": score.probability if (score := self._score()) else None,
             "policy_version": self._version(run),
             "learner_version": self.scorer.version,
         }
+
+    def tone(self, step: Step, run: Run) -> Tone:
+        """Return the tone in which a step is said to this client now."""
+        if step.purpose is not Purpose.SERVICING:
+            return step.tone
+        return tone_for(step.tone, self.state, run, segment=effective_segment(self.state, self.state.now_ms))
 
     def retract(self, row: Pending, because: CancelWhen, reasons: tuple[str, ...]) -> None:
         """Take a pending trigger back."""

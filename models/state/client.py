@@ -106,13 +106,14 @@ class Consent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Suppression(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A channel that must not be used: the address does not exist (`hard`), or the client complained (`complaint`).
 
-    `purpose` is the index of the one it holds for, -1: every one.
+    `purpose` is the index of the one it holds for, -1: every one. With a `role` only the address of that person does not exist.
     """
 
     channel: str
     cause: str
     at: int
     purpose: int = -1
+    role: str = ""
 
 
 class Rest(msgspec.Struct, frozen=True, array_like=True, gc=False):

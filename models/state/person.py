@@ -25,10 +25,13 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     person = state.person
     if not changed:
         return state
-    suppressions = person.suppressions
-    if "email" in changed and changed["email"].value != person.email.value:
-        suppressions = tuple(row for row in suppressions if (row.channel, row.cause) != ("email", "hard") or row.at > at)
-    return replace(state, person=replace(person, **changed, suppressions=suppressions))
+    suppressions, rests = person.suppressions, person.rests
+    for field, channel in (("email", "email"), ("phone", "sms")):
+        if field in changed and changed[field].value != getattr(person, field).value:
+            hard = (channel, "hard", "")
+            suppressions = tuple(row for row in suppressions if (row.channel, row.cause, row.role) != hard or row.at > at)
+            rests = tuple(row for row in rests if row.channel != channel or row.until_ms <= at)
+    return replace(state, person=replace(person, **changed, suppressions=suppressions, rests=rests))
 
 
 def _colleagues(state: ClientState, event: ClientProfiled) -> ClientState:
@@ -42,7 +45,14 @@ def _colleagues(state: ClientState, event: ClientProfiled) -> ClientState:
     named = tuple(rows[role] for role in sorted(rows))
     if person.colleagues_at == event.occurred_ms and person.colleagues >= named:
         return state  # of two lists of the same moment the greater holds, whatever their order of arrival
-    return replace(state, person=replace(person, colleagues=named, colleagues_at=event.occurred_ms))
+    before = {row.role: row for row in person.colleagues}
+    moved = {row.role for row in named if row.role not in before or _reached(before[row.role]) != _reached(row)}
+    suppressions = tuple(row for row in person.suppressions if row.role not in moved or row.at > event.occurred_ms)
+    return replace(state, person=replace(person, colleagues=named, colleagues_at=event.occurred_ms, suppressions=suppressions))
+
+
+def _reached(person: Colleague) -> tuple[str, str]:
+    return person.email, person.phone
 
 
 def _paced(state: ClientState, event: ClientProfiled) -> ClientState:
@@ -101,6 +111,16 @@ def add_contact(state: ClientState, at_ms: int) -> ClientState:
     """Count one contact with the client."""
     contacts = tuple(sorted((*state.care.contacts, at_ms))[-CONTACTS_KEPT:])
     return replace(state, care=replace(state.care, contacts=contacts))
+
+
+def refund_contact(state: ClientState, at_ms: int) -> ClientState:
+    """Take back the contact that was counted at `at_ms`, or the last before it: it turned out that nobody was reached."""
+    past = [each for each in state.care.contacts if each <= at_ms]
+    if not past:
+        return state
+    contacts = list(state.care.contacts)
+    contacts.remove(past[-1])
+    return replace(state, care=replace(state.care, contacts=tuple(contacts)))
 
 
 def in_force(override: Override, now_ms: int) -> bool:

@@ -44,11 +44,11 @@ def settings(make_settings: SettingsMaker, tmp_path: Path) -> Settings:
 
 
 @contextmanager
-def working(settings: Settings) -> Iterator[None]:
+def working(settings: Settings, **more: str) -> Iterator[None]:
     with subprocess.Popen(
         [sys.executable, "-m", "handlers.cli", "worker"],
         cwd=REPOSITORY,
-        env=environment(settings, RAPPORT_CLOCK_FILE=str(settings.clock_file)),
+        env=environment(settings, RAPPORT_CLOCK_FILE=str(settings.clock_file), **more),
         stdout=subprocess.DEVNULL,
     ) as worker:
         try:

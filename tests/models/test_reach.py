@@ -125,3 +125,122 @@ def test_an_outcome_that_says_nothing_about_the_channel_leaves_the_state_as_it_i
     state = final([build.profiled(0)])
     expired: DeliveryReported = build.reported(8, "t", DeliveryOutcome.EXPIRED)
     assert heard(state, expired) is state
+
+
+def bounced_later(build: Events, firm: Firm, day: float = 8.2) -> None:
+    """Report the last message as taken by the server, and a while later as bounced: nobody has that address."""
+    last = firm.triggers[-1]
+    firm.feed(build.reported(day - 0.1, last.trigger_id, DeliveryOutcome.SENT, channel=last.channel))
+    firm.feed(build.reported(day, last.trigger_id, DeliveryOutcome.BOUNCED_HARD, channel=last.channel))
+
+
+def test_a_bounce_after_the_server_took_the_mail_gives_the_contact_back_and_goes_on_with_the_same_lineage() -> None:
+    build = Events()
+    issued = build.issued(0, "I1", due=DUE), build.issued(0.1, "I2", due=DUE)
+    firm = Firm(policy=WIDE).run([build.profiled(0, phone="+493090182000"), *issued], until_ms=ms(8))
+    bounced_later(build, firm)
+    first, second = firm.triggers
+    assert (first.channel, second.channel, second.step) == ("email", "sms", first.step)
+    assert second.lineage == first.lineage
+    assert second.invoice_ids == first.invoice_ids == ("I1", "I2")
+    assert state_of(firm).care.contacts == ()
+    assert {run.stage for run in state_of(firm).care.runs} == {1}
+
+
+def test_news_of_a_step_that_others_have_followed_changes_no_step() -> None:
+    build = Events()
+    firm = overdue(build)
+    first = firm.triggers[0]
+    firm.feed(build.reported(8.1, first.trigger_id, DeliveryOutcome.SENT))
+    firm.wake(ms(25))
+    second = firm.triggers[1]
+    firm.feed(build.reported(25, second.trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.reported(25.1, first.trigger_id, DeliveryOutcome.BOUNCED_SOFT))
+    assert [run.stage for run in state_of(firm).care.runs] == [2]
+    assert len(state_of(firm).care.contacts) == 2
+
+
+def test_the_same_bounce_told_by_two_sources_moves_a_step_back_once() -> None:
+    build = Events()
+    firm = overdue(build, phone=None)
+    bounced_later(build, firm)
+    first = firm.triggers[0]
+    stages = [run.stage for run in state_of(firm).care.runs]
+    firm.feed(build.reported(8.3, first.trigger_id, DeliveryOutcome.BOUNCED_HARD))
+    assert [run.stage for run in state_of(firm).care.runs] == stages
+
+
+def people(build: Events, **emails: str) -> AnyClientEvent:
+    known = build.profiled(0, phone="+493090182000")
+    rows = [{"role": role, "name": role.title(), "email": email} for role, email in emails.items()]
+    return known.model_validate({**known.model_dump(), "colleagues": rows})
+
+
+def test_when_the_payers_address_is_wrong_the_next_person_is_asked_then_the_profile_then_another_channel() -> None:
+    build = Events()
+    known = people(build, accounts_payable="ap@client.example", finance_lead="cfo@client.example")
+    firm = Firm(policy=WIDE).run([known, build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    for step in range(4):
+        bounced_later(build, firm, 8.2 + step)
+        firm.wake(ms(8.8 + step))
+    seen = [(row.channel, None if row.audience is None else row.audience.value) for row in firm.triggers]
+    assert seen == [
+        ("email", "accounts_payable"),
+        ("email", "finance_lead"),
+        ("email", None),
+        ("sms", "accounts_payable"),
+        ("portal", "accounts_payable"),
+    ]
+    assert len({row.lineage for row in firm.triggers}) == 1
+    assert state_of(firm).care.contacts == ()
+    assert {row.role for row in state_of(firm).person.suppressions} == {"accounts_payable", "finance_lead", ""}, (
+        "of the profile both address and number"
+    )
+
+
+def test_a_new_address_of_a_person_or_a_new_number_lifts_what_was_known_of_the_old_one() -> None:
+    build = Events()
+    known = people(build, accounts_payable="ap@client.example")
+    firm = Firm(policy=WIDE).run([known, build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    bounced_later(build, firm)
+    assert refusal(state_of(firm), Purpose.SERVICING, "email") is None, "others at the client still get mails"
+    moved = known.model_validate(
+        {
+            **known.model_dump(),
+            "event_id": "moved",
+            "occurred_at": build.called(9).occurred_at,
+            "received_at": build.called(9).received_at,
+            "colleagues": [{"role": "accounts_payable", "name": "Bo", "email": "new@client.example"}],
+        }
+    )
+    firm.feed(moved)
+    assert state_of(firm).person.suppressions == ()
+    state = heard(state_of(firm), build.reported(9.5, "t", DeliveryOutcome.BOUNCED_HARD, channel="sms"))
+    renumbered = Firm(policy=WIDE)
+    renumbered.state = state
+    renumbered.feed(build.profiled(10, phone="+493090182111"))
+    assert state_of(renumbered).person.suppressions == ()
+
+
+def test_a_person_with_an_address_is_reached_though_the_profile_has_none() -> None:
+    build = Events()
+    bare = build.profiled(0, email=None)
+    known = bare.model_validate({**bare.model_dump(), "colleagues": [{"role": "accounts_payable", "email": "ap@c.example"}]})
+    firm = Firm().run([known, build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    assert [trigger.channel for trigger in firm.triggers] == ["email"]
+
+
+@pytest.mark.parametrize("journey", ["support", "onboarding"])
+def test_a_complaint_that_names_no_purpose_holds_for_that_of_its_message(journey: str) -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0), build.issued(0, "I1", due=DUE)]
+    if journey == "onboarding":
+        log.append(build.paid(1))
+    firm = Firm().run(log, until_ms=ms(8))
+    (trigger,) = firm.triggers
+    firm.feed(build.reported(8.1, trigger.trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.reported(8.2, trigger.trigger_id, DeliveryOutcome.COMPLAINED))
+    state = state_of(firm)
+    assert refusal(state, trigger.purpose, "email") == "email is suppressed (complaint)"
+    other = Purpose.RELATIONSHIP if trigger.purpose is Purpose.SERVICING else Purpose.SERVICING
+    assert refusal(state, other, "email") is None

@@ -71,7 +71,7 @@ def test_a_message_is_for_the_role_it_concerns() -> None:
     assert [item.invoice_id for item in first.statement] == ["I1", "I2"]
     assert sum(item.open.minor for item in first.statement) == first.facts["amount_open"].minor  # type: ignore[union-attr]
     state = state_of(firm)
-    assert audience_of(state, Journey.DELAY_SUPPORT, first.purpose, Tone.FIRM) is Role.FINANCE_LEAD
+    assert audience_of(state, Journey.DELAY_SUPPORT, first.purpose, Tone.FIRM, channel="email") is Role.FINANCE_LEAD
 
 
 def test_a_message_about_one_invoice_carries_no_statement() -> None:
