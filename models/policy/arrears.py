@@ -200,7 +200,7 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
     name = f"invoice {item.invoice.invoice_id}"
     if item.disputed:
         return Silence("disputed", (f"{name} is disputed: nothing is asked for until that is settled",))
-    if item.planned and not item.rest and item.standing is not None:
+    if item.planned and not item.rest and item.standing is not None and not item.standing.is_missed:
         return _planned(name, item.standing, state, policy)
     if item.promised:
         return Silence("promised", (f"payment of {name} is promised",), until)

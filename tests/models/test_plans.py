@@ -49,6 +49,18 @@ def test_each_missed_instalment_is_spoken_of_once_gently_then_a_person_asks_and_
     assert support(firm)[2].facts["amount_open"].minor == 100_000  # type: ignore[union-attr]
 
 
+def test_a_missed_instalment_that_is_promised_waits_for_the_promise() -> None:
+    build = Events()
+    firm = firm_with_plan(build)
+    firm.run([build.promised(39, by=55, minor=30_000)], until_ms=ms(54))
+    assert not support(firm)
+    assert "payment of invoice I1 is promised" in held(firm)
+    assert firm.due is not None
+    assert firm.due > ms(54)
+    firm.wake(ms(60))
+    assert [row.facts["instalment"] for row in support(firm)] == [1]
+
+
 def test_an_instalment_paid_late_brings_the_plan_back_and_the_next_one_has_its_own_note() -> None:
     build = Events()
     firm = firm_with_plan(build)
