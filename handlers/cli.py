@@ -69,7 +69,7 @@ COMMANDS: Final = (
     Command(
         "overrides",
         "handlers.commands.overrides.commands:overrides",
-        "Score what managers decided over the policy's head.",
+        "Decide over the policy's head, and see how it turned out.",
         _LOOK,
     ),
     Command(

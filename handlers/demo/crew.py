@@ -1,4 +1,4 @@
-"""The processes of the demo: gateway, workers, channels. They log to files and cannot outlive the process that started them."""
+"""The processes of the demo: gateway, workers, channels, trainer. They log to files and cannot outlive who started them."""
 
 import asyncio
 import os
@@ -94,6 +94,20 @@ class Crew:
         member.process.kill()
         member.process.wait()
         return member.process.pid
+
+    def finish(self, name: str) -> None:
+        """Ask a process to finish what it has in hand, and wait for it; raise DemoError when it does not."""
+        member = self._members[name]
+        member.expected_to_die = True
+        member.process.terminate()
+        try:
+            code = member.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            message = f"{name} did not stop within {_STOP_SECONDS:.0f} s; its log is {member.log}"
+            raise DemoError(message) from error
+        if code:
+            message = f"{name} ended with code {code}; its log {member.log} ends:\n{tail(member.log, lines=15)}"
+            raise DemoError(message)
 
     def raise_if_dead(self) -> None:
         """Raise DemoError when a process has ended that should live."""

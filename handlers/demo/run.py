@@ -12,8 +12,9 @@ import orjson
 
 from handlers.demo.backlog import SERVED_CHANNELS, Backlogs
 from handlers.demo.crew import Crew, DemoError
-from handlers.demo.driving import Crash, Drive
+from handlers.demo.driving import PATIENCE_SECONDS, Crash, Drive
 from handlers.demo.firm import FirmYear, firm_year
+from handlers.demo.learned import GUARD_ANSWERS
 from handlers.demo.ledger import Adopted, adopt, read_plan
 from handlers.demo.live import Stage
 from handlers.demo.place import Place, deployment, log_folder, servers
@@ -67,12 +68,13 @@ class _Run:
                 ("worker-1", "worker"),
                 ("worker-2", "worker"),
                 ("channels", "run-channels", *SERVED_CHANNELS),
+                ("trainer", "run-trainer"),
             ):
                 crew.start(name, *command)
             poster = await stack.enter_async_context(Poster(f"http://127.0.0.1:{port}", secret=self.secret))
             backlogs = await stack.enter_async_context(Backlogs(self.place.settings))
             await _until_ready(poster, crew)
-            self.stage.say(f"gateway, two workers and the channels run; logs in {self.place.logs}")
+            self.stage.say(f"gateway, two workers, the channels and the trainer run; logs in {self.place.logs}")
             crash = Crash(day=self.year.length // 2, victim="worker-1", successor="worker-3")
             # Meanwhile, for there is time while the workers join their group:
             plan = asyncio.create_task(read_plan(self.ledger, crew=crew)) if self.has_ledger else None
@@ -81,6 +83,9 @@ class _Run:
             if plan is not None:
                 adopted = Adopted(name=self.ledger.name, totals=await plan)
                 await adopt(self.ledger, crew=crew, backlogs=backlogs, now=now, mails=sink.mails, stage=self.stage)
+            # It writes to the client log when it activates what it learned, which must not change while it is compared.
+            await asyncio.to_thread(crew.finish, "trainer")
+            await backlogs.settle(now_ms=round(now.timestamp() * 1000), patience_seconds=PATIENCE_SECONDS)
             await self._prove(backlogs, sink, crash=crash, now=now, adopted=adopted)
 
     async def _pass_the_year(self, poster: Poster, backlogs: Backlogs, crew: Crew, sink: SmtpSink, crash: Crash) -> datetime:
@@ -123,6 +128,7 @@ class _Run:
             "RAPPORT_WEBHOOK_PORT": str(port),
             "RAPPORT_WEBHOOK_SECRETS": orjson.dumps({"stripe": [self.secret]}).decode(),
             "RAPPORT_SMTP_PORT": str(smtp_port),
+            "RAPPORT_LEARNER_GUARD_ANSWERS": str(GUARD_ANSWERS),
             "RAPPORT_FIRM_NAME": "Fennimore & Okoye Advisory",
             "RAPPORT_MAIL_FROM": "Fennimore & Okoye <care@fennimore-okoye.example>",
         }

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from handlers.demo.backlog import Backlog
 from handlers.demo.firm import FirmYear
+from handlers.demo.learned import learned
 from handlers.demo.ledger import Adopted
 from handlers.demo.people import Person, people
 from handlers.demo.place import KEPT_STACK, Place
@@ -61,6 +62,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
     yield from _silences(decisions)
     yield f"Mails       {len(outcome.mails):,} received by the SMTP sink, none twice"
     yield from _book(outcome)
+    yield from learned(outcome.year.clients, outcome.states, outcome.evidence)
     yield from _story(outcome, decisions)
     left = outcome.left
     yield f"Lag         {left.lag} records, {left.outbox} outputs, {left.timers} timers, {left.delivering} deliveries are waiting"

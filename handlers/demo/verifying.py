@@ -10,19 +10,20 @@ from multiprocessing import get_context
 from typing import Any, cast
 
 from handlers.demo.crew import DemoError
+from models.learners.published import LearnerSnapshot
 from models.state.client import ClientState
 from models.triggers import CHANNEL_RECORD_ADAPTER, Trigger
 from streams.engine.oracle import Folded, fold_partition
 from streams.engine.program import ClientProgram
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
-from streams.state.redis_store import connect_redis
+from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.admin import partitions_of
 from streams.wire.headers import Position, read_origin
 from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord
-from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Topic
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, EXAMPLES, SNAPSHOTS, TRIGGERS, Topic
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Evidence:
     log: int = 0
     repeated: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    regimes: list[bytes] = field(default_factory=list)
+    versions: list[LearnerSnapshot] = field(default_factory=list)
     dead_letters: int = 0
 
 
@@ -55,9 +58,16 @@ async def gather_evidence(settings: Settings) -> Evidence:
         for topic, parts in published.items():
             accepted, repeated = _accepted(parts[partition])
             evidence.repeated += repeated
-            due = [(told.position, told.value) for told in expected.outputs if told.topic == topic]
+            due = [(said.position, said.value) for said in expected.outputs if said.topic == topic]
             _compare_outputs(accepted, due, topic=topic, partition=partition)
             evidence.outputs.setdefault(topic, []).extend(value for _, value in accepted)
+    redis = connect_redis(settings)
+    try:
+        evidence.regimes = await RedisStateStore(redis, settings).regimes()
+    finally:
+        await redis.aclose()
+    told = (await read_topic(settings, SNAPSHOTS.name, partitions=[0]))[0]
+    evidence.versions = [LearnerSnapshot.model_validate_json(record.value) for record in told if record.value]
     letters = await read_topic(settings, DEAD_LETTERS.name, partitions=[0])
     evidence.dead_letters = sum(len(records) for records in letters.values())
     return evidence

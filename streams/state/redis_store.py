@@ -1,5 +1,6 @@
 """Redis behind the state store: one client object per process, and reads of committed states."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,8 @@ from streams.wire.topics import CLIENT_EVENTS
 
 SENTINEL_SCHEME: Final = "redis+sentinel://"
 """Scheme of a REDIS_URL that names sentinels: `redis+sentinel://[user:password@]host:port,host:port/name-of-the-primary/0`."""
+
+_AT_ONCE: Final = 500  # states read in one call when all are read
 
 CALL_SECONDS = 5.0
 """Longest wait for one reply; a call that takes longer is repeated, which our scripts make harmless."""
@@ -88,6 +91,20 @@ class RedisStateStore:
         return [
             await self._field(PartitionKeys.of(self._settings, CLIENT_EVENTS.name, at).fence, "rg") or b"" for at in partitions
         ]
+
+    async def every(self) -> AsyncIterator[bytes]:
+        """Yield the encoded state of every client, some hundred at a time; raises RetryError while Redis is away.
+
+        One that is written meanwhile may come in either form, and rarely twice.
+        """
+        for partition in range(self._settings.partitions):
+            states = PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition).states
+            try:
+                async for _, blob in self._redis.hscan_iter(states, count=_AT_ONCE):
+                    yield cast("bytes", blob)
+            except RedisError as error:
+                message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
+                raise RetryError(message) from error
 
     def _keys(self, client_id: str) -> PartitionKeys:
         return PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition_of(client_id, self._settings.partitions))

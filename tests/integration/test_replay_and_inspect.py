@@ -46,6 +46,23 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     scored = run_rapport(environment, "overrides", "report", "--json")
     assert scored.returncode == 0, scored.stderr
     assert [row["client_id"] for row in json.loads(scored.stdout)] == ["tiny-press"]
+    _a_manager_decides_and_changes_their_mind(environment)
+
+
+def _a_manager_decides_and_changes_their_mind(environment: dict[str, str]) -> None:
+    def said(*words: str) -> str:
+        done = run_rapport(environment, "overrides", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    about = ("kessler-print", "--effect", "segment", "--reason", "a new owner pays")
+    assert "otherwise" not in said("set", *about, "--segment", "reliable", "--author", "ann")
+    assert "segment reliable by ann" in said("set", *about, "--segment", "problem", "--author", "sam")
+    told = [row for row in json.loads(said("list", "--json")) if row["client_id"] == "kessler-print"]
+    assert [(row["author"], row["value"]) for row in told] == [("ann", "reliable"), ("sam", "problem")]
+    assert _client(environment, "kessler-print")["segment"] == "problem"
+    assert "ended by ann" in said("lift", "kessler-print", told[1]["override_id"][:10], "--author", "ann")
+    assert _client(environment, "kessler-print")["segment"] == "reliable"
 
 
 @pytest.mark.usefixtures("worker")

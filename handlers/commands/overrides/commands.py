@@ -1,11 +1,12 @@
-"""`rapport overrides report|list` (`overrides`, a cyclopts App)."""
+"""`rapport overrides set|list|lift|report` (`overrides`, a cyclopts App)."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, TypeVar
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -13,26 +14,191 @@ from rich.table import Table
 
 from handlers.commands.book.plan import Asked
 from handlers.commands.history import Format
+from handlers.commands.overrides.desk import (
+    chosen,
+    conflicts,
+    end,
+    publish,
+    read_all,
+    read_state,
+    row_as_json,
+    standing,
+    word,
+)
 from handlers.commands.overrides.scoring import Scored, by_author, score
 from handlers.commands.policies.commands import chosen_policy
+from handlers.commands.regime_changes import author_named
 from handlers.commands.simulate import events_of
 from models.events.envelope import ClientEvent
+from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
-from models.workdays import moment
+from models.state.client import Override, Segment
+from models.triggers import Journey
+from models.workdays import moment, zone_named
+from streams.runtime.clock import make_clock, monotonic
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event
 from streams.wire.reading import read_topic
 from streams.wire.topics import CLIENT_EVENTS
 
+T = TypeVar("T")
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
+
+_USUAL_DAYS: Final = 30
+_PATIENCE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.1
+
 overrides = App(
     name="overrides",
-    help="""Look at what relationship managers decided over the head of the policy, and how it turned out.
+    help="""Decide over the head of the policy about one client, and see later how it turned out.
 
-    An override is an event override.set on `signals`: a client, an effect (hold, release, segment), a reason, an author, an
-    expiry. It is honoured until it expires or is cleared; here it is held against what would have been done without it.
+    An override has a scope (a client, or one journey of it), an effect, a reason, an author and an expiry:
+
+    - hold: nothing is sent; what is on its way is taken back
+    - segment: the client is treated as one of the segment you name, whatever the rules say
+    - release: a book that was taken over late may be written about although nobody looked at it yet
+
+    It travels through the log like everything else, every decision under it says so, and when its time is over `report` holds
+    it against what rules and learner would have done.
+
+    Exit codes: 0 in force, or told; 1 a server is away, or no worker has taken it up within 10 seconds (it is on the log, and
+    holds as soon as one runs), or there is none to report; 2 wrong usage.
     """,
 )
+
+
+@overrides.command(name="set")
+def set_override(
+    client_id: Annotated[str, Parameter(help="Whom it is about.")],
+    /,
+    *,
+    effect: Annotated[OverrideEffect, Parameter(help="hold, segment or release.")],
+    reason: Annotated[str, Parameter(help="Why, for colleagues and for the later reckoning; at least three letters.")],
+    segment: Annotated[Segment | None, Parameter(help="Of effect segment: which.")] = None,
+    journey: Annotated[Journey | None, Parameter(help="This journey only; none: the client as a whole.")] = None,
+    until: Annotated[date | None, Parameter(help="The day on which it ends; none: in 30 days.")] = None,
+    author: Annotated[str | None, Parameter(help="Who decides; none: you.")] = None,
+) -> int:
+    """Decide over the head of the policy about a client, until a day. The same author's next word on it takes its place.
+
+    Overrides that say otherwise are shown, with which of the two holds.
+
+    Examples:
+        rapport overrides set cus_1a2b3c --effect hold --reason "new finance lead, calls back" --until 2026-04-15
+        rapport overrides set cus_1a2b3c --effect segment --segment reliable --reason "paid by parent from now on"
+
+    """
+    settings = load_settings()
+    now = make_clock(settings.clock_file).now()
+    ends = (
+        now + timedelta(days=_USUAL_DAYS)
+        if until is None
+        else datetime.combine(until, time(), zone_named(settings.firm_timezone, "UTC"))
+    )
+    told = word(
+        client_id,
+        effect,
+        value=segment.value if segment else None,
+        journey=journey,
+        reason=reason,
+        author=author_named(author),
+        until=ends,
+        now=now,
+    )
+    return _run(_set(settings, told))
+
+
+async def _set(settings: Settings, told: OverrideSet) -> int:
+    state = await read_state(settings, told.client_id)
+    if state is None:
+        message = f"no client {told.client_id!r} is known, so nothing is overruled; rapport inspect client ID shows one"
+        raise UsageError(message)
+    for line in conflicts(state, told, max(state.now_ms, told.occurred_ms)):
+        print(f"says otherwise: {line}")
+    await publish(settings, told)
+    what = " ".join(filter(None, (told.effect.value, told.value or "", told.journey or "")))
+    print(f"{told.override_id[:12]}: {what} for {told.client_id} by {told.author} until {told.expires_at:%Y-%m-%d}")
+    return await _until_folded(settings, told.client_id, lambda row: row.set_at >= told.occurred_ms, told.override_id)
+
+
+@overrides.command(name="list")
+def list_overrides(
+    client_id: Annotated[str | None, Parameter(help="One client; none: all.")] = None, /, *, as_json: AsJson = False
+) -> int:
+    """List the overrides in force, the one that ends first first.
+
+    Example: rapport overrides list
+    """
+    settings = load_settings()
+    now_ms = round(make_clock(settings.clock_file).now().timestamp() * 1000)
+    found = _run(_in_force(settings, client_id, now_ms))
+    if as_json:
+        print(json.dumps([row_as_json(client, row) for client, row in found], ensure_ascii=False, indent=2))
+        return 0
+    if not found:
+        print("no override is in force")
+    for client, row in found:
+        what = " ".join(filter(None, (row.effect, row.value, row.journey)))
+        print(f"{row.override_id[:12]}  until {moment(row.expires_ms):%Y-%m-%d}  {client}: {what} by {row.author} ({row.reason})")
+    return 0
+
+
+@overrides.command
+def lift(
+    client_id: Annotated[str, Parameter(help="Whom it is about.")],
+    override_id: Annotated[
+        str | None, Parameter(help="The id that `list` shows, or its beginning; needed if several hold.")
+    ] = None,
+    /,
+    *,
+    author: Annotated[str | None, Parameter(help="Who ends it; none: you.")] = None,
+) -> int:
+    """End an override before its expiry.
+
+    Example: rapport overrides lift cus_1a2b3c
+    """
+    return _run(_lift(load_settings(), client_id, override_id, author_named(author)))
+
+
+async def _lift(settings: Settings, client_id: str, override_id: str | None, author: str) -> int:
+    now = make_clock(settings.clock_file).now()
+    state = await read_state(settings, client_id)
+    rows = [] if state is None else standing(state, max(state.now_ms, round(now.timestamp() * 1000)))
+    row = chosen(rows, override_id, client_id)
+    ended = end(row, client_id, author=author, now=now)
+    await publish(settings, ended)
+    print(f"{row.override_id[:12]}: {row.effect} for {client_id} ended by {author}")
+    return await _until_folded(settings, client_id, lambda known: known.cleared_at >= ended.occurred_ms, row.override_id)
+
+
+async def _in_force(settings: Settings, client_id: str | None, now_ms: int) -> list[tuple[str, Override]]:
+    if client_id is None:
+        states = [state async for state in read_all(settings) if state.person.overrides]
+    else:
+        state = await read_state(settings, client_id)
+        states = [] if state is None else [state]
+    found = {(state.client_id, row.override_id): row for state in states for row in standing(state, max(state.now_ms, now_ms))}
+    return sorted([(client, row) for (client, _), row in found.items()], key=lambda told: (told[1].expires_ms, told[0]))
+
+
+async def _until_folded(settings: Settings, client_id: str, holds: Callable[[Override], bool], override_id: str) -> int:
+    """Wait until the state knows; says so, and returns 1, when no worker takes it up."""
+    deadline = monotonic() + _PATIENCE_SECONDS
+    while True:
+        state = await read_state(settings, client_id)
+        if state is not None and any(row.override_id == override_id and holds(row) for row in state.person.overrides):
+            return 0
+        if monotonic() > deadline:
+            print("it is on the log, but no worker has taken it up yet; rapport lag shows how far they are")
+            return 1
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _run(step: Coroutine[Any, Any, T]) -> T:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+    return asyncio.run(step)
 
 
 @overrides.command
@@ -44,7 +210,7 @@ def report(
         Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
     ] = None,
     form: Annotated[Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")] = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")] = False,
+    as_json: AsJson = False,
     asked: Asked | None = None,
 ) -> int:
     """Score every override against what rules and learner would have done: who set it, what came of it, who was nearer.
@@ -56,11 +222,7 @@ def report(
 
     Exit codes: 0 told, 1 there is no override or a server is away, 2 wrong usage.
     """
-    if file is None:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
-        events = asyncio.run(_logged(load_settings()))
-    else:
-        events = list(events_of(file, form=form, asked=asked or Asked()))
+    events = list(events_of(file, form=form, asked=asked or Asked())) if file else _run(_logged(load_settings()))
     events.sort(key=lambda event: event.received_ms)
     rows = score(events, chosen_policy(policy), BASELINE)
     if as_json:

@@ -1,0 +1,149 @@
+"""What the commands about overrides read and write: the word of a manager on `signals`, and what the states make of it."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from handlers.channels.kafka_producer import KafkaSender
+from models.events.signals import OverrideCleared, OverrideEffect, OverrideSet
+from models.events.union import AnyClientEvent, public_topic
+from models.ids import derive
+from models.state.client import ClientState, Override
+from models.state.codec import decode
+from models.state.person import in_force
+from models.triggers import Journey
+from models.workdays import moment
+from streams.runtime.errors import UsageError
+from streams.runtime.settings import Settings
+from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.codec import encode_event
+
+SOURCE: Final = "rapport overrides"
+
+
+def word(
+    client_id: str,
+    effect: OverrideEffect,
+    *,
+    value: str | None,
+    journey: Journey | None,
+    reason: str,
+    author: str,
+    until: datetime,
+    now: datetime,
+) -> OverrideSet:
+    """Return the event of one word. The same author's next word on the same scope and effect takes its place."""
+    if until <= now:
+        message = f"{until:%Y-%m-%d} is over: an override holds until a day that is still to come"
+        raise UsageError(message)
+    if (effect is OverrideEffect.SEGMENT) != (value is not None):
+        message = "--effect segment needs --segment, and no other effect takes one"
+        raise UsageError(message)
+    if effect is OverrideEffect.SEGMENT and journey is not None:
+        message = "a segment holds for the client as a whole: leave --journey out"
+        raise UsageError(message)
+    scope = journey.value if journey else ""
+    return OverrideSet(
+        event_id=derive("override.set", client_id, effect.value, scope, author, round(now.timestamp() * 1000)),
+        source=SOURCE,
+        occurred_at=now,
+        received_at=now,
+        client_id=client_id,
+        override_id=derive("override", client_id, effect.value, scope, author),
+        effect=effect,
+        value=value,
+        journey=scope or None,
+        reason=reason,
+        author=author,
+        expires_at=until,
+    )
+
+
+def end(row: Override, client_id: str, *, author: str, now: datetime) -> OverrideCleared:
+    """Return the event that ends an override before its expiry."""
+    return OverrideCleared(
+        event_id=derive("override.cleared", client_id, row.override_id, round(now.timestamp() * 1000)),
+        source=SOURCE,
+        occurred_at=now,
+        received_at=now,
+        client_id=client_id,
+        override_id=row.override_id,
+        author=author,
+    )
+
+
+def standing(state: ClientState, at_ms: int) -> list[Override]:
+    """Return the overrides of a client that hold, the one that ends first first."""
+    return sorted([row for row in state.person.overrides if in_force(row, at_ms)], key=lambda row: row.expires_ms)
+
+
+def conflicts(state: ClientState, told: OverrideSet, at_ms: int) -> Iterator[str]:
+    """Say in words which overrides in force say something else about the same scope, and which of the two holds."""
+    for row in standing(state, at_ms):
+        if row.override_id == told.override_id:
+            continue
+        said = f"{row.author} until {moment(row.expires_ms):%Y-%m-%d} ({row.reason})"
+        meets = not row.journey or not told.journey or row.journey == told.journey
+        match (row.effect, told.effect):
+            case ("segment", OverrideEffect.SEGMENT) if row.value != told.value:
+                yield f"segment {row.value} by {said}: the latest word holds, which is yours"
+            case ("hold", OverrideEffect.RELEASE) if meets:
+                yield f"hold by {said}: a hold beats a release as long as it lasts"
+            case ("release", OverrideEffect.HOLD) if meets:
+                yield f"release by {said}: your hold beats it as long as it lasts"
+            case _:
+                pass
+
+
+def chosen(rows: list[Override], name: str | None, client_id: str) -> Override:
+    """Return the override so named or so begun, or the only one; raises UsageError with those there are."""
+    found = [row for row in rows if name is None or row.override_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    known = "; ".join(f"{row.override_id[:12]} {row.effect} by {row.author}" for row in rows) or "none"
+    message = f"name one override of {client_id}, in force are: {known}"
+    raise UsageError(message)
+
+
+def row_as_json(client_id: str, row: Override) -> dict[str, Any]:
+    """Return an override in force for programs."""
+    return {
+        "client_id": client_id,
+        "override_id": row.override_id,
+        "effect": row.effect,
+        "value": row.value or None,
+        "journey": row.journey or None,
+        "reason": row.reason,
+        "author": row.author,
+        "since": moment(row.set_at).astimezone(UTC).isoformat(),
+        "expires_at": moment(row.expires_ms).astimezone(UTC).isoformat(),
+    }
+
+
+async def publish(settings: Settings, event: AnyClientEvent) -> None:
+    """Send one event about a client and return when the broker has it; raises RetryError."""
+    sender = KafkaSender(settings)
+    try:
+        await sender.send_all(public_topic(event), [(event.client_id.encode(), encode_event(event))])
+    finally:
+        await sender.close()
+
+
+async def read_state(settings: Settings, client_id: str) -> ClientState | None:
+    """Return the committed state of a client, None for one that is not known; raises RetryError."""
+    redis = connect_redis(settings)
+    try:
+        blob = await RedisStateStore(redis, settings).read(client_id)
+    finally:
+        await redis.aclose()
+    return None if blob is None else decode(blob)
+
+
+async def read_all(settings: Settings) -> AsyncIterator[ClientState]:
+    """Yield the committed states of all clients, a few hundred at a time; raises RetryError."""
+    redis = connect_redis(settings)
+    try:
+        async for blob in RedisStateStore(redis, settings).every():
+            yield decode(blob)
+    finally:
+        await redis.aclose()

@@ -1,0 +1,89 @@
+"""`rapport overrides set|list|lift`: what a word becomes, what it contradicts, and what is refused before it is on the log."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from handlers.commands.overrides.desk import chosen, conflicts, end, row_as_json, standing, word
+from models.events.signals import OverrideEffect, OverrideSet
+from models.state.client import ClientState
+from models.triggers import Journey
+from streams.runtime.errors import UsageError
+from tests.models.builders import Events, ms, on
+from tests.models.views import final
+
+
+def said(day: float, effect: OverrideEffect = OverrideEffect.HOLD, *, author: str = "ann", **known: Any) -> OverrideSet:  # noqa: ANN401 - fields of the word
+    about = {"value": None, "journey": None, "reason": "talked on the phone", "until": on(day + 30), **known}
+    return word("client-1", effect, author=author, now=on(day), **about)
+
+
+def heard(*words: OverrideSet) -> ClientState:
+    return final([Events().profiled(0), *words])
+
+
+def test_the_next_word_of_an_author_on_the_same_scope_takes_the_place_of_the_first() -> None:
+    state = heard(said(10), said(20, reason="they asked for time", until=on(60)))
+    (row,) = standing(state, ms(21))
+    assert (row.reason, row.expires_ms) == ("they asked for time", ms(60))
+    other = heard(said(10), said(20, author="sam"), said(20, journey=Journey.RENEWAL))
+    assert len(standing(other, ms(21))) == 3
+
+
+def test_what_was_lifted_holds_no_more_and_may_be_said_again() -> None:
+    first = said(10)
+    (row,) = standing(heard(first), ms(11))
+    ended = end(row, "client-1", author="sam", now=on(12))
+    assert standing(final([Events().profiled(0), first, ended]), ms(13)) == []
+    again = final([Events().profiled(0), first, ended, said(14)])
+    assert [row.author for row in standing(again, ms(15))] == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "expected"),
+    [
+        (
+            said(1, OverrideEffect.SEGMENT, value="slow"),
+            said(2, OverrideEffect.SEGMENT, value="reliable", author="sam"),
+            "latest",
+        ),
+        (said(1), said(2, OverrideEffect.RELEASE, author="sam"), "a hold beats a release"),
+        (said(1, OverrideEffect.RELEASE), said(2, journey=Journey.RENEWAL, author="sam"), "your hold beats it"),
+        (said(1, OverrideEffect.SEGMENT, value="slow"), said(2, OverrideEffect.SEGMENT, value="slow", author="sam"), ""),
+        (said(1, journey=Journey.RENEWAL), said(2, OverrideEffect.RELEASE, journey=Journey.DELAY_SUPPORT, author="sam"), ""),
+        (said(1), said(2, author="sam"), ""),
+        (said(1, OverrideEffect.SEGMENT, value="slow"), said(2, OverrideEffect.SEGMENT, value="reliable"), ""),
+    ],
+)
+def test_words_that_say_otherwise_are_shown_with_which_of_them_holds(
+    known: OverrideSet, told: OverrideSet, expected: str
+) -> None:
+    found = list(conflicts(heard(known), told, ms(3)))
+    assert len(found) == bool(expected)
+    assert expected in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("effect", "known", "why"),
+    [
+        (OverrideEffect.HOLD, {"until": on(9)}, "still to come"),
+        (OverrideEffect.SEGMENT, {}, "needs --segment"),
+        (OverrideEffect.HOLD, {"value": "slow"}, "no other effect takes one"),
+        (OverrideEffect.SEGMENT, {"value": "slow", "journey": Journey.RENEWAL}, "as a whole"),
+    ],
+)
+def test_a_word_that_makes_no_sense_is_refused(effect: OverrideEffect, known: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        said(10, effect, **known)
+
+
+def test_one_of_several_is_named_by_the_beginning_of_its_id() -> None:
+    rows = standing(heard(said(10), said(10, author="sam")), ms(11))
+    assert chosen(rows, rows[1].override_id[:8], "client-1") is rows[1]
+    assert chosen(rows[:1], None, "client-1") is rows[0]
+    for some, name in ((rows, None), (rows, "zz"), ([], None)):
+        with pytest.raises(UsageError, match="in force are"):
+            chosen(some, name, "client-1")
+    told = row_as_json("client-1", rows[0])
+    assert datetime.fromisoformat(told["expires_at"]) - datetime.fromisoformat(told["since"]) == timedelta(days=30)
