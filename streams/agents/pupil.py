@@ -9,6 +9,7 @@ import msgspec
 from pydantic import ValidationError
 
 from models.events.control import LearnerActivated
+from models.learners.consistency import ExamplesChecked
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot, range_held, record_of
 from models.learners.snapshot import SnapshotError
@@ -25,7 +26,7 @@ AUTOMATIC: Final = "automatic"
 KEPT_SNAPSHOTS: Final = 60
 """Versions a person can go back to; older ones are taken off the topic. Two months, as one a day is taken."""
 
-_UNREADABLE: Final = "unreadable"
+UNREADABLE: Final = "unreadable"
 _OTHER_TABLE: Final = "other_table"
 Told: TypeAlias = tuple[str, int, bytes | None, bytes]
 """What is to be published: topic, partition, key, value."""
@@ -35,7 +36,8 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     """All of a learner that must not be lost, as it was when the examples before the stored offset were learned.
 
     `marks` is the furthest output taken of each partition of the client log, since an example may be published twice. Before
-    the offset `quiet_before` nothing is published: an earlier life did, what is learned again is no news.
+    the offset `quiet_before` nothing is published: an earlier life did, what is learned again is no news. `distrusted` says why
+    no version activates itself: the last check of stored features against a replay found too many that differ.
     """
 
     checkpoint: bytes
@@ -47,6 +49,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     passed: bool = False
     versions: tuple[str, ...] = ()
     quiet_before: int = 0
+    distrusted: str = ""
 
 
 def remembered(stored: bytes, subject: Subject) -> tuple[Learns, Memory]:
@@ -89,7 +92,7 @@ class Pupil:
         try:
             example = self.subject.contract.model_validate_json(record.value or b"")
         except ValidationError as error:
-            raise DeadLetterError(_UNREADABLE, f"{error.error_count()} errors") from error
+            raise DeadLetterError(UNREADABLE, f"{error.error_count()} errors") from error
         if example.table != self.subject.table:
             detail = f"made from the feature table {example.table}, this release has {self.subject.table}"
             raise DeadLetterError(_OTHER_TABLE, detail)
@@ -104,6 +107,11 @@ class Pupil:
         """Forget what waits of a client."""
         self._marks[origin.src_partition] = origin.position
         self.trainer.withdraw(client_id)
+
+    def hear(self, checked: ExamplesChecked) -> None:
+        """Take note of a check: one that failed keeps versions from activating themselves until one has passed."""
+        why = "" if checked.passed else checked.first or "stored features differ from a replay"
+        self.memory = msgspec.structs.replace(self.memory, distrusted=why)
 
     def has_news(self, record: Record) -> bool:
         """Return whether a version is to be published before `record` is taken; from the first on, time is counted by it."""
@@ -136,12 +144,14 @@ class Pupil:
             passed=memory.passed or passes,
             versions=versions[-KEPT_SNAPSHOTS:],
             quiet_before=memory.quiet_before,
+            distrusted=memory.distrusted,
         )
         return release
 
     def _release(self, record: Record, *, passes: bool) -> "Release":
         # After a drift the newest is the one that leans on the rules, so it is put in force if any was before.
-        activated = self.rule.automatic and (passes or (self._drifted and self.memory.passed))
+        deserves = passes or (self._drifted and self.memory.passed)
+        activated = self.rule.automatic and deserves and not self.memory.distrusted
         old = self.memory.versions[: max(0, len(self.memory.versions) + 1 - KEPT_SNAPSHOTS)]
         return Release(self._snapshot(), old, moment(record.timestamp), activated, self.rule.tell(self.trainer.judge))
 

@@ -10,12 +10,14 @@ from typing import Final
 
 import msgspec
 import orjson
+from pydantic import ValidationError
 
 from models.learners.activation import LATENESS, RENEWAL
+from models.learners.consistency import ExamplesChecked
 from models.learners.promotion import ActivationRule
 from models.learners.subjects import SUBJECTS
 from models.triggers import ExamplesWithdrawn
-from streams.agents.pupil import AUTOMATIC, Pupil, Release
+from streams.agents.pupil import AUTOMATIC, UNREADABLE, Pupil, Release
 from streams.engine.writes import OutboxEntry, Writes
 from streams.runtime.errors import DeadLetterError
 from streams.runtime.settings import Settings
@@ -24,6 +26,7 @@ from streams.wire.records import Record
 from streams.wire.topics import EXAMPLES
 
 WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
+CHECKED: Final = str(ExamplesChecked.model_fields["kind"].default)
 EVERY: Final = "every"
 """Stands for the learner where a record concerns all of them, or none."""
 
@@ -97,6 +100,9 @@ class School:
             if origin.kind == WITHDRAWN:
                 self._withdraw(record, origin)
                 return None
+            if origin.kind == CHECKED:
+                self._check(record)
+                return None
             pupil = self._by_kind.get(origin.kind)
             if pupil is None:
                 self.counts[EVERY, "other"] += 1
@@ -135,6 +141,16 @@ class School:
             pupil.withdraw(client_id, origin)
         self.withdrawn.append(client_id)
         self.counts[EVERY, "withdrawal"] += 1
+
+    def _check(self, record: Record) -> None:
+        try:
+            checked = ExamplesChecked.model_validate_json(record.value or b"")
+        except ValidationError as error:
+            raise DeadLetterError(UNREADABLE, f"{error.error_count()} errors") from error
+        for pupil in self.pupils.values():
+            if record.offset >= pupil.begins:
+                pupil.hear(checked)
+        self.counts[EVERY, "checked"] += 1
 
     def _harvest(self, record: Record) -> Harvest | None:
         pupils = list(self.pupils.values())

@@ -47,6 +47,10 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     assert scored.returncode == 0, scored.stderr
     assert [row["client_id"] for row in json.loads(scored.stdout)] == ["tiny-press"]
     _a_manager_decides_and_changes_their_mind(environment)
+    done = run_rapport(environment, "learners", "check", "--share", "1", "--days", "9999", "--settle-minutes", "0", "--json")
+    checked = json.loads(done.stdout)
+    assert (done.returncode, checked["first"]) == (0, "")
+    assert checked["questions"] > 10
 
 
 def _a_manager_decides_and_changes_their_mind(environment: dict[str, str]) -> None:

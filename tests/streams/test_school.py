@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from models.events.control import LearnerActivated
 from models.learners.activation import LATENESS, LEARNERS, RENEWAL, scorer_of, verify
+from models.learners.consistency import ExamplesChecked
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_trainer import RenewalTrainer
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, ExamplesWithdrawn
 from streams.agents.pupil import KEPT_SNAPSHOTS
-from streams.agents.school import EVERY, School, is_of
+from streams.agents.school import CHECKED, EVERY, School, is_of
 from streams.engine.outbox_codec import pack_entry, unpack_entry
 from streams.engine.producer import outgoing
 from streams.engine.writes import OutboxEntry
@@ -280,3 +281,25 @@ def test_a_learner_that_is_new_or_begins_anew_learns_all_there_is_while_the_othe
     assert school.pupils[RENEWAL].trainer.release() == plain.release()
     assert released(school) == released(whole.learn(log))
     assert later.stored == {**later.stored, LATENESS: whole.stored[LATENESS]}
+
+
+def checked(offset: int, *, passed: bool) -> PlainRecord:
+    result = ExamplesChecked(
+        checked_at=example(0).decided_at, author="nightly", clients=3, questions=40, mismatched=0 if passed else 4,
+        missing=0, extra=0, worst=0.0, first="" if passed else "late_share is off", passed=passed,
+    )  # fmt: skip
+    headers = origin_headers(CHECKED, 0, Position(offset, 0), kind=CHECKED)
+    value = result.model_dump_json().encode()
+    return replace(record(offset, 0), key=CHECKED.encode(), value=value, headers=headers)
+
+
+def test_while_stored_features_differ_from_a_replay_versions_are_published_but_none_puts_itself_in_force() -> None:
+    failed, log = Desk(), [checked(0, passed=False), *(record(number + 1, number) for number in range(200))]
+    failed.learn(log, upto=150)
+    school = failed.learn(log)  # and it is remembered when the trainer dies
+    assert len(failed.snapshots()) >= 4
+    assert failed.activations() == []
+    assert {pupil.memory.distrusted for pupil in school.pupils.values()} == {"late_share is off"}
+    mended = [*log, checked(len(log), passed=True), *(record(number + 2, number) for number in range(200, 300))]
+    failed.learn(mended)
+    assert failed.activations()[-1].version == failed.snapshots()[-1].version

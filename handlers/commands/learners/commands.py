@@ -1,4 +1,4 @@
-"""`rapport learners list|show|activate|pin|rollback|shadow|promote` (`learners`, a cyclopts App)."""
+"""`rapport learners list|show|activate|pin|rollback|shadow|promote|check` (`learners`, a cyclopts App)."""
 
 import asyncio
 import json
@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from handlers.commands.learners.checking import check as run_check
 from handlers.commands.learners.desk import Stand, order, read_stand
-from handlers.commands.learners.telling import as_json, show_lines, table_of
+from handlers.commands.learners.telling import as_json, checked_words, show_lines, table_of
 from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS
 from models.learners.published import LearnerSnapshot
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 
@@ -32,6 +34,7 @@ learners = App(
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object, for programs.")]
 Why = Annotated[str, Parameter(help="Why, for whoever reads the log later.")]
 Learner = Annotated[Literal["lateness", "renewal"], Parameter(help="Which learner, where no version says it.")]
+Anyway = Annotated[bool, Parameter(negative=(), help="Although the last check of stored features failed.")]
 Version = Annotated[str, Parameter(help="A version that `list` shows, or its beginning.")]
 
 
@@ -69,13 +72,15 @@ def show(
 
 
 @learners.command
-def activate(version: Version, /, *, reason: Why = "chosen by a person") -> int:
+def activate(version: Version, /, *, anyway: Anyway = False, reason: Why = "chosen by a person") -> int:
     """Let a version decide from now on, until a later one passes the guard. Frees what was pinned.
 
     Example: rapport learners activate lateness-7a50.4210 --reason "reviewed on Monday"
     """
     settings = load_settings()
-    return _put(settings, [_champion(settings, _stand(settings).version(version), reason, pinned=False)])
+    stand = _stand(settings)
+    trusted(stand, anyway=anyway)
+    return _put(settings, [_champion(settings, stand.version(version), reason, pinned=False)])
 
 
 @learners.command
@@ -143,7 +148,7 @@ def shadow(
 
 
 @learners.command
-def promote(*, learner: Learner = LATENESS, reason: Why = "the challenger was better") -> int:
+def promote(*, learner: Learner = LATENESS, anyway: Anyway = False, reason: Why = "the challenger was better") -> int:
     """Let the challenger decide, in the place of the champion.
 
     Example: rapport learners promote --reason "log loss .39 against .41 on 600 invoices"
@@ -154,6 +159,7 @@ def promote(*, learner: Learner = LATENESS, reason: Why = "the challenger was be
     if challenger is None:
         message = f"there is no challenger of {learner}; begin with one: rapport learners shadow VERSION"
         raise UsageError(message)
+    trusted(stand, anyway=anyway)
     found = stand.version(challenger.version)
     return _put(
         settings,
@@ -162,6 +168,43 @@ def promote(*, learner: Learner = LATENESS, reason: Why = "the challenger was be
             _order(settings, None, reason, learner=learner, role=LearnerRole.CHALLENGER),
         ],
     )
+
+
+@learners.command
+def check(
+    *,
+    share: Annotated[float, Parameter(help="Share of the clients, another sample each night.")] = 0.02,
+    days: Annotated[int, Parameter(help="Only what was answered in so many days.")] = 30,
+    settle_minutes: Annotated[float, Parameter(help="Leave out what may still be on its way.")] = 15.0,
+    json_: AsJson = False,
+) -> int:
+    """Fold the log of a sample of clients anew, and compare features and answer of each answered question.
+
+    Run it every night. A learner that is served other features than it learned from is wrong in ways nobody sees; so while the
+    latest check has failed (more than 1 question in 1,000 differs, is missing or too many), no version puts itself in force,
+    and `activate` and `promote` refuse. It reads the client log and the examples once; memory goes with the share.
+
+    Example: rapport learners check --share 0.05
+
+    Exit codes: 0 the same, 1 they differ or a server is away.
+    """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+    settings = load_settings()
+    now = make_clock(settings.clock_file).now()
+    author = author_named(None)
+    result = asyncio.run(run_check(settings, share=share, days=days, settle_minutes=settle_minutes, now=now, author=author))
+    print(result.model_dump_json(indent=2) if json_ else checked_words(result))
+    return 0 if result.passed else 1
+
+
+def trusted(stand: Stand, *, anyway: bool) -> None:
+    """Refuse, by UsageError, to put a version in force while stored features differ from a replay of the log."""
+    if stand.distrusted and not anyway:
+        message = (
+            f"the last check found features that differ from a replay of the log ({stand.distrusted}): a version learned from"
+            " them cannot be trusted; find the cause, then rapport learners check, or say --anyway"
+        )
+        raise UsageError(message)
 
 
 def _stand(settings: Settings) -> Stand:

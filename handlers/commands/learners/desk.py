@@ -37,6 +37,8 @@ class Stand:
     versions: tuple[LearnerSnapshot, ...]
     regimes: tuple[Regime, ...]
     judges: Mapping[str, Judge] = field(default_factory=dict)
+    distrusted: str = ""
+    """Why no version may be put in force, by the last check of stored features; empty: it passed, or there was none."""
 
     def active(self, role: LearnerRole = LearnerRole.CHAMPION, *, learner: str = LATENESS) -> ActiveLearner | None:
         """Return what the first partition has in a role; all have the same save for the moments while a change travels."""
@@ -66,16 +68,17 @@ async def read_stand(settings: Settings) -> Stand:
         stored = cast("list[bytes | None]", await redis.hmget(states, [row.learner for row in SUBJECTS]))
     finally:
         await redis.aclose()
-    judges = {row.learner: _judge(row, raw) for row, raw in zip(SUBJECTS, stored, strict=True)}
-    known = {learner: judge for learner, judge in judges.items() if judge is not None}
-    return Stand(await read_versions(settings), tuple(await read_regimes(settings)), known)
+    memories = {
+        row: msgspec.msgpack.decode(raw, type=Memory) for row, raw in zip(SUBJECTS, stored, strict=True) if raw is not None
+    }
+    judges = {row.learner: judge for row, memory in memories.items() if (judge := _judge(row, memory)) is not None}
+    distrusted = next((memory.distrusted for memory in memories.values() if memory.distrusted), "")
+    return Stand(await read_versions(settings), tuple(await read_regimes(settings)), judges, distrusted)
 
 
-def _judge(subject: Subject, stored: bytes | None) -> Judge | None:
-    if stored is None:
-        return None
+def _judge(subject: Subject, memory: Memory) -> Judge | None:
     try:
-        return subject.restore(msgspec.msgpack.decode(stored, type=Memory).checkpoint).judge
+        return subject.restore(memory.checkpoint).judge
     except SnapshotError:
         return None  # of another release: what it says of itself is not comparable
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from handlers.commands.learners.desk import Stand, size_of
 from models.events.control import LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
+from models.learners.consistency import ExamplesChecked
 from models.learners.judging import BINS, Judge, Series
 from models.learners.published import LearnerSnapshot, Record, record_of
 from models.learners.subjects import SUBJECTS, Subject
@@ -53,6 +54,8 @@ def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
         yield f"weight against the rules {row.trust:.0%}; {row.drifts} drifts noticed so far"
         yield from _records({"itself": row.candidate, "live": row.live, "rules": row.rules})
         return
+    if stand.distrusted:
+        yield f"no version puts itself in force: the last check of stored features failed ({stand.distrusted})"
     for place, subject in enumerate(SUBJECTS):
         if place:
             yield ""
@@ -62,6 +65,16 @@ def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
             yield "no record yet: rapport run-trainer has not stored one that this release can read"
             continue
         yield from _judged(judge, subject)
+
+
+def checked_words(result: ExamplesChecked) -> str:
+    """Return in words what a check of stored features found."""
+    said = f"{result.questions:,} questions of {result.clients:,} clients held against a replay of the log"
+    if result.passed and not result.first:
+        return f"{said}: the same"
+    counts = f"{result.mismatched} differ, {result.missing} are missing, {result.extra} too many"
+    verdict = "within the limit" if result.passed else "no version goes in force until a check passes"
+    return f"{said}: {counts}; {verdict}\nfirst: {result.first}"
 
 
 def _in_force(stand: Stand, learner: str) -> Iterator[str]:

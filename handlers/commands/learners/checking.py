@@ -1,0 +1,147 @@
+"""`rapport learners check`: stored features of a sample of clients against a replay of the log; the trainer hears the result."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from models.features import TABLE
+from models.learners.consistency import LIMIT, AnyExample, Difference, ExamplesChecked, differences, is_sampled, questions_of
+from models.renewal_features import RENEWAL_TABLE
+from models.triggers import Example, ExamplesWithdrawn, RenewalExample
+from models.workdays import DAY_MS
+from streams.agents.school import CHECKED
+from streams.engine.oracle import Told, fold_partition
+from streams.engine.producer import KafkaProducer, Outgoing
+from streams.engine.program import ClientProgram
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.wire.headers import Position, origin_headers
+from streams.wire.policy_file import policy_in_force
+from streams.wire.reading import read_each
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES
+
+_CONTRACTS: Final[Mapping[str, type[AnyExample]]] = {"example": Example, "renewal_example": RenewalExample}
+_WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
+_TABLES: Final = {TABLE, RENEWAL_TABLE}
+
+
+@dataclass(slots=True)
+class Sides:
+    """Examples of the sampled clients by key: as they stand on the topic, and as the log gives them."""
+
+    served: dict[bytes, AnyExample] = field(default_factory=dict)
+    again: dict[bytes, AnyExample] = field(default_factory=dict)
+    clients: set[str] = field(default_factory=set)
+    forgotten: set[str] = field(default_factory=set)
+
+    def serve(self, key: bytes, value: bytes | None) -> None:
+        """Take one record of the topic; the last one of a key holds, a taken back one is none."""
+        self.served.pop(key, None)
+        if value:
+            self._take(self.served, key, value)
+
+    def replay(self, outputs: Iterable[Told]) -> None:
+        """Take what the replay of one partition gives."""
+        for said in outputs:
+            if said.topic == EXAMPLES.name:
+                self._take(self.again, said.key or b"", said.value)
+
+    def within(self, *, since: datetime, until: datetime) -> "Sides":
+        """Return what was answered in a stretch of time, without clients who asked to be forgotten."""
+        served, again = (self._kept(rows, since, until) for rows in (self.served, self.again))
+        return Sides(served, again, self.clients, self.forgotten)
+
+    def _kept(self, rows: Mapping[bytes, AnyExample], since: datetime, until: datetime) -> dict[bytes, AnyExample]:
+        return {
+            key: row
+            for key, row in rows.items()
+            if since <= row.decided_at < until and row.client_id not in self.forgotten and row.table in _TABLES
+        }
+
+    def _take(self, rows: dict[bytes, AnyExample], key: bytes, value: bytes) -> None:
+        kind = orjson.loads(value)["kind"]
+        if kind == _WITHDRAWN:
+            self.forgotten.add(ExamplesWithdrawn.model_validate_json(value).client_id)
+        elif kind in _CONTRACTS:
+            rows[key] = _CONTRACTS[kind].model_validate_json(value)
+
+
+async def check(
+    settings: Settings, *, share: float, days: int, settle_minutes: float, now: datetime, author: str
+) -> ExamplesChecked:
+    """Compare, tell the trainer, and return the result.
+
+    Compared is what was answered in the last `days` up to `settle_minutes` ago: what is newer may still be on its way.
+    """
+    sides = await _read(settings, share=share, night=f"{now.astimezone(UTC):%Y-%m-%d}")
+    span = (now.timestamp() * 1000 - days * DAY_MS, now.timestamp() * 1000 - settle_minutes * 60_000)
+    kept = sides.within(since=datetime.fromtimestamp(span[0] / 1000, UTC), until=datetime.fromtimestamp(span[1] / 1000, UTC))
+    result = judged(kept, now=now, author=author)
+    await _tell(settings, result)
+    return result
+
+
+def judged(sides: Sides, *, now: datetime, author: str) -> ExamplesChecked:
+    """Return the result of a comparison."""
+    found = list(differences(sides.served, sides.again))
+    counts = Counter(row.what for row in found)
+    questions = max(questions_of(sides.served), questions_of(sides.again))
+    return ExamplesChecked(
+        checked_at=now,
+        author=author,
+        clients=len(sides.clients),
+        questions=questions,
+        mismatched=counts["mismatched"],
+        missing=counts["missing"],
+        extra=counts["extra"],
+        worst=max((row.error for row in found), default=0.0),
+        first=_first(found),
+        passed=len(found) <= LIMIT * questions,
+    )
+
+
+def _first(found: list[Difference]) -> str:
+    return found[0].words if found else ""
+
+
+async def _read(settings: Settings, *, share: float, night: str) -> Sides:
+    sides = Sides()
+    program = ClientProgram(await asyncio.to_thread(policy_in_force, settings))
+    for partition in range(settings.partitions):
+        records: list[Any] = []
+
+        def keep(record: Any, records: list[Any] = records) -> None:  # noqa: ANN401 - a record of aiokafka
+            if record.key == CONTROL_KEY:
+                records.append(record)
+            elif is_sampled(record.key.decode(errors="replace"), share=share, night=night):
+                sides.clients.add(record.key.decode(errors="replace"))
+                records.append(record)
+
+        await read_each(settings, CLIENT_EVENTS.name, partitions=[partition], see=keep)
+        folded = await asyncio.to_thread(fold_partition, program, records, partitions=settings.partitions)
+        sides.replay(folded.outputs)
+
+    def serve(record: Any) -> None:  # noqa: ANN401 - likewise
+        client = (record.key or b"").partition(b"|")[0].decode(errors="replace")
+        if client in sides.clients:
+            sides.serve(record.key, record.value)
+
+    await read_each(settings, EXAMPLES.name, partitions=[0], see=serve)
+    return sides
+
+
+async def _tell(settings: Settings, result: ExamplesChecked) -> None:
+    """Write the result where the trainer reads it, in the order of what it learns; the last one holds."""
+    place = Position(round(result.checked_at.timestamp() * 1000), 0)
+    headers = origin_headers(CHECKED, 0, place, kind=CHECKED)
+    value = result.model_dump_json().encode()
+    producer = KafkaProducer(settings, Meter())
+    try:
+        await producer.send_all([Outgoing(topic=EXAMPLES.name, partition=0, key=CHECKED.encode(), value=value, headers=headers)])
+    finally:
+        await producer.close()

@@ -1,0 +1,114 @@
+"""`rapport learners check`: what the log gives again is the same, and each way of being different is found and named."""
+
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from handlers.commands.learners.checking import Sides, judged
+from handlers.commands.learners.commands import trusted
+from handlers.commands.learners.desk import Stand
+from handlers.commands.learners.telling import checked_words
+from models.features import pack, unpack
+from models.learners.consistency import is_sampled
+from models.triggers import Example
+from models.workdays import DAY_MS
+from streams.agents.readers import INTAKE_READERS
+from streams.engine.memory_pipeline import MemoryPipeline
+from streams.engine.oracle import Told, fold_partition
+from streams.engine.program import ClientProgram
+from streams.runtime.errors import UsageError
+from streams.wire.topics import EXAMPLES
+from tests.models.builders import on
+from tests.streams.test_program import history
+
+NOW: Final = on(500)
+
+
+def lived() -> tuple[list[tuple[bytes, bytes]], list[Told]]:
+    """Return the examples that a deployment published, and those that its log gives again."""
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+    for event in history():
+        pipeline.tell(event)
+    pipeline.advance_to(on(500))
+    served = [(entry.key or b"", entry.value) for entry in pipeline.entries if entry.topic == EXAMPLES.name]
+    return served, fold_partition(ClientProgram(), pipeline.log, partitions=1).outputs
+
+
+SERVED, AGAIN = lived()
+
+
+def compared(served: list[tuple[bytes, bytes]], again: list[Told], **span: Any) -> Any:  # noqa: ANN401 - a result, fields of a span
+    sides = Sides(clients={"client-1"})
+    for key, value in served:
+        sides.serve(key, value)
+    sides.replay(again)
+    kept = sides.within(since=span.get("since", on(0)), until=span.get("until", NOW))
+    return judged(kept, now=NOW, author="nightly")
+
+
+def spoilt(value: bytes, **changes: Any) -> bytes:  # noqa: ANN401 - fields of the first question
+    row = Example.model_validate_json(value)
+    first, *rest = row.questions
+    return row.model_copy(update={"questions": (first.model_copy(update=changes), *rest)}).model_dump_json().encode()
+
+
+def off(value: bytes, by: float) -> str:
+    """Return the features of the first question with one of them `by` more than it was."""
+    features = list(unpack(b64decode(Example.model_validate_json(value).questions[0].features)))
+    features[0] += by
+    return b64encode(pack(features)).decode()
+
+
+def test_what_was_served_is_what_the_log_gives() -> None:
+    result = compared(SERVED, AGAIN)
+    assert result.passed
+    assert result.questions > 40
+    assert "the same" in checked_words(result)
+
+
+@pytest.mark.parametrize(
+    ("served", "what", "words"),
+    [
+        ([(SERVED[0][0], spoilt(SERVED[0][1], features=off(SERVED[0][1], 0.25))), *SERVED[1:]], "mismatched", "a feature is off"),
+        ([(SERVED[0][0], spoilt(SERVED[0][1], version="other-1")), *SERVED[1:]], "mismatched", "by other-1"),
+        (SERVED[1:], "missing", "does not hold it"),
+        ([*SERVED, (b"client-1|made-up|5", SERVED[0][1])], "extra", "no such question"),
+    ],
+)
+def test_each_way_of_being_different_is_found_named_and_fails(served: list[tuple[bytes, bytes]], what: str, words: str) -> None:
+    result = compared(served, AGAIN)
+    assert getattr(result, what) > 0
+    assert words in result.first
+    assert not result.passed
+    assert "no version goes in force" in checked_words(result)
+
+
+def test_the_last_digit_of_half_precision_is_no_difference() -> None:
+    key, value = SERVED[0]
+    assert compared([(key, spoilt(value, features=off(value, 0.0004))), *SERVED[1:]], AGAIN).passed
+
+
+def test_what_is_too_new_too_old_or_of_somebody_forgotten_is_left_out() -> None:
+    assert compared(SERVED[1:], AGAIN, since=on(400)).questions < compared(SERVED, AGAIN).questions
+    late = compared([], AGAIN, until=on(0) + timedelta(milliseconds=DAY_MS))
+    assert (late.questions, late.passed) == (0, True)
+    sides = Sides(clients={"client-1"}, forgotten={"client-1"})
+    sides.replay(AGAIN)
+    assert judged(sides.within(since=on(0), until=NOW), now=NOW, author="nightly").questions == 0
+
+
+def test_a_sample_is_the_same_for_everybody_and_another_one_each_night() -> None:
+    nights = [{number for number in range(2000) if is_sampled(f"c{number}", share=0.05, night=night)} for night in ("1", "2")]
+    assert all(60 < len(night) < 150 for night in nights)
+    assert len(nights[0] & nights[1]) < 30
+
+
+def test_nothing_is_put_in_force_after_a_failed_check_unless_a_person_insists() -> None:
+    stand = replace(Stand((), ()), distrusted="late_share is off")
+    with pytest.raises(UsageError, match=r"late_share is off.*--anyway"):
+        trusted(stand, anyway=False)
+    trusted(stand, anyway=True)
+    trusted(Stand((), ()), anyway=False)
