@@ -304,6 +304,7 @@ class RenewalExample(_Output):
     minor: int
     after: int
     earned: int
+    cost: int = Field(default=0, description="What winning the client cost, where it was told with this contract; 0: it was not.")
     currency: str
     table: str = Field(description="Hash of the renewal table.")
     questions: tuple[RenewalQuestion, ...] = ()

@@ -87,3 +87,16 @@ class ContractRecorded(ClientEvent):
     started_at: Instant | None = None
     renews_at: Instant | None = Field(default=None, description="Next renewal or billing; none once ending.")
     amount: PositiveMoney | None = Field(default=None, description="Price of one period.")
+    acquisition_cost: PositiveMoney | None = Field(
+        default=None,
+        description="What winning the client cost, told with the contract that won them, in the currency of its price.",
+    )
+
+    @model_validator(mode="after")
+    def _cost_in_the_currency_of_the_price(self) -> Self:
+        if self.amount and self.acquisition_cost and self.amount.currency != self.acquisition_cost.currency:
+            message = (
+                f"acquisition_cost is in {self.acquisition_cost.currency}, amount in {self.amount.currency}: convert it first"
+            )
+            raise ValueError(message)
+        return self

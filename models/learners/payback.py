@@ -48,7 +48,8 @@ def paybacks(retention: Published, terms: ValueTerms) -> list[Payback]:
 
 def payback(group: Months, firm: Months | None, terms: ValueTerms) -> Payback:
     """Return when one group pays back its cost."""
-    cost = terms.cost_of((group.group,), group.currency)
+    # What was told with the contracts goes before what the policy says of such clients in general.
+    cost = round(group.cost / group.costs) if group.costs else terms.cost_of((group.group,), group.currency)
     staying, earned = _life(group, firm if firm is not group else None, terms)
     errors = _errors(group, firm)
     sums = {

@@ -105,10 +105,11 @@ class PublishedRenewals:
     def chances(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[int, ...]:
         """Return P(renewed), P(raised), P(left) in ten-thousandths; -1 where the evidence is too thin.
 
-        Who is raised is renewed and who leaves is not: the two are bounded by what the first leaves them.
+        Who is raised is renewed, so that chance is one among the renewed times the first; who leaves is not renewed.
         """
         found = []
-        weights = self.weights
+        trust = self.weights.trust
+        renewing = share = self._shares.get(contract_type, self.weights.firm.renewed_share)
         for ending in Ending:
             line = self._speaking(ending, landmark)
             if line is None:
@@ -117,8 +118,9 @@ class PublishedRenewals:
             chance = sigmoid(self._value(line, features, contract_type))
             if ending is Ending.RENEWED:
                 # After a drift the plain share of the contract type has its say until enough new answers are learned.
-                share = self._shares.get(contract_type, weights.firm.renewed_share)
-                chance = weights.trust * chance + (1.0 - weights.trust) * share
+                chance = renewing = trust * chance + (1.0 - trust) * share
+            elif ending is Ending.RAISED:
+                chance *= renewing
             found.append(round(bounded(chance) * PER_CHANCE))
         renewed, raised, left = found
         if renewed != UNSAID:

@@ -222,6 +222,7 @@ def _example(
         "minor": period.minor,
         "after": period.after if renewed else 0,
         "earned": period.earned + period.minor,
+        "cost": contract.cost if contract.currency == period.currency else 0,
         "currency": period.currency,
         "table": RENEWAL_TABLE,
         "questions": tuple(map(_question, period.asked)),

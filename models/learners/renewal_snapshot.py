@@ -53,6 +53,8 @@ class Months(msgspec.Struct, frozen=True, array_like=True):
     prices: int = 0
     price: float = 0.0
     price_square: float = 0.0
+    costs: int = 0
+    cost: float = 0.0
 
 
 class Published(msgspec.Struct, frozen=True, array_like=True):
@@ -72,7 +74,7 @@ class Published(msgspec.Struct, frozen=True, array_like=True):
         for place, row in tallies.months.items():
             group, _, currency = place.rpartition("|")
             counts = (_cut(row.exposed), _cut(row.ended), _cut(row.billed))
-            months.append(Months(group, currency, *counts, row.prices, row.price, row.price_square))
+            months.append(Months(group, currency, *counts, row.prices, row.price, row.price_square, row.costs, row.cost))
         return cls(ages, tuple(months))
 
     def ages_of(self, group: str) -> Ages | None:

@@ -54,9 +54,13 @@ SLOTS: Final = 12
 LINES: Final = len(RENEWAL_FEATURES) + 1
 WIDTH: Final = LINES + SLOTS
 
-_USUAL: Final = {Ending.RENEWED: 0.8, Ending.RAISED: 0.12, Ending.LEFT: 0.1}  # where the intercept starts
+# Where the intercept starts. A raise is asked among the renewed: that a contract is renewed at all is learned from far more
+# answers, and the chance of both is the product.
+_USUAL: Final = {Ending.RENEWED: 0.8, Ending.RAISED: 0.15, Ending.LEFT: 0.1}
 # Variance of a slope: the rarer the answer, the less may be made of it.
-_PRIOR: Final = {Ending.RENEWED: 0.2, Ending.RAISED: 0.04, Ending.LEFT: 0.1}
+_PRIOR: Final = {Ending.RENEWED: 0.2, Ending.RAISED: 0.01, Ending.LEFT: 0.1}
+# What may well explain a raise: more work than before, and that they were raised before. Both move little in their units.
+_RAISING: Final = {"trend": 0.5, "own_raises": 0.5}
 # What is expected of a renewal before the first answer (logit per unit): who pays late, disputes, is asked for more or has less
 # work done renews less; who has renewed before renews more. Few answers are enough to overrule it.
 _EXPECTED: Final = {
@@ -72,7 +76,7 @@ _EXPECTED: Final = {
     "gap": -0.2,
     "trend": 0.3,
 }
-_SIGN: Final = {Ending.RENEWED: 1.0, Ending.RAISED: 0.5, Ending.LEFT: -1.0}
+_SIGN: Final = {Ending.RENEWED: 1.0, Ending.RAISED: 0.0, Ending.LEFT: -1.0}
 _PRIOR_INTERCEPT: Final = 1.0
 _PRIOR_SEASON: Final = 0.05  # two days of the year explain little, or everything by accident
 _PRIOR_TYPE: Final = 0.2  # half a logit: an unknown type is expected within .11 of the firm's share
@@ -88,6 +92,9 @@ def _variances(ending: Ending) -> Vector:
         if row.family is RenewalFamily.SEASON:
             found[place] = min(_PRIOR_SEASON, _PRIOR[ending])
     found[LINES:] = min(_PRIOR_TYPE, 2 * _PRIOR[ending])
+    if ending is Ending.RAISED:
+        for name, variance in _RAISING.items():
+            found[1 + RENEWAL_INDEX[name]] = variance
     return found
 
 
@@ -112,6 +119,8 @@ class RenewalHead:
         self.kalman.mean[0] = log(_USUAL[ending] / (1 - _USUAL[ending]))
         for name, weight in _EXPECTED.items():
             self.kalman.mean[1 + RENEWAL_INDEX[name]] = _SIGN[ending] * weight
+        if ending is Ending.RAISED:
+            self.kalman.mean[1 + RENEWAL_INDEX["trend"]] = _EXPECTED["trend"]
         self.recalibration = Recalibration()
         self.yes = 0
 
@@ -238,6 +247,8 @@ class RenewalTrainer:
             if asked is example.questions[-1]:
                 self._judge(example, asked, features, slot)
             for ending, label in labels.items():
+                if ending is Ending.RAISED and not example.renewed:
+                    continue
                 self.heads[ending, RenewalLandmark(asked.landmark)].learn(features, slot, label=label, pace=self.watch.pace)
             self.tally.see_question(features)
         self.tally.see(example)

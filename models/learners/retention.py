@@ -54,7 +54,8 @@ class AgeTally(msgspec.Struct):
 class MonthTally(msgspec.Struct):
     """Of each month of contract life, in one currency: contracts in it, contracts that ended with it, minor units billed for it.
 
-    `prices` counts the periods, `price` and `price_square` sum their price per month.
+    `prices` counts the periods, `price` and `price_square` sum their price per month; `costs` counts the contracts that told what
+    winning the client cost, `cost` sums it, each with its first period.
     """
 
     exposed: list[int] = msgspec.field(default_factory=lambda: [0] * MONTHS)
@@ -63,6 +64,8 @@ class MonthTally(msgspec.Struct):
     prices: int = 0
     price: float = 0.0
     price_square: float = 0.0
+    costs: int = 0
+    cost: float = 0.0
 
     def see(self, example: RenewalExample) -> None:
         """Count one answered period."""
@@ -71,6 +74,9 @@ class MonthTally(msgspec.Struct):
         self.prices += 1
         self.price += each
         self.price_square += each * each
+        if example.cost and not example.age:
+            self.costs += 1
+            self.cost += example.cost
         for month in range(first, min(end, MONTHS)):
             self.exposed[month] += 1
             self.billed[month] += round(each)

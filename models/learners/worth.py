@@ -10,7 +10,7 @@ from models.learners.renewal import PublishedRenewals
 from models.learners.renewal_snapshot import Published
 from models.learners.retention import FIRM
 from models.learners.survival import Renewing, fit, pooled
-from models.state.client import ClientState
+from models.state.client import ClientState, Contract
 from models.state.renewals import Fate, Period
 from models.workdays import DAY_MS
 
@@ -89,10 +89,14 @@ def worth_of(state: ClientState, scorer: PublishedRenewals, terms: ValueTerms) -
                 chance=path[0] if path else None,
                 value=value,
                 earned=_earned(period, state.now_ms, terms),
-                cost=terms.cost_of(groups, period.currency),
+                cost=_cost(contract, period) or terms.cost_of(groups, period.currency),
             )
         )
     return found
+
+
+def _cost(contract: Contract, period: Period) -> int:
+    return contract.cost if contract.currency == period.currency else 0
 
 
 def _earned(period: Period, now_ms: int, terms: ValueTerms) -> int:

@@ -158,6 +158,8 @@ class Contract(msgspec.Struct, frozen=True, array_like=True, gc=False):
     minor: int
     currency: str
     at: int
+    cost: int = 0
+    """What winning the client cost, in minor units of `currency`; 0: it was not told with this contract."""
 
 
 class Colleague(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -104,8 +104,15 @@ def contract_recorded(state: ClientState, event: ContractRecorded) -> ClientStat
     """Fold in: what is agreed now; the latest by `occurred_at` holds."""
     rows = state.person.contracts
     known = next((row for row in rows if row.contract_id == event.contract_id), None)
+    currency = event.amount.currency if event.amount else (known.currency if known else "")
+    told = event.acquisition_cost
+    cost = told.minor if told and told.currency == currency else 0
     if known is not None and known.at > event.occurred_ms:
-        return state
+        if not cost or known.cost:
+            return state
+        after = replace(known, cost=cost)  # told with the record that won the client, which came late
+        kept = tuple(after if row is known else row for row in rows)
+        return replace(state, person=replace(state.person, contracts=kept))
     after = Contract(
         contract_id=event.contract_id,
         status=event.status.value,
@@ -114,8 +121,9 @@ def contract_recorded(state: ClientState, event: ContractRecorded) -> ClientStat
         started_ms=epoch_ms(event.started_at) if event.started_at else (known.started_ms if known else 0),
         renews_ms=epoch_ms(event.renews_at) if event.renews_at else 0,
         minor=event.amount.minor if event.amount else (known.minor if known else 0),
-        currency=event.amount.currency if event.amount else (known.currency if known else ""),
+        currency=currency,
         at=event.occurred_ms,
+        cost=cost or (known.cost if known else 0),
     )
     kept = tuple(row for row in rows if row is not known)
     return replace(state, person=replace(state.person, contracts=(*kept, after)))

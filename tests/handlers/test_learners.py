@@ -7,15 +7,17 @@ from typing import Final
 import pytest
 
 from handlers.commands.learners.desk import Stand, order
-from handlers.commands.learners.telling import as_json, show_lines, table_of
+from handlers.commands.learners.telling import as_json, payback_lines, show_lines, table_of
 from models.events.control import LearnerRole
 from models.learners.judging import Judge, Series
+from models.learners.lifetime import ValueTerms
 from models.learners.published import LearnerSnapshot
 from models.learners.snapshot import dump
 from models.regime import NOTHING_ACTIVATED, Regime, regime_after
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from tests.models.examples import trained
+from tests.models.renewal_examples import renewal_trained
 from tests.streams.test_school import LOG, Desk
 
 SETTINGS: Final = Settings()
@@ -114,3 +116,14 @@ def test_orders_carry_the_time_of_the_firms_clock() -> None:
     assert event.snapshot == ""
     assert event.received_at == event.occurred_at
     assert event.occurred_at > datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_payback_is_told_per_group_and_says_where_the_cost_of_winning_is_not_known() -> None:
+    weights = renewal_trained(200).publish()
+    header, firm, *groups = payback_lines(weights, ValueTerms(acquisition_of={"firm": 4_000, "segment:slow": 900}))
+    assert "paid back after" in header
+    assert firm.startswith("firm ")
+    assert "months (" in firm
+    told = {line.split()[0]: line for line in groups}
+    assert "months" in told["segment:slow"]
+    assert told["type:retainer"].endswith("what winning cost is not known")

@@ -69,7 +69,7 @@ def test_the_demo_loses_nothing_to_a_killed_worker_adopts_an_old_book_silently_a
     assert re.search(r"Old book +old.csv: 2 clients adopted .*; not one mail was sent", said)
     assert "in the states: open 250.00 EUR" in said
     assert "Lag         0 records, 0 outputs, 0 timers, 0 deliveries" in said
-    for heading in ("Events", "Clients", "Triggers", "Not sent", "One client", "Next"):
+    for heading in ("Events", "Clients", "Triggers", "Not sent", "Learner", "One client", "Next"):
         assert re.search(rf"^{heading} ", said, re.MULTILINE)
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.commands import run_rapport
 from tests.waiting import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SAMPLE = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
 BOOK = "Customer,Invoice,Invoice Date,Due Date,Amount,Paid On\n" + "".join(

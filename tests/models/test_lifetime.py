@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.learners.lifetime import Change, ValueTerms, lifetime, renewals_ahead, together
-from models.learners.payback import payback
+from models.learners.payback import payback, paybacks
 from models.learners.renewal_snapshot import Ages, Months, Published
 from models.learners.retention import FIRM, Retention
 from models.learners.survival import fit, pooled
@@ -137,3 +137,14 @@ def test_how_a_firm_counts_is_part_of_its_policy() -> None:
     assert policy.value.cost_of(("segment:slow", "type:retainer"), "EUR") == 150_000
     assert policy.value.cost_of(("segment:slow",), "JPY") == 900
     assert document_of(policy).value == document.value
+
+
+def test_what_was_told_of_the_cost_of_winning_goes_before_what_the_policy_says() -> None:
+    tallies = Retention()
+    for number in range(8):
+        tallies.see(renewal_example(number).model_copy(update={"age": number % 2, "cost": 300_000 * (number % 2 == 0)}))
+    terms = ValueTerms(acquisition_units=9, acquisition_of={"type:retainer": 7})
+    assert {row.cost for row in paybacks(Published.of(tallies), terms)} == {300_000, 900}
+    unknown = Retention()
+    unknown.see(renewal_example(0))
+    assert {row.group: row.cost for row in paybacks(Published.of(unknown), terms)}["type:retainer"] == 700

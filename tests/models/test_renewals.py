@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from models.events.invoices import ContractRecorded, ContractStatus
 from models.events.union import AnyEvent
@@ -70,6 +71,16 @@ def test_good_and_bad_news_become_known_on_the_same_day_however_early_they_came(
     silent = answers([agreed(0, YEAR), tick(YEAR + 31)])
     assert {row.decided_at for row in (*early, *late, *silent)} == {on(YEAR + 30)}
     assert [(row.renewed, row.left) for row in (*early, *late, *silent)] == [(True, False), (False, True), (False, True)]
+
+
+def test_what_winning_the_client_cost_travels_with_the_contract_to_its_answered_period() -> None:
+    won = agreed(0, YEAR).model_copy(update={"acquisition_cost": Money(250_000, "EUR")})
+    (found,) = answers([won, agreed(YEAR - 5, 2 * YEAR, minor=1_300_000), tick(YEAR + 31)])
+    assert found.cost == 250_000
+    assert final([agreed(YEAR - 5, 2 * YEAR), won]).person.contracts[0].cost == 250_000
+    foreign = won.model_copy(update={"acquisition_cost": Money(250_000, "USD")})
+    with pytest.raises(ValidationError, match="convert it first"):
+        ContractRecorded.model_validate(foreign.model_dump())
 
 
 def test_a_fate_that_is_known_is_not_asked_about() -> None:

@@ -1,4 +1,4 @@
-"""`rapport learners list|show|activate|pin|rollback|shadow|promote|check` (`learners`, a cyclopts App)."""
+"""`rapport learners list|show|activate|pin|rollback|shadow|promote|check|payback` (`learners`, a cyclopts App)."""
 
 import asyncio
 import json
@@ -9,14 +9,18 @@ from cyclopts import App, Parameter
 
 from handlers.commands.learners.checking import check as run_check
 from handlers.commands.learners.desk import Stand, order, read_stand
-from handlers.commands.learners.telling import as_json, checked_words, show_lines, table_of
+from handlers.commands.learners.telling import as_json, checked_words, payback_lines, show_lines, table_of
 from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
-from models.learners.activation import LATENESS
+from models.learners.activation import LATENESS, RENEWAL
 from models.learners.published import LearnerSnapshot
+from models.learners.renewal_snapshot import load_renewal
+from models.regime import encode_regime
+from streams.engine.program import ClientProgram
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
+from streams.wire.policy_file import policy_in_force
 
 learners = App(
     name="learners",
@@ -195,6 +199,28 @@ def check(
     result = asyncio.run(run_check(settings, share=share, days=days, settle_minutes=settle_minutes, now=now, author=author))
     print(result.model_dump_json(indent=2) if json_ else checked_words(result))
     return 0 if result.passed else 1
+
+
+@learners.command
+def payback() -> int:
+    """Show in how many months won clients pay back what winning them cost: the firm, each contract type, each segment.
+
+    What winning cost is told with the contract (`acquisition_cost`), else by the policy (`value.acquisition_units`); margin and
+    servicing cost are the policy's. Learned from answered renewals by `rapport run-trainer`, with a range.
+
+    Example: rapport learners payback
+
+    Exit codes: 0 shown, 1 no learner of renewals is active or a server is away.
+    """
+    settings = load_settings()
+    stand = _stand(settings)
+    active = stand.active(learner=RENEWAL)
+    if active is None:
+        print("no learner of renewals is active yet: rapport run-trainer learns one from answered renewals")
+        return 1
+    bound = ClientProgram(policy_in_force(settings)).under(encode_regime(stand.regimes[0]))
+    print("\n".join(payback_lines(load_renewal(active.snapshot), bound.policy.value)))
+    return 0
 
 
 def trusted(stand: Stand, *, anyway: bool) -> None:

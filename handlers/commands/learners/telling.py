@@ -9,8 +9,12 @@ from models.events.control import LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
 from models.learners.consistency import ExamplesChecked
 from models.learners.judging import BINS, Judge, Series
+from models.learners.lifetime import ValueTerms
+from models.learners.payback import paybacks
 from models.learners.published import LearnerSnapshot, Record, record_of
+from models.learners.renewal_snapshot import RenewalWeights
 from models.learners.subjects import SUBJECTS, Subject
+from models.money import Money
 
 _WITHOUT: Final = {LATENESS: "the plain rules decide", RENEWAL: "no chance of a renewal is given"}
 
@@ -75,6 +79,15 @@ def checked_words(result: ExamplesChecked) -> str:
     counts = f"{result.mismatched} differ, {result.missing} are missing, {result.extra} too many"
     verdict = "within the limit" if result.passed else "no version goes in force until a check passes"
     return f"{said}: {counts}; {verdict}\nfirst: {result.first}"
+
+
+def payback_lines(weights: RenewalWeights, terms: ValueTerms) -> Iterator[str]:
+    """Yield in how many months each group pays back what winning a client costs."""
+    yield f"{'group':32} {'contracts':>9} {'cost':>14} {'earned in a year':>17} {'after a year':>13}  paid back after"
+    for row in paybacks(weights.retention, terms):
+        cost, earned = Money(row.cost, row.currency), Money(row.earned, row.currency)
+        said = row.words if row.cost else "what winning cost is not known"
+        yield f"{row.group:32} {row.contracts:>9,} {cost!s:>14} {earned!s:>17} {row.staying:>13.0%}  {said}"
 
 
 def _in_force(stand: Stand, learner: str) -> Iterator[str]:
