@@ -65,6 +65,7 @@ _RAISING: Final = {"trend": 0.5, "own_raises": 0.5}
 # work done renews less; who has renewed before renews more. Few answers are enough to overrule it.
 _EXPECTED: Final = {
     "tenure": 0.2,
+    "renewals": 0.5,
     "own_renewals": 0.2,
     "price_rise": -0.2,
     "late_share": -0.2,

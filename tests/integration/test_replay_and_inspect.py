@@ -6,7 +6,7 @@ import pytest
 from tests.commands import run_rapport
 from tests.waiting import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SAMPLE = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
 BOOK = "Customer,Invoice,Invoice Date,Due Date,Amount,Paid On\n" + "".join(
@@ -46,27 +46,6 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     scored = run_rapport(environment, "overrides", "report", "--json")
     assert scored.returncode == 0, scored.stderr
     assert [row["client_id"] for row in json.loads(scored.stdout)] == ["tiny-press"]
-    _a_manager_decides_and_changes_their_mind(environment)
-    done = run_rapport(environment, "learners", "check", "--share", "1", "--days", "9999", "--settle-minutes", "0", "--json")
-    checked = json.loads(done.stdout)
-    assert (done.returncode, checked["first"]) == (0, "")
-    assert checked["questions"] > 10
-
-
-def _a_manager_decides_and_changes_their_mind(environment: dict[str, str]) -> None:
-    def said(*words: str) -> str:
-        done = run_rapport(environment, "overrides", *words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    about = ("kessler-print", "--effect", "segment", "--reason", "a new owner pays")
-    assert "otherwise" not in said("set", *about, "--segment", "reliable", "--author", "ann")
-    assert "segment reliable by ann" in said("set", *about, "--segment", "problem", "--author", "sam")
-    told = [row for row in json.loads(said("list", "--json")) if row["client_id"] == "kessler-print"]
-    assert [(row["author"], row["value"]) for row in told] == [("ann", "reliable"), ("sam", "problem")]
-    assert _client(environment, "kessler-print")["segment"] == "problem"
-    assert "ended by ann" in said("lift", "kessler-print", told[1]["override_id"][:10], "--author", "ann")
-    assert _client(environment, "kessler-print")["segment"] == "reliable"
 
 
 @pytest.mark.usefixtures("worker")
