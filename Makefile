@@ -48,7 +48,7 @@ bench: setup ## Measured ratios, side by side in one run
 
 QUIX := .venv/quix/bin/python
 bench-peers: setup ## The engine beside Faust and Quix Streams, which gets an environment of its own
-	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/quix && $(UV) pip install --python $(QUIX) "quixstreams==3.28.*" msgspec structlog river "aiokafka==0.14.0" "faust-streaming==0.15.3" redis; }
+	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/quix && $(UV) pip install --python $(QUIX) "quixstreams==3.28.*" msgspec zstandard structlog river "aiokafka==0.14.0" "faust-streaming==0.15.3" redis; }
 	@BENCH_QUIX_PYTHON=$(QUIX) $(BIN)/python -m pytest tests/bench/bench_peers.py --override-ini 'python_files=bench_*.py' -s
 
 BENCH = $(BIN)/python -m pytest --override-ini 'python_files=bench_*.py' -s

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,7 @@ from streams.runtime import metrics
 from streams.runtime.clock import Clock, fresh_id, make_clock
 from streams.runtime.errors import FatalError, UsageError
 from streams.runtime.health import HealthServer
-from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
+from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog, spare_the_collector
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.sources.lookup import Reader
@@ -46,7 +45,6 @@ TESTED_VERSIONS: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 
 _DAY_SECONDS: Final = 86_400.0
 _BEAT_SECONDS: Final = 0.5
-_YOUNG_OBJECTS: Final = 20_000  # about a batch
 
 
 def check_versions(settings: Settings, installed: Callable[[str], str] = version) -> None:
@@ -211,20 +209,13 @@ def run_engine(engine: Engine) -> int:
     engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
     engine.watchdog.start()
     loop.call_soon(_keep_beating, loop, engine.watchdog)
-    _spare_the_collector()
+    spare_the_collector()
     worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)
     with contextlib.suppress(SystemExit):
         worker.execute_from_commandline()
     engine.watchdog.stop()
     crashed = worker.crash_reason is not None
     return EXIT_FAILED if crashed or engine.watchdog.failed else 0
-
-
-def _spare_the_collector() -> None:
-    """Let the collector of cycles look seldom and past what was there at the start: states are structs, which form none."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
 
 
 def _keep_beating(loop: asyncio.AbstractEventLoop, watchdog: ExitWatchdog) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from streams.runtime.lifecycle import spare_the_collector
 from streams.runtime.log import configure_log
 from streams.runtime.settings import load_settings
 
@@ -38,6 +39,7 @@ def serve_webhooks(
     configure_log(settings)
     with listen(settings) as listener:
         server = make_server(settings)
+        spare_the_collector()
         address, chosen, *_ = listener.getsockname()
         print(f"Webhooks are received at http://{address}:{chosen}/webhooks/{{{','.join(settings.webhook_secrets)}}}", flush=True)
         # After a graceful stop uvicorn raises the signal again; asked to stop, stopping is no failure.

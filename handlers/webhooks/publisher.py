@@ -5,19 +5,21 @@ Or says at once that it cannot now.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from functools import partial
+from typing import Final, Protocol, Self, TypeAlias
+from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerClosed
 
 from models.events.union import AnyClientEvent, public_topic
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.wire.codec import encode_event
 from streams.wire.deliveries import Delivery
+from streams.wire.partitioning import partition_of
 from streams.wire.topics import WEBHOOKS
 
 log = structlog.get_logger(__name__)
@@ -29,8 +31,6 @@ _BATCH_BYTES: Final = 524_288
 """One batch per partition is under way at a time, and who finds the next one full waits for a round trip. The default of 16 KiB
 holds a handful of webhooks."""
 
-_LINGER_MS: Final = 2  # costs 2 ms of waiting and lets requests that arrive together share one round trip to Kafka
-
 
 class BusyError(RetryError):
     """The bytes held in memory are at their limit: taking more would move the trouble from the sender's side to ours."""
@@ -39,10 +39,9 @@ class BusyError(RetryError):
 class Budget:
     """Bytes that may be held at once: bodies being read, and records that Kafka has not acknowledged."""
 
-    def __init__(self, limit: int, *, changed: Callable[[int], None] = lambda _: None) -> None:
-        """Allow `limit` bytes; `changed` is told the bytes held after every change."""
+    def __init__(self, limit: int) -> None:
+        """Allow `limit` bytes."""
         self._limit = limit
-        self._changed = changed
         self.held = 0
 
     def take(self, size: int) -> None:
@@ -51,12 +50,10 @@ class Budget:
             message = f"{self.held} bytes of webhooks wait for Kafka, the limit is {self._limit} (RAPPORT_WEBHOOK_INFLIGHT_BYTES)"
             raise BusyError(message)
         self.held += size
-        self._changed(self.held)
 
     def give_back(self, size: int) -> None:
         """Let go of `size` bytes."""
         self.held -= size
-        self._changed(self.held)
 
 
 class Publisher(Protocol):
@@ -109,11 +106,28 @@ class _Outgoing:
     topic: str
     key: bytes
     value: bytes
+    place: Callable[[bytes, int], int]
     headers: Sequence[tuple[str, bytes]] = ()
+
+
+_Waiting: TypeAlias = tuple[_Outgoing, "asyncio.Future[None]"]
+
+
+def _by_checksum(key: bytes, partitions: int) -> int:
+    """Return the partition of a delivery. Nobody looks for one by its key; all that counts is that repeated ones meet."""
+    return crc32(key) % partitions
+
+
+def _by_client(key: bytes, partitions: int) -> int:
+    """Return the partition of an event, as every standard producer has it."""
+    return partition_of(key.decode(), partitions)
 
 
 class KafkaPublisher:
     """An idempotent producer that waits for all in-sync replicas. Kafka may be away, at the start too: it is tried again.
+
+    Records that come while their partition's batch is under way leave together in the next one: nobody waits for company, and
+    many senders share a round trip. Each gets its answer only after the acknowledgement of the batch that carried it.
 
     A record whose acknowledgement did not come in time stays in the producer and counts against the budget until Kafka takes
     it. The sender was asked to retry meanwhile, so it may arrive twice; event ids make that one.
@@ -125,7 +139,9 @@ class KafkaPublisher:
         self._budget = budget
         self._producer: AIOKafkaProducer | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._waiting: set[asyncio.Future[object]] = set()
+        self._queues: dict[tuple[str, int], list[_Waiting]] = {}
+        self._packers: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Begin to connect; does not wait for Kafka."""
@@ -142,11 +158,13 @@ class KafkaPublisher:
 
     async def publish(self, delivery: Delivery) -> None:
         """Return after the acknowledgement of all in-sync replicas; raises RetryError after `webhook_ack_seconds`."""
-        await self._publish([_Outgoing(WEBHOOKS.name, delivery.key, delivery.body, delivery.to_headers())])
+        await self._publish([_Outgoing(WEBHOOKS.name, delivery.key, delivery.body, _by_checksum, delivery.to_headers())])
 
     async def publish_events(self, events: Sequence[AnyClientEvent]) -> None:
         """See `Publisher.publish_events`; the acknowledgements are awaited as for `publish`."""
-        await self._publish([_Outgoing(public_topic(event), event.client_id.encode(), encode_event(event)) for event in events])
+        await self._publish(
+            [_Outgoing(public_topic(event), event.client_id.encode(), encode_event(event), _by_client) for event in events]
+        )
 
     async def _publish(self, records: Sequence["_Outgoing"]) -> None:
         producer = self._producer
@@ -155,9 +173,8 @@ class KafkaPublisher:
             raise RetryError(message)
         try:
             async with asyncio.timeout(self._settings.webhook_ack_seconds):
-                acknowledged = [await self._send(producer, record) for record in records]
-                for sent in acknowledged:
-                    await asyncio.shield(sent)
+                for sent in [await self._enqueue(producer, record) for record in records]:
+                    await sent
         except TimeoutError as error:
             message = f"Kafka did not acknowledge within {self._settings.webhook_ack_seconds:g} s (RAPPORT_WEBHOOK_ACK_SECONDS)"
             raise RetryError(message) from error
@@ -179,24 +196,67 @@ class KafkaPublisher:
         except (TimeoutError, KafkaError):
             return False
 
-    async def _send(self, producer: AIOKafkaProducer, record: "_Outgoing") -> "asyncio.Future[object]":
-        size = len(record.value)
-        self._budget.take(size)
-        with ExitStack() as unless_taken:  # a cancelled wait too: then the bytes are not in the producer
-            unless_taken.callback(self._budget.give_back, size)
-            sent: asyncio.Future[object] = await producer.send(
-                self._settings.topic(record.topic), key=record.key, value=record.value, headers=list(record.headers)
-            )
-            unless_taken.pop_all()
+    async def _enqueue(self, producer: AIOKafkaProducer, record: _Outgoing) -> "asyncio.Future[None]":
+        """Hold a record until Kafka has it; returns what tells when that is."""
+        topic = self._settings.topic(record.topic)
+        known = producer.client.cluster.partitions_for_topic(topic) or await producer.partitions_for(topic)
+        at = topic, record.place(record.key, len(known))
+        self._budget.take(len(record.value))
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue = self._queues.get(at)
+        if queue is None:
+            self._queues[at] = [(record, sent)]
+            packer = asyncio.create_task(self._pack(producer, at), name=f"webhook-batches {at}")
+            self._packers.add(packer)
+            packer.add_done_callback(self._packers.discard)
+        else:
+            queue.append((record, sent))
         self._waiting.add(sent)
-        sent.add_done_callback(lambda future: self._acknowledged(future, size))
         return sent
 
-    def _acknowledged(self, sent: "asyncio.Future[object]", size: int) -> None:
-        self._waiting.discard(sent)
-        self._budget.give_back(size)
-        if not sent.cancelled() and (error := sent.exception()) is not None:
-            log.warning("a webhook was not acknowledged", error=repr(error))
+    async def _pack(self, producer: AIOKafkaProducer, at: tuple[str, int]) -> None:
+        """Send what waits for one partition, batch after batch, until nothing does."""
+        try:
+            while self._queues[at]:
+                await self._send_some(producer, at)
+        finally:
+            self._settle(self._queues.pop(at), ProducerClosed())
+
+    async def _send_some(self, producer: AIOKafkaProducer, at: tuple[str, int]) -> None:
+        waiting, builder, fit = self._queues[at], producer.create_batch(), 0
+        for record, _ in waiting:  # the first is taken, however large it is
+            if builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is None:
+                break
+            fit += 1
+        batch, self._queues[at] = waiting[:fit], waiting[fit:]
+        builder.close()
+        try:
+            delivered = await producer.send_batch(builder, at[0], partition=at[1])
+        except (KafkaError, OSError) as error:
+            self._settle(batch, error)
+        except asyncio.CancelledError:
+            self._settle(batch, ProducerClosed())
+            raise
+        else:
+            delivered.add_done_callback(partial(self._delivered, batch))
+
+    def _delivered(self, batch: Sequence[_Waiting], delivered: "asyncio.Future[object]") -> None:
+        self._settle(batch, ProducerClosed() if delivered.cancelled() else delivered.exception())
+
+    def _settle(self, batch: Sequence[_Waiting], error: BaseException | None) -> None:
+        """Tell all of a batch that Kafka has them, or why not."""
+        if error is not None and batch:
+            log.warning("webhooks were not acknowledged", count=len(batch), error=repr(error))
+        for record, sent in batch:
+            self._budget.give_back(len(record.value))
+            self._waiting.discard(sent)
+            if sent.done():
+                continue  # who waited for it was asked to retry meanwhile
+            if error is None:
+                sent.set_result(None)
+            else:
+                sent.set_exception(error)
+                sent.exception()  # who waited for several and heard of the first asks no further
 
     def _renew(self, broken: AIOKafkaProducer, error: KafkaError) -> None:
         if self._producer is broken:
@@ -214,7 +274,6 @@ class KafkaPublisher:
                 client_id="rapport-webhooks",
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=_LINGER_MS,
                 max_batch_size=_BATCH_BYTES,
             )
             try:
@@ -235,5 +294,7 @@ class KafkaPublisher:
                 await producer.stop()
         except (TimeoutError, KafkaError) as error:
             log.warning("the Kafka producer did not close in time", error=repr(error))
+        for packer in tuple(self._packers):
+            packer.cancel()
         for sent in tuple(self._waiting):  # nobody will acknowledge these any more; their senders were asked to retry
             sent.cancel()

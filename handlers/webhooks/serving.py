@@ -25,7 +25,7 @@ def make_server(settings: Settings, *, meter: metrics.Meter | None = None) -> uv
     Raises UsageError when no secret of a source is configured, or when the links could not work.
     """
     counts = meter or metrics.Meter()
-    budget = Budget(settings.webhook_inflight_bytes, changed=lambda held: counts.set(metrics.INGEST_BYTES, held))
+    budget = Budget(settings.webhook_inflight_bytes)
     publisher = KafkaPublisher(settings, budget=budget)
     clock = make_clock(settings.clock_file)
     gateway = Gateway(

@@ -23,7 +23,7 @@ class MetricKind(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is itself and no other: looked up by identity, many times per batch
 class Metric:
     """One metric. `name` goes without the prefix; a counter's ends in `_total`; labels never carry a client's id."""
 
@@ -155,8 +155,16 @@ class Meter:
         """Start with every counter at zero."""
         self.registry = CollectorRegistry()
         self._made: dict[Metric, MetricWrapperBase] = {}
+        self._series: dict[tuple[Metric, tuple[tuple[str, str], ...]], MetricWrapperBase] = {}
 
     def _at(self, metric: Metric, labels: dict[str, str]) -> MetricWrapperBase:
+        key = metric, tuple(labels.items())
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._make(metric, labels)
+        return series
+
+    def _make(self, metric: Metric, labels: dict[str, str]) -> MetricWrapperBase:
         made = self._made.get(metric)
         if made is None:
             names = metric.labels
@@ -188,6 +196,8 @@ class Meter:
     def forget(self, metric: Metric, /, **labels: str) -> None:
         """Show one series no longer: what this process does not own any more, it must not report."""
         if metric in self._made:
+            for key in [key for key in self._series if key[0] is metric and dict(key[1]) == labels]:
+                del self._series[key]
             with suppress(KeyError):
                 self._made[metric].remove(*(labels[name] for name in metric.labels))
 

@@ -30,14 +30,19 @@ SECONDS: Final = int(os.environ.get("BENCH_SECONDS", "20"))
 WARM_UP: Final = 3
 CONNECTIONS: Final = 16
 PARTITIONS: Final = 8
+BATCH: Final = str(Settings.model_fields["batch_records"].default)  # as shipped; tests of the engine take small ones
 
 
 def test_from_a_webhook_to_its_trigger(make_settings: SettingsMaker, unused_tcp_port_factory: Callable[[], int]) -> None:
     settings = make_settings(partitions=PARTITIONS)
-    secrets = {"RAPPORT_WEBHOOK_SECRETS": json.dumps({"generic": [STANDARD_SECRET]}), "RAPPORT_BATCH_RECORDS": "500"}
+    secrets = {"RAPPORT_WEBHOOK_SECRETS": json.dumps({"generic": [STANDARD_SECRET]}), "RAPPORT_BATCH_RECORDS": BATCH}
     cli = [sys.executable, "-c", "import sys; from handlers.cli import main; main()"]
     worker = subprocess.Popen(
-        [*cli, "worker"], cwd=REPOSITORY, env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*cli, "worker"],
+        cwd=REPOSITORY,
+        env=environment(settings, RAPPORT_BATCH_RECORDS=BATCH),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         port = unused_tcp_port_factory()

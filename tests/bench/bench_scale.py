@@ -6,16 +6,22 @@
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from models.events.union import AnyClientEvent
+from streams.engine.program import ClientProgram
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
-from tests.bench.bench_peers import EVENTS, think_alone
+from streams.wire.codec import decode_event, encode_event
+from tests.bench.bench_peers import EVENTS
+from tests.bench.contenders import cpu_seconds
 from tests.bench.document import machine, write_part
 from tests.bench.firm import events
+from tests.bench.seeded import Past, next_events
 from tests.bench.shipped import PARTITIONS, bytes_stored, fence_of, moved, position, shipped_workers, time_to_the_end
 from tests.conftest import SettingsMaker
 from tests.integration.engine_world import feed, on_the_log
@@ -30,14 +36,15 @@ WAITING: Final = int(os.environ.get("BENCH_WAITING", "100000"))
 def test_an_event_of_a_large_firm(make_settings: SettingsMaker, tmp_path: Path) -> None:
     rows = []
     first = 0.0
+    past = Past()
     for clients in FIRMS:
         settings = make_settings(partitions=PARTITIONS)
-        # Every client has its first invoice already; measured is what comes after that, to all clients in turn.
-        records = on_the_log(events(clients + EVENTS, clients=clients), settings)
-        asyncio.run(feed(settings, records))
-        _, alone = think_alone(clients, already=clients)
+        coming = list(next_events(EVENTS, clients=clients))
+        asyncio.run(_stored(past, settings, clients))
+        asyncio.run(feed(settings, on_the_log(coming, settings)))
+        alone = _alone(past, coming)
         with shipped_workers(settings, 1, tmp_path) as pids:
-            seconds, cpu = asyncio.run(time_to_the_end(settings, clients + EVENTS, pids, since=clients))
+            seconds, cpu = asyncio.run(time_to_the_end(settings, EVENTS, pids))
             stored = bytes_stored(settings) / clients
         each = cpu / EVENTS * 1e6
         beyond = each - alone * 1e6
@@ -53,6 +60,22 @@ def test_an_event_of_a_large_firm(make_settings: SettingsMaker, tmp_path: Path) 
     ]
     write_part("scale", table)
     sys.stdout.write("\n".join(["", *table, ""]))
+
+
+async def _stored(past: Past, settings: Settings, clients: int) -> None:
+    async with fence_of(settings) as fence:
+        await past.store(fence, clients=clients)
+
+
+def _alone(past: Past, coming: Sequence[AnyClientEvent]) -> float:
+    """Return processor seconds per event of decoding and thinking alone, with the states in a dict."""
+    program, values = ClientProgram(), [encode_event(event) for event in coming]
+    states = {event.client_id: past.state(int(event.client_id.removeprefix("client-"))) for event in coming}
+    began = cpu_seconds()
+    for value in values:
+        event: Any = decode_event(value)
+        states[event.client_id] = program.think(states[event.client_id], event).state
+    return (cpu_seconds() - began) / len(values)
 
 
 @pytest.mark.timeout(1800)

@@ -95,13 +95,15 @@ async def test_a_signed_request_lands_on_the_topic_and_a_forged_one_does_not(set
     assert before <= datetime.fromisoformat(headers["received_at"].decode()) <= SystemClock().now()
 
 
-async def test_many_requests_at_once_are_each_published_once(settings: Settings) -> None:
-    bodies = [json.dumps({"id": f"evt_{number}"}).encode() for number in range(400)]
+async def test_many_requests_at_once_are_each_published_once_and_repeated_ones_meet_in_one_partition(settings: Settings) -> None:
+    bodies = [json.dumps({"id": f"evt_{number % 360}"}).encode() for number in range(400)]
     async with serving(settings) as client:
         await kafka_found(client)
         answers = await asyncio.gather(*(post(client, body) for body in bodies))
     assert {answer.status_code for answer in answers} == {200}
-    assert sorted(record.value or b"" for record in await published(settings)) == sorted(bodies)
+    found = await published(settings)
+    assert sorted(record.value or b"" for record in found) == sorted(bodies)
+    assert len({(record.value, record.partition) for record in found}) == 360
 
 
 async def test_an_oversize_body_is_cut_off_on_the_wire(make_settings: SettingsMaker) -> None:
