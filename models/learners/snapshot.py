@@ -80,6 +80,7 @@ class HeadState(msgspec.Struct, frozen=True, array_like=True):
     kalman: tuple[bytes, bytes, int]
     gradient: tuple[bytes, int]
     recalibration: tuple[bytes, bytes, int, float, float]
+    blend: tuple[float, ...] = ()
 
 
 class DaysState(msgspec.Struct, frozen=True, array_like=True):

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.features import FEATURES, INDEX, LATE_DAYS, TABLE, Family, Landmark, unpack
 from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
+from models.learners.blend import Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
 from models.learners.days import DaysLearner
@@ -52,7 +53,7 @@ def _variances() -> Vector:
 
 
 class Head:
-    """Two learners of one question, averaged in the logit, and the recalibration of their average."""
+    """Two learners of one question, averaged in the logit, blended with the client's shares, and the recalibration of that."""
 
     def __init__(self, landmark: Landmark, days: int) -> None:
         """Start knowing nothing."""
@@ -60,17 +61,22 @@ class Head:
         self.days = days
         self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
         self.gradient = GradientLogistic(WIDTH)
+        self.blend = Blend()
         self.recalibration = Recalibration()
+        self._shares = (INDEX[f"still_open_{days}"], INDEX[f"payday_open_{days}"])
 
     def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
-        """Learn one answered question; the recalibration first, from what the learners would say before they learn it.
+        """Learn one answered question; blend and recalibration first, from what the learners would say before they learn it.
 
         Returns the probability that they would have said.
         """
         wide = expand(features, days=self.days)
-        plain = float(self._mixed() @ wide)
+        first, second = self._shares
+        logit, shares = float(self._mixed() @ wide), (features[first], features[second])
+        plain = self.blend.value(logit, shares)
         slope, shift = self.recalibration.slope_and_shift
         self.recalibration.learn(plain, label=late, pace=pace)
+        self.blend.learn(logit, shares, label=late, seen=self.kalman.seen)
         self.kalman.learn_label(wide, label=late)
         self.gradient.learn_label(wide, label=late)
         return sigmoid(slope * plain + shift)
@@ -79,14 +85,21 @@ class Head:
         """Return the probability of being late, recalibration included."""
         wide = expand(features, days=self.days)
         slope, shift = self.recalibration.slope_and_shift
-        return sigmoid(slope * float(self._mixed() @ wide) + shift)
+        return sigmoid(slope * float(self._blended() @ wide) + shift)
 
     def line(self) -> Line:
-        """Return the scoring line: both learners and the recalibration are linear in the logit, so one line is exact."""
+        """Return the scoring line: learners, shares and recalibration are linear in the logit, so one line is exact."""
         slope, shift = self.recalibration.slope_and_shift
-        weights = slope * self._mixed()
+        weights = slope * self._blended()
         weights[0] += shift
         return to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen)
+
+    def _blended(self) -> Vector:
+        learners, *shares = self.blend.weights
+        found = learners * self._mixed()
+        for place, weight in zip(self._shares, shares, strict=True):
+            found[place + 1] += weight
+        return found
 
     def _mixed(self) -> Vector:
         return KALMAN_SHARE * self.kalman.mean + (1.0 - KALMAN_SHARE) * self.gradient.weights
@@ -222,7 +235,9 @@ class LatenessTrainer:
             day=self.day,
             trained_ms=self.trained_ms,
             heads=tuple(
-                HeadState(int(landmark), days, head.kalman.dump(), head.gradient.dump(), head.recalibration.dump())
+                HeadState(
+                    int(landmark), days, head.kalman.dump(), head.gradient.dump(), head.recalibration.dump(), head.blend.dump()
+                )
                 for (landmark, days), head in self.heads.items()
             ),
             days=tuple(DaysState(int(landmark), learner.dump()) for landmark, learner in self.days.items()),
@@ -256,6 +271,7 @@ class LatenessTrainer:
             head.kalman.load(*row.kalman)
             head.gradient.load(*row.gradient)
             head.recalibration.load(*row.recalibration)
+            head.blend.load(row.blend)
         for state in checkpoint.days:
             trainer.days[Landmark(state.landmark)].load(*state.learner)
         trainer.tally = msgspec.msgpack.decode(checkpoint.tally, type=FirmTally)

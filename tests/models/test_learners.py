@@ -9,17 +9,19 @@ from models.events.union import AnyClientEvent, AnyEvent
 from models.features import FEATURES, INDEX, TABLE, Landmark, lateness_features, pack, unpack
 from models.firm_view import NEW_FIRM
 from models.learners.baseline import BASELINE
+from models.learners.blend import Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import log_loss
 from models.learners.drift import DriftWatch
 from models.learners.explanation import contributions, explain
+from models.learners.kalman import DivergedError
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load
 from models.learners.trainer import LatenessTrainer
 from models.state.client import ClientState
 from models.triggers import Example
 from tests.models.builders import Events, ms, tick
-from tests.models.examples import DECISIVE, example, trained
+from tests.models.examples import DECISIVE, example, noise, trained
 from tests.models.views import final, fold, outputs_of
 
 
@@ -195,3 +197,36 @@ def test_recalibration_is_used_only_when_it_has_earned_its_place() -> None:
     slope, shift = wrong.slope_and_shift
     assert slope * 1.4 + shift < 0
     assert log_loss(0.9, label=True) < log_loss(0.5, label=True)
+
+
+def test_a_blend_leans_on_the_shares_where_they_know_better_and_stays_with_the_learners_where_they_do() -> None:
+    wrong, right = Blend(), Blend()
+    for number in range(400):
+        late = noise("late", number) < 0.5
+        share = 1.5 if late else -1.5
+        guess = 3.0 * noise("guess", number) - 1.5
+        wrong.learn(guess, (share, share), label=late, seen=100)
+        right.learn(share, (guess, guess), label=late, seen=100)
+    assert wrong.value(0.0, (1.5, 1.5)) > 0.5
+    assert right.value(1.5, (0.0, 0.0)) > 1.4
+    young = Blend()
+    young.learn(0.0, (4.0, 4.0), label=True, seen=10)
+    assert young.weights == (1.0, 0.0, 0.0)
+
+
+def test_a_head_answers_as_its_published_line_does_when_it_blends() -> None:
+    trainer = trained(300)
+    head = trainer.heads[Landmark.ISSUE, 5]
+    assert head.blend.weights != (1.0, 0.0, 0.0)
+    for number in range(300, 320):
+        features = unpack(b64decode(example(number).questions[0].features))
+        assert abs(compiled(head.line()).chance(features) - head.chance(features)) < 1e-9
+
+
+def test_a_logit_that_is_not_finite_changes_no_recalibration() -> None:
+    line = Recalibration()
+    line.learn(0.5, label=True)
+    before = line.dump()
+    with pytest.raises(DivergedError, match="not finite"):
+        line.learn(float("nan"), label=False)
+    assert line.dump() == before
