@@ -46,6 +46,12 @@ COMMANDS: Final = (
         "Deliver triggers by mail, SMS, webhook, portal, task and console.",
         _RUN,
     ),
+    Command(
+        "check-channel",
+        "handlers.channels.check_command:check_channel",
+        "Hold a channel of your own against the laws of all channels.",
+        _TRY,
+    ),
     Command("portal", "handlers.commands.portal:portal", "Serve messages and answers to the firm's client portal.", _RUN),
     Command("halt", "handlers.commands.stopping:halt", "Stop contact at once: all, a journey, a channel or a purpose.", _RUN),
     Command("resume", "handlers.commands.stopping:resume", "Let contact go on that was stopped.", _RUN),
