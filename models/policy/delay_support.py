@@ -21,7 +21,7 @@ from models.policy.arrears import (
     small_or_retried,
 )
 from models.policy.gate import is_about_instalment
-from models.policy.journeys import Ladder, Step
+from models.policy.journeys import Ladder, MissedRun, Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
@@ -88,8 +88,14 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
             _tell(turn, carrying.run, silence, carrying.ladder)
         return
     if woken_ms - timer.due_ms > step.valid_days * DAY_MS:
-        missed = Silence("missed", (f"found {(woken_ms - timer.due_ms) // DAY_MS} days after it was due: decided anew",))
-        _tell(turn, replace(carrying.run, ready_ms=woken_ms + policy.settle_days * DAY_MS), missed, carrying.ladder)
+        words = f"found {(woken_ms - timer.due_ms) // DAY_MS} days after it was due"
+        if step.if_missed is not MissedRun.REVIEW or carrying.run.human:
+            # The next step is counted from the last that left, so taking it late neither skips one nor goes further.
+            missed = Silence("missed", (f"{words}: decided anew",))
+            _tell(turn, replace(carrying.run, ready_ms=woken_ms + policy.settle_days * DAY_MS), missed, carrying.ladder)
+            return
+        turn.state = replace(turn.state, now_ms=max(now, woken_ms))
+        _send(turn, carrying.ladder.human, carrying, riders, found=(f"{step.id} was {words}: a person looks first",))
         return
     trial = turn.waits(step, carrying.run)
     if trial is not None:
@@ -264,7 +270,7 @@ def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
     turn.decide(outcome, silence.reasons, run=run, step=step)
 
 
-def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> None:
+def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, found: tuple[str, ...] = ()) -> None:
     state, policy = turn.state, turn.policy
     facts = facts_of(riders, carrying, state, policy)
     asked = asked_for(riders, carrying)
@@ -274,6 +280,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear]) -> Non
     days = facts["days_overdue"]
     part = f"instalment {carrying.instalment.number} of {carrying.instalment.of} of " if carrying.instalment else ""
     reasons = (
+        *found,
         f"{part}invoice {carrying.invoice.invoice_id}{many}: {total} open, {days} days past due",
         step.why,
         f"segment {segment}",

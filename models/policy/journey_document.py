@@ -13,6 +13,7 @@ from models.policy.journeys import (
     Entry,
     Journeys,
     Ladder,
+    MissedRun,
     PatternEntry,
     Playbook,
     Season,
@@ -45,6 +46,12 @@ class StepDocument(Section):
     channel: Name = "email"
     purpose: Purpose | None = None
     cancel_when: tuple[CancelWhen, ...] | None = None
+    missed: MissedRun | None = Field(
+        default=None,
+        description="When it is found after its last day, because nothing ran: `latest` leaves it out, `sequence` takes it then"
+        " and what follows keeps its distance, `review` asks a person first (support only). None: support `sequence`, else"
+        " `latest`.",
+    )
 
 
 Steps: TypeAlias = Annotated[tuple[StepDocument, ...], Field(min_length=1, max_length=12)]
@@ -186,6 +193,7 @@ def _step_document(step: Step, home: tuple[Purpose, tuple[CancelWhen, ...]]) -> 
         channel=step.channel,
         purpose=None if step.purpose is purpose else step.purpose,
         cancel_when=None if step.cancel_when == cancels else step.cancel_when,
+        missed=step.missed,
     )
 
 
@@ -300,4 +308,5 @@ def step_of(step: StepDocument, journey: JourneySection) -> Step:
         (cancels or ()) if step.cancel_when is None else step.cancel_when,
         step.why,
         channel=step.channel,
+        missed=step.missed,
     )

@@ -7,6 +7,7 @@ and from the previous step for delay support (from due date plus grace for its f
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -21,9 +22,24 @@ _ONBOARDING: Final = (CancelWhen.PAYMENT_REVERSED, CancelWhen.INVOICES_DISPUTED,
 _RENEWAL: Final = (CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.INVOICES_DISPUTED, *_ALWAYS)
 
 
+class MissedRun(StrEnum):
+    """What becomes of a step that is found only after its last day, because nothing ran when it was due.
+
+    `latest`: it is left out, what is due now decides. `sequence`: it is taken when it is found, and what follows keeps its
+    distance. `review`: a person looks first (support only). Support never goes further than one step past the last one sent.
+    """
+
+    LATEST = "latest"
+    SEQUENCE = "sequence"
+    REVIEW = "review"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One contact of a journey; it may be sent up to `valid_days` after it became due. `why` is its reason in plain words."""
+    """One contact of a journey; it may be sent up to `valid_days` after it became due. `why` is its reason in plain words.
+
+    `missed` none: support is taken in sequence, of everything else only the latest.
+    """
 
     id: str
     after_days: int
@@ -33,6 +49,12 @@ class Step:
     cancel_when: tuple[CancelWhen, ...]
     why: str
     channel: str = "email"
+    missed: MissedRun | None = None
+
+    @property
+    def if_missed(self) -> MissedRun:
+        """What becomes of it when it is found too late."""
+        return self.missed or (MissedRun.SEQUENCE if self.purpose is Purpose.SERVICING else MissedRun.LATEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from models.policy.journey_document import (
     entry_of,
     step_of,
 )
-from models.policy.journeys import Step, cancels_of
+from models.policy.journeys import MissedRun, Step, cancels_of
 from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
@@ -213,6 +213,8 @@ def _step(
             f"{step.tone} is firmer than {place.reader} may meet ({place.ceiling} at most)",
             f"use {place.ceiling}, or another step",
         )
+    if step.missed is MissedRun.REVIEW and place.journey is not Journey.DELAY_SUPPORT:
+        yield Finding((*path, "missed"), "only support in a delay has a person to ask", "use latest or sequence")
     yield from _purpose(place)
     yield from _cancels(place)
     if facts_stated is not None:

@@ -6,7 +6,7 @@ import msgspec
 
 from models.learners.scorer import PER_CHANCE
 from models.policy.gate import is_running, renewal_anchor
-from models.policy.journeys import CliffEntry, Playbook, Step
+from models.policy.journeys import CliffEntry, MissedRun, Playbook, Step
 from models.policy.playbooks import is_cooling, is_in_season
 from models.policy.policy import Policy
 from models.policy.turn import find_run
@@ -69,6 +69,7 @@ def _onboarding(state: ClientState, policy: Policy) -> Iterator[Opening]:
             step = steps[run.stage]
             begin = run.started_ms + step.after_days * DAY_MS
             end = (begin if step.after_days else max(run.started_ms, run.ready_ms)) + step.valid_days * DAY_MS
+            end = max(end, _found_end_ms(step, run))
             yield Opening(TimerKind.ONBOARDING, run, step, max(begin, run.ready_ms), end)
 
 
@@ -81,7 +82,7 @@ def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
             if not run.closed and run.stage < len(steps):
                 step = steps[run.stage]
                 begin = contract.renews_ms + step.after_days * DAY_MS
-                end = begin + step.valid_days * DAY_MS
+                end = max(begin + step.valid_days * DAY_MS, _found_end_ms(step, run))
                 if not run.stage and is_doubtful(state, contract, policy):
                     begin -= policy.renewal_early_days * DAY_MS
                 yield Opening(TimerKind.RENEWAL, run, step, max(begin, run.ready_ms), end, contract)
@@ -142,5 +143,10 @@ def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry, policy: P
 def _opening(run: Run, playbook: Playbook, base_ms: int, contract: Contract | None = None) -> Opening:
     step = playbook.steps[run.stage]
     begin = base_ms + step.after_days * DAY_MS
-    end = begin + step.valid_days * DAY_MS
+    end = max(begin + step.valid_days * DAY_MS, _found_end_ms(step, run))
     return Opening(TimerKind.PLAYBOOK, run, step, max(begin, run.ready_ms), end, contract, playbook)
+
+
+def _found_end_ms(step: Step, run: Run) -> int:
+    """Return until when a step may be taken that counts from when it was found rather than from its own day; 0: it does not."""
+    return run.ready_ms + step.valid_days * DAY_MS if step.if_missed is MissedRun.SEQUENCE else 0

@@ -14,6 +14,7 @@ from models.policy.arbitration import loser_silence, winner
 from models.policy.arrears import due_since
 from models.policy.facts import Fact
 from models.policy.gate import pattern_ended
+from models.policy.journeys import MissedRun
 from models.policy.openings import Opening, is_doubtful, openings
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
@@ -78,6 +79,8 @@ def fire_relationship(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
     silence = _silence(opening, state, policy)
     if silence is not None and silence.code == _ENDED:
         _leave(turn, opening, silence.reasons)
+    elif silence is None and woken_ms >= opening.end_ms > state.now_ms and opening.step.if_missed is MissedRun.SEQUENCE:
+        _take_late(turn, opening, woken_ms)
     elif state.now_ms >= opening.end_ms or woken_ms >= opening.end_ms:
         found_late = (
             "found only after its last day" if state.now_ms < opening.end_ms else "no open hour was left before its last day"
@@ -194,6 +197,13 @@ def _leave(turn: Turn, opening: Opening, reasons: tuple[str, ...]) -> None:
     turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=opening.run, step=opening.step.id)
 
 
+def _take_late(turn: Turn, opening: Opening, woken_ms: int) -> None:
+    """Take up a step that was found after its last day: it is decided as of now, and those after it keep their distance."""
+    reason = f"found {(woken_ms - opening.from_ms) // DAY_MS} days after it was due: taken now, what follows keeps its distance"
+    turn.put_run(replace(opening.run, told="missed", ready_ms=woken_ms))
+    turn.decide(DecisionOutcome.HELD, (reason,), run=opening.run, step=opening.step.id)
+
+
 def _close(turn: Turn, opening: Opening, reasons: tuple[str, ...]) -> None:
     now = turn.state.now_ms
     run = replace(opening.run, stage=opening.run.stage + 1, told="", ready_ms=now)
@@ -216,7 +226,20 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
         payment_id=run.anchor if opening.kind is TimerKind.ONBOARDING else "",
     )
     started = run.started_ms or state.now_ms
-    turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=state.now_ms))
+    ready = state.now_ms + _distance_ms(opening, turn.policy)
+    turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=ready))
+
+
+def _distance_ms(opening: Opening, policy: Policy) -> int:
+    """Return how long the next step waits after this one, where steps are taken in sequence."""
+    journeys = policy.of_run(opening.run).journeys
+    steps = journeys.onboarding if opening.kind is TimerKind.ONBOARDING else journeys.renewal
+    if opening.playbook is not None:
+        steps = opening.playbook.steps
+    following = steps[opening.run.stage + 1 :][:1]
+    if opening.step.if_missed is not MissedRun.SEQUENCE or not following:
+        return 0
+    return max(0, following[0].after_days - opening.step.after_days) * DAY_MS
 
 
 def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[str, Fact], list[str]]:

@@ -6,7 +6,7 @@ step, channel, first reason.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from models.events.envelope import ClientEvent
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.journeys import MissedRun
+from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import ClientState
 from models.transition import transition
 from models.triggers import Decision, Retraction, Trigger
@@ -34,6 +35,8 @@ class Story:
     until_ms: int
     silent: bool
     expected: tuple[str, ...]
+    down: tuple[int, int] = (0, 0)
+    policy: Policy = DEFAULT_POLICY
 
 
 def read(path: Path) -> Story:
@@ -43,6 +46,7 @@ def read(path: Path) -> Story:
     events: list[AnyClientEvent] = []
     until = 0
     silent = False
+    down, policy = (0, 0), DEFAULT_POLICY
     for line in happened.splitlines():
         words = line.split()
         if not words or words[0] == "what":
@@ -50,17 +54,38 @@ def read(path: Path) -> Story:
         if line.strip() == "channels are silent":
             silent = True
             continue
+        if words[0] == "missed":
+            policy = _with_missed(MissedRun(words[1]))
+            continue
         at = datetime.fromisoformat(f"{words[0]}T{words[1]}").replace(tzinfo=UTC)
+        if words[2:5] == ["worker", "down", "until"]:
+            up = datetime.fromisoformat(f"{words[5]}T{words[6]}").replace(tzinfo=UTC)
+            down = (round(at.timestamp() * 1000), round(up.timestamp() * 1000))
+            continue
         if words[2:] == ["nothing", "more"]:
             until = round(at.timestamp() * 1000)
             continue
         events.append(_event(at, words[2], words[3:], len(events)))
-    return Story(title, tuple(events), until, silent, tuple(line.rstrip() for line in ledger.splitlines() if line.strip()))
+    expected = tuple(line.rstrip() for line in ledger.splitlines() if line.strip())
+    return Story(title, tuple(events), until, silent, expected, down, policy)
+
+
+def _with_missed(missed: MissedRun) -> Policy:
+    """Return the default policy with every step of support and renewal taken like this when it was missed."""
+    journeys = DEFAULT_POLICY.journeys
+    ladders = {
+        segment: replace(ladder, steps=tuple(replace(step, missed=missed) for step in ladder.steps))
+        for segment, ladder in journeys.delay.items()
+    }
+    renewal = journeys.renewal
+    if missed is not MissedRun.REVIEW:
+        renewal = tuple(replace(step, missed=missed) for step in renewal)
+    return stamped(replace(DEFAULT_POLICY, journeys=replace(journeys, delay=ladders, renewal=renewal)))
 
 
 def tell(story: Story) -> list[str]:
     """Return the ledger of decisions, one line each."""
-    teller = _Teller(silent=story.silent)
+    teller = _Teller(story)
     for event in story.events:
         teller.pass_until(event.received_ms)
         teller.feed(event)
@@ -69,15 +94,17 @@ def tell(story: Story) -> list[str]:
 
 
 class _Teller:
-    def __init__(self, *, silent: bool) -> None:
-        self.silent = silent
+    def __init__(self, story: Story) -> None:
+        self.silent = story.silent
+        self.down = story.down
+        self.policy = story.policy
         self.state: ClientState | None = None
         self.due: int | None = None
         self.lines: list[str] = []
         self.mail: dict[str, tuple[int, str]] = {}
 
     def feed(self, event: AnyEvent) -> None:
-        result = transition(self.state, event, policy=DEFAULT_POLICY, scorer=BASELINE)
+        result = transition(self.state, event, policy=self.policy, scorer=BASELINE)
         self.state, self.due = result.state, result.next_due_ms
         for output in result.outputs:
             match output:
@@ -91,6 +118,8 @@ class _Teller:
     def pass_until(self, until_ms: int) -> None:
         while True:
             due = self.due if self.due is not None else until_ms + 1
+            if self.down[0] <= due < self.down[1]:
+                due = self.down[1]  # nothing runs when it is due: it is found when the worker is back
             mails = sorted((at, trigger_id, channel) for trigger_id, (at, channel) in self.mail.items())
             if mails and not self.silent and mails[0][0] <= min(due, until_ms):
                 at, trigger_id, channel = mails[0]

@@ -36,6 +36,7 @@ def test_the_shipped_policy_is_sound() -> None:
         ("id: clear_dates", "id: unheard_of", "slow.steps.0.tone", "no template"),
         ("tone: structured\n", "tone: firm\n", "slow.steps.0.tone", "firmer than a slow client may meet"),
         ("after_days: -14", "after_days: 14", "pre_renewal.steps.0.after_days", "never reached"),
+        ("after_days: -14\n", "after_days: -14\n      missed: review\n", "pre_renewal.steps.0.missed", "only support in a delay"),
         ("after_days: -14", "after_days: -4", "pre_renewal.steps.1.after_days", "not in time"),
         (
             "after_days: -5\n      valid_days: 3",
