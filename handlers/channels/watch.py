@@ -40,7 +40,7 @@ def count_decision(meter: Meter, value: bytes) -> None:
     """Count one record of `decisions`; one that cannot be read is counted as such."""
     try:
         seen = _DECODER.decode(value)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the last: nested thousands deep
         meter.count(DECISIONS_MADE, journey="", outcome="unreadable")
         return
     meter.count(DECISIONS_MADE, journey=seen.journey or "", outcome=seen.outcome)

@@ -135,7 +135,7 @@ def read_plain(value: bytes) -> AnyLogEvent | None:
     """Return the event in `value` if this reader vouches for it, else none."""
     try:
         found = _DECODER.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the last: nested thousands deep
         return None
     plan = _PLANS[type(found)]
     fields = {**plan.blank, **msgspec.structs.asdict(found)}

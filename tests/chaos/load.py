@@ -20,10 +20,12 @@ CHUNK: Final = 50
 NUMBER: Final = "chaos.number"
 """Header of an unreadable record: which one it is."""
 _SOON: Final = timedelta(seconds=3)
-_POISON: Final = (
+POISON: Final = (
     *(b"", b"{", b"null", b"[]", b"\xff", b'{"kind":"payment.received"}', b'{"kind":"clock.ticked"}'),
     *(b"[" * 2_000, b'{"a":' * 5_000, b"9" * 6_000, b"NaN", b'"\\ud800"', b"1e9999", b"\x00" * 64),
 )
+"""Values that no reader of ours may understand, or stumble over."""
+
 _TOO_LARGE: Final = b"x" * 1_000_000  # fits a record, and no contract
 
 
@@ -85,7 +87,7 @@ class Load:
 
     def _poison(self) -> Outgoing:
         topic = self.dice.choice((*INTAKE_TOPICS, CLIENT_EVENTS))
-        return self._numbered(to_topic(topic, self.dice.choice(_POISON), key=self.dice.choice((b"k", b""))))
+        return self._numbered(to_topic(topic, self.dice.choice(POISON), key=self.dice.choice((b"k", b""))))
 
     def _numbered(self, record: Outgoing) -> Outgoing:
         """Note an unreadable record; it is told apart by its number, as a sender may have to repeat it."""

@@ -48,8 +48,9 @@ def test_every_finding_is_counted_in_its_own_metric() -> None:
 
 def test_a_record_that_is_no_decision_is_counted_as_unreadable() -> None:
     meter = Meter()
-    count_decision(meter, b"{")
-    assert meter.read(DECISIONS_MADE, journey="", outcome="unreadable") == 1
+    for value in (b"{", b"\xff", b'{"a":' * 5_000):
+        count_decision(meter, value)
+    assert meter.read(DECISIONS_MADE, journey="", outcome="unreadable") == 3
 
 
 def test_a_decision_published_twice_counts_once() -> None:

@@ -18,6 +18,7 @@ from streams.wire.codec import decode_event
 from streams.wire.dead_letters import Reason, read_dead_letter
 from streams.wire.headers import read_origin, read_stations
 from streams.wire.records import PlainRecord
+from tests.chaos.load import POISON
 from tests.streams.counting import TIMER_MS, Counted, CountingProgram, Tally, make_trigger
 from tests.streams.engine_examples import ARRIVED_MS, START_MS, event_content, logs, on_log, tick_content
 
@@ -183,6 +184,15 @@ def test_an_event_too_late_to_tell_whether_it_is_new_changes_no_state_and_is_kep
     truth = fold_partition(program, late, partitions=1)
     assert [(at.position, at.topic, at.key, at.value) for at in stored.outbox] == [tuple(told) for told in truth.outputs]
     assert truth.outcomes["late"] == 1
+
+
+@pytest.mark.parametrize("key", [b"ada", b""], ids=["about a client", "about the partition"])
+def test_whatever_is_unreadable_becomes_a_dead_letter_and_its_neighbours_are_folded(key: bytes) -> None:
+    neighbours = [event_content(second, "ada", f"e{second}", "test") for second in range(2)]
+    stored = Stored(ClientProgram())
+    stored.feed(on_log([neighbours[0], *((key, value) for value in POISON), neighbours[1]]), [50])
+    assert [at.value for at in stored.outbox if at.topic == "dead.letters"] == list(POISON)
+    assert stored.counts["payment.received", Outcome.APPLIED] == len(neighbours)
 
 
 @dataclass(frozen=True, kw_only=True)
