@@ -2,12 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
+from handlers.commands.feeds.tail import Tail
 from handlers.commands.feeds.watch import AUTOMATIC, FeedWatch, feed_event
 from models.events.control import FeedChanged
 from models.events.envelope import epoch_ms
 from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY
 from models.regime import NOTHING_ACTIVATED, Regime, regime_after
+from streams.runtime.clock import SystemClock
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.wire.records import PlainRecord
+from streams.wire.topics import DECISIONS, PAYMENTS
+from tests.chaos.load import POISON
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -80,3 +87,22 @@ def test_clients_held_because_of_a_late_source_are_counted_once_each_until_it_de
     partition.judge(at)
     partition.watch.learn([partition.regime])
     assert partition.watch.figures(at) == {"stripe": (0.0, False, 0)}
+
+
+def test_records_that_nobody_can_read_are_no_arrival_and_do_not_end_the_watch() -> None:
+    settings, watch = Settings(), FeedWatch()
+
+    async def publish(_event: FeedChanged) -> None:
+        raise AssertionError
+
+    async def regimes() -> list[Regime]:
+        return []
+
+    tail = Tail(settings=settings, watch=watch, clock=SystemClock(), meter=Meter(), publish=publish, regimes=regimes)
+    for topic in (PAYMENTS, DECISIONS):
+        for value in POISON:
+            tail.take(
+                settings.topic(topic.name),
+                PlainRecord(topic=topic.name, partition=0, offset=0, timestamp=0, key=b"", value=value),
+            )
+    assert not watch.arrivals

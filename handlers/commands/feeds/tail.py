@@ -19,6 +19,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.metrics import FEED_HELD, FEED_LATE, FEED_SILENT, Meter
 from streams.runtime.settings import Settings
 from streams.wire.deliveries import SOURCE
+from streams.wire.records import Record
 from streams.wire.topics import DECISIONS, PAYMENTS, WEBHOOKS
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class Tail:
                 found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
                 for part, records in found.items():
                     for record in records:
-                        self._take(part.topic, record)
+                        self.take(part.topic, record)
                 if not found and monotonic() - judged >= self.every_seconds and await _caught_up(consumer):
                     await self._judge()
                     judged = monotonic()
@@ -97,7 +98,8 @@ class Tail:
         for part in decisions:
             consumer.seek(part, offsets[part].offset if offsets.get(part) else ends[part])
 
-    def _take(self, topic: str, record: Any) -> None:  # noqa: ANN401 - likewise
+    def take(self, topic: str, record: Record) -> None:
+        """Tell the watch what `record` of `topic` (name on the broker) says; what nobody can read is no arrival."""
         try:
             if topic == self.settings.topic(WEBHOOKS.name):
                 source = dict(record.headers).get(SOURCE, b"").decode(errors="replace")
@@ -108,7 +110,7 @@ class Tail:
                 if decision.outcome == DecisionOutcome.HELD:
                     self.watch.decided(decision.client_id, decision.reasons)
                 return
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the last: nested thousands deep
             return  # intake makes a dead letter of it; for the watch it is no arrival
         if source:
             self.watch.heard(source, record.timestamp)
