@@ -12,6 +12,7 @@ from handlers.channels.template_facts import facts_stated
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
+from models.learners.outside import with_risk
 from models.patterns import Reading, patterns
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
@@ -146,7 +147,7 @@ async def _decisions(settings: Settings, partitions: list[int]) -> list[Decision
 def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientProgram) -> Iterator[str]:
     policy = bound.policy
     yield from describe(state)
-    score = bound.scorer.score(state)
+    score = with_risk(bound.scorer.score(state), state)
     if score is None:
         yield "score: too little history to say; the rules of the segment decide"
     else:
@@ -176,7 +177,7 @@ def _decision_lines(decisions: list[Decision]) -> Iterator[str]:
 
 
 def _client_json(state: ClientState, decisions: list[Decision], bound: ClientProgram) -> dict[str, Any]:
-    policy, score = bound.policy, bound.scorer.score(state)
+    policy, score = bound.policy, with_risk(bound.scorer.score(state), state)
     rows, tiers = exposures(state.ledger, state.now_ms), rfm(state, policy)
     names = ("currency", "open", "part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "net")
     return {

@@ -40,6 +40,7 @@ from models.events.signals import (
     DeliveryReported,
     OverrideCleared,
     OverrideSet,
+    RiskReported,
 )
 from models.events.union import AnyEvent
 from models.triggers import Decision, DecisionOutcome
@@ -146,6 +147,8 @@ def _signal(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kin
             return f"{event.author} sets {event.effect.value} until {day(event.expires_at)}: {event.reason}"
         case OverrideCleared():
             return f"{event.author} lifts the override"
+        case RiskReported():
+            return f"{event.reporter} reports a risk of {event.weight:+.0%} until {day(event.expires_at)}: {event.reason}"
         case DeliveryReported():
             return f"{event.channel}: {event.outcome.value}{f' ({event.reason})' if event.reason else ''}"
         case ClientAsked():

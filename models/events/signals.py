@@ -112,6 +112,21 @@ class OverrideCleared(ClientEvent):
     author: Identifier
 
 
+class RiskReported(ClientEvent):
+    """Somebody outside says how the client's payments will go: a credit bureau, an insurer, news of a struggling industry.
+
+    It moves the probability of a late payment by a bounded amount until it expires, up or down; rules and segments stay.
+    """
+
+    kind: Literal["risk.reported"] = "risk.reported"
+    reporter: Identifier = Field(description="Who says so. The latest report by `occurred_at` holds, of whomever.")
+    weight: Annotated[float, Field(ge=-1, le=1)] = Field(
+        description="-1: much less likely late than it seems, 0: nothing to say, 1: much more likely."
+    )
+    reason: Annotated[str, Field(min_length=3, max_length=200)]
+    expires_at: Instant
+
+
 class DeliveryOutcome(StrEnum):
     """What became of a trigger; `retracted` acknowledges a retraction that came in time, `too_late` one that did not."""
 

@@ -42,6 +42,7 @@ from models.events.signals import (
     DeliveryReported,
     OverrideCleared,
     OverrideSet,
+    RiskReported,
 )
 
 PaymentEvent: TypeAlias = (
@@ -58,6 +59,7 @@ SignalEvent: TypeAlias = (
     | ConsentChanged
     | OverrideSet
     | OverrideCleared
+    | RiskReported
     | DeliveryReported
     | ContactLogged
     | ClientAsked

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from models.events.signals import Purpose
 from models.ids import derive
+from models.learners.outside import with_risk
 from models.learners.scorer import Score, Scorer
 from models.money import Money
 from models.policy.audience import audience_of, roles_for
@@ -245,9 +246,10 @@ class Turn:
         state = self.state
         if self._scored is not None:
             then, known = self._scored
-            if then.ledger is state.ledger and then.rhythm is state.rhythm and then.now_ms == state.now_ms:
+            same = then.ledger is state.ledger and then.rhythm is state.rhythm and then.person.risk is state.person.risk
+            if same and then.now_ms == state.now_ms:
                 return known
-        self._scored = (state, self.scorer.score(state))
+        self._scored = (state, with_risk(self.scorer.score(state), state))
         return self._scored[1]
 
 

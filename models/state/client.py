@@ -132,6 +132,16 @@ class Reaction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reacted: int = 0
 
 
+class Risk(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What somebody outside says of the client's payments: `weight` in hundredths, -100 to 100, until `expires_ms`."""
+
+    at: int
+    weight: int
+    expires_ms: int
+    reporter: str
+    reason: str
+
+
 class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A relationship manager's word, until `expires_ms`. Cleared before it arrived: `set_at` is still 0."""
 
@@ -193,6 +203,7 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     colleagues_at: int = 0
     pace: int = 0
     pace_at: int = 0
+    risk: Risk | None = None
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

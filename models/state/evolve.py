@@ -32,7 +32,7 @@ from models.events.payments import (
     PaymentReceived,
     PaymentRefunded,
 )
-from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet
+from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet, RiskReported
 from models.events.union import AnyClientEvent
 from models.state import claims, invoices, payments, person
 from models.state.client import ClientState
@@ -63,6 +63,7 @@ _HANDLERS: Final = MappingProxyType[type, Callable[[ClientState, Any], ClientSta
         ConsentChanged: person.consent_changed,
         OverrideSet: person.override_set,
         OverrideCleared: person.override_cleared,
+        RiskReported: person.risk_reported,
         ContactLogged: person.contact_logged,
     }
 )

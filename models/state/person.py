@@ -5,8 +5,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet
-from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override
+from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet, RiskReported
+from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override, Risk
 
 CONTACTS_KEPT: Final = 16
 REASON_KEPT: Final = 120
@@ -99,6 +99,21 @@ def override_cleared(state: ClientState, event: OverrideCleared) -> ClientState:
     if known is not None and known.cleared_at >= event.occurred_ms:
         return state
     return _put(state, known, replace(known or Override(event.override_id), cleared_at=event.occurred_ms))
+
+
+def risk_reported(state: ClientState, event: RiskReported) -> ClientState:
+    """Fold in: what somebody outside says; the latest holds, of two at the same moment the milder one."""
+    known = state.person.risk
+    after = Risk(
+        event.occurred_ms, round(100 * event.weight), epoch_ms(event.expires_at), event.reporter, event.reason[:REASON_KEPT]
+    )
+    if known is not None and _rank(known) >= _rank(after):
+        return state
+    return replace(state, person=replace(state.person, risk=after))
+
+
+def _rank(row: Risk) -> tuple[int, int, int, str, str]:
+    return row.at, -row.weight, row.expires_ms, row.reporter, row.reason
 
 
 def contact_logged(state: ClientState, event: ContactLogged) -> ClientState:
