@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
+from pydantic import ValidationError
 
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
-from models.events.union import AnyClientEvent
+from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent
 from models.ids import derive
 from streams.agents.intake import interpret_webhook
 from streams.engine.memory_pipeline import read_in_memory
@@ -19,11 +20,13 @@ from streams.runtime.clock import ManualClock
 from streams.runtime.errors import DeadLetterError, UsageError
 from streams.state.memory_directory import MemoryDirectory
 from streams.wire.deliveries import DELIVERY_ID, RECEIVED_AT, SOURCE
+from streams.wire.events import explain
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
 
 Format: TypeAlias = Literal["jsonl", "csv"]
 
+_CONTROLS: Final = (b"policy.activated", b"halt.changed", b"feed.changed")
 _GENERIC: Final = "generic"  # the source that carries our own contracts
 
 
@@ -126,12 +129,41 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
         line = raw.removeprefix(b"\xef\xbb\xbf").strip()
         if not line or line.startswith(b"#"):
             continue
+        if line.startswith(b"{") and _names_control(line):
+            continue  # of all clients: read_controls
         try:
             yield _delivery(line, desk=desk)
         except DeadLetterError as error:
             yield BadLine(number, error.detail)
         except (ValueError, KeyError, TypeError) as error:
             yield BadLine(number, f"not a line of a history: {error}")
+
+
+def read_controls(path: Path | None) -> list[AnyControlEvent]:
+    """Return what changed for all clients at once in a history of lines of JSON, by time; none in a book or without a file.
+
+    Activations of policies, stops and late sources are lines as they stand on the log of clients. Raises UsageError for a line
+    that names such a kind and cannot be read.
+    """
+    if path is None or not path.is_file():
+        return []
+    found = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not _names_control(line):
+                continue
+            try:
+                event = EVENT_ADAPTER.validate_json(line)
+            except ValidationError as error:
+                message = f"line {number} of {path.name} names what holds for all clients and cannot be read: {explain(error)}"
+                raise UsageError(message) from error
+            if isinstance(event, AnyControlEvent):
+                found.append(event)
+    return sorted(found, key=lambda event: event.received_ms)
+
+
+def _names_control(line: bytes) -> bool:
+    return any(b'"' + kind + b'"' in line for kind in _CONTROLS) and orjson.loads(line).get("kind", "").encode() in _CONTROLS
 
 
 def deliveries(events: Iterable[AnyClientEvent]) -> Iterator[Delivery]:

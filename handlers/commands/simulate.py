@@ -1,6 +1,7 @@
 """`rapport simulate`: tell a history as the program sees it, without servers. Exposes the function `simulate`."""
 
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
@@ -11,10 +12,11 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
-from handlers.commands.history import BadLine, Delivery, Format, format_of, read_history
+from handlers.commands.history import BadLine, Delivery, Format, format_of, read_controls, read_history
 from handlers.commands.simulation import Happening, Simulation
 from handlers.commands.tour import Story, Totals
-from models.events.union import AnyClientEvent
+from models.events.control import PolicyActivated
+from models.events.union import AnyClientEvent, AnyControlEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 from streams.wire.policy_file import policy_in_force
@@ -37,7 +39,7 @@ def simulate(
 
     No server is needed: the same fold, timers, gate and policy run in memory, and time is the time of the history. Without a
     FILE a short history of three clients is told. FILE is what rapport replay takes: lines of our contracts, recorded webhooks,
-    Stripe events, or a receivables CSV.
+    Stripe events, or a receivables CSV. Stops, late sources and activations of policies hold where they stand among the lines.
 
     Example: rapport simulate --client marlow-finch
 
@@ -47,7 +49,8 @@ def simulate(
     simulation, totals = Simulation(policy=in_force), Totals()
     story = Story(client=client, as_json=as_json)
     events = events_of(file, form=form, asked=asked or Asked())
-    for happening in _happenings(simulation, events, until=until):
+    controls = [row for row in read_controls(file) if policy is None or not isinstance(row, PolicyActivated)]
+    for happening in _happenings(simulation, events, until=until, controls=controls):
         if client in (None, happening.client_id):
             totals.add(happening)
         for line in story.tell(happening):
@@ -89,12 +92,19 @@ def _read(history: Iterable[Delivery | BadLine]) -> Iterator[AnyClientEvent]:
         print(f"{bad:,} lines could not be read", file=sys.stderr)
 
 
-def _happenings(simulation: Simulation, events: Iterable[AnyClientEvent], *, until: datetime | None) -> Iterator[Happening]:
+def _happenings(
+    simulation: Simulation, events: Iterable[AnyClientEvent], *, until: datetime | None, controls: Iterable[AnyControlEvent]
+) -> Iterator[Happening]:
     end_ms = None if until is None else end_of_day_ms(until)
+    waiting = deque(controls)
     for event in events:
         if end_ms is not None and event.received_ms > end_ms:
             break
+        while waiting and waiting[0].received_ms <= event.received_ms:
+            yield from simulation.govern(waiting.popleft())
         yield from simulation.feed(event)
+    while waiting and end_ms is not None and waiting[0].received_ms <= end_ms:
+        yield from simulation.govern(waiting.popleft())
     if end_ms is not None:
         yield from simulation.run_until(end_ms)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from models.events.control import ClockTicked
+from models.events.control import ClockTicked, PolicyActivated
 from models.events.signals import DeliveryOutcome, DeliveryReported
-from models.events.union import AnyClientEvent, AnyEvent
+from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.ids import derive
 from models.learners.baseline import BASELINE
 from models.learners.scorer import Scorer
@@ -21,6 +21,7 @@ from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.transition import Disposition, transition
 from models.triggers import Output, Retraction, Trigger
+from streams.engine.program import ClientProgram
 
 SOURCE: Final = "simulation"
 INNER_SOURCES: Final = frozenset({SOURCE, "clock"})
@@ -53,11 +54,26 @@ class Simulation:
     _due: list[_Due] = field(default_factory=list)
     _count: int = 0
     _retracted: set[str] = field(default_factory=set)
+    _program: ClientProgram | None = None
+    _regime: bytes = b""
 
     def feed(self, event: AnyClientEvent) -> Iterator[Happening]:
         """Yield what becomes due before `event`, then what the event itself does."""
         yield from self.run_until(event.received_ms)
         yield self._think(event.client_id, event, at_ms=self.now_ms)
+
+    def govern(self, event: AnyControlEvent) -> Iterator[Happening]:
+        """Put a control event in force as a partition does: what is due before it comes first, an activation wakes everybody."""
+        yield from self.run_until(event.received_ms)
+        before = self._regime
+        if self._program is None:
+            self._program = ClientProgram(policy=self.policy, scorer=self.scorer)
+        self._regime = self._program.govern(before, event)
+        bound = self._program.under(self._regime)
+        self.policy, self.scorer = bound.policy, bound.scorer
+        if isinstance(event, PolicyActivated) and self._regime != before:
+            for client_id in sorted(self.states):
+                yield self._think(client_id, _tick(self.now_ms), at_ms=self.now_ms)
 
     def run_until(self, until_ms: int) -> Iterator[Happening]:
         """Yield everything that happens up to `until_ms` if nothing arrives: timers, deliveries, their outcomes."""

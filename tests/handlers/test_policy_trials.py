@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from handlers.cli import run
 from handlers.commands.policies.backtest import compare
 from handlers.commands.policies.trying import live
-from models.events.union import AnyClientEvent
-from models.policy.policy import DEFAULT_POLICY
+from models.events.union import AnyClientEvent, AnyControlEvent
+from models.policy.policy import DEFAULT_POLICY, stamped
+from streams.wire.codec import encode_event
 from tests.models.builders import Events, ms
+from tests.models.test_in_force import activated, halt, late
 
 HEAD = "Customer,InvoiceNumber,InvoiceDate,DueDate,Amount,SettledDate,Email\n"
 
@@ -124,3 +127,64 @@ def test_the_larger_stake_is_taken_up_first(tmp_path: Path, capsys: pytest.Captu
 def test_a_takeover_of_nobody_a_day_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "adopt", _book(tmp_path / "book.csv", late=1), "--per-day", "0"]) == 2
     assert "at least one client a day" in capsys.readouterr().err
+
+
+def _governed(path: Path, *controls: AnyControlEvent) -> str:
+    """Write a history of an invoice that becomes overdue, with what held for all clients meanwhile."""
+    build = Events()
+    paid = build.paid(0.5, "P0", 500, None)
+    events: list[AnyClientEvent | AnyControlEvent] = [
+        build.profiled(0),
+        paid,
+        build.issued(1, "I1", 10_000, due=10),
+        build.called(12),
+    ]
+    path.write_bytes(b"".join(encode_event(event) + b"\n" for event in [*events, *controls]))
+    return str(path)
+
+
+def _forecast(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(["policy", "forecast", "--days", "14", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_forecast_names_each_client_s_contacts_of_two_weeks_and_knows_a_stop_and_a_late_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = _forecast(capsys, "--history", _governed(tmp_path / "free.jsonl"))
+    assert "client-1: explain_terms by email" in free
+    for name, control, why in (
+        ("halt", halt(11), "stopped by mia (all): wrong amounts"),
+        ("feed", late(11, since=10), "no news from test since"),
+    ):
+        said = _forecast(capsys, "--history", _governed(tmp_path / f"{name}.jsonl", control))
+        assert "explain_terms by email" not in said
+        assert why in said
+
+
+def test_the_policy_that_was_activated_in_a_history_decides_unless_another_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient = stamped(replace(DEFAULT_POLICY, version="patient", grace_days=30))
+    history = _governed(tmp_path / "patient.jsonl", activated(2, patient))
+    assert "0 contacts" in _forecast(capsys, "--history", history)
+    named = _policy(tmp_path / "quick.yaml", "version: quick\n")
+    assert "explain_terms by email" in _forecast(capsys, "--history", history, "--policy", named)
+    assert run(["policy", "backtest", "--history", history, "--policy", named, "--until", "2024-02-20", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["against"]["version"] == patient.version
+    assert {("moved", "explain_terms"), ("gained", "offer_help")} <= {(row["change"], row["step"]) for row in found["changes"]}
+
+
+def test_a_simulated_history_is_told_under_its_own_stops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history = _governed(tmp_path / "halt.jsonl", halt(11))
+    assert run(["simulate", history, "--until", "2024-02-20"]) == 0
+    assert "stopped by mia" in capsys.readouterr().out
+
+
+def test_a_line_about_all_clients_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history = tmp_path / "broken.jsonl"
+    _governed(history)
+    history.write_bytes(history.read_bytes() + b'{"kind": "halt.changed", "scope": "all"}\n')
+    assert run(["policy", "forecast", "--history", str(history)]) == 2
+    assert "line 5 of broken.jsonl" in capsys.readouterr().err

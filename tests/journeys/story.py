@@ -180,6 +180,7 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
     "amend",
     "plan",
     "cancels",
+    "segment",
 }
 _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "profile": lambda _, n: ("client.profiled", {"name": "Ada", "email": n.get("email"), "timezone": n.get("zone")}),
@@ -230,6 +231,17 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "hold": lambda w, n: (
         "override.set",
         {"override_id": w[0], "effect": "hold", "reason": "talked on the phone", "author": "sam", "expires_at": _day(n["until"])},
+    ),
+    "segment": lambda w, n: (
+        "override.set",
+        {
+            "override_id": w[0],
+            "effect": "segment",
+            "value": n["is"],
+            "reason": "known from before",
+            "author": "sam",
+            "expires_at": _day(n["until"]),
+        },
     ),
     "refuses": lambda w, _: ("consent.changed", {"purpose": w[0], "granted": False}),
     "call": lambda _, __: ("contact.logged", {"channel": "phone", "author": "sam"}),

@@ -10,11 +10,12 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
-from handlers.commands.history import Format
+from handlers.commands.history import Format, read_controls
 from handlers.commands.policies import adoption, backtest
 from handlers.commands.policies.trying import Contact, Life, live
 from handlers.commands.simulate import end_of_day_ms, events_of
-from models.events.union import AnyClientEvent
+from models.events.control import PolicyActivated
+from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
 from models.state.client import ClientState
 from models.workdays import DAY_MS, moment
@@ -59,7 +60,10 @@ def try_policy(
     """
     events = _told(history, form=form, asked=asked)
     until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
-    old, new = (live(_chosen(name), events, until_ms=until_ms) for name in (against, file))
+    old, new = (
+        live(_chosen(name), events, until_ms=until_ms, controls=_held(history, fixed=name is not None))
+        for name in (against, file)
+    )
     found = backtest.compare(old, new)
     print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(backtest.tell(found)))
     return 0
@@ -86,7 +90,11 @@ def forecast(
         message = f"--days {days}: look at least one day ahead"
         raise UsageError(message)
     start_ms, life, before = _ahead(
-        _chosen(file), _told(history, form=form, asked=asked), days=days, as_of_ms=None if as_of is None else end_of_day_ms(as_of)
+        _chosen(file),
+        _told(history, form=form, asked=asked),
+        days=days,
+        as_of_ms=None if as_of is None else end_of_day_ms(as_of),
+        controls=_held(history, fixed=file is not None),
     )
     coming = [contact for contact in life.contacts[before:] if client in (None, contact.client_id)]
     if as_json:
@@ -148,14 +156,21 @@ def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> lis
     return events
 
 
+def _held(file: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
+    """Return the stops, late sources and activations that a history tells; a policy that was named (`fixed`) is not replaced."""
+    return [event for event in read_controls(file) if not (fixed and isinstance(event, PolicyActivated))]
+
+
 def _last_ms(events: list[AnyClientEvent]) -> int:
     return max(event.received_ms for event in events)
 
 
-def _ahead(policy: Policy, events: list[AnyClientEvent], *, days: int, as_of_ms: int | None) -> tuple[int, Life, int]:
+def _ahead(
+    policy: Policy, events: list[AnyClientEvent], *, days: int, as_of_ms: int | None, controls: list[AnyControlEvent]
+) -> tuple[int, Life, int]:
     """Return the moment looked ahead from, the life up to `days` later, and how many of its contacts lie before."""
     start_ms = _last_ms(events) if as_of_ms is None else as_of_ms
-    life = live(policy, events, until_ms=start_ms)
+    life = live(policy, events, until_ms=start_ms, controls=controls)
     before = len(life.contacts)
     life.take(life.simulation.run_until(start_ms + days * DAY_MS))
     return start_ms, life, before

@@ -4,6 +4,7 @@ The same transition, timers and gate as in production (`handlers.commands.simula
 nobody knows whether they would have paid sooner or later under another policy.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any
 
 from handlers.commands.simulation import INNER_SOURCES, Happening, Simulation
 from models.events.signals import DeliveryOutcome, DeliveryReported
-from models.events.union import AnyClientEvent
+from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
 from models.triggers import Decision, DecisionOutcome, Trigger
 
@@ -80,15 +81,23 @@ class Life:
                 self.silences[output.client_id, output.journey.value, output.anchor or ""] = output
 
 
-def live(policy: Policy, events: Iterable[AnyClientEvent], *, until_ms: int | None = None) -> Life:
-    """Return the life of a history under `policy`, up to `until_ms` or its last event."""
+def live(
+    policy: Policy, events: Iterable[AnyClientEvent], *, until_ms: int | None = None, controls: Iterable[AnyControlEvent] = ()
+) -> Life:
+    """Return the life of a history under `policy`, up to `until_ms` or its last event; `controls` held for everybody then."""
     life = Life(policy, simulation=Simulation(policy=policy))
+    waiting = deque(controls)
     for event in without_outcomes(events):
         if until_ms is not None and event.received_ms > until_ms:
             break
+        while waiting and waiting[0].received_ms <= event.received_ms:
+            life.take(life.simulation.govern(waiting.popleft()))
         life.take(life.simulation.feed(event))
+    while waiting and until_ms is not None and waiting[0].received_ms <= until_ms:
+        life.take(life.simulation.govern(waiting.popleft()))
     if until_ms is not None:
         life.take(life.simulation.run_until(until_ms))
+    life.policy = life.simulation.policy
     return life
 
 
