@@ -23,11 +23,13 @@ from streams.wire.topics import CLIENT_EVENTS
 from tests.bench.firm import START
 from tests.bench.shipped import PARTITIONS
 
-_PAST: Final = 12
+_PAST: Final = 40
 """Turns every client has behind it, an invoice or a payment each; every other client has one more, so both come next alike."""
 
-_MONTH: Final = timedelta(days=30)
-_STEP: Final = timedelta(seconds=20)
+_TERMS: Final = timedelta(days=30)
+_STEP: Final = timedelta(days=4)
+"""From a client's turn to its next, in every firm: what falls due between two events is carried out with the second."""
+
 _AT_ONCE: Final = 500
 
 
@@ -35,7 +37,7 @@ def _turn(client: str, turn: int, moment: datetime) -> AnyClientEvent:
     amount = Money(minor=10_000 + turn, currency="EUR")
     common = {"source": "bench", "occurred_at": moment, "received_at": moment, "client_id": client}
     if turn % 2 == 0:
-        issued = {"event_id": f"i-{turn}", "invoice_id": f"invoice-{turn // 2}", "due_at": moment + _MONTH}
+        issued = {"event_id": f"i-{turn}", "invoice_id": f"invoice-{turn // 2}", "due_at": moment + _TERMS}
         return InvoiceIssued.model_validate({**common, **issued, "amount": amount})
     paid = {"event_id": f"p-{turn}", "payment_id": f"payment-{turn}", "invoice_id": f"invoice-{turn // 2}"}
     return PaymentReceived.model_validate({**common, **paid, "amount": amount, "method": PaymentMethod.CARD})
@@ -47,11 +49,11 @@ def _turns_before(place: int) -> int:
 
 def next_events(count: int, *, clients: int) -> Iterator[AnyClientEvent]:
     """Yield what comes after the past: each client in turn, in an order that looks random."""
-    begin = START + (_PAST + 1) * _MONTH / 2
     for number in range(count):
         round_, index = divmod(number, clients)
         place = index * 7919 % clients
-        yield _turn(f"client-{place}", _turns_before(place) + round_, begin + number * _STEP)
+        turn = _turns_before(place) + round_
+        yield _turn(f"client-{place}", turn, START + turn * _STEP)
 
 
 class Past:
@@ -65,7 +67,7 @@ class Past:
     def _live(self, turns: int) -> Transition:
         state, thought = None, None
         for turn in range(turns):
-            thought = self._program.think(state, _turn("client", turn, START + turn * _MONTH / 2))
+            thought = self._program.think(state, _turn("client", turn, START + turn * _STEP))
             state = thought.state
         assert thought is not None
         return thought
