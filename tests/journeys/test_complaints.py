@@ -93,13 +93,19 @@ def test_04_many_open_invoices_make_one_message_with_credit_notes_taken_off() ->
     assert only.facts["amount_open"] == eur(50_000 + 50_001 + 50_002 + 50_003 - 10_000)
 
 
-def test_05_a_promise_pauses_the_sequence_and_it_resumes_by_itself_when_the_promise_is_broken() -> None:
+def test_05_a_promise_or_a_plan_pauses_the_sequence_and_it_resumes_by_itself_when_that_is_broken() -> None:
     build = Events()
     firm = Firm().run([*_late(build), build.promised(11, "Y1", "I1", by=30)], until_ms=ms(29))
     assert not _support(firm)
     firm.wake(ms(45))
     assert _support(firm)
     assert any("was not kept" in decision.reasons[0] for decision in _decisions(firm))
+    agreed = Events()
+    paying = Firm().run([*_late(agreed), agreed.planned(11, "L1", "I1", parts=((40, 25_000), (70, 25_000)))], until_ms=ms(39))
+    assert not _support(paying)
+    paying.wake(ms(110))
+    assert [trigger.step for trigger in _support(paying)][:2] == ["missed_instalment", "plan_check"]
+    assert any("the plan holds no more" in decision.reasons[0] for decision in _decisions(paying))
 
 
 def test_06_part_payments_leave_right_amounts_and_an_invoice_is_not_taken_for_settled() -> None:
