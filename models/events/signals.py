@@ -66,6 +66,10 @@ class ClientProfiled(ClientEvent):
     locale: Annotated[str, Field(max_length=20)] | None = None
     style: Style | None = None
     industry: Industry | None = None
+    channel: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
+        default=None,
+        description="How the client wants to be reached, e.g. sms; used where the firm's policy allows that channel.",
+    )
     most_per_month: Annotated[int, Field(ge=1, le=31)] | None = Field(
         default=None, description="The client's own wish: at most so many messages within 30 days, never more than the policy's."
     )

@@ -204,6 +204,7 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pace: int = 0
     pace_at: int = 0
     risk: Risk | None = None
+    channel: Field = Field()
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

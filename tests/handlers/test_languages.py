@@ -130,6 +130,7 @@ def test_a_statement_of_two_currencies_has_a_total_for_each_and_shows_credit_apa
         "",
     ]
     assert "€950.00 + US$480.50 open since" in content.subject
+    assert "font-style:italic" in content.html, "told apart without a colour, which no dark screen could show"
     assert "1,430" not in content.text + content.html
 
 

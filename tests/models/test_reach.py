@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
 from models.events.union import AnyClientEvent
 from models.policy.gate import refusal
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, Policy
 from models.policy.reach import SOFT_BOUNCES, heard, reaction_rate, rest_of, way_to
 from models.state.client import ClientState
 from models.workdays import DAY_MS
@@ -93,6 +93,24 @@ def test_whoever_refused_mails_is_not_written_to_by_text_message_instead() -> No
     firm.run([build.profiled(0, phone="+493090182000"), build.consent(0, channel="email"), build.issued(0, "I1", due=DUE)])
     firm.wake(ms(30))
     assert firm.triggers == []
+
+
+def test_what_the_client_asked_for_beats_what_was_learnt_and_never_a_refusal_or_a_policy() -> None:
+    build = Events()
+    wish = build.profiled(0, phone="+493090182000")
+    asked = wish.model_validate({**wish.model_dump(), "channel": "sms"})
+    state = told(final([asked]), build, DeliveryOutcome.SENT, DeliveryOutcome.REPLIED)
+
+    def way(state: ClientState, purpose: Purpose = Purpose.SERVICING, policy: Policy = WIDE) -> str:
+        return way_to(state, policy, channel="email", purpose=purpose, at_ms=ms(9))[0]
+
+    assert reaction_rate(state, "email") > reaction_rate(state, "sms")
+    assert way(state) == "sms"
+    assert way(state, Purpose.RELATIONSHIP) == "email", "a phone buzzes for open work alone"
+    assert way(state, policy=DEFAULT_POLICY) == "email", "the firm does not write texts"
+    assert way(told(state, build, DeliveryOutcome.BOUNCED_HARD, channel="sms")) == "email"
+    refused = final([asked, build.consent(1, channel="sms")])
+    assert way(refused) == "email"
 
 
 def test_of_several_channels_the_one_the_client_reacts_to_is_used() -> None:
