@@ -31,6 +31,7 @@ class ActivePolicy(msgspec.Struct, frozen=True, array_like=True):
     version: str
     document: str
     since_ms: int
+    approvals: int = 0
 
 
 class ActiveLearner(msgspec.Struct, frozen=True, array_like=True):
@@ -110,7 +111,7 @@ def regime_after(regime: Regime, event: AnyControlEvent) -> Regime:
     at_ms = epoch_ms(event.received_at or event.occurred_at)
     match event:
         case PolicyActivated():
-            active = ActivePolicy(event.version, event.document, at_ms)
+            active = ActivePolicy(event.version, event.document, at_ms, event.approvals)
             others = [row for row in regime.policies if row.version != event.version]
             changed = replace(regime, policies=(active, *others)[:POLICIES_KEPT])
         case LearnerActivated():

@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from models.events.control import ClockTicked
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
-from models.events.signals import ClientAsked, ClientErased, DeliveryReported
+from models.events.signals import ApprovalAnswered, ClientAsked, ClientErased, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.renewal_questions import due_renewals, next_renewal_ms, notice_contracts
 from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
+from models.policy.approval import answered
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.openings import has_openings
 from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
@@ -110,8 +111,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
             return
         case DeliveryReported():
             reported(turn, event)
-        case ClientAsked():
-            ask_a_person(turn, event)
+        case ClientAsked() | ApprovalAnswered():
+            _said(turn, event)
         case _:
             turn.state, known = notice(before, notice_contracts(before, evolve(before, event)), turn.scorer)
             turn.outputs += known
@@ -135,6 +136,13 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     enter_playbooks(turn, event)
     _plan(turn)
     _fire_due(turn, turn.state.now_ms)
+
+
+def _said(turn: Turn, event: ClientAsked | ApprovalAnswered) -> None:
+    if isinstance(event, ClientAsked):
+        ask_a_person(turn, event)
+    else:
+        answered(turn, event)
 
 
 def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:

@@ -56,6 +56,9 @@ class _Output(BaseModel):
     decided_at: Instant
 
 
+APPROVE: Final = "approve_"
+"""Begins the names of tasks in which a person approves a step before it leaves."""
+
 MOST_ITEMS: Final = 12
 """Invoices listed in one statement at most; a message about more says how many there are."""
 

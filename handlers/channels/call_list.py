@@ -80,7 +80,7 @@ def chances_of(ended: Iterable[Task]) -> dict[str, float]:
     """Return the chance of an effect by segment."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for task in ended:
-        if task.done is not None:
+        if task.done is not None and not task.is_approval:
             counts[task.trigger.segment][0] += task.done.outcome in EFFECTIVE
             counts[task.trigger.segment][1] += 1
     segments = {*_PRIORS, *counts}

@@ -25,7 +25,7 @@ from handlers.channels.wording import FALLBACK, LISTED, amounts_in_words, day_in
 from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
-from models.triggers import Journey, Tone, Trigger
+from models.triggers import APPROVE, Journey, Tone, Trigger
 
 T = TypeVar("T")
 
@@ -141,6 +141,8 @@ def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "",
 
     A firm step that is to be said more softly is said in the words of the step that is structured or gentle by itself.
     """
+    if step.startswith(APPROVE):
+        journey, step = Journey.DELAY_SUPPORT, APPROVE.rstrip("_")  # one letter to colleagues, whatever is to be approved
     step = SOFTER.get((step, tone), step)
     folder = "" if language == ENGLISH else f"{language}/"
     return f"{folder}{journey.value}/{step}.{tone.value}{variant}.j2"

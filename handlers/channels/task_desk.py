@@ -8,7 +8,7 @@ from handlers.channels.lane import millis
 from handlers.channels.outcomes import Sender
 from handlers.channels.task_events import events_of
 from handlers.channels.task_plan import AgreedPlan
-from handlers.channels.tasks import Done, Task, TaskBoard, TaskOutcome
+from handlers.channels.tasks import DECISIONS, Done, Task, TaskBoard, TaskOutcome
 from models.events.union import public_topic
 from models.policy.gate import still_allowed
 from models.policy.policy import DEFAULT_POLICY
@@ -86,14 +86,42 @@ class TaskDesk:
     ) -> tuple[Task, Done]:
         """Report how a task ended, then take it off the list. Raises UsageError when it has ended otherwise already."""
         task = await self._find(task_id)
+        if task.is_approval or outcome in DECISIONS:
+            message = (
+                f"task {task_id}: a message is approved or held by rapport tasks approve|hold, a talk ends by rapport tasks done"
+            )
+            raise UsageError(message)
         done = task.done or Done(outcome=outcome, author=author, at_ms=millis(self.clock), note=" ".join(note.split()))
         if done.outcome is not outcome:
             message = f"task {task_id} ended already: {done.outcome.value} by {done.author}"
             raise UsageError(message)
+        return task, await self._report(task, done, day=day, plan=plan)
+
+    async def _report(self, task: Task, done: Done, *, day: date | None = None, plan: AgreedPlan | None = None) -> Done:
         # First the events, then the board: after a crash between them the task is open and the same report may be given again.
         for event in events_of(task, done, promised=day, plan=plan, zone=zone_named(self.zone, self.zone)):
             await self.sender.send_all(public_topic(event), [(event.client_id.encode(), encode_event(event))])
-        return task, await self.board.finish(task.task_id, done) or done
+        return await self.board.finish(task.task_id, done) or done
+
+    async def decide(self, task_id: str, asked: Done) -> tuple[Task, Done]:
+        """Approve or hold the message of a task as `asked` says. Raises UsageError when it is overtaken or decided otherwise."""
+        task = await self._find(task_id)
+        if not task.is_approval:
+            message = f"task {task_id} asks for a talk with the client, not for a word on a message: rapport tasks done"
+            raise UsageError(message)
+        stands, _ = await self._stands(task)
+        if task.done is None and stands != OPEN:
+            message = f"task {task_id} is overtaken ({stands}): nothing leaves, whatever is decided about it"
+            raise UsageError(message)
+        if task.done is not None and task.done.outcome is not asked.outcome:
+            message = f"task {task_id} ended already: {task.done.outcome.value} by {task.done.author}"
+            raise UsageError(message)
+        return task, await self._report(task, task.done or asked)
+
+    async def approved(self, policy_version: str) -> int:
+        """Return how many messages under a version of the policy were approved."""
+        known = [task for task in await self.board.tasks() if task.trigger.policy_version == policy_version and task.done]
+        return sum(task.done is not None and task.done.outcome is TaskOutcome.APPROVED for task in known)
 
     async def _find(self, task_id: str) -> Task:
         task = await self.board.get(task_id)

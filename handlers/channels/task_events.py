@@ -11,7 +11,15 @@ from handlers.channels.task_plan import AgreedPlan
 from handlers.channels.tasks import Done, Task, TaskOutcome
 from models.events.delays import DisputeOpened, Instalment, PlanAgreed, PromiseMade
 from models.events.envelope import ClientEvent
-from models.events.signals import ContactLogged, DeliveryOutcome, DeliveryReported, OverrideEffect, OverrideSet
+from models.events.signals import (
+    ApprovalAnswered,
+    ContactLogged,
+    DeliveryOutcome,
+    DeliveryReported,
+    OverrideEffect,
+    OverrideSet,
+    Verdict,
+)
 from models.events.union import AnyClientEvent
 from models.ids import derive
 from streams.runtime.errors import UsageError
@@ -68,6 +76,19 @@ class _Telling:
             case TaskOutcome.WRONG_CONTACT:
                 yield self._reported(DeliveryOutcome.FAILED, "wrong contact")
                 yield self._hold()
+            case TaskOutcome.APPROVED | TaskOutcome.HELD:
+                verdict = Verdict.APPROVE if done.outcome is TaskOutcome.APPROVED else Verdict.HOLD
+                yield self._make(
+                    ApprovalAnswered,
+                    "verdict",
+                    trigger_id=self._task.task_id,
+                    verdict=verdict,
+                    author=done.author,
+                    note=done.note[:120] or None,
+                    tone=done.tone or None,
+                    channel=done.channel or None,
+                    until=datetime.fromtimestamp(done.until_ms / 1000, UTC) if done.until_ms else None,
+                )
             case _:
                 assert_never(done.outcome)
 

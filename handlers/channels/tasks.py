@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 
-from models.triggers import Trigger
+from models.triggers import APPROVE, Trigger
 from streams.runtime.errors import RetryError
 
 
@@ -20,16 +20,25 @@ class TaskOutcome(StrEnum):
     DISPUTE = "dispute"
     NO_ANSWER = "no_answer"
     WRONG_CONTACT = "wrong_contact"
+    APPROVED = "approved"
+    HELD = "held"
+
+
+DECISIONS: Final = frozenset({TaskOutcome.APPROVED, TaskOutcome.HELD})
+"""How a task ends in which a message was put before a person; no other task ends so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Who ended a task, when (business time, epoch ms), and how."""
+    """Who ended a task, when (business time, epoch ms), and how; of a message put before them: what they changed, until when."""
 
     outcome: TaskOutcome
     author: str
     at_ms: int
     note: str = ""
+    tone: str = ""
+    channel: str = ""
+    until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +50,11 @@ class Task:
     subject: str
     text: str
     done: Done | None = None
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it asks for a word on a message rather than for a talk with the client."""
+        return self.trigger.step.startswith(APPROVE)
 
     @property
     def task_id(self) -> str:

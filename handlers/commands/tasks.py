@@ -1,11 +1,11 @@
-"""`rapport tasks list|show|done` (`tasks`, a cyclopts App): the work that the policy leaves to people."""
+"""`rapport tasks list|calls|show|done|approve|hold` (`tasks`, a cyclopts App): the work that the policy leaves to people."""
 
 import asyncio
 import getpass
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import date
-from typing import Annotated, TypeVar
+from datetime import date, datetime, time
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -18,16 +18,22 @@ from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.task_desk import CALLABLE, TaskDesk
 from handlers.channels.task_plan import read_plan
 from handlers.channels.tasks import Done, Task, TaskOutcome
+from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
+from models.events.control import PolicyActivated
+from models.triggers import Tone
 from models.workdays import zone_named
-from streams.runtime.clock import make_clock
+from streams.runtime.clock import SystemClock, make_clock
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.control import control_id
+from streams.wire.topics import CHANNELS
 
 T = TypeVar("T")
 
 tasks = App(
     name="tasks",
-    help="""List, show and end the tasks that the policy leaves to people.
+    help="""List, show and end the tasks that the policy leaves to people; approve or hold messages it puts before them.
 
     A policy step with `channel: task` becomes a task when `rapport run-channels task` runs; so does what a client asks for.
     What a person reports goes back as events, so that promises, disputes and contacts count like all others:
@@ -84,7 +90,7 @@ def calls(
     today = on or make_clock(settings.clock_file).now().astimezone(zone_named(settings.firm_timezone, "UTC")).date()
     found = _run(lambda desk: desk.open_tasks(every=True))
     planned = call_list(
-        [task for task, stands in found if stands in CALLABLE],
+        [task for task, stands in found if stands in CALLABLE and not task.is_approval],
         ended=[task for task, _ in found if task.done is not None],
         today=today,
         phone_days=phone_days_of(settings.phone_days),
@@ -138,6 +144,82 @@ def done(
     plan, who = read_plan(instalment, invoice), author or getpass.getuser()
     ended = _run(lambda desk: desk.finish(task_id, outcome=outcome, day=day, plan=plan, note=note, author=who))
     print(f"Reported: {_ending(*ended)}")
+
+
+@tasks.command
+def approve(
+    task_id: Annotated[str, Parameter(help="The id that `list` shows, or its beginning.")],
+    /,
+    *,
+    tone: Annotated[Tone | None, Parameter(help="Say it in this tone; a firmer one than the message's changes nothing.")] = None,
+    channel: Annotated[str, Parameter(help="Send it through this channel; none: as it stands.")] = "",
+    note: Annotated[str, Parameter(help="A word for colleagues; it stands among the reasons.")] = "",
+    author: Annotated[str, Parameter(help="Who decides; none: you.")] = "",
+) -> None:
+    """Let a message go that the policy put before a person: as it is, more softly, or through another channel.
+
+    It is decided anew at once, and leaves if it is still right; more money or another step is put before a person again. When
+    enough messages of a new policy were approved (`approval.first_sends`), the others leave by themselves from then on.
+
+    Example: rapport tasks approve 3f2c9a --tone gentle --note "spoke with them yesterday"
+    """
+    if channel and channel not in CHANNELS:
+        message = f"no worker delivers by {channel}; channels are {', '.join(sorted(CHANNELS))}"
+        raise UsageError(message)
+    tone_name = tone.value if tone else ""
+    task, _ = _decided(task_id, TaskOutcome.APPROVED, author, note=note, tone=tone_name, channel=channel)
+    _end_probation(load_settings(), task.trigger.policy_version)
+
+
+@tasks.command
+def hold(
+    task_id: Annotated[str, Parameter(help="The id that `list` shows, or its beginning.")],
+    /,
+    *,
+    note: Annotated[str, Parameter(help="Why, for colleagues.")],
+    until: Annotated[date | None, Parameter(help="Ask again from this day on; none: in a week.")] = None,
+    author: Annotated[str, Parameter(help="Who decides; none: you.")] = "",
+) -> None:
+    """Hold back a message that the policy put before a person. Nothing of its journey leaves until then; then it is asked again.
+
+    Example: rapport tasks hold 3f2c9a --until 2026-03-20 --note "their bookkeeper is on leave"
+    """
+    zone = zone_named(load_settings().firm_timezone, "UTC")
+    until_ms = round(datetime.combine(until, time(0), zone).timestamp() * 1000) if until else 0
+    _decided(task_id, TaskOutcome.HELD, author, note=note, until_ms=until_ms)
+
+
+def _decided(task_id: str, outcome: TaskOutcome, author: str, **said: Any) -> tuple[Task, Done]:  # noqa: ANN401 - as Done's
+    at_ms = round(make_clock(load_settings().clock_file).now().timestamp() * 1000)
+    said["note"] = " ".join(said["note"].split())
+    done = Done(outcome=outcome, author=author or getpass.getuser(), at_ms=at_ms, **said)
+    found = _run(lambda desk: desk.decide(task_id, done))
+    print(f"Reported: {_ending(*found)}")
+    return found
+
+
+def _end_probation(settings: Settings, version: str) -> None:
+    """Let messages of a policy leave by themselves once enough of them were approved."""
+    active = next((row for regime in regimes_now(settings) if (row := regime.policy()) is not None), None)
+    if active is None or active.version != version or not active.approvals:
+        return
+    count = _run(lambda desk: desk.approved(version))
+    if count < active.approvals:
+        print(f"{count} of {active.approvals} messages under {version} are approved")
+        return
+    now = SystemClock().now()
+    event = PolicyActivated(
+        event_id=control_id("policy", version, "approved"),
+        source="cli",
+        occurred_at=now,
+        received_at=now,
+        author=author_named(None),
+        reason=f"{count} messages were approved",
+        version=version,
+        document=active.document,
+    )
+    put_in_force(settings, event)
+    print(f"{count} messages under {version} are approved: the others leave by themselves from now on")
 
 
 def _ending(task: Task, ending: Done) -> str:

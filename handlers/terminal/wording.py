@@ -32,6 +32,7 @@ from models.events.payments import (
     PaymentRefunded,
 )
 from models.events.signals import (
+    ApprovalAnswered,
     ClientAsked,
     ClientErased,
     ClientProfiled,
@@ -153,6 +154,8 @@ def _signal(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kin
             return f"{event.channel}: {event.outcome.value}{f' ({event.reason})' if event.reason else ''}"
         case ClientAsked():
             return f"the client asks: {event.request.value}" + (f" ({event.words})" if event.words else "")
+        case ApprovalAnswered():
+            return f"{event.author}: {event.verdict.value} the message{f' ({event.note})' if event.note else ''}"
         case ContactLogged():
             return f"{event.author} spoke with the client ({event.channel})"
         case ClientErased():

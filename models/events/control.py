@@ -33,6 +33,9 @@ class PolicyActivated(ControlEvent):
     document: Annotated[str, StringConstraints(min_length=2, max_length=300_000)] = Field(
         description="The whole policy as JSON (policy.v1.schema.json)."
     )
+    approvals: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0, description="A person approves every message under it until so many have been; 0: they leave by themselves."
+    )
 
 
 class LearnerRole(StrEnum):

@@ -178,6 +178,28 @@ class ClientAsked(ClientEvent):
     words: Annotated[str, Field(max_length=1000)] | None = None
 
 
+class Verdict(StrEnum):
+    """What a person says about a message that was put before them."""
+
+    APPROVE = "approve"
+    HOLD = "hold"
+
+
+class ApprovalAnswered(ClientEvent):
+    """A person approves a message before it leaves, as it stands or softened, or holds it back for a while."""
+
+    kind: Literal["approval.answered"] = "approval.answered"
+    trigger_id: Identifier = Field(description="The task in which it was asked.")
+    verdict: Verdict
+    author: Identifier
+    note: Annotated[str, Field(max_length=120)] | None = None
+    tone: Literal["educational", "gentle", "structured", "firm"] | None = Field(
+        default=None, description="Say it in this tone; a firmer one than the message's changes nothing."
+    )
+    channel: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="Send it through this channel.")
+    until: Instant | None = Field(default=None, description="Of a hold: ask again then; none: a week later.")
+
+
 class ContactLogged(ClientEvent):
     """Staff contacted the client by hand; it counts for the gap between contacts."""
 

@@ -34,6 +34,7 @@ from models.events.payments import (
     PaymentRefunded,
 )
 from models.events.signals import (
+    ApprovalAnswered,
     ClientAsked,
     ClientErased,
     ClientProfiled,
@@ -63,6 +64,7 @@ SignalEvent: TypeAlias = (
     | DeliveryReported
     | ContactLogged
     | ClientAsked
+    | ApprovalAnswered
     | ClientErased
 )
 AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.policy.approval import Draft, Ruling, approval_silence, ask_first
 from models.policy.arrears import (
     Arrear,
     arrears,
@@ -82,7 +83,7 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         return
     riders = _riders(carrying, found, state, policy)
     step = _step(carrying, riders, state, policy)
-    silence = _message_silence(step, riders, state, policy)
+    silence = _message_silence(step, riders, state, policy) or approval_silence(state, carrying.run)
     if silence is not None:
         if carrying.run.told != silence.code:
             _tell(turn, carrying.run, silence, carrying.ladder)
@@ -129,6 +130,23 @@ def fire_plan(turn: Turn, timer: Timer) -> None:
         missing = f"instalment {plan.number} of {plan.of} of invoice {invoice_id} did not come"
         turn.decide(DecisionOutcome.HELD, (f"{missing}: the plan holds no more, support goes on softly",), run=run, step="plan")
         return
+
+
+def _lapse(turn: Turn, step: Step, carrying: Arrear, reasons: tuple[str, ...]) -> None:
+    """Take the softer path: nothing is sent; it comes again after its window, and after too many times a person is needed."""
+    run, policy = carrying.run, turn.policy
+    attempts = run.attempts + 1
+    turn.put_run(
+        replace(
+            run,
+            attempts=attempts,
+            closed=attempts >= policy.attempts,
+            epoch=run.epoch + 1,
+            ready_ms=turn.state.now_ms + step.valid_days * DAY_MS,
+            told="",
+        )
+    )
+    turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=run, step=step.id)
 
 
 def fire_promise(turn: Turn, timer: Timer) -> None:
@@ -211,6 +229,7 @@ def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[A
         # Told about a silence of the whole message: wait for its end, or for the event that ends it.
         riders = _riders(carrying, found, state, policy)
         silence = _message_silence(_step(carrying, riders, state, policy), riders, state, policy)
+        silence = silence or approval_silence(state, carrying.run)
         if silence is not None and silence.code == carrying.run.told:
             # Without an end of its own it may still end with the next invoice that becomes overdue (too little becomes enough).
             later = [row.ready_ms for row in found if row.silence is None and row.ready_ms > now]
@@ -285,12 +304,18 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
         step.why,
         f"segment {segment}",
     )
+    names = tuple(row.invoice.invoice_id for row in riders)
+    said = ask_first(turn, Draft(step, carrying.run, reasons, asked, invoice_ids=names))
+    if said.ruling is Ruling.LAPSED:
+        _lapse(turn, step, carrying, said.reasons)
+    if said.ruling is not Ruling.MAY_LEAVE:
+        return
     not_before = turn.send(
-        step,
+        said.step,
         carrying.run,
         facts=facts,
-        reasons=reasons,
-        invoice_ids=tuple(row.invoice.invoice_id for row in riders),
+        reasons=(*reasons, *said.reasons),
+        invoice_ids=names,
         asked=asked,
         statement=statement_of(riders, state, policy),
         totals=totals_of(riders, carrying),

@@ -18,7 +18,7 @@ from models.policy.experiment_document import ExperimentDocument
 from models.policy.holdout import Holdout
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.pattern_document import PatternsSection
-from models.policy.policy import DEFAULT_POLICY, Policy, RfmCuts, SegmentRules, stamped
+from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
 from models.policy.value_document import ValueSection
 from models.triggers import Journey
 from models.workdays import Window
@@ -44,6 +44,7 @@ Cuts: TypeAlias = tuple[Units, Units, Units]
 _P: Final = DEFAULT_POLICY
 _S: Final = DEFAULT_POLICY.segments
 _R: Final = DEFAULT_POLICY.rfm
+_A: Final = DEFAULT_POLICY.approval
 
 
 class Hours(Section):
@@ -149,6 +150,22 @@ class RfmSection(Section):
     monetary: Cuts = _R.monetary
 
 
+class ApprovalSection(Section):
+    """Which messages a person sees before they leave. Unanswered in time, a message is not sent: the softer path."""
+
+    amount_units: Units = Field(default=_A.amount_units, description="From so many currency units on; 0: never by amount.")
+    clients: Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(max_length=200)] = (
+        Field(default=_A.clients, description="Every message to these.")
+    )
+    moved_days: Days = Field(default=_A.moved_days, description="To who turned slow or problem within so many days; 0: nobody.")
+    on_abstention: bool = Field(default=_A.on_abstention, description="Where the learner says: too little history.")
+    first_sends: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=_A.first_sends, description="After `rapport policy activate`, every message until so many were approved."
+    )
+    wait_days: Annotated[int, Field(ge=1, le=14)] = Field(default=_A.wait_days, description="How long a person has to decide.")
+    channel: Name = Field(default=_A.channel, description="Where colleagues are asked.")
+
+
 class HoldoutSection(Section):
     """Companies left without care that is not servicing, so that its effect can be measured: per cent, at most ten."""
 
@@ -174,6 +191,7 @@ class PolicyDocument(Section):
     rfm: RfmSection = RfmSection()
     patterns: PatternsSection = PatternsSection()
     value: ValueSection = ValueSection()
+    approval: ApprovalSection = ApprovalSection()
     holdout: HoldoutSection = HoldoutSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
     experiments: Annotated[tuple[ExperimentDocument, ...], Field(max_length=8)] = Field(
@@ -205,6 +223,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             holdout=Holdout(document.holdout.percent, MappingProxyType(dict(document.holdout.journeys)), document.holdout.key),
             journeys=journeys_of(document.journeys),
             experiments=tuple(row.experiment() for row in document.experiments),
+            approval=ApprovalRules(**document.approval.model_dump()),
         )
     )
 
@@ -229,6 +248,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         rfm=RfmSection(**asdict(policy.rfm)),
         patterns=PatternsSection(**asdict(policy.patterns)),
         value=ValueSection.of(policy.value),
+        approval=ApprovalSection(**asdict(policy.approval)),
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
         experiments=tuple(ExperimentDocument.of(row) for row in policy.experiments),

@@ -40,6 +40,11 @@ class PolicyInForce(Policy):
         """Say whether people have stopped an experiment."""
         return any((row.scope, row.target) == (HaltScope.EXPERIMENT, experiment) for row in self.regime.halts)
 
+    def is_on_probation(self, run: Run) -> bool:
+        """Say whether the policy activated last still waits for its first approvals, and the run follows it."""
+        active = self.regime.policy()
+        return active is not None and active.approvals > 0 and self.of_run(run).version == active.version
+
     def late_feed(self, feeds: tuple[str, ...]) -> str | None:
         """Return which source is late whose news this client's money depends on, in words; None where none is."""
         for row in self.regime.feeds:

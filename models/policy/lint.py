@@ -149,6 +149,10 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
             f"{FALLBACK} must be among them: colleagues are asked there when a client cannot be reached",
             f"add {FALLBACK}",
         )
+    if document.approval.channel not in contact.internal_channels:
+        yield Finding(
+            ("approval", "channel"), f"{document.approval.channel} reaches the client, not a colleague", f"use {FALLBACK} or task"
+        )
     for index, name in enumerate(contact.fallback_channels):
         if name in contact.internal_channels:
             yield Finding(

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
+from models.policy.approval import withdrawn
 from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.delay_support import redo, undo
 from models.policy.gate import check
@@ -50,6 +51,7 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
             continue
         _mark(turn, row, result.because, known_ms=min(now, known_ms))
         turn.retract(row, result.because, result.reasons)
+        withdrawn(turn, row)
         if result.because not in _FOR_GOOD:
             _again(turn, row, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
 

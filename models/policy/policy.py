@@ -56,6 +56,23 @@ class RfmCuts:
     monetary: tuple[int, int, int] = (1_000, 10_000, 50_000)
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalRules:
+    """Which messages a person sees first, in a task that waits `wait_days`; 0, none and False leave a rule out.
+
+    From `amount_units` whole currency units on; to `clients` by name; to who turned slow or problem within `moved_days`; where
+    the learner abstains; and of a policy that was just activated until `first_sends` have been approved.
+    """
+
+    amount_units: int = 0
+    clients: tuple[str, ...] = ()
+    moved_days: int = 0
+    on_abstention: bool = False
+    first_sends: int = 0
+    wait_days: int = 2
+    channel: str = "task"
+
+
 PRIORITY: Final = (
     Journey.DELAY_SUPPORT,
     Journey.ONBOARDING,
@@ -104,6 +121,7 @@ class Policy:
     holdout: Holdout = field(default_factory=Holdout)
     journeys: Journeys = field(default_factory=Journeys)
     experiments: tuple[Experiment, ...] = ()
+    approval: ApprovalRules = field(default_factory=ApprovalRules)
 
     def zone_of(self, state: ClientState) -> ZoneInfo:
         """Return the client's zone, or the firm's where it is unknown."""
@@ -121,6 +139,11 @@ class Policy:
     def is_stopped(self, experiment: str) -> bool:
         """Say whether an experiment was stopped: then every company gets the step as it stands."""
         del experiment
+        return False
+
+    def is_on_probation(self, run: Run) -> bool:
+        """Say whether the messages of a run are still approved one by one because their policy is new."""
+        del run
         return False
 
     def late_feed(self, feeds: tuple[str, ...]) -> str | None:

@@ -10,6 +10,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.payments import PaymentReceived
+from models.money import Money
+from models.policy.approval import Draft, Ruling, approval_silence, ask_first
 from models.policy.arbitration import loser_silence, winner
 from models.policy.arrears import due_since
 from models.policy.facts import Fact
@@ -153,7 +155,8 @@ def _silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | 
     # Thanks are owed whatever else is open; every later step gives way to an open delay.
     if not opening.is_thanks and _overdue(state, policy):
         return Silence("delay", ("an invoice is overdue: support in the delay goes first",))
-    return client_silence(state, policy, journey, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms)
+    silence = client_silence(state, policy, journey, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms)
+    return silence or approval_silence(state, run)
 
 
 def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | None:
@@ -216,14 +219,23 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
     facts, seen = _facts(opening, state, turn.policy)
     reasons = [*seen, step.why, f"segment {effective_segment(state, state.now_ms).value}"]
     reasons += [f"it goes before {row.journey.value}/{row.step.id}" for row in losers]
+    contract_id = contract.contract_id if contract else ""
+    payment_id = run.anchor if opening.kind is TimerKind.ONBOARDING else ""
+    amounts = (Money(contract.minor, contract.currency),) if contract and contract.minor else ()
+    draft = Draft(step, run, tuple(reasons), amounts, contract_id=contract_id, payment_id=payment_id)
+    said = ask_first(turn, draft)
+    if said.ruling is Ruling.LAPSED:
+        _close(turn, opening, said.reasons)
+    if said.ruling is not Ruling.MAY_LEAVE:
+        return
     turn.send(
-        step,
+        said.step,
         run,
         facts=facts,
-        reasons=reasons,
+        reasons=(*reasons, *said.reasons),
         until_ms=contract.renews_ms if contract else 0,
-        contract_id=contract.contract_id if contract else "",
-        payment_id=run.anchor if opening.kind is TimerKind.ONBOARDING else "",
+        contract_id=contract_id,
+        payment_id=payment_id,
     )
     started = run.started_ms or state.now_ms
     ready = state.now_ms + _distance_ms(opening, turn.policy)

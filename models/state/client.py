@@ -288,6 +288,25 @@ class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at_ms: int = 0
 
 
+class Approval(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that a person was asked about: the task, until when, for how much money, and what they said.
+
+    `answer`: 0 none yet, 1 approved, 2 on hold; from then on `until_ms` is the end of that answer.
+    """
+
+    journey: int
+    anchor: str
+    step: str
+    trigger_id: str
+    until_ms: int
+    amounts: tuple[tuple[str, int], ...] = ()
+    answer: int = 0
+    by: str = ""
+    note: str = ""
+    tone: str = ""
+    channel: str = ""
+
+
 class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Segment, journeys, contacts and what was decided lately."""
 
@@ -304,6 +323,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last_human_ms: int = 0
     notes: tuple[Note, ...] = ()
     assigned: tuple[Assigned, ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

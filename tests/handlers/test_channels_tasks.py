@@ -1,13 +1,22 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from handlers.channels.task_desk import OPEN, TaskDesk
 from handlers.channels.task_plan import AgreedPlan, read_plan
-from handlers.channels.tasks import Done, MemoryTaskBoard, TaskOutcome
+from handlers.channels.tasks import DECISIONS, Done, MemoryTaskBoard, TaskOutcome
 from models.events.delays import DisputeOpened, PlanAgreed, PromiseMade
 from models.events.invoices import InvoiceIssued
-from models.events.signals import ClientErased, ClientProfiled, ContactLogged, DeliveryReported, OverrideSet
+from models.events.signals import (
+    ApprovalAnswered,
+    ClientErased,
+    ClientProfiled,
+    ContactLogged,
+    DeliveryReported,
+    OverrideSet,
+    Verdict,
+)
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
@@ -155,7 +164,7 @@ async def test_a_wrong_contact_lets_mails_rest(office: Office) -> None:
     assert (hold.journey, hold.expires_at) == ("delayed_payment_support", NOW + timedelta(days=14))
 
 
-@pytest.mark.parametrize("outcome", TaskOutcome)
+@pytest.mark.parametrize("outcome", sorted(set(TaskOutcome) - DECISIONS))
 async def test_the_same_report_again_is_the_same_events_even_after_a_crash(office: Office, outcome: TaskOutcome) -> None:
     day = date(2026, 3, 20) if outcome is TaskOutcome.PROMISE else None
     plan = read_plan(["2026-03-20 400.00 EUR"], "") if outcome is TaskOutcome.PLAN else None
@@ -200,3 +209,53 @@ async def test_tasks_of_a_client_who_asked_to_be_forgotten_are_removed(office: O
     office.fold(ClientErased.model_validate({**COMMON, "event_id": "e9", "requested_by": "ada"}))
     assert await office.desk.open_tasks(every=True) == []
     assert await office.board.get("t1") is None
+
+
+def _word(outcome: TaskOutcome, *, tone: str = "", until: datetime | None = None) -> Done:
+    until_ms = round(until.timestamp() * 1000) if until else 0
+    return Done(outcome=outcome, author="eva", at_ms=round(NOW.timestamp() * 1000), note="seen", tone=tone, until_ms=until_ms)
+
+
+@pytest.fixture
+async def drafted() -> Office:
+    """Return an office in which a message waits for a word."""
+    made, asked = Office(), task()
+    await made.board.put(replace(asked, trigger=asked.trigger.model_copy(update={"step": "approve_friendly_note"})))
+    return made
+
+
+async def test_a_message_put_before_a_person_is_approved_or_held_and_the_same_word_twice_is_one_event(drafted: Office) -> None:
+    until = NOW + timedelta(days=4)
+    for asked in (_word(TaskOutcome.HELD, until=until), _word(TaskOutcome.HELD, until=until)):
+        _, done = await drafted.desk.decide("t1", asked)
+        assert done.outcome is TaskOutcome.HELD
+    first, again = [decode_event(value) for _, _, value in drafted.topic.records]
+    assert isinstance(first, ApprovalAnswered)
+    assert first == again
+    assert (first.verdict, first.author, first.note, first.until) == (Verdict.HOLD, "eva", "seen", until)
+    with pytest.raises(UsageError, match="held by eva"):
+        await drafted.desk.decide("t1", _word(TaskOutcome.APPROVED))
+
+
+async def test_approvals_of_a_policy_are_counted_and_carry_what_was_softened(drafted: Office) -> None:
+    found, _ = await drafted.desk.decide("t1", _word(TaskOutcome.APPROVED, tone="gentle"))
+    (told,) = [decode_event(value) for _, _, value in drafted.topic.records]
+    assert isinstance(told, ApprovalAnswered)
+    assert (told.verdict, told.tone, told.trigger_id) == (Verdict.APPROVE, "gentle", "t1")
+    assert await drafted.desk.approved(found.trigger.policy_version) == 1
+    assert await drafted.desk.approved("another") == 0
+
+
+async def test_a_talk_is_not_approved_a_message_is_not_talked_through_and_what_is_overtaken_is_not_decided(
+    office: Office, drafted: Office
+) -> None:
+    with pytest.raises(UsageError, match="rapport tasks done"):
+        await office.desk.decide("t1", _word(TaskOutcome.APPROVED))
+    with pytest.raises(UsageError, match="by rapport tasks approve"):
+        await office.desk.finish("t1", outcome=TaskOutcome.HELD, day=None, note="", author="eva")
+    with pytest.raises(UsageError, match="by rapport tasks approve"):
+        await drafted.desk.finish("t1", outcome=TaskOutcome.REACHED, day=None, note="", author="eva")
+    drafted.clock.advance_to(NOW + timedelta(days=30))
+    with pytest.raises(UsageError, match="overtaken"):
+        await drafted.desk.decide("t1", _word(TaskOutcome.APPROVED))
+    assert office.topic.records == drafted.topic.records == []

@@ -1,7 +1,8 @@
 """Reads a story (what happened, and the ledger of decisions a credit controller expects) and tells it to the core.
 
 A line is a moment (UTC) and what happened then. Channel workers deliver what they are given one minute after its
-not-before, unless the story says `channels are silent`. The expected ledger has one line per decision: moment, outcome,
+not-before, unless the story says `channels are silent`. `policy {...}` says in YAML what differs from the default policy; an
+answer is about the message that was put before a person last. The expected ledger has one line per decision: moment, outcome,
 step, channel, first reason.
 """
 
@@ -10,15 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
 from models.events.envelope import ClientEvent
+from models.events.signals import ApprovalAnswered
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
+from models.policy.document import PolicyDocument, policy_of
 from models.policy.journeys import MissedRun
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import ClientState
 from models.transition import transition
-from models.triggers import Decision, Retraction, Trigger
+from models.triggers import APPROVE, Decision, Retraction, Trigger
 from models.workdays import moment
 from tests.models.builders import tick_at
 
@@ -56,6 +61,10 @@ def read(path: Path) -> Story:
             continue
         if words[0] == "missed":
             policy = _with_missed(MissedRun(words[1]))
+            continue
+        if words[0] == "policy":
+            said = yaml.safe_load(line.strip().removeprefix("policy"))
+            policy = policy_of(PolicyDocument.model_validate({"version": "story", **said}))
             continue
         at = datetime.fromisoformat(f"{words[0]}T{words[1]}").replace(tzinfo=UTC)
         if words[2:5] == ["worker", "down", "until"]:
@@ -98,17 +107,21 @@ class _Teller:
         self.silent = story.silent
         self.down = story.down
         self.policy = story.policy
+        self.asked = ""
         self.state: ClientState | None = None
         self.due: int | None = None
         self.lines: list[str] = []
         self.mail: dict[str, tuple[int, str]] = {}
 
     def feed(self, event: AnyEvent) -> None:
+        if isinstance(event, ApprovalAnswered):
+            event = event.model_copy(update={"trigger_id": self.asked})
         result = transition(self.state, event, policy=self.policy, scorer=BASELINE)
         self.state, self.due = result.state, result.next_due_ms
         for output in result.outputs:
             match output:
                 case Trigger():
+                    self.asked = output.trigger_id if output.step.startswith(APPROVE) else self.asked
                     self.mail[output.trigger_id] = (round(output.not_before.timestamp() * 1000) + MINUTE_MS, output.channel)
                 case Retraction():
                     self.mail.pop(output.trigger_id, None)
@@ -181,6 +194,8 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
     "plan",
     "cancels",
     "segment",
+    "postpones",
+    "approves",
 }
 _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "profile": lambda _, n: ("client.profiled", {"name": "Ada", "email": n.get("email"), "timezone": n.get("zone")}),
@@ -242,6 +257,11 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
             "author": "sam",
             "expires_at": _day(n["until"]),
         },
+    ),
+    "approves": lambda w, _: ("approval.answered", {"trigger_id": "asked", "verdict": "approve", "author": w[0]}),
+    "postpones": lambda w, n: (
+        "approval.answered",
+        {"trigger_id": "asked", "verdict": "hold", "author": w[0], "until": _day(n.get("until")), "note": "on leave"},
     ),
     "refuses": lambda w, _: ("consent.changed", {"purpose": w[0], "granted": False}),
     "call": lambda _, __: ("contact.logged", {"channel": "phone", "author": "sam"}),

@@ -6,7 +6,7 @@ from typing import Any
 from models.policy.document import document_of, policy_of
 from models.policy.experiments import Arm, Experiment
 from models.policy.holdout import Holdout
-from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
 from models.state.client import Segment
 from models.triggers import Journey, Tone
 from models.workdays import Window
@@ -28,6 +28,7 @@ OTHERS: dict[str, Any] = {
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
+    "approval": ApprovalRules(25_000, ("client-7",), 30, on_abstention=True, first_sends=20, wait_days=3, channel="console"),
     "experiments": (
         Experiment(
             "later",

@@ -63,6 +63,7 @@ def activate(
         reason=reason,
         version=version,
         document=read.document.model_dump_json(exclude_none=True),
+        approvals=read.document.approval.first_sends,
     )
 
     count = put_in_force(settings, event)
