@@ -100,6 +100,17 @@ class StatementTotal(BaseModel):
     invoices: Annotated[int, Field(ge=1)]
 
 
+class Ruled(BaseModel):
+    """Who had the say in one matter of a message: invoice, override, contact, segment or default, and in whose name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    matter: str
+    value: str
+    level: str
+    who: str
+
+
 class Trigger(_Output):
     """Contact a client: one step of one journey on one channel.
 
@@ -220,6 +231,9 @@ class Decision(_Output):
     change: SegmentChange | None = Field(default=None, description="Of outcome segment_changed: the move itself.")
     experiment: ExperimentArm | None = Field(
         default=None, description="The exposure: the arms of this experiment differ here, and this is the client's."
+    )
+    rulings: tuple[Ruled, ...] | None = Field(
+        default=None, description="Who chose channel, tone, urgency or segment, where anybody spoke above segment and default."
     )
 
 

@@ -93,6 +93,9 @@ class OverrideEffect(StrEnum):
     HOLD = "hold"
     SEGMENT = "segment"
     RELEASE = "release"
+    CHANNEL = "channel"
+    TONE = "tone"
+    URGENCY = "urgency"
 
 
 class OverrideSet(ClientEvent):
@@ -101,8 +104,14 @@ class OverrideSet(ClientEvent):
     kind: Literal["override.set"] = "override.set"
     override_id: Identifier
     effect: OverrideEffect
-    value: Annotated[str, Field(max_length=100)] | None = Field(default=None, description="The segment, for effect=segment.")
+    value: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None,
+        description="The segment, channel or tone of that effect; for urgency the days by which support comes later (-5: sooner)",
+    )
     journey: Annotated[str, Field(max_length=60)] | None = Field(default=None, description="None: every journey.")
+    invoice_id: Identifier | None = Field(
+        default=None, description="Of channel and urgency: messages about this invoice only. None: every message."
+    )
     reason: Annotated[str, Field(min_length=3, max_length=500)]
     author: Identifier
     expires_at: Instant

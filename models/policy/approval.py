@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace as with_fields
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ApprovalAnswered, Purpose, Verdict
+from models.events.signals import ApprovalAnswered, Verdict
 from models.money import Money, exponent
 from models.policy.journeys import Step
 from models.policy.segments import effective_segment
@@ -163,7 +163,6 @@ def _ask(turn: Turn, draft: Draft, before: Approval | None, why: str) -> None:
     task = replace(
         step,
         id=f"{APPROVE}{step.id}",
-        purpose=Purpose.SERVICING,
         tone=Tone.GENTLE,
         channel=policy.approval.channel,
         valid_days=policy.approval.wait_days,

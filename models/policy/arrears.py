@@ -8,6 +8,7 @@ from models.policy.facts import Fact
 from models.policy.gate import release_of
 from models.policy.journeys import Ladder
 from models.policy.policy import Policy
+from models.policy.precedence import urgency_ms
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence
 from models.policy.turn import find_run
@@ -163,11 +164,17 @@ def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
 
 
 def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> int:
-    core = due_since(invoice.due_ms, state, policy)
+    core = due = due_since(invoice.due_ms, state, policy)
     if not run.stage and not run.human:
         ladder = ladder_of(run, state, policy)
         core += 0 if ladder.human_first else ladder.steps[0].after_days * DAY_MS
-    core = max(core, invoice.seen_ms + policy.settle_days * DAY_MS, run.ready_ms)
+    ready = run.ready_ms
+    if state.person.overrides:
+        # A word on how soon moves what the ladder waits; courtesy, and the rest after a message, stay whole.
+        moved = urgency_ms(state, invoice.invoice_id)
+        core, rest = max(due, core + moved), run.sent_ms + policy.min_gap_days * DAY_MS if run.sent_ms else ready
+        ready = max(min(ready, rest), ready + moved) if ready else 0
+    core = max(core, invoice.seen_ms + policy.settle_days * DAY_MS, ready)
     if invoice.expected_ms:
         limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
         core = max(core, min(invoice.expected_ms, limit) + policy.grace_days * DAY_MS)

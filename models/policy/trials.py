@@ -10,7 +10,8 @@ from typing import Final
 
 from msgspec.structs import replace as with_fields
 
-from models.events.signals import Purpose
+from models.events.signals import OverrideEffect, Purpose
+from models.policy.audience import roles_for
 from models.policy.experiments import Arm, Experiment, drawn, share_of
 from models.policy.gate import refusal
 from models.policy.journeys import Step
@@ -20,9 +21,11 @@ from models.policy.rfm import rfm
 from models.policy.segments import effective_segment
 from models.policy.tones import tone_for
 from models.state.client import JOURNEYS, Assigned, ClientState, Run
+from models.state.person import in_force
 from models.triggers import ExperimentArm
 
 ASSIGNED_KEPT: Final = 8
+_SPOKEN: Final = frozenset({OverrideEffect.CHANNEL.value, OverrideEffect.TONE.value})
 _LARGE: Final = 3  # tiers of money from which a company counts as large
 
 
@@ -86,6 +89,8 @@ def stratum_of(state: ClientState, policy: Policy) -> str:
 
 
 def _trial(state: ClientState, policy: Policy, experiment: Experiment, step: Step, run: Run) -> Trial | None:
+    if any(row.effect in _SPOKEN and in_force(row, state.now_ms) for row in state.person.overrides):
+        return None  # a person has chosen for this company
     taken = {arm.name: _taken(state, policy, step, arm, run) for arm in experiment.arms}
     if len({_noticed(arm, taken[arm.name], state, run) for arm in experiment.arms}) == 1:
         return None
@@ -115,7 +120,8 @@ def _noticed(arm: Arm, step: Step, state: ClientState, run: Run) -> tuple[str, s
 
 
 def _reaches(state: ClientState, policy: Policy, step: Step, channel: str, run: Run) -> bool:
-    found, _ = way_to(state, policy, channel=channel, purpose=step.purpose, at_ms=state.now_ms)
+    roles = roles_for(JOURNEYS[run.journey], step.purpose, step.tone)
+    found, _ = way_to(state, policy, channel=channel, purpose=step.purpose, at_ms=state.now_ms, roles=roles)
     refused = refusal(state, step.purpose, channel) or policy.stop_of(
         JOURNEYS[run.journey], channel=channel, purpose=step.purpose
     )

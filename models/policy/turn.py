@@ -15,9 +15,9 @@ from models.policy.facts import Fact, allowed_facts
 from models.policy.gate import asked_in
 from models.policy.journeys import Step
 from models.policy.policy import Policy
+from models.policy.precedence import Claim, Level, Precedence, precedence, tone_of_step
 from models.policy.reach import way_to
 from models.policy.segments import effective_segment
-from models.policy.tones import tone_for
 from models.policy.trials import Trial, exposed, trial_of
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
 from models.triggers import (
@@ -27,6 +27,7 @@ from models.triggers import (
     Journey,
     Output,
     Retraction,
+    Ruled,
     SegmentChange,
     StatementItem,
     StatementTotal,
@@ -93,13 +94,15 @@ class Turn:
             step = trial.step
             self.state = exposed(self.state, trial)
         state, now = self.state, self.state.now_ms
-        roles = roles_for(JOURNEYS[run.journey], step.purpose, self.tone(step, run))
-        channel, fallback = way_to(state, self.policy, channel=step.channel, purpose=step.purpose, at_ms=now, roles=roles)
+        ruling = self._ruling(step, run, invoice_ids)
+        tone = Tone(ruling.tone.value)
+        roles = roles_for(JOURNEYS[run.journey], step.purpose, tone)
+        channel, fallback = way_to(state, self.policy, channel=ruling.channel.value, purpose=step.purpose, at_ms=now, roles=roles)
         not_before = self.policy.open_hour(state, now)
         expires = _expiry(not_before, step, until_ms)
-        why = (*reasons, *fallback, *((trial.words,) if trial else ()))
+        why = (*reasons, *fallback, *ruling.words, *((trial.words,) if trial else ()))
         fields = {
-            **self._identity(step, run, channel),
+            **self._identity(step, run, channel, tone),
             "not_before": moment(not_before),
             "expires_at": moment(expires),
             "invoice_ids": invoice_ids,
@@ -117,7 +120,14 @@ class Turn:
         self.outputs.append(trigger)
         self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
         self.decide(
-            DecisionOutcome.TRIGGERED, why, run=run, step=step.id, channel=channel, trigger_id=trigger.trigger_id, trial=trial
+            DecisionOutcome.TRIGGERED,
+            why,
+            run=run,
+            step=step.id,
+            channel=channel,
+            trigger_id=trigger.trigger_id,
+            trial=trial,
+            rulings=ruling.records,
         )
         return not_before
 
@@ -136,11 +146,17 @@ class Turn:
         reasons = (f"{trial.words}, which waits {days} with this step",)
         self.decide(DecisionOutcome.HELD, reasons, run=run, step=trial.step.id, channel=trial.step.channel, trial=trial)
 
-    def _identity(self, step: Step, run: Run, channel: str) -> dict[str, Any]:
+    def _ruling(self, step: Step, run: Run, invoice_ids: tuple[str, ...]) -> Precedence:
+        """Return who has the say about channel and tone; colleagues are asked where the policy says."""
+        found = precedence(self.state, step, run, invoice_ids)
+        if step.channel in self.policy.internal_channels:
+            return Precedence(Claim(Level.DEFAULT, step.channel, step.id), found.tone)
+        return found
+
+    def _identity(self, step: Step, run: Run, channel: str, tone: Tone) -> dict[str, Any]:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
         state, now, journey = self.state, self.state.now_ms, JOURNEYS[run.journey]
         segment = effective_segment(state, now)
-        tone = self.tone(step, run)
         return {
             "schema_version": 1,
             "client_id": state.client_id,
@@ -167,9 +183,7 @@ class Turn:
 
     def tone(self, step: Step, run: Run) -> Tone:
         """Return the tone in which a step is said to this client now."""
-        if step.purpose is not Purpose.SERVICING:
-            return step.tone
-        return tone_for(step.tone, self.state, run, segment=effective_segment(self.state, self.state.now_ms))
+        return Tone(tone_of_step(self.state, step, run).value)
 
     def retract(self, row: Pending, because: CancelWhen, reasons: tuple[str, ...]) -> None:
         """Take a pending trigger back."""
@@ -200,6 +214,7 @@ class Turn:
         late_seconds: float | None = None,
         change: SegmentChange | None = None,
         trial: Trial | None = None,
+        rulings: tuple[Ruled, ...] = (),
     ) -> None:
         """Record why something was sent, held or not sent, or what became of it."""
         state, now = self.state, self.state.now_ms
@@ -229,6 +244,7 @@ class Turn:
             "challenger_version": (score.challenger_version or None) if score else None,
             "change": change,
             "experiment": trial.record if trial else None,
+            "rulings": rulings or None,
         }
         self.outputs.append(built(Decision, fields))
         what = f"{journey.value}/{step}" if journey else "segment"

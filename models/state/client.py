@@ -154,6 +154,7 @@ class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
     set_at: int = 0
     expires_ms: int = 0
     cleared_at: int = 0
+    invoice_id: str = ""
 
 
 class Contract(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -89,6 +89,7 @@ def override_set(state: ClientState, event: OverrideSet) -> ClientState:
         set_at=event.occurred_ms,
         expires_ms=epoch_ms(event.expires_at),
         cleared_at=known.cleared_at if known else 0,
+        invoice_id=event.invoice_id or "",
     )
     return _put(state, known, after)
 

@@ -51,7 +51,17 @@ def test_every_contract_ships_an_example_that_it_and_its_schema_accept(kind: str
 @pytest.mark.parametrize("kind", CONTRACTS)
 def test_an_example_shows_every_field_that_a_sender_may_give(kind: str) -> None:
     missing = set(CONTRACTS[kind].model_fields) - set(example_of(kind))
-    assert missing <= {"effective_at", "contract_id", "payment_id", "value", "trigger_id", "late_seconds", "change", "experiment"}
+    assert missing <= {
+        "effective_at",
+        "contract_id",
+        "payment_id",
+        "value",
+        "trigger_id",
+        "late_seconds",
+        "change",
+        "experiment",
+        "rulings",
+    }
 
 
 @pytest.mark.parametrize(("topic", "kind"), PUBLIC)

@@ -232,6 +232,8 @@ def _judged(
             return _hold_judged(endings, *messages)
         case OverrideEffect.RELEASE:
             return _release_judged(endings, *messages)
+        case OverrideEffect.CHANNEL | OverrideEffect.TONE | OverrideEffect.URGENCY:
+            return "open", "how a message speaks, through what and how soon is compared by experiments, not one by one"
 
 
 def _segment_judged(said: str, rules: str, chance: float | None, endings: Sequence[bool]) -> tuple[str, str]:

@@ -1,0 +1,173 @@
+"""Who has the say about a message: invoice, then named override, contact, segment, default; the first that speaks wins.
+
+One function answers for every matter and says who won. An invoice may have a channel and an urgency of its own; it changes
+neither the tone nor a segment's ceiling, and nothing here reaches a client through a channel they refused or within the gap.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from models.events.signals import OverrideEffect, Purpose, Style
+from models.policy.gate import refusal
+from models.policy.journeys import Step
+from models.policy.segments import effective_segment, overruling
+from models.policy.tones import CEILINGS, is_above, tone_for
+from models.state.client import ClientState, Override, Run
+from models.state.person import in_force
+from models.triggers import Ruled, Tone
+from models.workdays import DAY_MS
+
+
+class Level(IntEnum):
+    """Who speaks, the first with the say."""
+
+    INVOICE = 0
+    OVERRIDE = 1
+    CONTACT = 2
+    SEGMENT = 3
+    DEFAULT = 4
+
+
+class Matter(StrEnum):
+    """What is decided about a message."""
+
+    CHANNEL = "channel"
+    URGENCY = "urgency"
+    TONE = "tone"
+    SEGMENT = "segment"
+
+
+MAY_SPEAK: Final = MappingProxyType(
+    {
+        Matter.CHANNEL: frozenset(Level),
+        Matter.URGENCY: frozenset(Level),
+        Matter.TONE: frozenset(Level) - {Level.INVOICE},
+        Matter.SEGMENT: frozenset({Level.OVERRIDE, Level.SEGMENT}),
+    }
+)
+"""An invoice says how soon and through what, never how one speaks."""
+
+_EFFECTS: Final = MappingProxyType(
+    {
+        Matter.CHANNEL: OverrideEffect.CHANNEL.value,
+        Matter.URGENCY: OverrideEffect.URGENCY.value,
+        Matter.TONE: OverrideEffect.TONE.value,
+    }
+)
+_TONES: Final = frozenset(tone.value for tone in Tone)
+_SOONEST_DAYS: Final = -30
+_LATEST_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one level says about a matter, and in whose name."""
+
+    level: Level
+    value: str
+    who: str
+
+
+def resolve(matter: Matter, claims: Iterable[Claim]) -> Claim | None:
+    """Return the claim that holds: of those who may speak the highest, of one level the last; None where nobody speaks."""
+    found: Claim | None = None
+    for claim in claims:
+        if claim.level in MAY_SPEAK[matter] and (found is None or claim.level <= found.level):
+            found = claim
+    return found
+
+
+def ruled(matter: Matter, claim: Claim) -> Ruled:
+    """Return the record of who won."""
+    return Ruled(matter=matter.value, value=claim.value, level=claim.level.name.lower(), who=claim.who)
+
+
+def channel_of(state: ClientState, step: Step, invoice_ids: tuple[str, ...]) -> Claim:
+    """Return the channel of a message and who chose it; a channel that the client refused is chosen by nobody."""
+    by_people = (
+        claim for claim in _said(state, Matter.CHANNEL, invoice_ids) if refusal(state, step.purpose, claim.value) is None
+    )
+    default = Claim(Level.DEFAULT, step.channel, f"the step {step.id}")
+    return resolve(Matter.CHANNEL, (default, *by_people)) or default
+
+
+def tone_of_step(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str, ...] = ()) -> Claim:
+    """Return the tone of a message and who chose it. Whoever chooses, the client's wish and the segment's ceiling soften it."""
+    default = Claim(Level.DEFAULT, step.tone.value, f"the step {step.id}")
+    tones = (claim for claim in _said(state, Matter.TONE, invoice_ids) if claim.value in _TONES)
+    wanted = resolve(Matter.TONE, (default, *tones)) or default
+    if step.purpose is not Purpose.SERVICING:
+        # There is one register for what is not about late money, and no word makes it firmer.
+        return default if is_above(Tone(wanted.value), step.tone) else wanted
+    segment = effective_segment(state, state.now_ms)
+    tone = tone_for(Tone(wanted.value), state, run, segment=segment)
+    if tone is Tone(wanted.value):
+        return wanted
+    gentle = state.person.style.value == Style.GENTLE.value and not is_above(tone, Tone.GENTLE)
+    capped = is_above(Tone(wanted.value), CEILINGS[segment])
+    if gentle and not (capped and CEILINGS[segment] is Tone.GENTLE):
+        return Claim(Level.CONTACT, tone.value, "the client wants gentle messages")
+    return Claim(Level.SEGMENT, tone.value, f"the ceiling of {segment.value} clients, and what else softens")
+
+
+def urgency_of(state: ClientState, invoice_id: str) -> Claim | None:
+    """Return by how many days support for an invoice comes later (or sooner: a negative number) and who said so."""
+    if not state.person.overrides:
+        return None
+    days = (claim for claim in _said(state, Matter.URGENCY, (invoice_id,)) if _days(claim.value) is not None)
+    return resolve(Matter.URGENCY, days)
+
+
+def urgency_ms(state: ClientState, invoice_id: str) -> int:
+    """Return that number of days in milliseconds, at most thirty days either way; 0 where nobody spoke."""
+    claim = urgency_of(state, invoice_id)
+    days = None if claim is None else _days(claim.value)
+    return min(max(days or 0, _SOONEST_DAYS), _LATEST_DAYS) * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """Channel and tone of a message with who chose them, and the record of every word that was heard."""
+
+    channel: Claim
+    tone: Claim
+    records: tuple[Ruled, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return what people read."""
+        return tuple(f"{row.matter} {row.value} by {row.level}, {row.who}" for row in self.records)
+
+
+def precedence(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str, ...]) -> Precedence:
+    """Return who has the say about a message; what is recorded are the matters in which somebody spoke above the segment."""
+    channel, tone = channel_of(state, step, invoice_ids), tone_of_step(state, step, run, invoice_ids)
+    if not state.person.overrides:
+        return Precedence(channel, tone)
+    won = [(Matter.CHANNEL, channel), (Matter.TONE, tone)]
+    won += [(Matter.URGENCY, claim) for name in invoice_ids[:1] if (claim := urgency_of(state, name)) is not None]
+    won += [(Matter.SEGMENT, Claim(Level.OVERRIDE, row.value, _who(row))) for row in overruling(state, state.now_ms)[-1:]]
+    records = (ruled(matter, claim) for matter, claim in won if claim.level <= Level.OVERRIDE)
+    return Precedence(channel, tone, tuple(records))
+
+
+def _said(state: ClientState, matter: Matter, invoice_ids: tuple[str, ...]) -> Iterator[Claim]:
+    """Yield what people have said, the latest last."""
+    rows = [row for row in state.person.overrides if row.effect == _EFFECTS[matter] and in_force(row, state.now_ms)]
+    for row in sorted(rows, key=lambda row: (row.set_at, row.override_id)):
+        if not row.invoice_id:
+            yield Claim(Level.OVERRIDE, row.value, _who(row))
+        elif row.invoice_id in invoice_ids:
+            yield Claim(Level.INVOICE, row.value, f"{_who(row)} (invoice {row.invoice_id})")
+
+
+def _who(row: Override) -> str:
+    return f"{row.author}: {row.reason}"
+
+
+def _days(text: str) -> int | None:
+    sign = text.removeprefix("-").removeprefix("+")
+    return int(text) if sign.isdecimal() and len(sign) <= 3 else None  # noqa: PLR2004 - beyond years
