@@ -277,7 +277,15 @@ def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Po
 
 
 def _message_silence(step: Step, riders: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
-    silence = client_silence(state, policy, Journey.DELAY_SUPPORT, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms)
+    silence = client_silence(
+        state,
+        policy,
+        Journey.DELAY_SUPPORT,
+        purpose=step.purpose,
+        channel=step.channel,
+        at_ms=state.now_ms,
+        tone=step.tone,
+    )
     return silence or small_or_retried(riders, state, policy)
 
 

@@ -72,6 +72,9 @@ class Contact(Section):
     holidays: dict[Country, tuple[date, ...]] = Field(default_factory=dict, description="Days without contact, per country.")
     min_gap_days: Days = Field(default=_P.min_gap_days, description="Least days between any two contacts.")
     contacts_per_month: Times = Field(default=_P.contacts_per_month, description="Most contacts within 30 days.")
+    contacts_per_person: Times = Field(
+        default=_P.contacts_per_person, description="Most of them with one person at the client, where people are named by role."
+    )
     priority: tuple[Journey, ...] = Field(
         default=_P.priority, description="Who goes first when several journeys want to write at once; all of them, in order."
     )
@@ -212,6 +215,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             fallback_channels=contact.fallback_channels,
             min_gap_days=contact.min_gap_days,
             contacts_per_month=contact.contacts_per_month,
+            contacts_per_person=contact.contacts_per_person,
             priority=contact.priority,
             **document.support.model_dump(),
             **document.onboarding.model_dump(),
@@ -240,6 +244,7 @@ def document_of(policy: Policy) -> PolicyDocument:
             holidays={country: tuple(sorted(days)) for country, days in sorted(policy.holidays.items())},
             min_gap_days=policy.min_gap_days,
             contacts_per_month=policy.contacts_per_month,
+            contacts_per_person=policy.contacts_per_person,
             priority=policy.priority,
             internal_channels=tuple(sorted(policy.internal_channels)),
             fallback_channels=policy.fallback_channels,

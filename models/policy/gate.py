@@ -10,6 +10,7 @@ from models.events.payments import PaymentMethod
 from models.events.signals import OverrideEffect, Purpose
 from models.money import Money
 from models.patterns import Pattern
+from models.policy.budget import rest_ms
 from models.policy.policy import Policy
 from models.state.balances import has_open_dispute, items
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending
@@ -50,12 +51,14 @@ def still_allowed(state: ClientState, trigger: Trigger, *, now_ms: int, policy: 
 def send_ms(state: ClientState, trigger: Trigger, *, now_ms: int, policy: Policy) -> int | None:
     """Return the first moment from `now_ms` on at which `trigger` may be sent, None when it expires before.
 
-    Internal channels reach staff, not clients, and wait for `not_before` only.
+    Internal channels reach staff, not clients, and wait for `not_before` only. What a colleague has said meanwhile keeps its gap.
     """
     row = pending_of(trigger)
     moment = max(now_ms, row.not_before_ms)
     if row.channel not in policy.internal_channels:
-        moment = policy.open_hour(state, moment)
+        decided_ms = round(trigger.decided_at.timestamp() * 1000)
+        known = next((each for each in state.care.pending if each.trigger_id == row.trigger_id), row)
+        moment = policy.open_hour(state, max(moment, rest_ms(state, known, decided_ms=decided_ms, policy=policy)))
     return moment if moment < row.expires_ms else None
 
 

@@ -44,6 +44,9 @@ class StepDocument(Section):
     tone: Tone
     why: Words = Field(description="Its reason, in words for people.")
     channel: Name = "email"
+    receipt: bool = Field(
+        default=False, description="It answers a payment at once: it waits for no contact budget and takes none."
+    )
     purpose: Purpose | None = None
     cancel_when: tuple[CancelWhen, ...] | None = None
     missed: MissedRun | None = Field(
@@ -191,6 +194,7 @@ def _step_document(step: Step, home: tuple[Purpose, tuple[CancelWhen, ...]]) -> 
         tone=step.tone,
         why=step.why,
         channel=step.channel,
+        receipt=step.receipt,
         purpose=None if step.purpose is purpose else step.purpose,
         cancel_when=None if step.cancel_when == cancels else step.cancel_when,
         missed=step.missed,
@@ -309,4 +313,5 @@ def step_of(step: StepDocument, journey: JourneySection) -> Step:
         step.why,
         channel=step.channel,
         missed=step.missed,
+        receipt=step.receipt,
     )

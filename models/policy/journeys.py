@@ -39,6 +39,7 @@ class Step:
     """One contact of a journey; it may be sent up to `valid_days` after it became due. `why` is its reason in plain words.
 
     `missed` none: support is taken in sequence, of everything else only the latest.
+    A receipt answers a payment at once: it takes no place in the contact budget and waits for none.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Step:
     why: str
     channel: str = "email"
     missed: MissedRun | None = None
+    receipt: bool = False
 
     @property
     def if_missed(self) -> MissedRun:
@@ -146,7 +148,7 @@ DELAY_LADDERS: Final[Mapping[Segment, Ladder]] = MappingProxyType(
 )
 
 ONBOARDING_STEPS: Final = (
-    Step("thank_you", 0, 5, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "first payment: thanks and next steps"),
+    Step("thank_you", 0, 5, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "first payment: thanks and next steps", receipt=True),
     Step("outcome_check", 30, 14, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "thirty days on: ask about outcomes"),
 )
 

@@ -219,6 +219,12 @@ def _step(
         )
     if step.missed is MissedRun.REVIEW and place.journey is not Journey.DELAY_SUPPORT:
         yield Finding((*path, "missed"), "only support in a delay has a person to ask", "use latest or sequence")
+    if step.receipt and (place.journey is not Journey.ONBOARDING or step.after_days):
+        yield Finding(
+            (*path, "receipt"),
+            f"{step.id} answers no payment at once: outside the contact budget it could crowd",
+            "remove receipt",
+        )
     yield from _purpose(place)
     yield from _cancels(place)
     if facts_stated is not None:

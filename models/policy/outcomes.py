@@ -9,6 +9,7 @@ from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReporte
 from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
 from models.policy.approval import withdrawn
 from models.policy.audience import own_address, reader_among, roles_for
+from models.policy.budget import commit, refund, unspend
 from models.policy.delay_support import redo, undo
 from models.policy.gate import check
 from models.policy.named import Named, message_named, step_called, with_purpose
@@ -16,7 +17,6 @@ from models.policy.reach import has_other_way, heard
 from models.policy.relationship import reopen
 from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending
-from models.state.person import add_contact, refund_contact
 from models.state.plans import instalment_anchor
 from models.triggers import CancelWhen, Journey
 from models.workdays import DAY_MS
@@ -37,7 +37,7 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
         now = turn.state.now_ms
         if row.retracted:
             if now > row.expires_ms + KEPT_AFTER_RETRACTION_MS:
-                _drop(turn, row)
+                turn.state = refund(turn.state, row.trigger_id)
                 unacknowledged(turn, row)
             continue
         result = check(turn.state, row, now_ms=now, policy=turn.policy)
@@ -45,9 +45,7 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
             continue
         if result.because is None:
             # No word from the channel until the expiry: count it as a contact rather than write too often.
-            _drop(turn, row)
-            if row.channel not in turn.policy.internal_channels:
-                turn.state = add_contact(turn.state, row.not_before_ms)
+            turn.state = commit(turn.state, row.trigger_id, at_ms=row.not_before_ms, policy=turn.policy)
             continue
         _mark(turn, row, result.because, known_ms=min(now, known_ms))
         turn.retract(row, result.because, result.reasons)
@@ -74,7 +72,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
         case DeliveryOutcome.TOO_LATE | DeliveryOutcome.COMPLAINED:
             _arrived(turn, row, event)
         case DeliveryOutcome.RETRACTED:
-            _drop(turn, row)
+            turn.state = refund(turn.state, row.trigger_id)
         case (
             DeliveryOutcome.FAILED
             | DeliveryOutcome.BOUNCED_HARD
@@ -82,7 +80,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
             | DeliveryOutcome.EXPIRED
             | DeliveryOutcome.SUPPRESSED
         ):
-            _drop(turn, row)
+            turn.state = refund(turn.state, row.trigger_id)
             if not row.retracted:
                 at_once = _other_way(turn, PURPOSES[row.purpose], event, roles)
                 _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
@@ -105,9 +103,7 @@ def erased(turn: Turn, event: ClientErased) -> None:
 
 
 def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
-    _drop(turn, row)
-    if row.channel not in turn.policy.internal_channels:
-        turn.state = add_contact(turn.state, event.occurred_ms)
+    turn.state = commit(turn.state, row.trigger_id, at_ms=event.occurred_ms, policy=turn.policy)
     if row.retracted and row.advances and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
         redo(turn, row, at_ms=event.occurred_ms)
 
@@ -135,7 +131,8 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
     turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
     if not named.is_current or not named.is_latest:
         return
-    turn.state = refund_contact(turn.state, run.sent_ms or event.occurred_ms)
+    if not named.step.receipt:
+        turn.state = unspend(turn.state, at_ms=run.sent_ms or event.occurred_ms)
     at_once = _other_way(turn, named.step.purpose, event, roles)
     ready = event.occurred_ms if at_once else event.occurred_ms + turn.policy.settle_days * DAY_MS
     tries = _tries(event, at_once=at_once)
@@ -196,10 +193,4 @@ def _mark(turn: Turn, row: Pending, because: CancelWhen, *, known_ms: int) -> No
     care = turn.state.care
     marked = taken_back(row, because, known_ms)
     rows = tuple(marked if known.trigger_id == row.trigger_id else known for known in care.pending)
-    turn.state = replace(turn.state, care=replace(care, pending=rows))
-
-
-def _drop(turn: Turn, row: Pending) -> None:
-    care = turn.state.care
-    rows = tuple(known for known in care.pending if known.trigger_id != row.trigger_id)
     turn.state = replace(turn.state, care=replace(care, pending=rows))

@@ -98,6 +98,7 @@ class Policy:
     fallback_channels: tuple[str, ...] = ()
     min_gap_days: int = 3
     contacts_per_month: int = 6
+    contacts_per_person: int = 6
     priority: tuple[Journey, ...] = PRIORITY
     grace_days: int = 3
     settle_days: int = 1

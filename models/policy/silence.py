@@ -1,19 +1,19 @@
 """Every reason not to contact a client that does not come from the anchor itself: holds, wishes, the contact budget."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from models.events.signals import Purpose
+from models.policy.audience import audience_of
+from models.policy.budget import full
 from models.policy.gate import hold_of, refusal
 from models.policy.holdout import held_out
 from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
-from models.triggers import Journey
-from models.workdays import DAY_MS, HOUR_MS, moment
+from models.triggers import Journey, Tone
+from models.workdays import HOUR_MS
 
-MONTH_MS = 30 * DAY_MS
 _NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journey.GAP_CHECKIN})
 """Journeys that begin because no money was seen: when its news are late, our lag is no fault of the client's."""
 
@@ -28,9 +28,17 @@ class Silence:
 
 
 def client_silence(
-    state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str, at_ms: int
+    state: ClientState,
+    policy: Policy,
+    journey: Journey,
+    *,
+    purpose: Purpose,
+    channel: str,
+    at_ms: int,
+    tone: Tone = Tone.GENTLE,
+    receipt: bool = False,
 ) -> Silence | None:
-    """Return the first reason against contact at `at_ms`, None when there is none.
+    """Return the first reason against contact at `at_ms`, None when there is none. A receipt waits for no budget.
 
     A stop and a late source end without an event of the client's: what they hold back is asked about again every hour.
     """
@@ -48,7 +56,9 @@ def client_silence(
     rests = rest_of(state, channel, at_ms)
     if rests and not has_other_way(state, policy, channel=channel, purpose=purpose, at_ms=at_ms):
         return Silence("rest", (f"{channel} did not take the last message: it is tried again later",), rests)
-    return budget_silence(contact_times(state, policy), policy, at_ms, wish=state.person.pace)
+    person = audience_of(state, journey, purpose, tone, channel=channel) if state.person.colleagues else None
+    found = None if receipt else full(state, policy, at_ms=at_ms, person=person.value if person else "")
+    return None if found is None else Silence(found.code, (found.reason,), found.until_ms)
 
 
 def _wish(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
@@ -68,31 +78,3 @@ def outside_reason(state: ClientState, policy: Policy, journey: Journey, *, purp
         return Silence("stop", (stop,))
     late = policy.late_feed(state.feeds) if journey in _NEED_NEWS else None
     return None if late is None else Silence("feed", (late,))
-
-
-def contact_times(state: ClientState, policy: Policy) -> list[int]:
-    """Return when the client was or is about to be contacted, oldest first; reserved contacts count until they fail."""
-    reserved = (
-        row.not_before_ms for row in state.care.pending if not row.retracted and row.channel not in policy.internal_channels
-    )
-    return sorted((*state.care.contacts, *reserved))
-
-
-def budget_silence(times: Sequence[int], policy: Policy, at_ms: int, *, wish: int = 0) -> Silence | None:
-    """Return the silence that the gap or the monthly budget asks for, over all journeys, channels and people.
-
-    `wish`: the client wants at most so many within 30 days; 0: said nothing.
-    """
-    if not times:
-        return None
-    gap_ends = times[-1] + policy.min_gap_days * DAY_MS
-    if at_ms < gap_ends:
-        last = moment(times[-1]).date().isoformat()
-        return Silence("gap", (f"the client was contacted on {last}: at least {policy.min_gap_days} days lie between",), gap_ends)
-    recent = [at for at in times if at > at_ms - MONTH_MS]
-    most = min(policy.contacts_per_month, wish or policy.contacts_per_month)
-    if len(recent) >= most:
-        until = recent[len(recent) - most] + MONTH_MS
-        said = "are enough" if most == policy.contacts_per_month else "are as many as the client wants"
-        return Silence("budget", (f"{len(recent)} contacts within 30 days {said}",), until)
-    return None

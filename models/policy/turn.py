@@ -11,6 +11,7 @@ from models.learners.outside import with_risk
 from models.learners.scorer import Score, Scorer
 from models.money import Money
 from models.policy.audience import audience_of, roles_for
+from models.policy.budget import reserve
 from models.policy.facts import Fact, allowed_facts
 from models.policy.gate import asked_in
 from models.policy.journeys import Step
@@ -116,9 +117,9 @@ class Turn:
             "experiment": trial.record if trial else None,
         }
         trigger = built(Trigger, {name: fields[name] for name in Trigger.model_fields})  # in the contract's order
-        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances)
+        row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances, free=step.receipt)
         self.outputs.append(trigger)
-        self.state = replace(state, care=replace(state.care, pending=(*state.care.pending, row)))
+        self.state = reserve(state, row)
         self.decide(
             DecisionOutcome.TRIGGERED,
             why,
@@ -284,7 +285,9 @@ def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
     return None
 
 
-def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: tuple[Money, ...], advances: bool) -> Pending:
+def _row(
+    trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, asked: tuple[Money, ...], advances: bool, free: bool
+) -> Pending:
     """Return what the state keeps of a trigger until it is settled."""
     return Pending(
         trigger_id=trigger.trigger_id,
@@ -302,4 +305,6 @@ def _row(trigger: Trigger, run: Run, *, not_before_ms: int, expires_ms: int, ask
         asked=asked[0].minor if asked else 0,
         advances=advances,
         asked_in=asked_in(asked),
+        person=trigger.audience.value if trigger.audience else "",
+        free=free,
     )

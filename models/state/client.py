@@ -257,6 +257,8 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     retracted_ms: int = 0
     because: int = 0
     asked_in: tuple[tuple[str, int], ...] = ()
+    person: str = ""
+    free: bool = False
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
@@ -277,6 +279,13 @@ class Note(msgspec.Struct, frozen=True, array_like=True, gc=False):
     outcome: str
     what: str
     reason: str
+
+
+class Spoken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A contact with one person at the client, by role."""
+
+    at_ms: int
+    person: str
 
 
 class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -325,6 +334,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     notes: tuple[Note, ...] = ()
     assigned: tuple[Assigned, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    spoken: tuple[Spoken, ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -129,16 +129,6 @@ def add_contact(state: ClientState, at_ms: int) -> ClientState:
     return replace(state, care=replace(state.care, contacts=contacts))
 
 
-def refund_contact(state: ClientState, at_ms: int) -> ClientState:
-    """Take back the contact that was counted at `at_ms`, or the last before it: it turned out that nobody was reached."""
-    past = [each for each in state.care.contacts if each <= at_ms]
-    if not past:
-        return state
-    contacts = list(state.care.contacts)
-    contacts.remove(past[-1])
-    return replace(state, care=replace(state.care, contacts=tuple(contacts)))
-
-
 def in_force(override: Override, now_ms: int) -> bool:
     """Say whether an override holds now."""
     return override.set_at > override.cleared_at and now_ms < override.expires_ms

@@ -86,7 +86,7 @@ def rules(policy: Policy) -> Iterator[str]:
         yield "Nothing on public holidays of the client's country."
     yield (
         f"At least {_days(policy.min_gap_days)} between any two contacts, at most {policy.contacts_per_month} in 30 days, over"
-        " all journeys, channels and people."
+        " all journeys, channels and people; receipts do not count."
     )
     yield (
         f"Money is late {_days(policy.grace_days)} after its due date. Less than {policy.small_share:.0%} of the client's usual"
