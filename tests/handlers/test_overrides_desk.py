@@ -70,12 +70,21 @@ def test_words_that_say_otherwise_are_shown_with_which_of_them_holds(
         (OverrideEffect.HOLD, {"until": on(9)}, "still to come"),
         (OverrideEffect.SEGMENT, {}, "needs --segment"),
         (OverrideEffect.HOLD, {"value": "slow"}, "no other effect takes one"),
+        (OverrideEffect.URGENCY, {}, "--effect urgency needs --days"),
+        (OverrideEffect.CHANNEL, {"value": "sms", "journey": Journey.RENEWAL}, "as a whole"),
+        (OverrideEffect.TONE, {"value": "gentle", "invoice_id": "R-17"}, "leave --invoice out"),
         (OverrideEffect.SEGMENT, {"value": "slow", "journey": Journey.RENEWAL}, "as a whole"),
     ],
 )
 def test_a_word_that_makes_no_sense_is_refused(effect: OverrideEffect, known: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         said(10, effect, **known)
+
+
+def test_a_word_on_one_invoice_stands_beside_the_one_on_all() -> None:
+    every, one = (said(10, OverrideEffect.CHANNEL, value="sms", invoice_id=name) for name in (None, "R-17"))
+    assert every.override_id != one.override_id
+    assert {row.invoice_id for row in standing(heard(every, one), ms(11))} == {"", "R-17"}
 
 
 def test_one_of_several_is_named_by_the_beginning_of_its_id() -> None:

@@ -34,14 +34,14 @@ from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.state.client import Override, Segment
-from models.triggers import Journey
+from models.triggers import Journey, Tone
 from models.workdays import moment, zone_named
 from streams.runtime.clock import make_clock, monotonic
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event
 from streams.wire.reading import read_topic
-from streams.wire.topics import CLIENT_EVENTS
+from streams.wire.topics import CHANNELS, CLIENT_EVENTS
 
 T = TypeVar("T")
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
@@ -58,6 +58,7 @@ overrides = App(
 
     - hold: nothing is sent; what is on its way is taken back
     - segment: the client is treated as one of the segment you name, whatever the rules say
+    - channel, tone, urgency: through what, how and how soon messages speak; channel and urgency also of one invoice
     - release: a book that was taken over late may be written about although nobody looked at it yet
 
     It travels through the log like everything else, every decision under it says so, and when its time is over `report` holds
@@ -74,9 +75,13 @@ def set_override(
     client_id: Annotated[str, Parameter(help="Whom it is about.")],
     /,
     *,
-    effect: Annotated[OverrideEffect, Parameter(help="hold, segment or release.")],
+    effect: Annotated[OverrideEffect, Parameter(help="What is decided.")],
     reason: Annotated[str, Parameter(help="Why, for colleagues and for the later reckoning; at least three letters.")],
     segment: Annotated[Segment | None, Parameter(help="Of effect segment: which.")] = None,
+    channel: Annotated[str | None, Parameter(help="Of effect channel: through which messages go.")] = None,
+    tone: Annotated[Tone | None, Parameter(help="Of effect tone: which; the segment's ceiling stays.")] = None,
+    days: Annotated[int | None, Parameter(help="Of effect urgency: so many days later; sooner with --days=-5.")] = None,
+    invoice: Annotated[str | None, Parameter(help="Of channel and urgency: messages about this invoice only.")] = None,
     journey: Annotated[Journey | None, Parameter(help="This journey only; none: the client as a whole.")] = None,
     until: Annotated[date | None, Parameter(help="The day on which it ends; none: in 30 days.")] = None,
     author: Annotated[str | None, Parameter(help="Who decides; none: you.")] = None,
@@ -88,6 +93,7 @@ def set_override(
     Examples:
         rapport overrides set cus_1a2b3c --effect hold --reason "new finance lead, calls back" --until 2026-04-15
         rapport overrides set cus_1a2b3c --effect segment --segment reliable --reason "paid by parent from now on"
+        rapport overrides set cus_1a2b3c --effect channel --channel sms --invoice R-17 --reason "asked for a text"
 
     """
     settings = load_settings()
@@ -100,7 +106,8 @@ def set_override(
     told = word(
         client_id,
         effect,
-        value=segment.value if segment else None,
+        value=_said(segment=segment, channel=channel, tone=tone, days=days),
+        invoice_id=invoice,
         journey=journey,
         reason=reason,
         author=author_named(author),
@@ -108,6 +115,19 @@ def set_override(
         now=now,
     )
     return _run(_set(settings, told))
+
+
+def _said(*, segment: Segment | None, channel: str | None, tone: Tone | None, days: int | None) -> str | None:
+    """Return what was said with the effect, None where nothing was."""
+    if channel is not None and channel not in CHANNELS:
+        message = f"no worker delivers by {channel}; channels are {', '.join(sorted(CHANNELS))}"
+        raise UsageError(message)
+    said = (segment.value if segment else None, channel, tone.value if tone else None, None if days is None else str(days))
+    values = [value for value in said if value is not None]
+    if len(values) > 1:
+        message = "one word at a time: only the option that belongs to --effect"
+        raise UsageError(message)
+    return values[0] if values else None
 
 
 async def _set(settings: Settings, told: OverrideSet) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from handlers.channels.kafka_producer import KafkaSender
@@ -21,6 +22,19 @@ from streams.wire.codec import encode_event
 SOURCE: Final = "rapport overrides"
 
 
+SAID_BY: Final = MappingProxyType(
+    {
+        OverrideEffect.SEGMENT: "--segment",
+        OverrideEffect.CHANNEL: "--channel",
+        OverrideEffect.TONE: "--tone",
+        OverrideEffect.URGENCY: "--days",
+    }
+)
+"""The option that says what an effect is to be."""
+
+ABOUT_INVOICES: Final = frozenset({OverrideEffect.CHANNEL, OverrideEffect.URGENCY})
+
+
 def word(
     client_id: str,
     effect: OverrideEffect,
@@ -31,18 +45,23 @@ def word(
     author: str,
     until: datetime,
     now: datetime,
+    invoice_id: str | None = None,
 ) -> OverrideSet:
     """Return the event of one word. The same author's next word on the same scope and effect takes its place."""
     if until <= now:
         message = f"{until:%Y-%m-%d} is over: an override holds until a day that is still to come"
         raise UsageError(message)
-    if (effect is OverrideEffect.SEGMENT) != (value is not None):
-        message = "--effect segment needs --segment, and no other effect takes one"
+    if (effect in SAID_BY) != (value is not None):
+        needs = ", ".join(f"--effect {known.value} needs {option}" for known, option in SAID_BY.items())
+        message = f"{needs}, and no other effect takes one"
         raise UsageError(message)
-    if effect is OverrideEffect.SEGMENT and journey is not None:
-        message = "a segment holds for the client as a whole: leave --journey out"
+    if effect in SAID_BY and journey is not None:
+        message = f"a {effect.value} holds for the client as a whole: leave --journey out"
         raise UsageError(message)
-    scope = journey.value if journey else ""
+    if invoice_id is not None and effect not in ABOUT_INVOICES:
+        message = "an invoice may have a channel and an urgency of its own, nothing else: leave --invoice out"
+        raise UsageError(message)
+    scope = journey.value if journey else invoice_id or ""
     return OverrideSet(
         event_id=derive("override.set", client_id, effect.value, scope, author, round(now.timestamp() * 1000)),
         source=SOURCE,
@@ -52,7 +71,8 @@ def word(
         override_id=derive("override", client_id, effect.value, scope, author),
         effect=effect,
         value=value,
-        journey=scope or None,
+        journey=journey.value if journey else None,
+        invoice_id=invoice_id,
         reason=reason,
         author=author,
         expires_at=until,
