@@ -74,7 +74,7 @@ def day(moment: datetime) -> str:
 
 def tell_event(event: AnyEvent) -> str:
     """Return what happened, in one line."""
-    return _money(event) or _paper(event) or _claim(event) or _signal(event) or event.kind
+    return _money(event) or _paper(event) or _claim(event) or _signal(event) or _word(event) or event.kind
 
 
 def _money(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind reads best)
@@ -144,22 +144,28 @@ def _signal(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kin
         case ConsentChanged():
             word = "welcome" if event.granted else "not wanted"
             return f"{event.purpose.value} contact is {word}{f' by {event.channel}' if event.channel else ''}"
-        case OverrideSet():
-            return f"{event.author} sets {event.effect.value} until {day(event.expires_at)}: {event.reason}"
-        case OverrideCleared():
-            return f"{event.author} lifts the override"
         case RiskReported():
             return f"{event.reporter} reports a risk of {event.weight:+.0%} until {day(event.expires_at)}: {event.reason}"
         case DeliveryReported():
             return f"{event.channel}: {event.outcome.value}{f' ({event.reason})' if event.reason else ''}"
         case ClientAsked():
             return f"the client asks: {event.request.value}" + (f" ({event.words})" if event.words else "")
-        case ApprovalAnswered():
-            return f"{event.author}: {event.verdict.value} the message{f' ({event.note})' if event.note else ''}"
         case ContactLogged():
             return f"{event.author} spoke with the client ({event.channel})"
         case ClientErased():
             return "the client asks to be forgotten"
+        case _:
+            return None
+
+
+def _word(event: AnyEvent) -> str | None:
+    match event:
+        case OverrideSet():
+            return f"{event.author} sets {event.effect.value} until {day(event.expires_at)}: {event.reason}"
+        case OverrideCleared():
+            return f"{event.author} lifts the override"
+        case ApprovalAnswered():
+            return f"{event.author}: {event.verdict.value} the message{f' ({event.note})' if event.note else ''}"
         case _:
             return None
 
