@@ -32,19 +32,27 @@ _READERS: Final = frozenset({"portal"})
 
 
 def way_to(
-    state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role] = ()
+    state: ClientState,
+    policy: Policy,
+    *,
+    channel: str,
+    purpose: Purpose,
+    at_ms: int,
+    roles: Sequence[Role] = (),
+    wish: str | None = None,
 ) -> tuple[str, tuple[str, ...]]:
     """Return the channel to use for what should go by `channel`, and why it is another one where it is.
 
     What the client has said beats what was learnt: the channel they asked for goes first, where the policy has it and it is open.
     A message is for the first of `roles` whose address works, then for the profile's own; another channel is used only when this
     one reaches nobody. Of several others that is taken which the client reacts to most. Without any, a person is asked.
+    `wish` is that channel where it is not the profile's: empty where somebody with more say has chosen.
     """
     if channel in policy.internal_channels:
         return channel, ()
     others = [other for other in policy.fallback_channels if other != channel and _open(state, other, purpose, at_ms, roles)]
-    if state.person.channel.value in others:
-        stated = state.person.channel.value
+    stated = state.person.channel.value if wish is None else wish
+    if stated in others:
         return stated, (f"the client asked to be reached by {stated}",)
     why = _obstacle(state, channel, at_ms, roles)
     if why is None:

@@ -97,8 +97,11 @@ class Turn:
         state, now = self.state, self.state.now_ms
         ruling = self._ruling(step, run, invoice_ids)
         tone = Tone(ruling.tone.value)
+        wish = "" if ruling.channel.level < Level.CONTACT else None
         roles = roles_for(JOURNEYS[run.journey], step.purpose, tone)
-        channel, fallback = way_to(state, self.policy, channel=ruling.channel.value, purpose=step.purpose, at_ms=now, roles=roles)
+        channel, fallback = way_to(
+            state, self.policy, channel=ruling.channel.value, purpose=step.purpose, at_ms=now, roles=roles, wish=wish
+        )
         not_before = self.policy.open_hour(state, now)
         expires = _expiry(not_before, step, until_ms)
         why = (*reasons, *fallback, *ruling.words, *((trial.words,) if trial else ()))

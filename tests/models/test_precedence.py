@@ -82,6 +82,15 @@ def test_the_invoice_beats_the_named_override_and_the_decision_says_who_won() ->
     assert (trigger.channel, _levels(decision)) == ("portal", {"channel": "override"})
 
 
+def test_a_manager_s_channel_beats_the_one_the_client_asked_for_which_beats_the_step_s() -> None:
+    build = Events()
+    profile = build.profiled(0, phone="+353851234567").model_copy(update={"channel": "portal"})
+    policy = replace(DEFAULT_POLICY, fallback_channels=("sms", "portal"))
+    for words, channel in (([], "portal"), ([_word(build, OverrideEffect.CHANNEL, "sms", invoice="I1")], "sms")):
+        firm = Firm(policy=policy).run([profile, build.issued(1, due=10, event_id="issued"), *words], until_ms=ms(14))
+        assert [row.channel for row in firm.triggers] == [channel]
+
+
 def test_a_word_on_the_channel_does_not_reach_a_client_who_refused_it() -> None:
     build = Events()
     refusal = build.consent(0.6, Purpose.SERVICING, channel="sms")
