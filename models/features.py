@@ -159,6 +159,8 @@ _PACK: Final = struct.Struct(f"<{len(FEATURES)}e")
 _PRIOR_LABELS: Final = 3.0  # a client needs about three outcomes before their own share outweighs the firm's
 _FEW: Final = 3  # outcomes or payments, from which a habit begins
 _SHORT_TERMS: Final = 10
+_FLAGS: Final = tuple(tuple(float(day == falls) for day in range(7)) for falls in range(7))
+_NO_BOOK: Final = (0.0,) * 5
 _SEASON_DAYS: Final = 730  # before two years have passed, the time of the year is only a clock
 
 
@@ -192,53 +194,56 @@ def lateness_features(
     """
     habits, today, due = state.habits, now_ms // DAY_MS, invoice.due_ms // DAY_MS
     at_issue = landmark is Landmark.ISSUE
-    prior, lately = firm.prior, firm.lately
-    settled = len(habits.recent_days)
+    settled, mean = len(habits.recent_days), firm.mean_days
     weight = settled / (settled + 2.0)
-    median = _bounded((weight * habits.median + (1 - weight) * firm.mean_days) / 15, -2.0, 4.0)
+    median = _bounded((weight * habits.median + (1 - weight) * mean) / 15, -2.0, 4.0)
+    count = len(habits.endings)
+    last = habits.last_days if count else mean
     rows = [row for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
     others = [today - payable_ms(row, state) // DAY_MS for row in rows]
     others.sort()
-    values = _history(habits, firm, prior)
-    values += _days(habits, firm, median)
-    values += _book(others)
-    values += _amount(habits, log_amount_of(invoice), firm, counted=not at_issue)
-    values += _terms(invoice, due, today, seen_ms, at_issue=at_issue)
-    values += _weekday(habits, due, median)
-    values += _season(due, today, firm)
-    values += _cadence(state, now_ms)
-    values += _friction(state, invoice, now_ms)
-    values.append(lately)
-    values += _progress(state, invoice, now_ms, seen_ms, at_issue=at_issue)
-    values += _payday(habits, due, today - due - 1, firm)
-    values += _runs(habits, due, today)
-    values += _still_open(habits, others, today - due - 1, firm)
-    return values
-
-
-def _history(habits: Habits, firm: FirmView, prior: float) -> list[float]:
-    known, pull = habits.known, _PRIOR_LABELS * firm.late_share
-    quick, long = min(known, 4), min(known, 12)
     return [
-        _logit(_bounded((habits.late + pull) / (known + _PRIOR_LABELS), 0.01, 0.99)) - prior,
-        _logit(_bounded((habits.fast * quick + pull) / (quick + _PRIOR_LABELS), 0.02, 0.98)) - prior,
-        _logit(_bounded((habits.slow * long + pull) / (long + _PRIOR_LABELS), 0.02, 0.98)) - prior,
+        *_history(habits.known, habits.late, habits.fast, habits.slow, firm.late_share, firm.prior),
+        median,
+        *_days(habits.fast_days, habits.slow_days, habits.spread, last, count, mean),
+        *(_book(others) if others else _NO_BOOK),
+        *_amount(habits, log_amount_of(invoice), firm, counted=not at_issue),
+        *_terms(invoice, due, today, seen_ms, at_issue=at_issue),
+        *_weekday(habits.pay_weekdays, count, due, median),
+        *_season(due, today, firm),
+        *_cadence(state, now_ms),
+        *_friction(state, invoice, now_ms),
+        firm.lately,
+        *_progress(state, invoice, now_ms, seen_ms, at_issue=at_issue),
+        *_payday(habits, due, today - due - 1, firm),
+        *_runs(habits, due, today),
+        *_still_open(habits, others, today - due - 1, firm),
+    ]
+
+
+# What follows from the client alone is the same for all questions of a wake-up; a look into a cache costs a tenth of the figures.
+@lru_cache(maxsize=4096)
+def _history(known: int, late: int, fast: float, slow: float, share: float, prior: float) -> tuple[float, ...]:  # noqa: PLR0917 - plain numbers, so that the cache finds them fast
+    pull = _PRIOR_LABELS * share
+    quick, long = min(known, 4), min(known, 12)
+    return (
+        _logit(_bounded((late + pull) / (known + _PRIOR_LABELS), 0.01, 0.99)) - prior,
+        _logit(_bounded((fast * quick + pull) / (quick + _PRIOR_LABELS), 0.02, 0.98)) - prior,
+        _logit(_bounded((slow * long + pull) / (long + _PRIOR_LABELS), 0.02, 0.98)) - prior,
         _bounded(log1p(known) / 2 - 1, -1.0, 3.0),
         1.0 if known == 0 else 0.0,
         1.0 if known < _FEW else 0.0,
-    ]
+    )
 
 
-def _days(habits: Habits, firm: FirmView, median: float) -> list[float]:
-    count, mean = len(habits.endings), firm.mean_days
-    last = habits.last_days if count else mean
-    return [
-        median,
-        _bounded((habits.fast_days * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
-        _bounded((habits.slow_days * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
-        min(habits.spread / 10, 3.0),
+@lru_cache(maxsize=4096)
+def _days(fast: float, slow: float, spread: float, last: float, count: int, mean: float) -> tuple[float, ...]:  # noqa: PLR0917 - as above
+    return (
+        _bounded((fast * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
+        _bounded((slow * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
+        min(spread / 10, 3.0),
         _bounded(last / 15, -2.0, 4.0),
-    ]
+    )
 
 
 def _book(others: list[int]) -> list[float]:
@@ -276,25 +281,26 @@ def _terms(invoice: Invoice, due: int, today: int, seen_ms: int, *, at_issue: bo
     ]
 
 
-def _weekday(habits: Habits, due: int, median: float) -> list[float]:
+def _weekday(counts: tuple[int, ...], total: int, due: int, median: float) -> list[float]:
     falls = weekday(due)
-    flags = [0.0] * 7
-    flags[falls] = 1.0
-    counts, total = habits.pay_weekdays, len(habits.endings)
-    wait, habit = 0.0, -0.3
-    if total >= _FEW:
-        wait = (sum([((day - falls) % 7) * count for day, count in enumerate(counts)]) / total - 3.0) / 2
-        habit = (max(counts) / total - 0.3) * 2
+    flags = _FLAGS[falls]
+    wait, habit = _payday_wait(counts, total, falls) if total >= _FEW else (0.0, -0.3)
     return [
         *flags, wait, habit, median * wait, flags[0] * median, flags[4] * median, flags[5] * median,
     ]  # fmt: skip
 
 
-def _season(due: int, today: int, firm: FirmView) -> list[float]:
-    month_sine, month_cosine, year_sine, year_cosine = _calendar(due)
+@lru_cache(maxsize=4096)
+def _payday_wait(counts: tuple[int, ...], total: int, falls: int) -> tuple[float, float]:
+    wait = (sum([((day - falls) % 7) * count for day, count in enumerate(counts)]) / total - 3.0) / 2
+    return wait, (max(counts) / total - 0.3) * 2
+
+
+def _season(due: int, today: int, firm: FirmView) -> tuple[float, float, float, float]:
+    season = _calendar(due)
     if not firm.first_day or today - firm.first_day < _SEASON_DAYS:
-        year_sine = year_cosine = 0.0
-    return [month_sine, month_cosine, year_sine, year_cosine]
+        return season[0], season[1], 0.0, 0.0
+    return season
 
 
 @lru_cache(maxsize=4096)
@@ -347,15 +353,15 @@ def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -
     The client's recent settled ones and the open ones (ascending days) that have already passed the limit, shrunk to the
     firm's share.
     """
-    recent, many, known = habits.recent_days, len(others), bool(firm.survival)
+    recent, many = habits.recent_days, len(others)
     total = len(recent)
     survivors = total - bisect_right(recent, floor)
-    base = firm.longer(floor)
+    base = firm.longer(floor) + 3.0
     found = []
     for days in LATE_DAYS:
-        limit = max(days, floor)
-        share = ((firm.longer(limit) if known else 0.0) + 1.0) / (base + 3.0)
-        beyond = many - bisect_right(others, limit)
+        limit = days if days > floor else floor  # noqa: FURB136 - as in _bounded
+        share = (firm.longer(limit) + 1.0) / base
+        beyond = many - bisect_right(others, limit) if many else 0
         passed = total - bisect_right(recent, limit) + beyond
         found.append(_logit(_bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
     return found
@@ -363,12 +369,12 @@ def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -
 
 def _payday(habits: Habits, due: int, floor: int, firm: FirmView) -> list[float]:
     """Return the conditional shares once more, each recent delay moved to the weekdays on which the client pays."""
-    limits = [floor, *(max(days, floor) for days in LATE_DAYS)]
+    limits = [floor, *[days if days > floor else floor for days in LATE_DAYS]]  # noqa: FURB136 - as in _bounded
     (survivors, *passed), days, count = payday(habits, due, limits)
-    base = firm.longer(floor)
+    base = firm.longer(floor) + 3.0
     found = []
     for limit, beyond in zip(limits[1:], passed, strict=True):
-        share = (firm.longer(limit) + 1.0) / (base + 3.0)
+        share = (firm.longer(limit) + 1.0) / base
         found.append(_logit(_bounded((beyond + 2.0 * share) / (survivors + 2.0), 0.01, 0.99)))
     found.append(_bounded((days + 2 * firm.mean_days) / (count + 2) / 15, -2.0, 4.0))
     return found
@@ -376,9 +382,14 @@ def _payday(habits: Habits, due: int, floor: int, firm: FirmView) -> list[float]
 
 def _runs(habits: Habits, due: int, today: int) -> list[float]:
     runs = next_runs(habits, due, today)
-    found = [runs.monthly_habit * _bounded((runs.monthly - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
-    found += [runs.half_habit * _bounded((runs.half_monthly - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
-    found += [runs.regular_habit * _bounded((runs.regular - days - 0.5) / 7, -1.5, 1.5) for days in LATE_DAYS]
+    found = []
+    for habit, day in (
+        (runs.monthly_habit, runs.monthly),
+        (runs.half_habit, runs.half_monthly),
+        (runs.regular_habit, runs.regular),
+    ):
+        for days in LATE_DAYS:
+            found.append(habit * _bounded((day - days - 0.5) / 7, -1.5, 1.5))  # noqa: PERF401 - a comprehension of nine is slower
     since = today - habits.endings[-1].day if habits.run_gap else 0
     age = _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2
     return [*found, runs.monthly_habit, runs.half_habit, runs.regular_habit, age]

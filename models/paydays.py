@@ -5,10 +5,11 @@ Firms pay in runs. Where the run is known, the day on which an invoice falls due
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import atan2, pi, sqrt
 from typing import Final
+
+import msgspec
 
 from models.state.habits import MONTH_DAYS, Habits, month_phase, weekday
 
@@ -47,23 +48,33 @@ def payday(habits: Habits, due: int, limits: Sequence[int]) -> tuple[list[float]
 
     That is how many would go over each of `limits` days, and the sum and the count of those that are no accidents.
     """
-    recent, falls = habits.recent_days, weekday(due)
+    recent, counts = habits.recent_days, habits.pay_weekdays
     if not recent:
         return [0.0] * len(limits), 0.0, 0
-    moves = moves_of(habits.pay_weekdays)
-    found, many = [], len(recent)
-    for limit in limits:
-        sure = bisect_right(recent, limit + REACH)
-        beyond = float(many - sure)
-        for delay in recent[bisect_right(recent, limit - REACH) : sure]:
-            beyond += moves[(falls + delay) % 7][0][limit - delay + REACH + 1]
-        found.append(beyond)
+    falls = weekday(due)
+    total, count = _usual(recent, counts, falls)
+    return [_beyond(recent, counts, falls, limit) for limit in limits], total, count
+
+
+# Asked for the same client and weekday at each landmark of each invoice, most of them within one wake-up.
+@lru_cache(maxsize=8192)
+def _beyond(recent: tuple[int, ...], counts: tuple[int, ...], falls: int, limit: int) -> float:
+    moves = moves_of(counts)
+    sure = bisect_right(recent, limit + REACH)
+    beyond = float(len(recent) - sure)
+    for delay in recent[bisect_right(recent, limit - REACH) : sure]:
+        beyond += moves[(falls + delay) % 7][0][limit - delay + REACH + 1]
+    return beyond
+
+
+@lru_cache(maxsize=4096)
+def _usual(recent: tuple[int, ...], counts: tuple[int, ...], falls: int) -> tuple[float, int]:
+    moves = moves_of(counts)
     usual = [delay + moves[(falls + delay) % 7][1] for delay in recent if _EARLIEST < delay < _LATEST]
-    return found, sum(usual), len(usual)
+    return sum(usual), len(usual)
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(msgspec.Struct, frozen=True, gc=False):
     """Days after due on which the next payment run would pay, and how much the client keeps to such runs (0 to 1).
 
     At one time of the month, at two, and at equal gaps.
@@ -103,7 +114,17 @@ def next_runs(habits: Habits, due: int, today: int) -> Runs:
 
 def _of_month(direction: tuple[int, int], start: int, turns: int) -> tuple[float, float]:
     """Return the first day from `start` at the client's time of the month, and how much it keeps to that."""
-    sine, cosine = direction
-    habit = max(0.0, sqrt(sine * sine + cosine * cosine) / 100 - _CHANCE) / (1 - _CHANCE)
-    turn = (atan2(sine, cosine) - atan2(*month_phase(start, turns))) / (2 * pi) % 1.0
+    habit, angle = _habit_of(*direction)
+    turn = (angle - _angle_of(start, turns)) / (2 * pi) % 1.0
     return start + turn * MONTH_DAYS / turns, habit
+
+
+@lru_cache(maxsize=4096)
+def _habit_of(sine: int, cosine: int) -> tuple[float, float]:
+    """Return how much a client keeps to its time of the month, and which that is, as an angle."""
+    return max(0.0, sqrt(sine * sine + cosine * cosine) / 100 - _CHANCE) / (1 - _CHANCE), atan2(sine, cosine)
+
+
+@lru_cache(maxsize=4096)
+def _angle_of(day: int, turns: int) -> float:
+    return atan2(*month_phase(day, turns))

@@ -66,8 +66,8 @@ _OFFSETS: Final = tuple(step.offset for step in SCHEDULE)
 
 def next_question_ms(habits: Habits) -> int | None:
     """Return when the next step of any watch is due, in epoch ms."""
-    first = _first(habits)
-    return None if first is None else _due_ms(first)
+    watches = habits.watches
+    return min([watch.due_day + _OFFSETS[watch.stage] for watch in watches]) * DAY_MS if watches else None
 
 
 def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[ClientState, list[Example]]:
@@ -87,23 +87,20 @@ def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[Cli
 
 def due_questions(state: ClientState, *, until_ms: int, scorer: Scorer) -> tuple[ClientState, list[Example]]:
     """Carry out the steps due by `until_ms`, in the order of their time and of first sight; the clock moves along."""
+    watches = state.habits.watches
+    dues = [_due_ms(watch) for watch in watches]
+    if not dues or min(dues) > until_ms:
+        return state, []
     examples: list[Example] = []
-    while True:
-        first = _first(state.habits)
-        if first is None or _due_ms(first) > until_ms:
-            return state, examples
-        state = _step(state, first, scorer, examples)
-
-
-def _first(habits: Habits) -> Watch | None:
-    """Return the watch whose next step is due first; of several the one first seen. Asked after every event."""
-    first: Watch | None = None
-    day = 0
-    for watch in habits.watches:
-        due = watch.due_day + _OFFSETS[watch.stage]
-        if first is None or due < day:
-            first, day = watch, due
-    return first
+    kept = list(watches)
+    while dues and (at_ms := min(dues)) <= until_ms:
+        place = dues.index(at_ms)
+        state, watch = _step(state, kept[place], at_ms, scorer, examples)
+        if watch is None:
+            del kept[place], dues[place]
+        else:
+            kept[place], dues[place] = watch, _due_ms(watch)
+    return replace(state, habits=replace(state.habits, watches=tuple(kept))), examples
 
 
 def _due_ms(watch: Watch) -> int:
@@ -194,33 +191,33 @@ def _corrected(habits: Habits, mark: int, *, late: bool, counted: bool) -> Habit
     return habits if given.late == late else with_answer(without_answer(habits, mark), mark, late=late)
 
 
-def _step(state: ClientState, watch: Watch, scorer: Scorer, examples: list[Example]) -> ClientState:
+def _step(
+    state: ClientState, watch: Watch, at_ms: int, scorer: Scorer, examples: list[Example]
+) -> tuple[ClientState, Watch | None]:
+    """Carry out the next step of a watch; return the state, which still holds the watch as it was, and what becomes of that."""
     step = SCHEDULE[watch.stage]
-    at_ms = _due_ms(watch)
-    habits, now = state.habits, max(state.now_ms, at_ms)
-    done = replace(watch, stage=watch.stage + 1)
+    if state.now_ms < at_ms:
+        state = replace(state, now_ms=at_ms)
     if step.landmark is not None:
+        done = replace(watch, stage=watch.stage + 1)
+        row = None if watch.settled_day else _invoice_of(state, watch.invoice_id)
+        if row is None:
+            return state, done
         # However late the client is woken: nothing has changed its state since, so the question is put as of its own time.
-        if not watch.settled_day:
-            row = _invoice_of(state, watch.invoice_id)
-            if row is not None:
-                answer = scorer.assess(state, row, now_ms=at_ms, seen_ms=watch.seen_ms, landmark=step.landmark)
-                done = with_question(done, answer)
-        return replace(state, now_ms=now, habits=with_watch(habits, done))
+        return state, with_question(done, scorer.assess(state, row, now_ms=at_ms, seen_ms=watch.seen_ms, landmark=step.landmark))
     if not step.over_days:
-        return replace(state, now_ms=now, habits=without_watch(habits, watch.invoice_id))
+        return state, None
     late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
-    asked = tuple(row for row in questions_of(watch) if row.at_ms < at_ms)
+    asked = [row for row in questions_of(watch) if row.at_ms < at_ms]
     if asked:
         examples.append(_example(state.client_id, watch, asked, known_ms=at_ms, over_days=step.over_days, late=late))
     if step.over_days == LATE_DAYS[0]:
-        habits = with_answer(habits, mark_of(watch.invoice_id), late=late)
+        state = replace(state, habits=with_answer(state.habits, mark_of(watch.invoice_id), late=late))
     answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
-    habits = without_watch(habits, watch.invoice_id) if answered_all else with_watch(habits, done)
-    return replace(state, now_ms=now, habits=habits)
+    return state, None if answered_all else replace(watch, stage=watch.stage + 1)
 
 
-def _example(client_id: str, watch: Watch, asked: tuple[Asked, ...], *, known_ms: int, over_days: int, late: bool) -> Example:
+def _example(client_id: str, watch: Watch, asked: Sequence[Asked], *, known_ms: int, over_days: int, late: bool) -> Example:
     fields = {
         "schema_version": 1,
         "client_id": client_id,
