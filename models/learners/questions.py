@@ -9,6 +9,7 @@ would first see a burst of good news. An invoice that is still open is late, but
 from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from msgspec.structs import replace
@@ -22,8 +23,8 @@ from models.state.habits import (
     Ending,
     Habits,
     Watch,
+    features_of,
     mark_of,
-    questions_of,
     with_answer,
     with_ending,
     with_issue,
@@ -170,8 +171,8 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
         habits = with_ending(habits, Ending(mark, days_late, day))
         if watch is not None and watch.asked:
             ended = replace(watch, settled_day=day)
-            late, asked = days_late > LATE_DAYS[0], questions_of(watch)
-            examples.append(_example(state.client_id, ended, asked, known_ms=state.now_ms, over_days=0, late=late))
+            late, questions = days_late > LATE_DAYS[0], _questions(watch)
+            examples.append(_example(state.client_id, ended, questions, known_ms=state.now_ms, over_days=0, late=late))
         habits = _corrected(habits, mark, late=days_late > LATE_DAYS[0], counted=watch is not None)
     if watch is not None:
         # Settled after its last answer: nothing is waited for any more.
@@ -208,16 +209,16 @@ def _step(
     if not step.over_days:
         return state, None
     late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
-    asked = [row for row in questions_of(watch) if row.at_ms < at_ms]
-    if asked:
-        examples.append(_example(state.client_id, watch, asked, known_ms=at_ms, over_days=step.over_days, late=late))
+    questions = _questions(watch, before_ms=at_ms)
+    if questions:
+        examples.append(_example(state.client_id, watch, questions, known_ms=at_ms, over_days=step.over_days, late=late))
     if step.over_days == LATE_DAYS[0]:
         state = replace(state, habits=with_answer(state.habits, mark_of(watch.invoice_id), late=late))
     answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
     return state, None if answered_all else replace(watch, stage=watch.stage + 1)
 
 
-def _example(client_id: str, watch: Watch, asked: Sequence[Asked], *, known_ms: int, over_days: int, late: bool) -> Example:
+def _example(client_id: str, watch: Watch, put: tuple[Question, ...], *, known_ms: int, over_days: int, late: bool) -> Example:
     fields = {
         "schema_version": 1,
         "client_id": client_id,
@@ -230,16 +231,23 @@ def _example(client_id: str, watch: Watch, asked: Sequence[Asked], *, known_ms: 
         "due_day": watch.due_day,
         "log_amount": watch.log_amount,
         "table": TABLE,
-        "questions": tuple([_question(row) for row in asked]),
+        "questions": put,
     }
     return built(Example, fields)
 
 
-def _question(row: Asked) -> Question:
+def _questions(watch: Watch, *, before_ms: float = inf) -> tuple[Question, ...]:
+    """Return what was asked about an invoice before a moment."""
+    return tuple(
+        [_question(row, features) for row, features in zip(watch.asked, features_of(watch), strict=True) if row.at_ms < before_ms]
+    )
+
+
+def _question(row: Asked, features: bytes) -> Question:
     fields = {
         "landmark": row.landmark,
         "asked_ms": row.at_ms,
-        "features": b2a_base64(row.features, newline=False).decode(),
+        "features": b2a_base64(features, newline=False).decode(),
         "chances": tuple([DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances]),
         "days": tuple([part / PER_DAY for part in row.days]),
         "version": row.version,

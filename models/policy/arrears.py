@@ -1,7 +1,8 @@
 """Which overdue invoices may be asked for, from when on, and why the others may not. Facts only; delay_support decides."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from models.money import Money, exponent
 from models.policy.facts import Fact
@@ -25,8 +26,7 @@ _JOURNEY: Final = JOURNEYS.index(Journey.DELAY_SUPPORT)
 _NO_RUN: Final = Run(_JOURNEY, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrear:
+class Arrear(msgspec.Struct, frozen=True):
     """One open invoice, its run, when its next step is due by itself (`core_ms`) and with every claim on it (`ready_ms`)."""
 
     item: Item

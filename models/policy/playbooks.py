@@ -15,7 +15,7 @@ from models.events.payments import PaymentFailed, PaymentReceived
 from models.events.union import AnyClientEvent
 from models.patterns import Pattern, find_pattern, widening_ms
 from models.policy.gate import pattern_anchor
-from models.policy.journeys import CliffEntry, PatternEntry, Playbook, Season, SurgeEntry
+from models.policy.journeys import PatternEntry, Playbook, Season, SurgeEntry
 from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, ClientState, Run, Timer, TimerKind
@@ -130,28 +130,34 @@ def _enter(turn: Turn, playbook: Playbook, anchor: str) -> None:
 
 def _entry_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
     """Return when time alone completes what the playbook waits for, None when it does not."""
-    match playbook.entry:
-        case PatternEntry(pattern=Pattern.WIDENING_GAP):
-            return _gap_ms(playbook, state, policy)
-        case SurgeEntry(season=season) as entry:
-            today = day_of(state.now_ms)
-            # Payments of the season's last day count until it is over, those of its first day from the first moment on.
-            day = next((day for day in (today - 1, today) if is_in_season(day, (season,))), None)
-            if day is None:
-                return None
-            end = _end_day(season, day)
-            if not _is_surge(state, entry, end) or _known(state, playbook, f"{SEASON}@{_date(end)}"):
-                return None
-            return (end + 1) * DAY_MS
-        case PatternEntry() | CliffEntry():
+    # Not by patterns of classes, which cost more than what they lead to: this is asked after every event.
+    entry = playbook.entry
+    if isinstance(entry, SurgeEntry):
+        return _surge_ms(playbook, entry, state)
+    if isinstance(entry, PatternEntry) and entry.pattern is Pattern.WIDENING_GAP:
+        return _gap_ms(playbook, state, policy)
+    return None
+
+
+def _surge_ms(playbook: Playbook, entry: SurgeEntry, state: ClientState) -> int | None:
+    # Payments of the season's last day count until it is over, those of its first day from the first moment on.
+    season, day = entry.season, day_of(state.now_ms) - 1
+    if not season.holds(_month_and_day(day)):
+        day += 1
+        if not season.holds(_month_and_day(day)):
             return None
+    end = _end_day(season, day)
+    if not _is_surge(state, entry, end) or _known(state, playbook, f"{SEASON}@{_date(end)}"):
+        return None
+    return (end + 1) * DAY_MS
 
 
 def _gap_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
-    if len(state.rhythm.pay_days) <= policy.patterns.gap_count or any(
-        not row.settled_ms and left(row) for row in state.ledger.invoices
-    ):
-        return None  # what is open is a matter of support, not of silence
+    if len(state.rhythm.pay_days) <= policy.patterns.gap_count:
+        return None
+    for row in state.ledger.invoices:
+        if not row.settled_ms and left(row):
+            return None  # what is open is a matter of support, not of silence
     last = state.rhythm.pay_days[-1]
     at = widening_ms(state, policy.patterns)
     if at is None or max(at, state.now_ms) > (last + policy.patterns.gap_lapsed_days) * DAY_MS:

@@ -1,7 +1,8 @@
 """Which segment a client is in: transparent rules that hold on (hysteresis), with the cause in plain words."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from models.events.signals import OverrideEffect
 from models.policy.policy import Policy
@@ -32,8 +33,7 @@ def overruling(state: ClientState, at_ms: int) -> list[Override]:
     return sorted(rows, key=lambda row: (row.set_at, row.override_id))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What the rules say today and why; no segment inside the dead band and with too little history.
 
     `is_plain`: it rests on something else than days late, about which the filter knows nothing.
@@ -50,9 +50,9 @@ def verdict(state: ClientState, past: Lateness, policy: Policy) -> Verdict:  # n
     if past.labelled < rules.new_labels:
         return Verdict(None, f"only {past.labelled} invoices have ended")
     recent = len(past.recent) + past.overdue_now
-    severe = sum(label.written_off or label.days_late > rules.problem_days for label in past.recent)
+    severe = sum([label.written_off or label.days_late > rules.problem_days for label in past.recent])
     severe += past.oldest_overdue_days > rules.problem_days
-    disputes = sum(at > state.now_ms - YEAR_MS for at in state.rhythm.disputes)
+    disputes = sum([at > state.now_ms - YEAR_MS for at in state.rhythm.disputes])
     if severe / recent >= rules.problem_share:
         return Verdict(
             Segment.PROBLEM,

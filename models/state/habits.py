@@ -118,6 +118,7 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     run_spread: int = 0
 
 
+@lru_cache(maxsize=1024)
 def mark_of(invoice_id: str) -> int:
     """Return the 32-bit hash under which an outcome is remembered among the client's few dozen others."""
     return int.from_bytes(fingerprint(invoice_id)[:_MARK_BYTES], "big")
@@ -195,6 +196,15 @@ def with_question(watch: Watch, asked: Asked) -> Watch:
     if watch.asked:
         asked = msgspec.structs.replace(asked, features=_differing(asked.features, watch.asked[0].features))
     return msgspec.structs.replace(watch, asked=(*watch.asked, asked))
+
+
+def features_of(watch: Watch) -> list[bytes]:
+    """Return the features of each question of a watch, in full."""
+    rows = watch.asked
+    if len(rows) < 2:  # noqa: PLR2004 - one question differs from nothing
+        return [row.features for row in rows]
+    first = rows[0].features
+    return [first, *[_differing(row.features, first) for row in rows[1:]]]
 
 
 def questions_of(watch: Watch) -> tuple[Asked, ...]:
@@ -288,16 +298,20 @@ def _runs(habits: Habits, endings: tuple[Ending, ...]) -> tuple[int, ...]:
 def _rhythm(endings: tuple[Ending, ...], runs: tuple[int, ...]) -> dict[str, int | tuple[int, ...]]:
     """Return the fields about the time of the month and the gaps between payment days."""
     count = max(1, len(endings))
-    phases = [month_phase(row.day) for row in endings]
-    halves = [month_phase(row.day, 2) for row in endings]
-    gaps = tuple(sorted(later - earlier for earlier, later in pairwise(runs)))
+    month_sine = month_cosine = half_sine = half_cosine = 0.0
+    for row in endings:
+        sine, cosine = month_phase(row.day)
+        month_sine, month_cosine = month_sine + sine, month_cosine + cosine
+        sine, cosine = month_phase(row.day, 2)
+        half_sine, half_cosine = half_sine + sine, half_cosine + cosine
+    gaps = tuple(sorted([later - earlier for earlier, later in pairwise(runs)]))
     regular = len(runs) >= _FEW_RUNS
     return {
         "runs": runs,
-        "month_sine": round(100 * sum(sine for sine, _ in phases) / count),
-        "month_cosine": round(100 * sum(cosine for _, cosine in phases) / count),
-        "half_sine": round(100 * sum(sine for sine, _ in halves) / count),
-        "half_cosine": round(100 * sum(cosine for _, cosine in halves) / count),
+        "month_sine": round(100 * month_sine / count),
+        "month_cosine": round(100 * month_cosine / count),
+        "half_sine": round(100 * half_sine / count),
+        "half_cosine": round(100 * half_cosine / count),
         "run_gap": round(_quantile(gaps, 0.5)) if regular else 0,
         "run_spread": round(_quantile(gaps, 0.75) - _quantile(gaps, 0.25)) if regular else 0,
     }

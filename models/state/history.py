@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 from typing import Final
+
+import msgspec
 
 from models.state.client import ClientState, Label
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
@@ -13,11 +16,11 @@ from models.state.rows import Invoice
 from models.state.windows import total
 from models.workdays import DAY_MS
 
+_BY_END: Final = attrgetter("settled_ms", "days_late")
 EW_WEIGHT: Final = 0.3  # the latest gap counts for three tenths, the five before it for half
 
 
-@dataclass(frozen=True, slots=True)
-class Lateness:
+class Lateness(msgspec.Struct, frozen=True, gc=False):
     """Known ends of invoices. An invoice open beyond due + 5 days is known to be late; its number of days is not known yet.
 
     `overdue` holds the days past due of those, ascending.
@@ -34,7 +37,7 @@ class Lateness:
     @property
     def recent_late(self) -> int:
         """How many of the last twelve were late."""
-        return sum(is_late(label) for label in self.recent)
+        return sum([is_late(label) for label in self.recent])
 
     @property
     def median_days(self) -> float | None:
@@ -59,7 +62,7 @@ def lateness(state: ClientState) -> Lateness:
         due_ms = payable_ms(row, state) if plans else row.due_ms
         if due_ms + LATE_DAYS * DAY_MS < now and owed(row):
             overdue.append((now - due_ms) // DAY_MS)
-    labels.sort(key=lambda known: (known.settled_ms, known.days_late))
+    labels.sort(key=_BY_END)
     overdue.sort()
     count = len(overdue)
     oldest = overdue[-1] if overdue else 0

@@ -12,6 +12,7 @@ nothing and is counted in `forgotten.repeats`. Beyond `CLOSED_CAP` the oldest ha
 The chance that one of 1,024 stored 48-bit hashes equals that of a new id is below 4 in 10^12.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -25,6 +26,8 @@ _HASH: Final = 6
 _ENTRY: Final = _HASH + 4
 
 
+# An event's own id is looked up and then remembered, an invoice's asked for at each of its steps.
+@lru_cache(maxsize=1024)
 def fingerprint(text: str) -> bytes:
     """Return the 48-bit hash under which an id is remembered."""
     return blake2b(text.encode(), digest_size=_HASH).digest()

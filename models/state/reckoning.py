@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from models.state.plans import Standing
@@ -170,8 +171,7 @@ def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Cred
     return replace(changed, settled_ms=completed)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One open invoice. `rest` may be asked for: what is left less disputed, promised, in flight, covered by cash on account.
 
     `planned` is what instalments cover that are still to come; `standing` where its plan stands, none without one.

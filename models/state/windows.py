@@ -6,6 +6,8 @@ so there are at most 63 days and 53 weeks per currency that the client really us
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from models.state.client import Bucket
 from models.workdays import DAY_MS
 
@@ -81,9 +83,7 @@ def _any(row: Bucket) -> bool:
 
 
 def _at(row: Bucket, day: int) -> Bucket:
-    return Bucket(
-        day, row.currency, row.payments, row.money_in, row.reductions, row.money_out, row.invoices, row.invoiced, row.declines
-    )
+    return row if row.day == day else replace(row, day=day)
 
 
 def _sum(one: Bucket, two: Bucket) -> Bucket:
