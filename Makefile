@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos soak bench bench-peers bench-scale bench-latency bench-gateway format lock clean
+.PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-latency bench-gateway format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench-peers: setup ## The engine beside Faust and Quix Streams, which gets an en
 	@BENCH_QUIX_PYTHON=$(QUIX) $(BIN)/python -m pytest tests/bench/bench_peers.py --override-ini 'python_files=bench_*.py' -s
 
 BENCH = $(BIN)/python -m pytest --override-ini 'python_files=bench_*.py' -s
+bench-core: setup ## The pure core: microseconds per event, bytes per state
+	@$(BENCH) tests/bench/bench_transition.py
+
 bench-scale: setup ## An event of a small and of large firms, and a killed worker catching up; BENCH_LARGE=1 for a million clients
 	@$(BENCH) tests/bench/bench_scale.py
 

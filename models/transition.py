@@ -4,11 +4,11 @@ No I/O, no clock, no dice: live, replay, simulation and back-test run this same 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from models.events.control import ClockTicked
@@ -53,7 +53,8 @@ class Disposition(StrEnum):
     LATE = "late"
 
 
-class Transition(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Transition:
     """The next state, the outputs in order, and when the client must be woken at the latest (epoch ms, None: never)."""
 
     state: ClientState

@@ -1,8 +1,10 @@
-"""Microseconds per event and bytes per state of the core, on stories of different sizes. Prints, asserts nothing."""
+"""Microseconds per event and bytes per state of the core, on stories of different sizes. Writes its table, asserts nothing."""
 
 from collections.abc import Callable
 from time import process_time
 from typing import Final
+
+import msgspec
 
 from models.events.union import AnyEvent
 from models.learners.baseline import BASELINE
@@ -10,6 +12,7 @@ from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.transition import transition
+from tests.bench.document import machine, write_part
 from tests.models.builders import Events
 
 CLIENTS: Final = 60
@@ -42,28 +45,24 @@ def _busy(client: str) -> list[AnyEvent]:
     return sorted(story, key=lambda event: event.received_ms)
 
 
-def _measure(make: Callable[[str], list[AnyEvent]]) -> tuple[float, float, int, int]:
+def _measure(make: Callable[[str], list[AnyEvent]]) -> tuple[float, float, ClientState, int]:
+    """Return microseconds per event, microseconds to read and write a state, the last state, and the most bytes on the way."""
     stories = [make(f"client-{index}") for index in range(CLIENTS)]
-    largest = outputs = events = 0
+    events = sum(map(len, stories))
     states: list[ClientState] = []
     began = process_time()
     for story in stories:
         state: ClientState | None = None
         for event in story:
-            result = transition(state, event, policy=DEFAULT_POLICY, scorer=BASELINE)
-            state = result.state
-            outputs += len(result.outputs)
-            events += 1
-        if state is not None:
+            state = transition(state, event, policy=DEFAULT_POLICY, scorer=BASELINE).state
             states.append(state)
     folded = (process_time() - began) / events * 1e6
-    blobs = [encode(state) for state in states]
+    blobs = [encode(state) for state in states[-len(stories[0]) :]]
     began = process_time()
     for blob in blobs:
         encode(decode(blob))
     coded = (process_time() - began) / len(blobs) * 1e6
-    largest = max(map(len, blobs))
-    return folded, coded, largest, outputs
+    return folded, coded, states[-1], max(map(len, blobs))
 
 
 STORIES: Final = {
@@ -74,6 +73,15 @@ STORIES: Final = {
 
 
 def test_transition_speed() -> None:
+    lines = [
+        f"`make bench-core`: {CLIENTS} clients each; {machine()}.",
+        "",
+        "| story | transition, µs per event | state read and written, µs | bytes plain | bytes stored | most on the way |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
     for name, make in STORIES.items():
-        folded, coded, size, outputs = _measure(make)
-        print(f"{name}: {folded:.1f} us per event, {coded:.1f} us to decode and encode, {size} bytes, {outputs} outputs")  # noqa: T201 - a bench speaks
+        folded, coded, state, largest = _measure(make)
+        plain = len(msgspec.msgpack.encode(state))
+        lines.append(f"| {name} | {folded:.0f} | {coded:.0f} | {plain:,} | {len(encode(state)):,} | {largest:,} |")
+    write_part("core", lines)
+    print("\n".join(lines))  # noqa: T201 - a bench speaks

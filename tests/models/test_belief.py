@@ -1,9 +1,8 @@
 """The filter over days late, and how rules and filter move a client together."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.events.union import AnyClientEvent
 from models.money import Money
