@@ -1,8 +1,10 @@
 """The filter over days late, and how rules and filter move a client together."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec import structs
 
 from models.events.union import AnyClientEvent
 from models.money import Money
@@ -57,7 +59,7 @@ def test_a_belief_is_a_distribution(known: Lateness, after: int) -> None:
 
 @given(known=PASTS)
 def test_without_news_a_belief_fades_to_what_clients_are_in_general(known: Lateness) -> None:
-    bare = replace(known, overdue=())
+    bare = structs.replace(known, overdue=())
     distances = [
         sum(abs(sure(bare, after=days).of(s) - p) for s, p in zip(STATES, PRIOR, strict=True)) for days in (0, 900, 9_000)
     ]
@@ -67,7 +69,7 @@ def test_without_news_a_belief_fades_to_what_clients_are_in_general(known: Laten
 @given(known=PASTS, days=st.integers(-20, 120))
 def test_what_was_settled_in_one_run_counts_once(known: Lateness, days: int) -> None:
     label = Label(known.recent[-1].settled_ms + WEEKLY, days, 100, "EUR")
-    once, thrice = (replace(known, recent=(*known.recent, *[label] * times)) for times in (1, 3))
+    once, thrice = (structs.replace(known, recent=(*known.recent, *[label] * times)) for times in (1, 3))
     one, three = sure(once), sure(thrice)
     assert all(abs(one.of(segment) - three.of(segment)) < 1e-9 for segment in STATES)
 
