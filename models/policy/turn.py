@@ -94,10 +94,8 @@ class Turn:
         if trial is not None:
             step = trial.step
             self.state = exposed(self.state, trial)
-        state, now = self.state, self.state.now_ms
-        ruling = self._ruling(step, run, invoice_ids)
-        tone = Tone(ruling.tone.value)
-        wish = "" if ruling.channel.level < Level.CONTACT else None
+        state, now, ruling = self.state, self.state.now_ms, self._ruling(step, run, invoice_ids)
+        tone, wish = Tone(ruling.tone.value), "" if ruling.channel.level < Level.CONTACT else None
         roles = roles_for(JOURNEYS[run.journey], step.purpose, tone)
         channel, fallback = way_to(
             state, self.policy, channel=ruling.channel.value, purpose=step.purpose, at_ms=now, roles=roles, wish=wish
