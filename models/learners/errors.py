@@ -90,10 +90,8 @@ class Errors:
         return self.rows.tobytes()
 
     def load(self, raw: bytes) -> None:
-        """Continue from what `dump` gave; bytes of a release that kept no histograms begin anew from the guess."""
-        numbers = np.frombuffer(raw)
-        if numbers.size == self.rows.size:
-            self.rows = numbers.reshape(self.rows.shape).copy()
+        """Continue from what `dump` gave."""
+        self.rows = np.frombuffer(raw).reshape(self.rows.shape).copy()
 
 
 _BOUNDS: Final = tuple(_EDGES[1:-1].tolist())

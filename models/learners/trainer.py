@@ -210,7 +210,7 @@ class LatenessTrainer:
             lines=tuple(head.line() for head in self.heads.values()),
             ranges=tuple(
                 Range(
-                    to_line(learner.line.mean, landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen),
+                    to_line(learner.weights(), landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen),
                     learner.errors.quantiles(),
                 )
                 for landmark, learner in self.days.items()

@@ -10,6 +10,7 @@ from models.features import FEATURES, INDEX
 from models.learners.days import DaysLearner
 from models.learners.errors import CELLS, Errors
 from models.learners.expansion import expand
+from models.learners.opinions import Opinions
 from models.learners.pay_range import GROUPS, INWARD, LEVELS, group_of, scale_of
 
 
@@ -95,12 +96,48 @@ def test_shares_add_up_and_levels_rise_whatever_was_seen(seen: list[tuple[int, f
         assert len(row) == len(LEVELS)
 
 
-def test_errors_continue_from_their_bytes_and_those_of_an_older_release_begin_anew() -> None:
-    errors, again, older = Errors(), Errors(), Errors()
+def test_errors_continue_from_their_bytes() -> None:
+    errors, again = Errors(), Errors()
     for place in range(40):
         errors.see(1, place / 10)
     again.load(errors.dump())
     assert again.quantiles() == errors.quantiles()
-    older.load(np.zeros(20).tobytes())
-    assert older.quantiles() == Errors().quantiles()
-    assert older.rows.shape == (len(GROUPS) + 1, CELLS)
+    assert again.rows.shape == (len(GROUPS) + 1, CELLS)
+
+
+def test_a_learner_of_an_older_release_keeps_its_line_and_begins_its_range_anew() -> None:
+    learner, again, older = DaysLearner(), DaysLearner(), DaysLearner()
+    for day in range(60):
+        learner.learn(client(), days_late=day % 11)
+    again.load(*learner.dump())
+    assert promised(again, client()) == promised(learner, client())
+    assert again.dump() == learner.dump()
+    mean, packed, seen, typical, _ = learner.dump()
+    older.load(mean, packed, seen, typical, np.zeros(20).tobytes())
+    assert older.errors.quantiles() == Errors().quantiles()
+    assert older.line.value(expand(client(), days=5)) == learner.line.value(expand(client(), days=5))
+
+
+def test_of_several_opinions_the_one_that_was_nearer_lately_weighs_most() -> None:
+    opinions = Opinions(3)
+    assert opinions.weights == [1 / 3] * 3
+    for _ in range(100):
+        opinions.see([9.0, 1.0, 5.0], typical=3.0)
+    assert opinions.weights[1] > 0.9
+    for _ in range(300):
+        opinions.see([1.0, 9.0, 5.0], typical=3.0)
+    assert opinions.weights[0] > 0.9
+    assert abs(sum(opinions.weights) - 1.0) < 1e-9
+
+
+def test_the_published_line_says_what_the_opinions_say_together() -> None:
+    learner, dice = DaysLearner(), np.random.default_rng(8)
+    for _ in range(200):
+        row = list(client(median=float(dice.normal(0.3, 0.4)), spread=0.3))
+        row[INDEX["payday_days"]] = row[INDEX["median_days"]] + float(dice.normal(0, 0.3))
+        learner.learn(tuple(row), days_late=round(15 * row[INDEX["payday_days"]]))
+    features = tuple(row)
+    wide = expand(features, days=5)
+    published = 15 * (features[INDEX["median_days"]] + float(learner.weights() @ wide))
+    assert abs(published - learner.middle(features, wide)) < 1e-9
+    assert learner.opinions.weights[1] > learner.opinions.weights[2]
