@@ -99,8 +99,12 @@ def _triggers(decisions: Sequence[Decision]) -> Iterator[str]:
         for decision in decisions
         if decision.outcome is DecisionOutcome.TRIGGERED
     )
-    retracted = sum(decision.outcome is DecisionOutcome.RETRACTED for decision in decisions)
-    yield f"Triggers    {sum(sent.values()):,}, of which {retracted:,} were taken back before they were sent"
+    said = Counter(decision.outcome for decision in decisions)
+    left, paid = said[DecisionOutcome.CANCELLED_YET_DELIVERED], said[DecisionOutcome.SENT_AFTER_PAID]
+    yield f"Triggers    {sum(sent.values()):,}, of which {said[DecisionOutcome.RETRACTED]:,} were taken back"
+    if left or paid:
+        # Here a worker that is killed is away for weeks, and a mail under way for a second is under way for days.
+        yield f"            (days pass in a second here: {left:,} of these had left by then, {paid:,} mails after a payment)"
     for (journey, step, channel), count in sorted(sent.items()):
         yield f"            {count:>5,}  {journey}/{step} by {channel}"
 
