@@ -22,6 +22,8 @@ def test_show_says_who_gets_what_when_in_which_tone_and_what_stops_it(capsys: py
     assert "5 days after a colleague has asked" in said
     assert "14 days before it renews" in said
     assert "payment is promised or under way" in said
+    assert "Found later than that, because nothing ran: taken when found\n" in said
+    assert "Found later than that, because nothing ran: left out\n" in said
     assert "At least 3 days between any two contacts" in said
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.policies.activation import activate
 from handlers.commands.policies.trials import adopt, forecast, try_policy
-from handlers.commands.policies.words import TITLES, Chapter, chapters, rules
+from handlers.commands.policies.words import TITLES, Chapter, chapters, missed_words, rules
 from models.policy.document import document_of, policy_of
 from models.policy.lint import Severity, errors_of, lint
 from models.policy.policy import DEFAULT_POLICY, Policy
@@ -143,6 +143,7 @@ def _print_chapter(console: Console, chapter: Chapter) -> None:
         table.add_row(*(Text(cell) for cell in cells))
         before = line.who
     console.print(table)
+    console.print(f"Found later than that, because nothing ran: {missed_words(chapter)}", markup=False)
     console.print("Stops as soon as:", markup=False)
     for words in chapter.stops:
         console.print(f"  - {words}", markup=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from models.policy.experiments import share_of
-from models.policy.journeys import CliffEntry, Entry, Ladder, PatternEntry, Playbook, Step, SurgeEntry
+from models.policy.journeys import CliffEntry, Entry, Ladder, MissedRun, PatternEntry, Playbook, Step, SurgeEntry
 from models.policy.policy import Policy
 from models.state.client import Segment
 from models.triggers import CancelWhen, Journey
@@ -39,9 +39,16 @@ _STOPS: Final[Mapping[CancelWhen, str]] = {
 }
 
 
+_MISSED: Final[Mapping[MissedRun, str]] = {
+    MissedRun.LATEST: "left out",
+    MissedRun.SEQUENCE: "taken when found",
+    MissedRun.REVIEW: "a colleague looks first",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One contact: to whom, when, through what, in which tone, until when, why."""
+    """One contact: to whom, when, through what, in which tone, until when, what becomes of it after that, why."""
 
     who: str
     step: str
@@ -49,6 +56,7 @@ class Line:
     through: str
     tone: str
     sendable: str
+    missed: str
     why: str
 
 
@@ -153,7 +161,15 @@ def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:
 
 def _line(who: str, step: Step, when: str, policy: Policy) -> Line:
     through = HUMAN if step.channel in policy.internal_channels else step.channel
-    return Line(who, step.id, when, through, step.tone.value, _days(step.valid_days), step.why)
+    return Line(who, step.id, when, through, step.tone.value, _days(step.valid_days), _MISSED[step.if_missed], step.why)
+
+
+def missed_words(chapter: Chapter) -> str:
+    """Say what becomes of the steps that are found too late; which ones only where they differ."""
+    fates = tuple(dict.fromkeys(line.missed for line in chapter.lines))
+    if len(fates) == 1:
+        return fates[0]
+    return "; ".join(f"{', '.join(line.step for line in chapter.lines if line.missed == fate)} {fate}" for fate in fates)
 
 
 def _after_payment(step: Step) -> str:
