@@ -21,6 +21,7 @@ from models.triggers import CancelWhen, Journey, Trigger
 from models.workdays import DAY_MS, moment
 
 HARD: Final = "hard"
+COMPLAINT: Final = "complaint"
 """The cause of a suppression whose address does not exist; the other causes are the client's wish."""
 
 _DEBIT: Final = METHODS.index(PaymentMethod.BANK_DEBIT)
@@ -111,10 +112,13 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     """Return why the client must not be contacted for `purpose` on `channel`, None when it is allowed.
 
     Unknown means yes for servicing (the contract is the basis) and relationship (legitimate interest), no for promotion.
+    A complaint has no expiry: only the client lifts it, by a later word that names purpose and channel.
     """
     index = PURPOSES.index(purpose)
     for suppression in state.person.suppressions:
         if suppression.channel == channel and suppression.purpose in {-1, index} and not suppression.role:
+            if suppression.cause == COMPLAINT and _welcome_since(state, index, channel, suppression.at):
+                continue
             return f"{channel} is suppressed ({suppression.cause})"
     latest = None
     for row in state.person.consents:
@@ -124,6 +128,12 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     if latest is None:
         return "promotion needs a consent that was never given" if purpose is Purpose.PROMOTION else None
     return None if latest.granted else f"the client does not want {purpose.value} contact"
+
+
+def _welcome_since(state: ClientState, purpose: int, channel: str, at_ms: int) -> bool:
+    return any(
+        row.granted and (row.purpose, row.channel) == (purpose, channel) and row.at > at_ms for row in state.person.consents
+    )
 
 
 def hold_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.audience import own_address, reader_among
-from models.policy.gate import HARD, refusal
+from models.policy.gate import COMPLAINT, HARD, refusal
 from models.policy.policy import Policy
 from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression
 from models.workdays import DAY_MS
@@ -93,7 +93,7 @@ def heard(state: ClientState, event: DeliveryReported, *, role: str = "") -> Cli
     elif event.outcome is DeliveryOutcome.BOUNCED_HARD:
         person = _suppressed(person, event, HARD, role)
     elif event.outcome is DeliveryOutcome.COMPLAINED:
-        person = _suppressed(person, event, "complaint")
+        person = _suppressed(person, event, COMPLAINT)
     elif event.outcome in _TAKEN and any(row.channel == event.channel for row in person.rests):
         person = replace(person, rests=tuple(row for row in person.rests if row.channel != event.channel))
     person = _reacted(person, event)
@@ -123,10 +123,12 @@ def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles:
 def _suppressed(person: Person, event: DeliveryReported, cause: str, role: str = "") -> Person:
     purpose = PURPOSES.index(event.purpose) if cause != HARD and event.purpose else -1
     identity = (event.channel, cause, purpose, role)
-    if any((row.channel, row.cause, row.purpose, row.role) == identity for row in person.suppressions):
+    known = next((row for row in person.suppressions if (row.channel, row.cause, row.purpose, row.role) == identity), None)
+    if known is not None and known.at >= event.occurred_ms:
         return person
     row = Suppression(event.channel, cause, event.occurred_ms, purpose, role)
-    return replace(person, suppressions=(*person.suppressions, row)[-SUPPRESSIONS_KEPT:])
+    others = (other for other in person.suppressions if other is not known)
+    return replace(person, suppressions=(*others, row)[-SUPPRESSIONS_KEPT:])
 
 
 def _rested(person: Person, event: DeliveryReported) -> Person:

@@ -6,7 +6,7 @@ from models.events.signals import DeliveryOutcome, Purpose
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.policy.facts import ForbiddenFactError, allowed_facts
-from models.policy.gate import send_ms, still_allowed
+from models.policy.gate import refusal, send_ms, still_allowed
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.transition import Disposition, transition
@@ -106,6 +106,19 @@ def test_a_complaint_silences_the_channel_for_good() -> None:
     assert len(firm.triggers) == 1
     decisions = [output for output in firm.outputs if isinstance(output, Decision)]
     assert "email is suppressed (complaint)" in decisions[-1].reasons[0]
+
+
+def test_only_the_clients_own_later_word_for_that_channel_lifts_a_complaint() -> None:
+    build = Events()
+    firm = overdue(build)
+    firm.feed(build.reported(8, firm.triggers[0].trigger_id, DeliveryOutcome.COMPLAINED))
+    for word in (build.consent(9, granted=True), build.consent(10, Purpose.RELATIONSHIP, granted=True, channel="email")):
+        firm.feed(word)
+        assert refusal(state_of(firm), Purpose.SERVICING, "email") == "email is suppressed (complaint)"
+    firm.feed(build.consent(11, granted=True, channel="email"))
+    assert refusal(state_of(firm), Purpose.SERVICING, "email") is None
+    firm.feed(build.reported(12, firm.triggers[0].trigger_id, DeliveryOutcome.COMPLAINED))
+    assert refusal(state_of(firm), Purpose.SERVICING, "email") == "email is suppressed (complaint)"
 
 
 def test_a_step_that_cannot_be_delivered_is_given_up_after_three_attempts() -> None:
