@@ -1,6 +1,5 @@
 """The conformance kit finds what is wrong with a channel: one that is broken on purpose in each way that a law forbids."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from handlers.channels.check_command import check_channel as command
 from handlers.channels.conformance import LAWS, Finding, Kit, MakeKit, check_channel
 from handlers.channels.contract import Delivery, Limits, OnAmbiguous, Recipient, SendResult, Verdict
 from streams.runtime.errors import UsageError
+from tests.waiting import pause
 
 
 class Carrier:
@@ -30,7 +30,7 @@ class Carrier:
         return recipient.email
 
     async def send(self, message: Delivery) -> SendResult:
-        await asyncio.sleep(0)
+        await pause(0)
         if self.is_away:
             return SendResult(Verdict.UNAVAILABLE, "nobody opens")
         self.taken.append(message.idempotency_key)
@@ -72,7 +72,7 @@ class OneAtATime(Carrier):
         if self.is_busy:
             return SendResult(Verdict.REFUSED, "busy")
         self.is_busy = True
-        await asyncio.sleep(0)
+        await pause(0)
         self.is_busy = False
         return await super().send(message)
 
