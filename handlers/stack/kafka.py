@@ -104,7 +104,7 @@ def prepare_kafka(*, display: Display) -> Kafka:
 
 def kafka_servers(kafka: Kafka, *, folder: Path, ports: Sequence[tuple[int, int]]) -> tuple[Server, ...]:
     """Return one server per pair of ports (clients', controllers'); makes their folders if they are new."""
-    cluster = _uuid()
+    cluster = uuid_of(fresh_id())
     voters = ",".join(f"{node}@127.0.0.1:{controller}" for node, (_, controller) in enumerate(ports, start=1))
     servers = []
     for node, (port, controller) in enumerate(ports, start=1):
@@ -114,7 +114,7 @@ def kafka_servers(kafka: Kafka, *, folder: Path, ports: Sequence[tuple[int, int]
             shutil.copy2(kafka.formatted / "bootstrap.checkpoint", data)
             _write_properties(
                 data / "meta.properties",
-                {"version": "1", "cluster.id": cluster, "directory.id": _uuid(), "node.id": str(node)},
+                {"version": "1", "cluster.id": cluster, "directory.id": uuid_of(fresh_id()), "node.id": str(node)},
             )
         properties = folder / f"kafka-{node}.properties"
         _write_properties(properties, _properties(node, port, controller, voters, data, brokers=len(ports)))
@@ -170,7 +170,7 @@ def _format(kafka: Kafka) -> None:
         properties = Path(scratch) / "server.properties"
         port, controller = free_ports(2)
         _write_properties(properties, _properties(1, port, controller, f"1@127.0.0.1:{controller}", data, brokers=1))
-        command = kafka.command("kafka.tools.StorageTool", "format", "-t", _uuid(), "-c", str(properties))
+        command = kafka.command("kafka.tools.StorageTool", "format", "-t", uuid_of(fresh_id()), "-c", str(properties))
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             message = f"Kafka cannot format its data folder: {(done.stderr or done.stdout).strip()[-500:]}"
@@ -215,5 +215,10 @@ def _fingerprint(java: Java, jars: Sequence[Path]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _uuid() -> str:
-    return base64.urlsafe_b64encode(bytes.fromhex(fresh_id())).decode("ascii").rstrip("=")
+def uuid_of(identity: str) -> str:
+    """Return 32 hexadecimal digits as Kafka writes ids: 22 characters of base64.
+
+    The first is never a dash, as in ids that Kafka draws: its own tools would read such an id as an option.
+    """
+    text = base64.urlsafe_b64encode(bytes.fromhex(identity)).decode("ascii").rstrip("=")
+    return f"A{text[1:]}" if text.startswith("-") else text
