@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from handlers.commands.agreements.columns import Field, choose_fields
 from handlers.commands.agreements.events import ContractHistory, contract_history
 from handlers.commands.agreements.reading import AskedContracts, read_agreements
 from handlers.commands.evaluate_renewals import AskedValue, evaluate_renewals
@@ -182,6 +183,12 @@ def test_a_file_that_says_nothing_about_renewals_is_refused_with_the_options_tha
         evaluate_renewals(path)
     with pytest.raises(UsageError, match="--synthetic CLIENTS"):
         evaluate_renewals()
+
+
+def test_columns_are_found_whatever_accents_their_names_carry() -> None:
+    header = ["Kunde", "Beginn", "Ende", "Betrag", "Währung", "Verlängert"]
+    found = choose_fields(header, ())
+    assert [found[meaning] for meaning in (Field.CURRENCY, Field.RENEWED)] == header[4:]
 
 
 def test_the_report_stands_on_its_own_and_names_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

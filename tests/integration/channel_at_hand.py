@@ -33,6 +33,17 @@ def _written(trigger: Trigger, _recipient: Recipient) -> Content:
 
 
 @asynccontextmanager
+async def running(worker: ChannelWorker) -> AsyncIterator[None]:
+    """Run a channel worker while the body runs."""
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await asyncio.wait_for(task, 30)
+
+
+@asynccontextmanager
 async def delivering(channel: ScriptedChannel, settings: Settings, *, most_waiting: int = 1_000) -> AsyncIterator[None]:
     """Run the email worker, with at most `most_waiting` triggers per partition in its ledger, while the body runs."""
     meter, clock = Meter(), SystemClock()
@@ -57,12 +68,10 @@ async def delivering(channel: ScriptedChannel, settings: Settings, *, most_waiti
         meter=meter,
         failpoint=lambda _: None,
     )
-    task = asyncio.create_task(worker.run())
     try:
-        yield
+        async with running(worker):
+            yield
     finally:
-        worker.stop()
-        await asyncio.wait_for(task, 30)
         await redis.aclose()
 
 

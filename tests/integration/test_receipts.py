@@ -3,7 +3,6 @@
 Signed receipt, gateway, intake, fold: suppression of the right kind, contact given back, the same lineage on another channel.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +16,6 @@ from pydantic import SecretStr
 
 from handlers.channels.assembly import make_channel, make_worker
 from handlers.channels.redis_ledger import RedisLedgers
-from handlers.channels.worker import ChannelWorker
 from handlers.demo.smtp_sink import SmtpSink
 from models.events.payments import PaymentReceived
 from models.events.signals import ClientProfiled, Purpose
@@ -37,6 +35,7 @@ from streams.wire.policy_file import default_policy_text
 from streams.wire.topics import DEAD_LETTERS, SIGNALS, TRIGGERS
 from tests.conftest import SettingsMaker
 from tests.handlers.signing import STANDARD_SECRET, standard_headers
+from tests.integration.channel_at_hand import running
 from tests.integration.engine_world import feed, on_the_log, read_topic, to_topic, until_caught_up
 from tests.integration.test_gateway import kafka_found, serving
 from tests.integration.test_preferences import NOW, working
@@ -68,16 +67,6 @@ def settings(make_settings: SettingsMaker, tmp_path: Path, sink: SmtpSink) -> Se
         webhook_port=0,
         smtp_port=sink.port,
     )
-
-
-@asynccontextmanager
-async def running(worker: ChannelWorker) -> AsyncIterator[None]:
-    task = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await asyncio.wait_for(task, 30)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_trainer import RenewalTrainer
 from models.learners.trainer import LatenessTrainer
-from models.triggers import Example, ExamplesWithdrawn
+from models.triggers import Example, ExamplesWithdrawn, RenewalExample
 from streams.agents.pupil import KEPT_SNAPSHOTS
 from streams.agents.school import CHECKED, EVERY, School, is_of
 from streams.engine.outbox_codec import pack_entry, unpack_entry
@@ -37,7 +37,17 @@ PARTITIONS: Final = 2
 
 def record(offset: int, number: int, *, row: Example | None = None, value: bytes | None = None) -> PlainRecord:
     """Return example `number` as the output of a record of its own, on the partition of its parity."""
-    row = row or example(number)
+    return _told(offset, row or example(number), number % PARTITIONS, Position(number, 0), kind="example", value=value)
+
+
+def renewed(offset: int, number: int, *, place: Position) -> PlainRecord:
+    """Return answered renewal `number` as an output at `place` of the log."""
+    return _told(offset, renewal_example(number), place.src_offset % PARTITIONS, place, kind="renewal_example")
+
+
+def _told(
+    offset: int, row: Example | RenewalExample, partition: int, place: Position, *, kind: str, value: bytes | None = None
+) -> PlainRecord:
     return PlainRecord(
         topic=EXAMPLES.name,
         partition=0,
@@ -45,21 +55,7 @@ def record(offset: int, number: int, *, row: Example | None = None, value: bytes
         timestamp=offset * HOUR_MS,
         key=row.client_id.encode(),
         value=encode_output(row) if value is None else value,
-        headers=origin_headers(CLIENT_EVENTS.name, number % PARTITIONS, Position(number, 0), kind="example"),
-    )
-
-
-def renewed(offset: int, number: int, *, place: Position) -> PlainRecord:
-    """Return answered renewal `number` as an output at `place` of the log."""
-    row = renewal_example(number)
-    return PlainRecord(
-        topic=EXAMPLES.name,
-        partition=0,
-        offset=offset,
-        timestamp=offset * HOUR_MS,
-        key=row.client_id.encode(),
-        value=encode_output(row),
-        headers=origin_headers(CLIENT_EVENTS.name, place.src_offset % PARTITIONS, place, kind="renewal_example"),
+        headers=origin_headers(CLIENT_EVENTS.name, partition, place, kind=kind),
     )
 
 

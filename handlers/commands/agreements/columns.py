@@ -1,10 +1,10 @@
 """Which column of a file of contracts means what: guessed from the names, shown, and overruled by `--map`."""
 
-import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
+from handlers.commands.book.column_names import letters
 from streams.runtime.errors import UsageError
 
 
@@ -32,10 +32,10 @@ _NAMES: Final[Mapping[Field, str]] = {
     Field.TYPE: "contracttype type plan product tier service serviceline vertragsart",
     Field.START: "start startdate startsat startedat startson began begin from validfrom signupdate beginn periodstart",
     Field.END: "end enddate endsat endson until to validto expires expirydate renewaldate cancelledon churndate ende periodend",
-    Field.RENEWED: "renewed isrenewed renewal retained wasrenewed verlaengert outcome",
+    Field.RENEWED: "renewed isrenewed renewal retained wasrenewed verlaengert verlangert outcome",
     Field.RAISED: "upgraded raised expanded isupgraded upgrade upsell",
     Field.AMOUNT: "amount price value fee annualvalue contractvalue betrag mrr arr total periodprice",
-    Field.CURRENCY: "currency currencycode waehrung",
+    Field.CURRENCY: "currency currencycode waehrung wahrung",
     Field.SEGMENT: "segment clientsegment customersegment cohort group",
     Field.COST: "acquisitioncost cost cac acquisition",
 }
@@ -49,13 +49,13 @@ _NO: Final = frozenset(
 def choose_fields(header: Sequence[str], given: Sequence[str]) -> dict[Field, str]:
     """Return the column of each meaning: `given` (`meaning=Column`) first, then the guess. UsageError names what is missing."""
     asked = _parse(header, given)
-    plain = {name: re.sub(r"[\W_]+", "", name.lower()) for name in header if name not in asked.values()}
+    plain = {name: letters(name) for name in header if name not in asked.values()}
     mapping = dict(asked)
     ranked = sorted(
-        (names.split().index(letters), place, meaning, name)
+        (names.split().index(word), place, meaning, name)
         for place, (meaning, names) in enumerate(_NAMES.items())
-        for name, letters in plain.items()
-        if letters in names.split()
+        for name, word in plain.items()
+        if word in names.split()
     )
     for _, _, meaning, name in ranked:
         if meaning not in mapping and name not in mapping.values():
