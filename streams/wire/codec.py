@@ -11,7 +11,6 @@ from models.triggers import Example, ExamplesWithdrawn, Output, RenewalExample
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
-from streams.wire.plain import read_plain
 
 _WRITERS: Final[Mapping[type[Output], TypeAdapter[Any]]] = MappingProxyType(
     {contract: TypeAdapter(contract) for contract in get_args(Output)}
@@ -27,9 +26,6 @@ def decode_event(value: bytes | None) -> AnyLogEvent:
     """Return the event in `value`; raises DeadLetterError when it is none."""
     if not value:
         raise DeadLetterError(Reason.EMPTY, "the record has no value")
-    plain = read_plain(value)
-    if plain is not None:
-        return plain
     try:
         return EVENT_ADAPTER.validate_json(value)
     except ValidationError as error:
