@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from aiokafka import TopicPartition
+
+from handlers.commands.feeds.rounds import Rounds
 from handlers.commands.feeds.tail import Tail
 from handlers.commands.feeds.watch import AUTOMATIC, FeedWatch, feed_event
 from models.events.control import FeedChanged
@@ -106,3 +109,22 @@ def test_records_that_nobody_can_read_are_no_arrival_and_do_not_end_the_watch() 
                 PlainRecord(topic=topic.name, partition=0, offset=0, timestamp=0, key=b"", value=value),
             )
     assert not watch.arrivals
+
+
+def test_a_topic_that_never_falls_silent_does_not_put_off_judging() -> None:
+    at, rounds, judged = TopicPartition("webhooks", 0), Rounds(30.0), []
+    for second in range(100):  # ten records a second arrive, and as many are heard, fifty behind
+        if rounds.is_due(second):
+            rounds.aim({at: second * 10})
+        if rounds.has_come(dict.fromkeys(rounds.unheard, second * 10 - 50), second):
+            judged.append(second)
+    assert judged == [5, 40, 75]
+
+
+def test_nothing_is_judged_before_all_is_heard_that_had_arrived() -> None:
+    at, rounds = TopicPartition("webhooks", 0), Rounds(30.0)
+    assert rounds.is_due(0)
+    rounds.aim({at: 7})
+    assert [rounds.has_come({at: position}, 1) for position in (0, 6, 7)] == [False, False, True]
+    assert not rounds.is_due(30)
+    assert rounds.is_due(31)

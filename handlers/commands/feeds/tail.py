@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from handlers.commands.feeds.rounds import Rounds
 from handlers.commands.feeds.watch import FeedWatch
 from models.events.control import FeedChanged
 from models.regime import Regime
@@ -67,7 +68,7 @@ class Tail:
     async def _listen(self, stopped: asyncio.Event) -> None:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, enable_auto_commit=False)
         await consumer.start()
-        judged = 0.0
+        rounds = Rounds(self.every_seconds)
         try:
             self.watch.learn(await self.regimes())
             await self._seek(consumer)
@@ -76,9 +77,10 @@ class Tail:
                 for part, records in found.items():
                     for record in records:
                         self.take(part.topic, record)
-                if not found and monotonic() - judged >= self.every_seconds and await _caught_up(consumer):
+                if rounds.is_due(monotonic()):
+                    rounds.aim(await consumer.end_offsets(consumer.assignment()))
+                if rounds.has_come({part: await consumer.position(part) for part in rounds.unheard}, monotonic()):
                     await self._judge()
-                    judged = monotonic()
         finally:
             await consumer.stop()
 
@@ -127,11 +129,6 @@ class Tail:
             self.meter.set(FEED_SILENT, silent, source=feed)
             self.meter.set(FEED_LATE, float(late), source=feed)
             self.meter.set(FEED_HELD, held, source=feed)
-
-
-async def _caught_up(consumer: Any) -> bool:  # noqa: ANN401 - likewise
-    ends = await consumer.end_offsets(consumer.assignment())
-    return all([await consumer.position(part) >= end for part, end in ends.items()])
 
 
 async def _pause(stopped: asyncio.Event, seconds: float) -> None:
