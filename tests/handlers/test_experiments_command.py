@@ -140,6 +140,16 @@ def test_money_without_an_invoice_number_goes_to_the_oldest_invoice_and_a_repeat
     assert account.received(ms(20), ms(40), "EUR") == 0
 
 
+def test_money_that_was_given_back_or_told_twice_is_not_counted_as_received() -> None:
+    build = Events()
+    paid, again = (build.paid(20, "P1", 100_000, "I1") for _ in range(2))  # one payment in two events
+    refund, chargeback = build.refunded(22, "R1", "P1", 30_000), build.charged_back(23, "B1", "P1", 20_000)
+    won = build.chargeback_reversed(30, "B1", "P1", 20_000)
+    account = accounts_of([build.issued(0, "I1"), paid, again, refund, chargeback, won])["client-1"]
+    assert [account.received(ms(0), ms(day), "EUR") for day in (21, 22, 23, 30)] == [100_000, 70_000, 50_000, 70_000]
+    assert account.bills["I1"].settled_ms == ms(20)
+
+
 def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:
     events, decisions = _lived([_client(number, sooner=4) for number in range(40)], until=90)
     rows = rows_of(events, decisions, accounts_of(events), now_ms=ms(90))

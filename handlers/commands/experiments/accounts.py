@@ -7,7 +7,7 @@ from typing import Final
 
 from models.events.envelope import epoch_ms
 from models.events.invoices import CreditNoteIssued, InvoiceAmended, InvoiceIssued, InvoiceVoided, InvoiceWrittenOff
-from models.events.payments import PaymentReceived
+from models.events.payments import ChargebackReversed, PaymentChargedBack, PaymentReceived, PaymentRefunded
 from models.events.union import AnyClientEvent
 from models.workdays import DAY_MS
 
@@ -45,7 +45,10 @@ class Bill:
 
 @dataclass(slots=True)
 class Account:
-    """One client's invoices in the order in which they came, and every payment (when, minor units, currency)."""
+    """One client's invoices in the order in which they came, and all money that came or, below 0, went back.
+
+    Money is (when, minor units, currency).
+    """
 
     bills: dict[str, Bill] = field(default_factory=dict)
     paid: list[tuple[int, int, str]] = field(default_factory=list)
@@ -55,8 +58,9 @@ class Account:
         return [bill for bill in self.bills.values() if bill.open_at(at_ms)]
 
     def received(self, since_ms: int, until_ms: int, currency: str) -> int:
-        """Return what came in after `since_ms` up to `until_ms`."""
-        first, last = bisect_right(self.paid, (since_ms, 1 << 62, "")), bisect_left(self.paid, (until_ms + 1, 0, ""))
+        """Return what came in after `since_ms` up to `until_ms`, less what went back."""
+        first = bisect_right(self.paid, (since_ms, 1 << 62, ""))
+        last = bisect_left(self.paid, (until_ms + 1, -1 << 62, ""))
         return sum(minor for _, minor, code in self.paid[first:last] if code == currency)
 
     def usual_lateness(self, at_ms: int) -> float | None:
@@ -67,21 +71,36 @@ class Account:
 
 
 def accounts_of(events: Iterable[AnyClientEvent]) -> dict[str, Account]:
-    """Return the accounts of all clients; `events` in the order of `received_at`. An event told twice counts once.
+    """Return the accounts of all clients; `events` in the order of `received_at`. What is told twice counts once.
 
-    A payment that names no invoice goes to the oldest that is open, as the program's ledger does it.
+    A payment that names no invoice goes to the oldest that is open, as the program's ledger does it. Money that goes back lowers
+    what was received; an invoice that was settled once stays so, for how soon it was paid is what is asked.
     """
     found: dict[str, Account] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, ...]] = set()
     for event in events:
-        identity = (event.client_id, event.event_id)
-        if identity in seen:
+        fact = (event.client_id, *_fact(event))
+        if fact in seen:
             continue
-        seen.add(identity)
+        seen.add(fact)
         _take(found.setdefault(event.client_id, Account()), event)
     for account in found.values():
         account.paid.sort()
     return found
+
+
+def _fact(event: AnyClientEvent) -> tuple[str, ...]:
+    match event:
+        case PaymentReceived():
+            return "paid", event.payment_id, event.invoice_id or ""
+        case PaymentRefunded():
+            return "refunded", event.refund_id
+        case PaymentChargedBack():
+            return "charged back", event.chargeback_id
+        case ChargebackReversed():
+            return "reversed", event.chargeback_id
+        case _:
+            return "event", event.event_id
 
 
 def _take(account: Account, event: AnyClientEvent) -> None:
@@ -101,6 +120,10 @@ def _take(account: Account, event: AnyClientEvent) -> None:
         case PaymentReceived():
             account.paid.append((event.occurred_ms, event.amount.minor, event.amount.currency))
             _apply(account, event)
+        case ChargebackReversed():
+            account.paid.append((event.occurred_ms, event.amount.minor, event.amount.currency))
+        case PaymentRefunded() | PaymentChargedBack():
+            account.paid.append((event.occurred_ms, -event.amount.minor, event.amount.currency))
         case _:
             return
 
