@@ -83,7 +83,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Crowded:
-    """Too many triggers wait already: pause the partition and try the same batch again later."""
+    """Too many triggers wait already: pause the partition and try the same batch again later. Never said when none waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,8 @@ class MemoryLedger:
         if (standing.version, standing.next_offset) != (batch.expected.version, batch.expected.next_offset):
             return Moved(standing)
         claims = sum(isinstance(entry, Claim) for entry in batch.entries)
-        if claims and self._count(Stage.PREPARED) + claims > self.pending_limit:
+        waiting = self._count(Stage.PREPARED)
+        if claims and waiting and waiting + claims > self.pending_limit:
             return Crowded()
         return self._apply(batch, standing=standing, now_ms=now_ms, wall_ms=wall_ms)
 

@@ -212,6 +212,14 @@ async def test_a_crowded_ledger_takes_no_triggers_but_still_takes_retractions(bo
     assert (await books.accept(claim(11, "more"))).claimed == 1
 
 
+async def test_a_batch_beyond_the_limit_is_taken_when_nothing_waits_so_that_no_limit_pauses_for_ever(books: Books) -> None:
+    many = [claim(10 + at, f"t{at}") for at in range(LIMIT + 1)]
+    await books.accept(claim(0, "first"))
+    assert await books.ledger.accept(ALICE, books.batch(many), now_ms=0, wall_ms=0) == Crowded()
+    await books.accept(withdrawal(1, "first"))
+    assert (await books.accept(*many)).claimed == LIMIT + 1
+
+
 async def test_only_one_attempt_is_begun_and_only_by_the_holder_of_the_partition(books: Books) -> None:
     await books.accept(claim(1))
     (entry,) = await books.ledger.ready(now_ms=0, wall_ms=0, limit=10)

@@ -7,8 +7,9 @@ if not fence[1] then return {'missing'} end
 if fence[2] == ARGV[7] then return {'ok', fence[1], fence[2], fence[3], fence[4], 0, 0, 0, 0} end
 if not holds(ARGV[1], ARGV[2], ARGV[3]) then return {'fenced', redis.call('HGET', FENCE, 'inc')} end
 if fence[1] ~= ARGV[4] or fence[2] ~= ARGV[5] then return {'moved', fence[1], fence[2], fence[3], fence[4]} end
-local claims = tonumber(ARGV[11])
-if claims > 0 and redis.call('ZCARD', EXPIRY) + claims > tonumber(ARGV[10]) then return {'crowded'} end
+-- With nothing waiting any batch is taken: a limit below one batch would pause the partition for ever.
+local claims, waiting = tonumber(ARGV[11]), redis.call('ZCARD', EXPIRY)
+if claims > 0 and waiting > 0 and waiting + claims > tonumber(ARGV[10]) then return {'crowded'} end
 
 local now, wall = ARGV[8], ARGV[9]
 local hwo, hwi = tonumber(fence[3]), tonumber(fence[4])
