@@ -36,7 +36,6 @@ from streams.runtime.settings import load_settings
 _CUT: Final = 0.6
 _WORLD_YEARS: Final = 4.0
 _AHEAD_YEARS: Final = 5.0
-_SEED: Final = 11
 
 
 @Parameter(name="*")
@@ -77,6 +76,7 @@ def evaluate_renewals(
     /,
     *,
     synthetic: Annotated[int, Parameter(help="Instead of a file: a made-up firm of so many clients whose truth is known.")] = 0,
+    seed: Annotated[int, Parameter(help="Which made-up firm: each number is another one.")] = 11,
     book: Annotated[Path | None, Parameter(help="A receivables CSV of the same clients: how they paid is then seen too.")] = None,
     report: Annotated[Path | None, Parameter(help="Write a page with tables and reliability plots (HTML) here.")] = None,
     value: AskedValue | None = None,
@@ -98,7 +98,7 @@ def evaluate_renewals(
         message = "name one history: a CSV of contracts, or --synthetic CLIENTS"
         raise UsageError(message)
     money = value or AskedValue()
-    case = _made_up(synthetic, money) if file is None else _from_file(file, book, asked or AskedContracts(), money)
+    case = _made_up(synthetic, seed, money) if file is None else _from_file(file, book, asked or AskedContracts(), money)
     out = Console(width=120, highlight=False)
     for line in case.notes:
         out.print(line, markup=False)
@@ -147,13 +147,13 @@ def _retention(examples: Sequence[RenewalExample], segments: dict[str, str]) -> 
     return Published.of(tallies)
 
 
-def _made_up(clients: int, money: AskedValue) -> _Case:
-    world = World(_SEED, clients=clients, years=_WORLD_YEARS + _AHEAD_YEARS + 0.2, opens=_WORLD_YEARS - 1)
+def _made_up(clients: int, seed: int, money: AskedValue) -> _Case:
+    world = World(seed, clients=clients, years=_WORLD_YEARS + _AHEAD_YEARS + 0.2, opens=_WORLD_YEARS - 1)
     lives = list(world.lives())
     last = FIRST_DAY + round(_WORLD_YEARS * 365)
     terms = _terms(money)
     return _Case(
-        name=f"a made-up firm of {clients} clients",
+        name=f"made-up firm {seed} of {clients} clients",
         events=events_of(lives, until_day=last),
         came=came_of(lives),
         cut_day=last,
