@@ -18,10 +18,17 @@ def with_risk(score: Score | None, state: ClientState) -> Score | None:
     risk = state.person.risk
     if score is None or risk is None or not risk.weight or state.now_ms >= risk.expires_ms:
         return score
-    before = bounded(score.probability)
-    after = round(sigmoid(log(before / (1 - before)) + MOST * risk.weight / 100), 4)
+    shift = MOST * risk.weight / 100
+    before, after = bounded(score.probability), _shifted(score.probability, shift)
     direction = "raises" if risk.weight > 0 else "lowers"
     words = (
         f"{risk.reporter} {direction} it from {before:.0%} to {after:.0%} until {moment(risk.expires_ms):%Y-%m-%d}: {risk.reason}"
     )
-    return replace(score, probability=after, reasons=(*score.reasons, words))
+    # What a challenger would have said in the champion's place is told, so the report moves both.
+    challenger = None if score.challenger is None else _shifted(score.challenger, shift)
+    return replace(score, probability=after, challenger=challenger, reasons=(*score.reasons, words))
+
+
+def _shifted(chance: float, shift: float) -> float:
+    before = bounded(chance)
+    return round(sigmoid(log(before / (1 - before)) + shift), 4)

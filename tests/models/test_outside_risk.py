@@ -59,6 +59,15 @@ def test_it_softens_as_well_as_it_firms_up_and_says_so() -> None:
         assert f"bureau {word} it from 50%" in found.reasons[1]
 
 
+def test_a_challenger_is_moved_as_the_one_that_decides_is() -> None:
+    found = with_risk(Score(0.3, (), challenger=0.3, challenger_version="other"), known(reported(10, 0.8)))
+    assert found is not None
+    assert found.challenger == found.probability > 0.3
+    alone = with_risk(Score(0.3, ()), known(reported(10, 0.8)))
+    assert alone is not None
+    assert alone.challenger is None
+
+
 def test_what_has_expired_says_nothing_and_abstaining_stays_abstaining() -> None:
     plain = Score(0.4, ())
     assert with_risk(plain, known(reported(10, 1, until=15))) is plain
