@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from models.learners.scorer import PER_CHANCE
+from models.policy.favourable import favourable_ms
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import CliffEntry, MissedRun, Playbook, Step
 from models.policy.playbooks import is_cooling, is_in_season
@@ -85,6 +86,8 @@ def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
                 end = max(begin + step.valid_days * DAY_MS, _found_end_ms(step, run))
                 if not run.stage and is_doubtful(state, contract, policy):
                     begin -= policy.renewal_early_days * DAY_MS
+                if not run.stage:
+                    begin = favourable_ms(state, usual_ms=begin, end_ms=end, renews_ms=contract.renews_ms) or begin
                 yield Opening(TimerKind.RENEWAL, run, step, max(begin, run.ready_ms), end, contract)
 
 

@@ -15,6 +15,7 @@ from models.policy.approval import Draft, Ruling, approval_silence, ask_first
 from models.policy.arbitration import loser_silence, winner
 from models.policy.arrears import due_since
 from models.policy.facts import Fact
+from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
 from models.policy.journeys import MissedRun
 from models.policy.openings import Opening, is_doubtful, openings
@@ -179,7 +180,8 @@ def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Si
     )
     if recent:
         return Silence("recent", (f"this contract's renewal was written about within {policy.renewal_gap_days} days",))
-    if opening.run.stage and not _tight_budget(state):
+    contract = opening.contract
+    if opening.run.stage and not _tight_budget(state) and not (contract and is_outside(state, contract.renews_ms)):
         return Silence("no_need", ("no sign of a tight budget: the options of two weeks before billing stand",))
     return None
 
@@ -278,6 +280,8 @@ def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[s
         seen = [f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}"]
         if playbook is None and not run.stage and is_doubtful(state, contract, policy):
             seen.append(f"its renewal is in doubt: begun {policy.renewal_early_days} days earlier")
+        if playbook is None and is_outside(state, contract.renews_ms):
+            seen += [f"billing falls outside the client's budget window: {row.words}" for row in windows(state)]
         return facts, seen
     if playbook is None:
         facts["payment_size"] = run.subject

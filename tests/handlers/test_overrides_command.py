@@ -130,3 +130,11 @@ def test_the_report_is_told_for_people_and_programs(tmp_path: Path, capsys: pyte
     write_contracts(log[:-1], history)
     assert run(["overrides", "report", str(history)]) == 1
     assert "there is no override" in capsys.readouterr().out
+
+
+def test_days_that_are_no_days_of_a_year_are_refused_before_anything_is_asked_of_a_server(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["overrides", "set", "client-1", "--effect", "window", "--window", "02-30..03-31", "--reason", "a grant"]
+    assert run(words) == 2
+    assert "07-01..09-15" in capsys.readouterr().err

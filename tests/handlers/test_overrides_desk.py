@@ -74,6 +74,8 @@ def test_words_that_say_otherwise_are_shown_with_which_of_them_holds(
         (OverrideEffect.CHANNEL, {"value": "sms", "journey": Journey.RENEWAL}, "as a whole"),
         (OverrideEffect.TONE, {"value": "gentle", "invoice_id": "R-17"}, "leave --invoice out"),
         (OverrideEffect.SEGMENT, {"value": "slow", "journey": Journey.RENEWAL}, "as a whole"),
+        (OverrideEffect.WINDOW, {}, "--effect window needs --window"),
+        (OverrideEffect.WINDOW, {"value": "07-01..09-15", "invoice_id": "R-17"}, "leave --invoice out"),
     ],
 )
 def test_a_word_that_makes_no_sense_is_refused(effect: OverrideEffect, known: dict[str, Any], why: str) -> None:

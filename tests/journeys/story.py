@@ -194,6 +194,7 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
     "plan",
     "cancels",
     "segment",
+    "window",
     "postpones",
     "approves",
 }
@@ -246,6 +247,17 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "hold": lambda w, n: (
         "override.set",
         {"override_id": w[0], "effect": "hold", "reason": "talked on the phone", "author": "sam", "expires_at": _day(n["until"])},
+    ),
+    "window": lambda w, n: (
+        "override.set",
+        {
+            "override_id": w[0],
+            "effect": "window",
+            "value": n["is"],
+            "reason": "fiscal year begins in July",
+            "author": "sam",
+            "expires_at": _day(n["until"]),
+        },
     ),
     "segment": lambda w, n: (
         "override.set",

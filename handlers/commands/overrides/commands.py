@@ -33,6 +33,7 @@ from models.events.envelope import ClientEvent
 from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
+from models.policy.favourable import read_season
 from models.state.client import Override, Segment
 from models.triggers import Journey, Tone
 from models.workdays import moment, zone_named
@@ -59,6 +60,8 @@ overrides = App(
     - hold: nothing is sent; what is on its way is taken back
     - segment: the client is treated as one of the segment you name, whatever the rules say
     - channel, tone, urgency: through what, how and how soon messages speak; channel and urgency also of one invoice
+    - window: the days of every year in which the client can decide about money (a fiscal year, a grant): care before a renewal
+      begins within them
     - release: a book that was taken over late may be written about although nobody looked at it yet
 
     It travels through the log like everything else, every decision under it says so, and when its time is over `report` holds
@@ -82,6 +85,7 @@ def set_override(
     tone: Annotated[Tone | None, Parameter(help="Of effect tone: which; the segment's ceiling stays.")] = None,
     days: Annotated[int | None, Parameter(help="Of effect urgency: so many days later; sooner with --days=-5.")] = None,
     invoice: Annotated[str | None, Parameter(help="Of channel and urgency: messages about this invoice only.")] = None,
+    window: Annotated[str | None, Parameter(help="Of effect window: from and to, as 07-01..09-15, of every year.")] = None,
     journey: Annotated[Journey | None, Parameter(help="This journey only; none: the client as a whole.")] = None,
     until: Annotated[date | None, Parameter(help="The day on which it ends; none: in 30 days.")] = None,
     author: Annotated[str | None, Parameter(help="Who decides; none: you.")] = None,
@@ -94,6 +98,7 @@ def set_override(
         rapport overrides set cus_1a2b3c --effect hold --reason "new finance lead, calls back" --until 2026-04-15
         rapport overrides set cus_1a2b3c --effect segment --segment reliable --reason "paid by parent from now on"
         rapport overrides set cus_1a2b3c --effect channel --channel sms --invoice R-17 --reason "asked for a text"
+        rapport overrides set cus_1a2b3c --effect window --window 07-01..09-15 --reason "their fiscal year" --until 2028-07-01
 
     """
     settings = load_settings()
@@ -106,7 +111,7 @@ def set_override(
     told = word(
         client_id,
         effect,
-        value=_said(segment=segment, channel=channel, tone=tone, days=days),
+        value=_said(segment=segment, channel=channel, tone=tone, days=days, window=window),
         invoice_id=invoice,
         journey=journey,
         reason=reason,
@@ -117,12 +122,16 @@ def set_override(
     return _run(_set(settings, told))
 
 
-def _said(*, segment: Segment | None, channel: str | None, tone: Tone | None, days: int | None) -> str | None:
+def _said(*, segment: Segment | None, channel: str | None, tone: Tone | None, days: int | None, window: str | None) -> str | None:
     """Return what was said with the effect, None where nothing was."""
     if channel is not None and channel not in CHANNELS:
         message = f"no worker delivers by {channel}; channels are {', '.join(sorted(CHANNELS))}"
         raise UsageError(message)
-    said = (segment.value if segment else None, channel, tone.value if tone else None, None if days is None else str(days))
+    if window is not None and read_season(window) is None:
+        message = f"{window!r} are no days of a year; write for example 07-01..09-15"
+        raise UsageError(message)
+    told = None if days is None else str(days)
+    said = (segment.value if segment else None, channel, tone.value if tone else None, told, window)
     values = [value for value in said if value is not None]
     if len(values) > 1:
         message = "one word at a time: only the option that belongs to --effect"

@@ -28,6 +28,7 @@ SAID_BY: Final = MappingProxyType(
         OverrideEffect.CHANNEL: "--channel",
         OverrideEffect.TONE: "--tone",
         OverrideEffect.URGENCY: "--days",
+        OverrideEffect.WINDOW: "--window",
     }
 )
 """The option that says what an effect is to be."""

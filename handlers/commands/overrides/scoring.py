@@ -232,7 +232,7 @@ def _judged(
             return _hold_judged(endings, *messages)
         case OverrideEffect.RELEASE:
             return _release_judged(endings, *messages)
-        case OverrideEffect.CHANNEL | OverrideEffect.TONE | OverrideEffect.URGENCY:
+        case OverrideEffect.CHANNEL | OverrideEffect.TONE | OverrideEffect.URGENCY | OverrideEffect.WINDOW:
             return "open", "how a message speaks, through what and how soon is compared by experiments, not one by one"
 
 
