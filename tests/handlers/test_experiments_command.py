@@ -150,6 +150,26 @@ def test_money_that_was_given_back_or_told_twice_is_not_counted_as_received() ->
     assert account.bills["I1"].settled_ms == ms(20)
 
 
+def test_accounts_are_the_ledgers_own_also_for_what_came_early_bounced_or_was_credited() -> None:
+    build = Events()
+    account = accounts_of(
+        [
+            build.paid(3, "P1", 100_000, "I1"),  # before its invoice is known
+            build.issued(2, "I1", 100_000, received=4),
+            build.issued(5, "I2", 80_000),
+            build.paid(6, "P2", 80_000, "I2"),
+            build.failed(9, "P2", 80_000),
+            build.issued(10, "I3", 50_000, due=12),
+            build.credit(12, "C1", 50_000, None),  # on account: what is due first takes it
+        ]
+    )["client-1"]
+    assert account.bills["I1"].settled_ms == ms(3)
+    assert [account.received(ms(0), ms(day), "EUR") for day in (5, 8, 9)] == [100_000, 180_000, 100_000]
+    assert [account.bills["I2"].open_at(ms(day)) for day in (8, 9)] == [0, 80_000]
+    assert account.bills["I2"].settled_ms == 0
+    assert [account.bills["I3"].open_at(ms(day)) for day in (11, 12)] == [50_000, 0]
+
+
 def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:
     events, decisions = _lived([_client(number, sooner=4) for number in range(40)], until=90)
     rows = rows_of(events, decisions, accounts_of(events), now_ms=ms(90))

@@ -1,14 +1,20 @@
 """What each client owed and paid when, of a whole history: the money behind the outcomes of experiments and steps."""
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from models.events.envelope import epoch_ms
-from models.events.invoices import CreditNoteIssued, InvoiceAmended, InvoiceIssued, InvoiceVoided, InvoiceWrittenOff
-from models.events.payments import ChargebackReversed, PaymentChargedBack, PaymentReceived, PaymentRefunded
+from msgspec.structs import replace
+
+from models.events.payments import PaymentFailed
 from models.events.union import AnyClientEvent
+from models.state.client import ClientState
+from models.state.closing import tidy
+from models.state.evolve import evolve
+from models.state.reckoning import applied, is_live, is_written_off, left, net, on_account, unapplied
+from models.state.rows import Ledger
 from models.workdays import DAY_MS
 
 _REMEMBERED: Final = 12  # invoices by which a company's past is told
@@ -16,13 +22,12 @@ _REMEMBERED: Final = 12  # invoices by which a company's past is told
 
 @dataclass(slots=True)
 class Bill:
-    """One invoice: what it came to, when it was due, and what was paid on it when. Money is in minor units."""
+    """One invoice: what it came to, when it was due, and what was paid on it (below 0: bounced) when. Money is in minor units."""
 
-    invoice_id: str
-    minor: int
-    currency: str
-    issued_ms: int
-    due_ms: int
+    minor: int = 0
+    currency: str = ""
+    issued_ms: int = 0
+    due_ms: int = 0
     parts: list[tuple[int, int]] = field(default_factory=list)
     ended_ms: int = 0
 
@@ -35,12 +40,11 @@ class Bill:
     @property
     def settled_ms(self) -> int:
         """When the last of it was paid; 0 while something is open."""
-        rest = self.minor
+        rest, settled = self.minor, 0
         for moment, part in self.parts:
             rest -= part
-            if rest <= 0:
-                return moment
-        return 0
+            settled = 0 if rest > 0 else settled or moment
+        return settled
 
 
 @dataclass(slots=True)
@@ -71,68 +75,55 @@ class Account:
 
 
 def accounts_of(events: Iterable[AnyClientEvent]) -> dict[str, Account]:
-    """Return the accounts of all clients; `events` in the order of `received_at`. What is told twice counts once.
+    """Return the accounts of all clients, as the program's own ledger keeps them; `events` in the order of `received_at`.
 
-    A payment that names no invoice goes to the oldest that is open, as the program's ledger does it. Money that goes back lowers
-    what was received; an invoice that was settled once stays so, for how soon it was paid is what is asked.
+    A payment that names no invoice goes to the oldest that is open. Money that is given back lowers what was received, but its
+    invoice stays paid, for how soon it was paid is what is asked; a payment that bounced was none. The latest amount of an
+    invoice, less its credit notes, counts as if it had been so from the first.
     """
     found: dict[str, Account] = {}
-    seen: set[tuple[str, ...]] = set()
+    states: dict[str, ClientState] = {}
     for event in events:
-        fact = (event.client_id, *_fact(event))
-        if fact in seen:
-            continue
-        seen.add(fact)
-        _take(found.setdefault(event.client_id, Account()), event)
+        name = event.client_id
+        before = states.get(name) or ClientState(name)
+        after = evolve(replace(before, now_ms=max(before.now_ms, event.received_ms)), event)
+        if after.ledger is not before.ledger:
+            _follow(found.setdefault(name, Account()), before.ledger, after.ledger, event)
+        states[name] = tidy(after)
     for account in found.values():
         account.paid.sort()
+        for bill in account.bills.values():
+            bill.parts.sort()
     return found
 
 
-def _fact(event: AnyClientEvent) -> tuple[str, ...]:
-    match event:
-        case PaymentReceived():
-            return "paid", event.payment_id, event.invoice_id or ""
-        case PaymentRefunded():
-            return "refunded", event.refund_id
-        case PaymentChargedBack():
-            return "charged back", event.chargeback_id
-        case ChargebackReversed():
-            return "reversed", event.chargeback_id
-        case _:
-            return "event", event.event_id
+def _follow(account: Account, before: Ledger, after: Ledger, event: AnyClientEvent) -> None:
+    """Note what an event changed: money that came or went, and what each invoice has taken of it."""
+    at_ms, had, has = event.occurred_ms, _money(before), _money(after)
+    account.paid += [(at_ms, has[code] - had[code], code) for code in sorted(has | had) if has[code] != had[code]]
+    free = Counter(unapplied(after))
+    free.update(on_account(after))
+    for row in sorted(after.invoices, key=lambda row: row.due_ms):
+        if not row.issued_at:
+            continue
+        bill = account.bills.setdefault(row.invoice_id, Bill())
+        bill.minor, bill.currency = row.minor - row.credited, row.currency
+        bill.issued_ms, bill.due_ms = row.issued_at, row.due_ms
+        given_up = is_written_off(row)
+        bill.ended_ms = 0 if is_live(row) and not given_up else row.written_off_at if is_live(row) else row.voided_at
+        covered = max(0, min(left(row), free[row.currency]))
+        free[row.currency] -= covered
+        part = applied(row)[1] + covered - sum(minor for _, minor in bill.parts)
+        if part > 0 or (part and isinstance(event, PaymentFailed)):
+            # An invoice that comes after its money was paid when the money came, not when it was issued.
+            bill.parts.append((row.settled_ms if row.settled_ms and not given_up else at_ms, part))
 
 
-def _take(account: Account, event: AnyClientEvent) -> None:
-    match event:
-        case InvoiceIssued():
-            due = epoch_ms(event.due_at)
-            bill = Bill(event.invoice_id, event.amount.minor, event.amount.currency, event.occurred_ms, due)
-            account.bills.setdefault(event.invoice_id, bill)
-        case InvoiceAmended(invoice_id=name) if name in account.bills:
-            bill = account.bills[name]
-            bill.minor = event.amount.minor if event.amount else bill.minor
-            bill.due_ms = epoch_ms(event.due_at) if event.due_at else bill.due_ms
-        case InvoiceVoided(invoice_id=name) | InvoiceWrittenOff(invoice_id=name) if name in account.bills:
-            account.bills[name].ended_ms = event.occurred_ms
-        case CreditNoteIssued(invoice_id=name) if name in account.bills:
-            account.bills[name].minor -= event.amount.minor
-        case PaymentReceived():
-            account.paid.append((event.occurred_ms, event.amount.minor, event.amount.currency))
-            _apply(account, event)
-        case ChargebackReversed():
-            account.paid.append((event.occurred_ms, event.amount.minor, event.amount.currency))
-        case PaymentRefunded() | PaymentChargedBack():
-            account.paid.append((event.occurred_ms, -event.amount.minor, event.amount.currency))
-        case _:
-            return
-
-
-def _apply(account: Account, event: PaymentReceived) -> None:
-    at, rest, code = event.occurred_ms, event.amount.minor, event.amount.currency
-    named = account.bills.get(event.invoice_id or "")
-    for bill in ([named] if named else []) + sorted(account.open_at(at), key=lambda row: row.due_ms):
-        part = min(rest, bill.open_at(at))
-        if part > 0 and bill.currency == code:
-            bill.parts.append((at, part))
-            rest -= part
+def _money(ledger: Ledger) -> Counter[str]:
+    """Return all that came, less what went back, by currency."""
+    found = Counter[str]()
+    for row in ledger.totals:
+        found[row.currency] += row.received - row.refunded - row.charged_back
+    for payment in ledger.payments:
+        found[payment.currency] += net(payment)
+    return found
