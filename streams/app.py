@@ -134,9 +134,11 @@ def build_app(engine: Engine) -> WorkerApp:
         broker_commit_interval=1.0,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 10,
+        broker_request_timeout=max(90.0, settings.session_seconds),  # Faust refuses to start where a session is longer
         broker_rebalance_timeout=60.0,
         broker_max_poll_interval=_DAY_SECONDS,  # a spare worker without partitions fetches nothing, yet must stay a member
         broker_max_poll_records=max(settings.batch_records, 500),
+        consumer_group_instance_id=settings.instance,
         consumer_auto_offset_reset="earliest",  # until the lane seeks; the broker's idea of the position is never used
         stream_wait_empty=False,
         stream_publish_on_commit=False,

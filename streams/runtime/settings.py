@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     session_seconds: Annotated[float, Field(ge=1, le=300)] = Field(
         default=30.0, description="A worker that dies silently keeps its partitions for this long; brokers ask for 6 or more."
     )
+    instance: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="Name that a worker keeps over restarts and no other has (a pod's name): back within its session, it goes on"
+        " where it was and no other worker pauses; unset: every start and stop moves partitions.",
+    )
     drain_seconds: Annotated[float, Field(gt=0)] = Field(
         default=5.0, description="Time a lane gets to finish when it is revoked."
     )

@@ -80,27 +80,37 @@ def _alone(past: Past, coming: Sequence[AnyClientEvent]) -> float:
 
 @pytest.mark.timeout(1800)
 def test_a_killed_worker_catches_up(make_settings: SettingsMaker, tmp_path: Path) -> None:
-    settings = make_settings(partitions=PARTITIONS)
+    rows = [
+        _restarted(make_settings(partitions=PARTITIONS), tmp_path, workers, named=named)
+        for workers, named in ((1, False), (1, True), (2, True))
+    ]
+    table = [
+        f"`make bench-scale`: kill -9 with about {WAITING:,} events waiting, as many workers started at once, session time 6 s.",
+        f"Measured with {machine()}.",
+        "",
+        "| workers | waiting | first commit after | caught up after | events/s from the first commit on |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *rows,
+    ]
+    write_part("restart", table)
+    sys.stdout.write("\n".join(["", *table, ""]))
+
+
+def _restarted(settings: Settings, folder: Path, workers: int, *, named: bool) -> str:
+    """Kill `workers` at work and start them again, under the names they had or under none; return a row of the table."""
     records = on_the_log(events(WAITING + WAITING // 10, clients=10_000), settings)
     asyncio.run(feed(settings, records))
-    with shipped_workers(settings, 1, tmp_path):
+    with shipped_workers(settings, workers, folder, named=named):
         asyncio.run(_until(settings, WAITING // 10))
     killed, left = monotonic(), len(records) - asyncio.run(_position(settings))
-    with shipped_workers(settings, 1, tmp_path):
+    with shipped_workers(settings, workers, folder, named=named):
         asyncio.run(_until(settings, len(records) - left))
         moving = monotonic() - killed
         asyncio.run(_until(settings, len(records) - 1))
         took = monotonic() - killed
-    table = [
-        f"`make bench-scale`: kill -9 with {left:,} events waiting, another worker started at once, session time 6 s.",
-        f"Measured with {machine()}.",
-        "",
-        "| first commit after | caught up after | events/s from the first commit on |",
-        "| ---: | ---: | ---: |",
-        f"| {moving:.1f} s | {took:.1f} s | {left / (took - moving):,.0f} |",
-    ]
-    write_part("restart", table)
-    sys.stdout.write("\n".join(["", *table, ""]))
+    kept = "that keep their names" if workers > 1 else "that keeps its name"
+    what = f"{workers}, {kept if named else 'without a name'}"
+    return f"| {what} | {left:,} | {moving:.1f} s | {took:.1f} s | {left / (took - moving):,.0f} |"
 
 
 async def _position(settings: Settings) -> int:

@@ -28,15 +28,21 @@ _COMMAND: Final = [sys.executable, "-c", "import sys; from handlers.cli import m
 
 
 @contextmanager
-def shipped_workers(settings: Settings, count: int, folder: Path) -> Iterator[list[int]]:
+def shipped_workers(settings: Settings, count: int, folder: Path, *, named: bool = False) -> Iterator[list[int]]:
     """Run `count` workers and give their process ids. Timers stay quiet: every contender folds the same events and no ticks."""
     clock = folder / "clock"
     FileClock.write(clock, START)
     more = {"RAPPORT_CLOCK_FILE": str(clock), "RAPPORT_BATCH_RECORDS": os.environ.get("BENCH_BATCH", SHIPPED_BATCH)}
     quiet = subprocess.DEVNULL
     running = [
-        subprocess.Popen(_COMMAND, cwd=REPOSITORY, env=environment(settings, **more), stdout=quiet, stderr=quiet)
-        for _ in range(count)
+        subprocess.Popen(
+            _COMMAND,
+            cwd=REPOSITORY,
+            env=environment(settings, **more, **({"RAPPORT_INSTANCE": f"worker-{number}"} if named else {})),
+            stdout=quiet,
+            stderr=quiet,
+        )
+        for number in range(count)
     ]
     try:
         yield [worker.pid for worker in running]

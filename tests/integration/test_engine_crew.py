@@ -1,6 +1,7 @@
 """Workers that come and go under load, and how they leave."""
 
 import asyncio
+import signal
 import socket
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
 from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, until_caught_up
 from tests.streams.counting import CountingProgram
+from tests.waiting import until_async
 
 pytestmark = pytest.mark.integration
 
@@ -34,6 +36,28 @@ async def test_two_workers_joining_and_leaving_under_load_fold_every_event_once(
         leaving = asyncio.create_task(asyncio.to_thread(second.stop))
         await feed(settings, events[4_500:])
         assert await leaving == 0
+        await until_caught_up(settings)
+    await assert_equals_oracle(settings, CountingProgram())
+
+
+async def test_a_worker_that_keeps_its_name_goes_on_before_its_session_ends_also_beside_its_former_self(
+    settings: Settings, tmp_path: Path
+) -> None:
+    events = on_the_log([payment(number) for number in range(2_400)], settings)
+    named = {"RAPPORT_INSTANCE": "worker-0", "RAPPORT_SESSION_SECONDS": "120"}
+    with crew_of(settings, tmp_path) as crew:
+        await feed(settings, events[:800])
+        crew.start(**named).until_working().kill()
+        second = crew.start(**named)
+        await until_caught_up(settings)
+        second.process.send_signal(signal.SIGSTOP)
+        await feed(settings, events[800:1_600])
+        crew.start(**named)
+        await until_caught_up(settings)
+        second.process.send_signal(signal.SIGCONT)  # wakes up with the fence it held, in the generation that still runs
+        await feed(settings, events[1_600:])
+        await until_async(lambda: second.said("commit refused"), timeout=60, what="the fence to stop it")
+        second.kill()
         await until_caught_up(settings)
     await assert_equals_oracle(settings, CountingProgram())
 
