@@ -237,6 +237,16 @@ class Decision(_Output):
     )
 
 
+class Cohort(BaseModel):
+    """Which clients and work an answer belongs to, for curves by onboarding month, service line and contract type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    onboarded: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")] = Field(description="Month of the client's first event.")
+    service_line: str = ""
+    contract_type: str = ""
+
+
 class Question(BaseModel):
     """A question about one invoice as it was put, with the prediction given for it.
 
@@ -273,6 +283,7 @@ class Example(_Output):
     log_amount: float
     table: str = Field(description="Hash of the feature table.")
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
+    cohort: Cohort | None = Field(default=None, description="With `over_days` 30, which every invoice has once: whose it is.")
 
 
 class ExamplesWithdrawn(_Output):
@@ -325,6 +336,7 @@ class RenewalExample(_Output):
     currency: str
     table: str = Field(description="Hash of the renewal table.")
     questions: tuple[RenewalQuestion, ...] = ()
+    cohort: Cohort | None = None
 
 
 B = TypeVar("B", bound=BaseModel)
@@ -347,7 +359,7 @@ def built(contract: type[B], fields: dict[str, Any]) -> B:
 
 _NAMES: dict[type[BaseModel], set[str]] = {
     contract: set(contract.model_fields)
-    for contract in (Trigger, Retraction, Decision, Question, Example, StatementItem, StatementTotal)
+    for contract in (Trigger, Retraction, Decision, Question, Cohort, Example, StatementItem, StatementTotal)
 }
 
 ChannelRecord: TypeAlias = Trigger | Retraction

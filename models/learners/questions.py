@@ -38,7 +38,7 @@ from models.state.habits import (
 from models.state.plans import agreed_due_ms
 from models.state.reckoning import is_live, is_written_off, owed
 from models.state.rows import Invoice
-from models.triggers import Example, Question, built
+from models.triggers import Cohort, Example, Question, built
 from models.workdays import DAY_MS, moment
 
 
@@ -135,7 +135,9 @@ def _issued(state: ClientState, row: Invoice, scorer: Scorer) -> ClientState:
     # What lies in the past is not asked any more: the first step still ahead.
     stage = next((place for place, step in enumerate(SCHEDULE) if step.offset > overdue), None)
     if stage is not None:
-        habits = with_watch(habits, Watch(row.invoice_id, due_day, now, amount, stage, 0, asked))
+        habits = with_watch(
+            habits, Watch(row.invoice_id, due_day, now, amount, stage, 0, asked, row.service_line, _contract_type(state, row))
+        )
     return replace(state, habits=habits)
 
 
@@ -172,7 +174,7 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
         if watch is not None and watch.asked:
             ended = replace(watch, settled_day=day)
             late, questions = days_late > LATE_DAYS[0], _questions(watch)
-            examples.append(_example(state.client_id, ended, questions, known_ms=state.now_ms, over_days=0, late=late))
+            examples.append(_example(state, ended, questions, known_ms=state.now_ms, over_days=0, late=late))
         habits = _corrected(habits, mark, late=days_late > LATE_DAYS[0], counted=watch is not None)
     if watch is not None:
         # Settled after its last answer: nothing is waited for any more.
@@ -211,17 +213,24 @@ def _step(
     late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
     questions = _questions(watch, before_ms=at_ms)
     if questions:
-        examples.append(_example(state.client_id, watch, questions, known_ms=at_ms, over_days=step.over_days, late=late))
+        examples.append(_example(state, watch, questions, known_ms=at_ms, over_days=step.over_days, late=late))
     if step.over_days == LATE_DAYS[0]:
         state = replace(state, habits=with_answer(state.habits, mark_of(watch.invoice_id), late=late))
     answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
     return state, None if answered_all else replace(watch, stage=watch.stage + 1)
 
 
-def _example(client_id: str, watch: Watch, put: tuple[Question, ...], *, known_ms: int, over_days: int, late: bool) -> Example:
+def _contract_type(state: ClientState, row: Invoice) -> str:
+    return next((known.contract_type for known in state.person.contracts if known.contract_id == row.contract_id), "")
+
+
+def _example(
+    state: ClientState, watch: Watch, put: tuple[Question, ...], *, known_ms: int, over_days: int, late: bool
+) -> Example:
+    last = over_days == LATE_DAYS[-1]
     fields = {
         "schema_version": 1,
-        "client_id": client_id,
+        "client_id": state.client_id,
         "decided_at": moment(known_ms),
         "kind": "example",
         "invoice_id": watch.invoice_id,
@@ -232,8 +241,15 @@ def _example(client_id: str, watch: Watch, put: tuple[Question, ...], *, known_m
         "log_amount": watch.log_amount,
         "table": TABLE,
         "questions": put,
+        "cohort": cohort_of(state, watch.service_line, watch.contract_type) if last else None,
     }
     return built(Example, fields)
+
+
+def cohort_of(state: ClientState, service_line: str, contract_type: str) -> Cohort:
+    """Return the cohort that an answer about a client's invoice or contract belongs to."""
+    onboarded = f"{moment(state.first_seen_ms):%Y-%m}"
+    return built(Cohort, {"onboarded": onboarded, "service_line": service_line, "contract_type": contract_type})
 
 
 def _questions(watch: Watch, *, before_ms: float = inf) -> tuple[Question, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.invoices import ContractStatus
+from models.learners.questions import cohort_of
 from models.learners.renewal_scorer import UNSAID, RenewalScorer
 from models.learners.scorer import PER_CHANCE
 from models.renewal_features import LEADS, RENEWAL_TABLE, RenewalLandmark
@@ -226,6 +227,7 @@ def _example(
         "currency": period.currency,
         "table": RENEWAL_TABLE,
         "questions": tuple(map(_question, period.asked)),
+        "cohort": cohort_of(state, contract.service_line, period.contract_type),
     }
     return RenewalExample.model_validate(fields)
 

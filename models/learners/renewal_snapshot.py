@@ -129,6 +129,7 @@ class RenewalCheckpoint(msgspec.Struct, frozen=True, array_like=True):
     retention: bytes
     watch: bytes
     judged: bytes = b""
+    cohorts: bytes = b""
 
 
 def dump_renewal(value: RenewalWeights | RenewalCheckpoint) -> bytes:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from models.events.envelope import epoch_ms
 from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
+from models.learners.cohorts import RenewalCohorts
 from models.learners.drift import DriftWatch
 from models.learners.expansion import Vector
 from models.learners.judging import Judge
@@ -207,6 +208,7 @@ class RenewalTrainer:
         self.retention = Retention()
         self.watch = DriftWatch()
         self.judge = Judge()
+        self.cohorts = RenewalCohorts()
         self.types: list[str] = []
         self.position = 0
         self.learned = 0
@@ -254,6 +256,7 @@ class RenewalTrainer:
             self.tally.see_question(features)
         self.tally.see(example)
         self.retention.see(example)
+        self.cohorts.see(example)
 
     def _watch(self, asked: RenewalQuestion, *, renewed: bool) -> None:
         given = asked.chances[Ending.RENEWED] if asked.chances else -1.0
@@ -317,6 +320,7 @@ class RenewalTrainer:
             retention=msgspec.msgpack.encode(self.retention),
             watch=self.watch.dump(),
             judged=msgspec.msgpack.encode(self.judge),
+            cohorts=msgspec.msgpack.encode(self.cohorts),
         )
 
     def save(self) -> bytes:
@@ -350,6 +354,8 @@ class RenewalTrainer:
         trainer.watch = DriftWatch.load(checkpoint.watch)
         if checkpoint.judged:
             trainer.judge = msgspec.msgpack.decode(checkpoint.judged, type=Judge)
+        if checkpoint.cohorts:
+            trainer.cohorts = msgspec.msgpack.decode(checkpoint.cohorts, type=RenewalCohorts)
         return trainer
 
 

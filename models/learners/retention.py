@@ -31,17 +31,19 @@ _WIDEST_CHANGE: Final = 1.0  # of the logarithm of a price ratio: beyond e it is
 
 
 class AgeTally(msgspec.Struct):
-    """Of the periods after so many renewals: how many are known, how many were renewed; and the log ratio of their prices."""
+    """Of the periods after so many renewals: known, renewed, raised; and the log ratio of their prices."""
 
     known: list[int] = msgspec.field(default_factory=lambda: [0] * AGES)
     renewed: list[int] = msgspec.field(default_factory=lambda: [0] * AGES)
     changes: int = 0
     change: float = 0.0
     change_square: float = 0.0
+    raised: list[int] = msgspec.field(default_factory=lambda: [0] * AGES)
 
     def see(self, example: RenewalExample) -> None:
         """Count one answered period."""
         place = min(example.age, AGES - 1)
+        self.raised[place] += example.raised
         self.known[place] += 1
         self.renewed[place] += example.renewed
         if example.renewed and example.minor > 0 and example.after > 0:

@@ -102,6 +102,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     tally: bytes
     watch: bytes
     judged: bytes = b""
+    cohorts: bytes = b""
 
 
 T = TypeVar("T", LatenessWeights, Checkpoint)

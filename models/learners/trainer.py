@@ -15,6 +15,7 @@ from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
 from models.learners.blend import Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
+from models.learners.cohorts import PayCohorts
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
 from models.learners.expansion import Vector, expand
@@ -123,6 +124,7 @@ class LatenessTrainer:
         self.tally = FirmTally()
         self.watch = DriftWatch()
         self.judge = Judge()
+        self.cohorts = PayCohorts()
         self.position = 0
         self.learned = 0
         self.day = 0
@@ -161,6 +163,7 @@ class LatenessTrainer:
 
     def _learn(self, example: Example) -> None:
         self.learned += 1
+        self.cohorts.see(example)
         if not example.over_days:
             if example.days_late is not None:
                 self._settled(example, example.days_late)
@@ -244,6 +247,7 @@ class LatenessTrainer:
             tally=msgspec.msgpack.encode(self.tally),
             watch=self.watch.dump(),
             judged=msgspec.msgpack.encode(self.judge),
+            cohorts=msgspec.msgpack.encode(self.cohorts),
         )
 
     def save(self) -> bytes:
@@ -278,4 +282,6 @@ class LatenessTrainer:
         trainer.watch = DriftWatch.load(checkpoint.watch)
         if checkpoint.judged:
             trainer.judge = msgspec.msgpack.decode(checkpoint.judged, type=Judge)
+        if checkpoint.cohorts:
+            trainer.cohorts = msgspec.msgpack.decode(checkpoint.cohorts, type=PayCohorts)
         return trainer

@@ -68,6 +68,8 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An invoice whose outcome is waited for. `stage` counts the steps of the schedule done; `settled_day` 0: still open.
 
+    Service line and contract type are kept because the invoice itself may be gone before its last answer.
+
     Of the questions in `asked` only the first holds its features; each later one holds what differs from the first (exclusive
     or), which is mostly zero and takes little room when stored. `with_question` puts them in, `questions_of` takes them out.
     """
@@ -79,6 +81,8 @@ class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stage: int = 0
     settled_day: int = 0
     asked: tuple[Asked, ...] = ()
+    service_line: str = ""
+    contract_type: str = ""
 
 
 class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,20 +1,24 @@
-"""`rapport learners list|show|activate|pin|rollback|shadow|promote|check|payback` (`learners`, a cyclopts App)."""
+"""`rapport learners`: versions, what is in force, checks, payback, cohorts and seasons (`learners`, a cyclopts App)."""
 
 import asyncio
 import json
 import logging
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from handlers.commands.learners.checking import check as run_check
+from handlers.commands.learners.curves import cohort_lines, season_lines
 from handlers.commands.learners.desk import Stand, order, read_stand
 from handlers.commands.learners.telling import as_json, checked_words, payback_lines, show_lines, table_of
 from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
+from models.learners.cohorts import cohort_rows
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_snapshot import load_renewal
+from models.learners.seasons import halves_of
 from models.regime import encode_regime
 from streams.engine.program import ClientProgram
 from streams.runtime.clock import make_clock
@@ -220,6 +224,51 @@ def payback() -> int:
         return 1
     bound = ClientProgram(policy_in_force(settings)).under(encode_regime(stand.regimes[0]))
     print("\n".join(payback_lines(load_renewal(active.snapshot), bound.policy.value)))
+    return 0
+
+
+@learners.command
+def cohorts(*, json_: AsJson = False) -> int:
+    """Show how clients of one onboarding month, service line or contract type go: days to pay, renewals, raises.
+
+    "paid by day 30" is the share of invoices paid within 30 days after they were issued; "kept" is the share of contracts still
+    there after the first, second, third renewal, "raised" the share of the renewed that went up by a tenth or more. Kept by
+    `rapport run-trainer` with every answered invoice and renewal; blank where fewer than five are known.
+
+    Example: rapport learners cohorts
+
+    Exit codes: 0 shown, 1 nothing is answered yet or a server is away.
+    """
+    stand = _stand(load_settings())
+    rows = list(cohort_rows(stand.pay, stand.renewals))
+    if not rows:
+        print("no invoice and no renewal is answered yet; rapport run-trainer counts them")
+        return 1
+    print(json.dumps([asdict(row) for row in rows], indent=2) if json_ else "\n".join(cohort_lines(rows)))
+    return 0
+
+
+@learners.command
+def seasons(*, json_: AsJson = False) -> int:
+    """Show the year by half months: when many contracts renew (cliff), when less goes well (freeze), and more (favourable).
+
+    A half month is marked when it differs from the rest of the year in two years at least, by more than chance and by enough to
+    matter: twice as many renewals, or a tenth more or fewer that go well. Cliffs are printed as the policy file takes them.
+
+    Example: rapport learners seasons
+
+    Exit codes: 0 shown, 1 nothing is answered yet or a server is away.
+    """
+    stand = _stand(load_settings())
+    renewals, invoices = halves_of(stand.renewals.due, crowds=True), halves_of(stand.pay.due)
+    if not any(row.known for row in (*renewals, *invoices)):
+        print("no invoice and no renewal is answered yet; rapport run-trainer counts them")
+        return 1
+    if json_:
+        said = {"renewals": [asdict(row) for row in renewals], "invoices": [asdict(row) for row in invoices]}
+        print(json.dumps(said, indent=2))
+    else:
+        print("\n".join(season_lines(renewals, invoices)))
     return 0
 
 

@@ -10,11 +10,14 @@ import msgspec
 from handlers.commands.regime_changes import read_regimes
 from models.events.control import LearnerActivated, LearnerRole
 from models.ids import derive
-from models.learners.activation import LATENESS, TABLES, verify
+from models.learners.activation import LATENESS, RENEWAL, TABLES, verify
+from models.learners.cohorts import PayCohorts, RenewalCohorts
 from models.learners.judging import Judge
 from models.learners.published import LearnerSnapshot
+from models.learners.renewal_trainer import RenewalTrainer
 from models.learners.snapshot import SnapshotError
-from models.learners.subjects import SUBJECTS, Subject
+from models.learners.subjects import SUBJECTS, Learns, Subject
+from models.learners.trainer import LatenessTrainer
 from models.regime import ActiveLearner, Regime
 from streams.agents.pupil import Memory
 from streams.agents.trainer import SLOT
@@ -37,6 +40,8 @@ class Stand:
     versions: tuple[LearnerSnapshot, ...]
     regimes: tuple[Regime, ...]
     judges: Mapping[str, Judge] = field(default_factory=dict)
+    pay: PayCohorts = field(default_factory=PayCohorts)
+    renewals: RenewalCohorts = field(default_factory=RenewalCohorts)
     distrusted: str = ""
     """Why no version may be put in force, by the last check of stored features; empty: it passed, or there was none."""
 
@@ -71,14 +76,21 @@ async def read_stand(settings: Settings) -> Stand:
     memories = {
         row: msgspec.msgpack.decode(raw, type=Memory) for row, raw in zip(SUBJECTS, stored, strict=True) if raw is not None
     }
-    judges = {row.learner: judge for row, memory in memories.items() if (judge := _judge(row, memory)) is not None}
-    distrusted = next((memory.distrusted for memory in memories.values() if memory.distrusted), "")
-    return Stand(await read_versions(settings), tuple(await read_regimes(settings)), judges, distrusted)
+    trainers = {row.learner: trainer for row, memory in memories.items() if (trainer := _trainer(row, memory)) is not None}
+    lateness, renewals = trainers.get(LATENESS), trainers.get(RENEWAL)
+    return Stand(
+        versions=await read_versions(settings),
+        regimes=tuple(await read_regimes(settings)),
+        judges={learner: trainer.judge for learner, trainer in trainers.items()},
+        distrusted=next((memory.distrusted for memory in memories.values() if memory.distrusted), ""),
+        pay=lateness.cohorts if isinstance(lateness, LatenessTrainer) else PayCohorts(),
+        renewals=renewals.cohorts if isinstance(renewals, RenewalTrainer) else RenewalCohorts(),
+    )
 
 
-def _judge(subject: Subject, memory: Memory) -> Judge | None:
+def _trainer(subject: Subject, memory: Memory) -> Learns | None:
     try:
-        return subject.restore(memory.checkpoint).judge
+        return subject.restore(memory.checkpoint)
     except SnapshotError:
         return None  # of another release: what it says of itself is not comparable
 
