@@ -141,11 +141,11 @@ def load_command(command: Command) -> Any:  # noqa: ANN401 (a cyclopts App or an
     return getattr(import_module(module), attribute)
 
 
-def main(tokens: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Run one command and exit with its code; errors that have a fix are one line, never a traceback."""
     # Before anything imports it: on matrices of ninety rows its threads cost learning twenty times what they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.exit(run(tokens))
+    sys.exit(run())
 
 
 def run(tokens: Sequence[str] | None = None, *, app: App | None = None) -> int:

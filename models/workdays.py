@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-MS: Final = 1000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 WORKWEEK: Final = frozenset({0, 1, 2, 3, 4})
@@ -104,27 +103,14 @@ def next_allowed(now_ms: int, window: Window, zone: ZoneInfo, holidays: Abstract
     raise ClosedCalendarError(message)
 
 
-def inside(ms: int, window: Window, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> bool:
-    """Say whether `ms` lies inside `window` in `zone` on a day that is no holiday."""
-    return next_allowed(ms, window, zone, holidays) == ms
-
-
-def roll_forward(day: date, holidays: AbstractSet[date] = NO_HOLIDAYS, weekdays: AbstractSet[int] = WORKWEEK) -> date:
+def roll_forward(day: date, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
     """Return `day`, or the next business day where there is no business on it."""
     for _ in range(_HORIZON_DAYS):
-        if _open_day(day, weekdays, holidays):
+        if _open_day(day, WORKWEEK, holidays):
             return day
         day += timedelta(days=1)
-    message = f"no business day within {_HORIZON_DAYS} days: check weekdays and holidays"
+    message = f"no business day within {_HORIZON_DAYS} days: check the holidays"
     raise ClosedCalendarError(message)
-
-
-def due_date(issued: date, *, net_days: int, end_of_month: bool = False, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
-    """Return when an invoice issued on a day falls due: `net_days` later, then end of that month if so agreed, then rolled."""
-    due = issued + timedelta(days=net_days)
-    if end_of_month:
-        due = (due.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-    return roll_forward(due, holidays)
 
 
 @lru_cache(maxsize=65_536)
@@ -132,14 +118,6 @@ def rolled_ms(due_ms: int, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLI
     """Return `due_ms` moved by whole days to the next business day in `zone`; unchanged on a business day."""
     day = local_day(due_ms, zone)
     return due_ms + (roll_forward(day, holidays) - day).days * DAY_MS
-
-
-def add_workdays(day: date, count: int, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
-    """Return the `count`-th business day after `day` (`count` 0: `day` rolled forward)."""
-    day = roll_forward(day, holidays)
-    for _ in range(count):
-        day = roll_forward(day + timedelta(days=1), holidays)
-    return day
 
 
 def whole_days(ms: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from handlers.channels.failpoints import OUTCOME_PUBLISHED
 from handlers.channels.ledger import Ledger, Report
@@ -11,6 +11,8 @@ from models.ids import derive
 from streams.runtime.metrics import CHANNEL_OUTCOMES, Meter
 from streams.wire.codec import encode_event
 from streams.wire.topics import SIGNALS
+
+_AT_ONCE: Final = 500
 
 
 class Sender(Protocol):
@@ -44,12 +46,11 @@ async def publish_outcomes(
     sender: Sender,
     meter: Meter,
     failpoint: Callable[[str], None],
-    limit: int = 500,
 ) -> int:
-    """Publish at most `limit` outcomes of each ledger and forget them there; return how many. Raises RetryError."""
+    """Publish at most 500 outcomes of each ledger and forget them there; return how many. Raises RetryError."""
     published = 0
     for ledger in ledgers:
-        reports = await ledger.reports(limit=limit)
+        reports = await ledger.reports(limit=_AT_ONCE)
         if not reports:
             continue
         events = [outcome_event(report, channel=channel) for report in reports]

@@ -128,7 +128,7 @@ async def _listed(settings: Settings, client_id: str, count: int) -> list[str]:
     return [f"{each.message_id[:12]}  {'read  ' if each.read_ms else 'unread'}  {each.subject}" for each in found]
 
 
-def make_portal_server(settings: Settings, *, meter: Meter | None = None) -> uvicorn.Server:
+def make_portal_server(settings: Settings) -> uvicorn.Server:
     """Return the HTTP server of the portal on Redis and Kafka; nothing is connected yet. Raises UsageError."""
     redis, mailbox, sender = connect_redis(settings), RedisMailbox(settings), KafkaSender(settings)
     made = Portal(
@@ -138,7 +138,7 @@ def make_portal_server(settings: Settings, *, meter: Meter | None = None) -> uvi
         publisher=_Publisher(sender),
         policy=policy_in_force(settings, facts_stated=facts_stated),
         clock=_clock(settings),
-        meter=meter or Meter(),
+        meter=Meter(),
         zone=settings.firm_timezone,
     )
 

@@ -50,7 +50,6 @@ class SmtpSink:
     on_rcpt: list[str] = field(default_factory=list)
     on_data: list[str] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
-    connections: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
     _sessions: WeakSet[SMTP] = field(default_factory=WeakSet)
@@ -104,7 +103,6 @@ class SmtpSink:
         return reply
 
     def _session(self) -> SMTP:
-        self.connections += 1
         session = SMTP(
             self,
             hostname="sink.example",

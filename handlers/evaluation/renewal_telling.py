@@ -10,7 +10,7 @@ from models.learners.baseline import BASELINE, ShrunkLateShare
 from models.learners.renewal import PublishedRenewals
 from models.learners.renewal_snapshot import RenewalWeights
 from models.learners.renewal_trainer import RenewalTrainer
-from models.policy.policy import DEFAULT_POLICY, Policy
+from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.transition import Transition, transition
 from models.triggers import RenewalExample
@@ -33,12 +33,11 @@ class RenewalsTold:
 class RenewalTelling:
     """One run over one history. Feed events in the order of `received_at`."""
 
-    def __init__(self, policy: Policy = DEFAULT_POLICY, *, unknown: AbstractSet[tuple[str, int]] = frozenset()) -> None:
+    def __init__(self, *, unknown: AbstractSet[tuple[str, int]] = frozenset()) -> None:
         """Start with no clients and learners that know nothing; `unknown` periods (contract, day of renewal) are not learned."""
         self._unknown = unknown
         self.told = RenewalsTold()
         self.trainer = RenewalTrainer()
-        self._policy = policy
         self._scorer: ShrunkLateShare = BASELINE
         self._wakeups = Wakeups()
         self._day = 0
@@ -50,7 +49,7 @@ class RenewalTelling:
             now = event.received_ms
             self._wake(now)
             self._turn(now)
-            result = transition(told.states.get(event.client_id), event, policy=self._policy, scorer=self._scorer)
+            result = transition(told.states.get(event.client_id), event, policy=DEFAULT_POLICY, scorer=self._scorer)
             self._keep(event.client_id, result)
             told.events += 1
             told.first_ms = told.first_ms or now
@@ -62,7 +61,7 @@ class RenewalTelling:
     def _wake(self, until_ms: int) -> None:
         for client, tick in self._wakeups.until(until_ms):
             self._turn(tick.received_ms)
-            self._keep(client, transition(self.told.states[client], tick, policy=self._policy, scorer=self._scorer))
+            self._keep(client, transition(self.told.states[client], tick, policy=DEFAULT_POLICY, scorer=self._scorer))
 
     def _turn(self, now_ms: int) -> None:
         day = now_ms // DAY_MS

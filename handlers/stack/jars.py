@@ -50,9 +50,9 @@ class Jar:
             return False
 
 
-def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
+def read_lock() -> tuple[Jar, ...]:
     """Return the jars that the lock file names."""
-    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    lines = (line.split() for line in LOCK_FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     return tuple(Jar(coordinate, sha256, int(size)) for coordinate, sha256, size in lines)
 
 

@@ -1,6 +1,6 @@
 """Ends of log files, and what is added to them."""
 
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,11 +21,11 @@ def tail(path: Path, *, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def follow(paths: Sequence[Path], *, until: threading.Event | None = None) -> None:
-    """Print what is added to the files at `paths`, until `until` is set, else until Ctrl-C."""
-    done = until or threading.Event()
+def follow(paths: Sequence[Path]) -> None:
+    """Print what is added to the files at `paths`, until Ctrl-C."""
     places = {path: path.stat().st_size for path in paths}
-    while not done.wait(_LOOK_SECONDS):
+    while True:
+        time.sleep(_LOOK_SECONDS)
         for path, place in places.items():
             with path.open("rb") as file:
                 file.seek(place)

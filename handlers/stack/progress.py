@@ -10,9 +10,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 class Display:
     """Speaks to standard error, so that standard output stays fit for scripts."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        """Write to `console`; without one, to standard error."""
-        self._console = console or Console(stderr=True)
+    def __init__(self) -> None:
+        """Write to standard error."""
+        self._console = Console(stderr=True)
 
     def say(self, text: str) -> None:
         """Print one line."""

@@ -19,12 +19,12 @@ from streams.wire.links import LinkKeys
 _KEEP_ALIVE_SECONDS: Final = 30
 
 
-def make_server(settings: Settings, *, meter: metrics.Meter | None = None) -> uvicorn.Server:
+def make_server(settings: Settings) -> uvicorn.Server:
     """Return the HTTP server with its gateway on Kafka, and the links of mails where their secrets are configured.
 
     Raises UsageError when no secret of a source is configured, or when the links could not work.
     """
-    counts = meter or metrics.Meter()
+    counts = metrics.Meter()
     budget = Budget(settings.webhook_inflight_bytes)
     publisher = KafkaPublisher(settings, budget=budget)
     clock = make_clock(settings.clock_file)

@@ -72,10 +72,6 @@ class KalmanLinear:
         refuse_infinite(wide)
         self._update(wide, gradient=error / noise, curvature=1.0 / noise)
 
-    def widen(self, place: int, variance: float) -> None:
-        """Let one weight wander: its uncertainty grows by `variance`."""
-        self._packed[self._diagonal[place]] += variance / self._scale
-
     def _update(self, wide: Vector, *, gradient: float, curvature: float) -> None:
         reach = dspmv(len(wide), 1.0, self._packed, wide)
         spread = 1.0 + curvature * self._scale * float(wide @ reach)

@@ -72,7 +72,6 @@ class RunningLift:
     planned: int = 200
     alpha: float = 0.05
     arms: list[int] = field(default_factory=lambda: [0, 0])
-    outcomes: list[float] = field(default_factory=lambda: [0.0, 0.0])
     _all: _Stratum = field(default_factory=_Stratum)
     _strata: dict[str, _Stratum] = field(default_factory=dict)
     _sxx: float = 0.0
@@ -92,13 +91,7 @@ class RunningLift:
             weight = 1 / unit.chance if unit.treated else -1 / (1 - unit.chance)
             self._take(weight * residual)
         self.arms[unit.treated] += 1
-        self.outcomes[unit.treated] += unit.outcome
         self._learn(unit, stratum)
-
-    def means(self) -> tuple[float, float]:
-        """Return the plain mean of the others and of the treated, for people to see; 0 where there are none."""
-        first, second = (total / count if count else 0.0 for total, count in zip(self.outcomes, self.arms, strict=True))
-        return first, second
 
     def interval(self) -> Interval | None:
         """Return the difference as far as it can be told, None while there are too few companies."""

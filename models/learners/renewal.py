@@ -181,11 +181,9 @@ class PublishedRenewals:
         line = self._lines.get((ending, landmark))
         return line if line is not None and line.seen >= FLOOR and line.rarer >= RARER else None
 
-    def explain(
-        self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str, ending: Ending = Ending.RENEWED
-    ) -> tuple[str, ...]:
-        """Return at most three reasons in words, the strongest first, then one counterfactual where there is one."""
-        line = self._lines[ending, landmark]
+    def explain(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[str, ...]:
+        """Return at most three reasons for a renewal in words, the strongest first, then a counterfactual where there is one."""
+        line = self._lines[Ending.RENEWED, landmark]
         total = self._value(line, features, contract_type)
         chance = bounded(sigmoid(total))
         parts = renewal_contributions(line, features)

@@ -87,8 +87,3 @@ SUBJECTS: Final = (
     ),
 )
 """All that is learned."""
-
-
-def subject_of(learner: str) -> Subject:
-    """Return the subject of a learner; raises KeyError for a name that no learner has."""
-    return {row.learner: row for row in SUBJECTS}[learner]

@@ -17,7 +17,6 @@ from models.state.windows import total
 from models.workdays import DAY_MS
 
 _BY_END: Final = attrgetter("settled_ms", "days_late")
-EW_WEIGHT: Final = 0.3  # the latest gap counts for three tenths, the five before it for half
 
 
 class Lateness(msgspec.Struct, frozen=True, gc=False):
@@ -86,10 +85,9 @@ def usual_amount(state: ClientState, currency: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """The client's own payment rhythm in days: median of the last twelve gaps, exponentially weighted mean, gap now."""
+    """The client's own payment rhythm in days: median of the last twelve gaps, gap now."""
 
     median_gap: float
-    weighted_gap: float
     gap_now: float
 
 
@@ -99,10 +97,7 @@ def cadence(state: ClientState) -> Cadence | None:
     if len(days) < 2:  # noqa: PLR2004 - a gap has two ends
         return None
     gaps = [later - earlier for earlier, later in pairwise(days)]
-    weighted = float(gaps[0])
-    for gap in gaps[1:]:
-        weighted += EW_WEIGHT * (gap - weighted)
-    return Cadence(float(median(gaps)), weighted, state.now_ms / DAY_MS - days[-1])
+    return Cadence(float(median(gaps)), state.now_ms / DAY_MS - days[-1])
 
 
 def decline_streak(state: ClientState, *, since_ms: int = 0) -> int:

@@ -23,17 +23,11 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far ahead of the broker's clock a sender's `received_at` may be before it is drawn back."""
 
 
-def read_webhook(record: Record, *, known: Known = NOBODY) -> list[AnyClientEvent]:
-    """Return the events in a raw webhook that the gateway published; none when it says nothing about a client.
+def interpret_webhook(record: Record, known: Known = NOBODY) -> Reading:
+    """Return all that a raw webhook says: its events, what it tells about ids and what it lacks itself.
 
-    `received_at` is the gateway's stamp, `known` what earlier webhooks told. Raises DeadLetterError, or PartlyUnreadableError
-    with the events that are readable.
+    `received_at` is the gateway's stamp, `known` what earlier webhooks told.
     """
-    return interpret_webhook(record, known).told()
-
-
-def interpret_webhook(record: Record, known: Known) -> Reading:
-    """Return all that a raw webhook says: its events, what it tells about ids and what it lacks itself."""
     headers = dict(record.headers)
     source = headers.get(SOURCE)
     if source is None:

@@ -163,11 +163,11 @@ def bank_date(payload: Payload, name: str) -> datetime | None:
         raise DeadLetterError(Reason.BAD_SCHEMA, f"{name}: not a calendar date") from error
 
 
-def currency(payload: Payload, name: str = "currency") -> str:
+def currency(payload: Payload) -> str:
     """Return an ISO 4217 code in capitals."""
-    code = text(payload, name)
+    code = text(payload, "currency")
     if code is None or not _CURRENCY.fullmatch(code):
-        raise DeadLetterError(Reason.BAD_SCHEMA, f"{name}: expected a currency code of three letters")
+        raise DeadLetterError(Reason.BAD_SCHEMA, "currency: expected a currency code of three letters")
     return code.upper()
 
 

@@ -41,15 +41,6 @@ TRANSLATORS: Final[Mapping[str, Translator]] = MappingProxyType(
 _LEARNERS: Final[Mapping[str, Learner]] = MappingProxyType({"stripe": stripe_facts.learn, "gocardless": gocardless_facts.learn})
 
 
-def translate(source: str, body: bytes | None, *, received_at: datetime, known: Known = NOBODY) -> list[AnyClientEvent]:
-    """Return the events in a raw webhook body; none when it is known to say nothing about a client.
-
-    Raises DeadLetterError with a reason when the body cannot be read, PartlyUnreadableError (which holds the readable
-    events) when a part of it cannot.
-    """
-    return read_body(source, body, received_at=received_at, known=known).told()
-
-
 def read_body(source: str, body: bytes | None, *, received_at: datetime, known: Known = NOBODY) -> Reading:
     """Return all that a raw webhook body says, with `known` filled in where it lacks a fact; never raises for a body."""
     lookup = Lookup(source, known)

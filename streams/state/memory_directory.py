@@ -2,20 +2,22 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Final
 
 from models.events.envelope import epoch_ms
 from streams.runtime.clock import Clock
 from streams.state.ports import RETENTION
 from streams.wire.facts import FURTHEST, LINKS, Facts, Known, address
 
+_RETENTION_MS: Final = RETENTION // timedelta(milliseconds=1)
+
 
 class MemoryDirectory:
     """What was told about ids, in memory; forgets by `clock`."""
 
-    def __init__(self, clock: Clock, *, retention: timedelta = RETENTION) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Know nothing yet."""
         self._clock = clock
-        self._retention_ms = retention // timedelta(milliseconds=1)
         self._entries: dict[str, tuple[int, dict[str, str]]] = {}  # by address: when last told, and what; the oldest first
 
     async def exchange(self, learned: Known, wanted: Collection[str]) -> Known:
@@ -48,6 +50,6 @@ class MemoryDirectory:
     def _forget(self, now_ms: int) -> None:
         while self._entries:
             place, (told_ms, _) = next(iter(self._entries.items()))
-            if told_ms + self._retention_ms > now_ms:
+            if told_ms + _RETENTION_MS > now_ms:
                 return
             del self._entries[place]

@@ -44,13 +44,13 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         await client.close()
 
 
-async def ensure_topics(settings: Settings, *, topics: Iterable[Topic] = TOPICS) -> list[str]:
+async def ensure_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and return their names; all have leaders when this returns.
 
     Any number of processes may do so at once. FatalError if a topic exists with another number of partitions or with
     settings under which records would be lost, refused or stamped otherwise; RetryError if no broker answers.
     """
-    wanted = {settings.topic(topic.name): topic for topic in topics}
+    wanted = {settings.topic(topic.name): topic for topic in TOPICS}
     async with admin_client(settings) as client:
         found = await _facts(client, wanted)
         missing = [name for name in wanted if name not in found]

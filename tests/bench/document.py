@@ -4,7 +4,6 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 from streams.runtime.clock import SystemClock
@@ -22,13 +21,13 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {load}, Python {platform.python_version()}, {versions}, {day}"
 
 
-def write_part(name: str, lines: Sequence[str], *, document: Path = DOCUMENT) -> None:
+def write_part(name: str, lines: Sequence[str]) -> None:
     """Put `lines` between the marks of part `name`; raises ValueError where the document has no such part."""
     begin, end = f"<!-- {name} begins -->", f"<!-- {name} ends -->"
-    text = document.read_text(encoding="utf-8")
+    text = DOCUMENT.read_text(encoding="utf-8")
     if begin not in text or end not in text:
-        message = f"{document} has no part {name!r}: put the lines {begin} and {end} where its table belongs"
+        message = f"{DOCUMENT} has no part {name!r}: put the lines {begin} and {end} where its table belongs"
         raise ValueError(message)
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)
-    document.write_text(f"{head}{begin}\n" + "\n".join(lines) + f"\n{end}{tail}", encoding="utf-8")
+    DOCUMENT.write_text(f"{head}{begin}\n" + "\n".join(lines) + f"\n{end}{tail}", encoding="utf-8")

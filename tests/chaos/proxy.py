@@ -42,7 +42,6 @@ class Proxy:
         """Describe a proxy; it listens on entering the context."""
         self.mood = Mood()
         self.port = 0
-        self.connections = 0
         self._target = port
         self._kafka = kafka
         self._replies = 0
@@ -102,7 +101,6 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        self.connections += 1
         pair = (writer, up_writer)
         self._open.update(pair)
         self._pump(reader, up_writer, pair, replies=False)

@@ -12,7 +12,7 @@ from handlers.demo.firm import YEAR_START, FirmYear, firm_year
 from handlers.demo.people import PayerType, people
 from handlers.demo.stripe_objects import signature
 from models.state.balances import items
-from streams.sources.registry import translate
+from streams.sources.registry import read_body
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_books_agree_with_the_money_in_the_webhooks(year: FirmYear) -> None:
 def test_every_webhook_of_the_year_can_be_read_and_the_fold_ends_with_the_firm_s_own_books(year: FirmYear) -> None:
     simulation = Simulation()
     for webhook in year.webhooks:
-        for event in translate("stripe", webhook.body, received_at=webhook.at):
+        for event in read_body("stripe", webhook.body, received_at=webhook.at).told():
             assert event.client_id == webhook.client_id
             for _ in simulation.feed(event):
                 pass

@@ -10,7 +10,7 @@ from handlers.commands.simulation import Simulation
 from handlers.demo.firm import firm_year
 from models.events.union import AnyClientEvent
 from models.triggers import Decision, DecisionOutcome, Journey, Retraction, Trigger
-from streams.agents.intake import read_webhook
+from streams.agents.intake import interpret_webhook
 from tests.streams.stripe_samples import charge, dispute
 from tests.streams.stripe_samples import event as stripe_event
 
@@ -27,8 +27,9 @@ INVOICE = {
 
 
 def _events(*lines: Mapping[str, object]) -> list[AnyClientEvent]:
-    found = read_lines(json.dumps(line).encode() for line in lines)
-    return [event for place, each in enumerate(found) if isinstance(each, Delivery) for event in read_webhook(each.record(place))]
+    found = enumerate(read_lines(json.dumps(line).encode() for line in lines))
+    records = (each.record(place) for place, each in found if isinstance(each, Delivery))
+    return [event for record in records for event in interpret_webhook(record).told()]
 
 
 def _write(path: Path, *lines: object) -> Path:
@@ -174,7 +175,7 @@ def test_a_history_told_twice_gives_the_same_outputs_byte_for_byte() -> None:
 def _stripe(body: bytes, at: str) -> list[AnyClientEvent]:
     (delivery,) = read_lines([json.dumps({"source": "stripe", "received_at": at, "body": body.decode()}).encode()])
     assert isinstance(delivery, Delivery)
-    return read_webhook(delivery.record(0))
+    return interpret_webhook(delivery.record(0)).told()
 
 
 def test_the_firm_s_year_leads_to_every_segment_and_journey_and_to_silences_with_reasons() -> None:

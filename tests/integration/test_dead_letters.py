@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from handlers.cli import run
-from streams.agents.intake import read_webhook
+from streams.agents.intake import interpret_webhook
 from streams.runtime.errors import DeadLetterError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.dead_letters import DeadLetter
@@ -42,7 +42,7 @@ def fail(settings: Settings, records: Sequence[Record]) -> None:
         async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
             for idx, record in enumerate(records):
                 with pytest.raises(DeadLetterError) as raised:
-                    read_webhook(record)
+                    interpret_webhook(record).told()
                 letter = DeadLetter.of(record, raised.value, stage="intake", src_topic=WEBHOOKS.name)
                 origin = Origin(src_topic=WEBHOOKS.name, src_partition=1, src_offset=idx, idx=0, kind="dead_letter")
                 await producer.send_and_wait(
@@ -96,7 +96,7 @@ def test_letters_are_listed_shown_mended_and_driven_again_once(
     file.write_text(json.dumps(body))
     assert run(["dead-letters", "redrive", "0:3", "--edit", str(file), "--note", "asked the client"]) == 0
     (mended,) = webhooks(deployment)
-    assert {read.client_id for read in read_webhook(mended)} == {"cus_9"}
+    assert {read.client_id for read in interpret_webhook(mended).told()} == {"cus_9"}
     assert mended.key == b"d"
 
     assert run(["dead-letters", "redrive", "--reason", "no_client", "--dry-run"]) == 0

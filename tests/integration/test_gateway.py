@@ -18,7 +18,6 @@ from pydantic import SecretStr
 
 from handlers.stack.local import LocalStack
 from handlers.webhooks.serving import listen, make_server
-from streams.runtime import metrics
 from streams.runtime.clock import SystemClock
 from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
@@ -41,10 +40,10 @@ def settings(make_settings: SettingsMaker) -> Settings:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, meter: metrics.Meter | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Run the real server on a free port and give a client of it."""
     listener = listen(settings)
-    server = make_server(settings, meter=meter)
+    server = make_server(settings)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     limits = httpx.Limits(max_connections=64)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", limits=limits, timeout=30) as client:

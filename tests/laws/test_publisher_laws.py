@@ -83,8 +83,8 @@ async def stored(fence: Fence, entries: Sequence[OutboxEntry], high_water: dict[
     )
 
 
-def publisher_of(fence: Fence, producer: Producer, meter: Meter | None = None) -> Publisher:
-    return Publisher(SLOT, fence=fence, producer=producer, meter=meter or Meter(), failpoint=make_failpoint(""))
+def publisher_of(fence: Fence, producer: Producer) -> Publisher:
+    return Publisher(SLOT, fence=fence, producer=producer, meter=Meter(), failpoint=make_failpoint(""))
 
 
 async def publish(publisher: Publisher) -> None:

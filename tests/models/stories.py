@@ -26,9 +26,9 @@ def facts(draw: st.DrawFn, *, at_most: int = 14) -> list[AnyClientEvent]:
     return [_MAKERS[kind](draw, build, day) for kind, day in zip(kinds, moments, strict=True)]
 
 
-def arriving(events: Sequence[AnyClientEvent], order: list[int], *, first_day: float = 7) -> list[AnyClientEvent]:
-    """Return the events arriving in `order`, a minute apart, from `first_day` on."""
-    return [events[index].model_copy(update={"received_at": on(first_day + place / 1440)}) for place, index in enumerate(order)]
+def arriving(events: Sequence[AnyClientEvent], order: list[int]) -> list[AnyClientEvent]:
+    """Return the events arriving in `order`, a minute apart, from the eighth day on."""
+    return [events[index].model_copy(update={"received_at": on(7 + place / 1440)}) for place, index in enumerate(order)]
 
 
 def again(event: AnyClientEvent, number: int) -> AnyClientEvent:

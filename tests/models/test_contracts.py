@@ -18,7 +18,7 @@ from models.transition import Disposition, transition
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
 from streams.agents.intake import read_direct
 from streams.runtime.errors import DeadLetterError
-from streams.sources.registry import translate
+from streams.sources.registry import read_body
 from streams.wire.catalogue import ASYNCAPI_FILE, CONTRACTS, asyncapi, catalogue, example_of, schema_of, topics_of
 from streams.wire.compatibility import breaking_changes
 from streams.wire.dead_letters import Reason
@@ -75,7 +75,7 @@ def test_intake_reads_every_example_on_its_topic_twice_alike(topic: str, kind: s
 def test_a_standard_webhook_may_carry_every_example(topic: str, kind: str) -> None:
     example = example_of(kind)
     body = json.dumps({"type": kind, "timestamp": example["occurred_at"], "data": example}).encode()
-    (event,) = translate("generic", body, received_at=ARRIVED)
+    (event,) = read_body("generic", body, received_at=ARRIVED).told()
     assert (event.kind, topic) == (kind, topics_of(kind)[0])
 
 

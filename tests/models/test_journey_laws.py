@@ -18,11 +18,11 @@ from models.state.closing import STATE_LIMIT_BYTES
 from models.state.codec import encode
 from models.transition import transition
 from models.triggers import Journey, Output, Trigger
-from models.workdays import DAY_MS, Window, inside, zone_named
+from models.workdays import DAY_MS, Window, zone_named
 from streams.wire.codec import encode_output
 from tests.models.builders import CLIENT, Events, ms, tick_at
 from tests.models.stories import arriving, facts
-from tests.models.views import fold
+from tests.models.views import fold, is_open
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Nowhere/Town")
 
@@ -151,7 +151,7 @@ def test_nobody_is_contacted_in_quiet_hours(story: list[AnyClientEvent]) -> None
         assert firm.state is not None
         zone = zone_named(firm.state.person.timezone.value, DEFAULT_POLICY.zone)
         moment = round(trigger.not_before.timestamp() * 1000)
-        assert inside(moment, Window(), zone), (trigger.not_before, zone)
+        assert is_open(moment, Window(), zone), (trigger.not_before, zone)
         assert trigger.decided_at <= trigger.not_before < trigger.expires_at
 
 

@@ -1,6 +1,8 @@
-"""What must be equal when two histories tell the same facts: money and rhythm, whatever the order of arrival."""
+"""States and outputs as tests look at them: what must be equal when two histories tell the same facts, and office hours."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from models.events.union import AnyEvent
 from models.learners.baseline import BASELINE
@@ -12,6 +14,7 @@ from models.state.reckoning import gross, left, on_account, taken_back, unapplie
 from models.state.windows import compact
 from models.transition import Transition, transition
 from models.triggers import Output
+from models.workdays import Window
 
 
 def fold(events: Sequence[AnyEvent], *, policy: Policy = DEFAULT_POLICY, state: ClientState | None = None) -> list[Transition]:
@@ -24,14 +27,20 @@ def fold(events: Sequence[AnyEvent], *, policy: Policy = DEFAULT_POLICY, state: 
     return results
 
 
-def final(events: Sequence[AnyEvent], *, policy: Policy = DEFAULT_POLICY) -> ClientState:
+def final(events: Sequence[AnyEvent]) -> ClientState:
     """Return the state after all events."""
-    return fold(events, policy=policy)[-1].state
+    return fold(events)[-1].state
 
 
 def outputs_of(results: Sequence[Transition]) -> list[Output]:
     """Return all outputs in order."""
     return [output for result in results for output in result.outputs]
+
+
+def is_open(at_ms: int, window: Window, zone: ZoneInfo) -> bool:
+    """Say by the clock on the wall whether a moment lies in office hours; nothing is asked of the code that finds them."""
+    local = datetime.fromtimestamp(at_ms / 1000, zone)
+    return local.weekday() in window.weekdays and window.opens <= local.time() < window.closes
 
 
 def money_view(state: ClientState) -> dict[str, object]:

@@ -22,7 +22,7 @@ from models.state.client import ClientState
 from models.state.describe import describe_change
 from models.transition import transition
 from models.triggers import Decision, Trigger
-from streams.agents.intake import read_webhook
+from streams.agents.intake import interpret_webhook
 from streams.runtime.clock import ManualClock
 from streams.runtime.metrics import Meter
 from streams.wire.codec import encode_event
@@ -90,7 +90,7 @@ def _record(delivery: Delivery) -> PlainRecord:
 
 def _fold(state: ClientState | None, delivery: Delivery) -> tuple[ClientState | None, list[Trigger | Decision]]:
     outputs: list[Trigger | Decision] = []
-    for event in read_webhook(_record(delivery)):
+    for event in interpret_webhook(_record(delivery)).told():
         thought = transition(state, event, policy=DEFAULT_POLICY, scorer=BASELINE)
         state = thought.state
         outputs += [output for output in thought.outputs if isinstance(output, Trigger | Decision)]
@@ -105,7 +105,7 @@ def _arrival(body: bytes, paid: Delivery) -> Iterator[str]:
     server = f"handlers/webhooks/server.py: {len(body)} bytes, signature held, 200 after Kafka's ack"
     yield _station("POST /webhooks/stripe", server)
     yield _station(f"topic {WEBHOOKS.name}", f"key {paid.delivery_id[:16]}..., received_at {paid.received_at.isoformat()}")
-    (event,) = read_webhook(_record(paid))
+    (event,) = interpret_webhook(_record(paid)).told()
     told = orjson.loads(encode_event(event))
     yield _station("translated", f"streams/sources/stripe.py: {told['kind']}, {told['amount']}, {told['method']}")
     partition = partition_of(event.client_id, _PARTITIONS)

@@ -91,7 +91,7 @@ class Simulator:
         # One for all processes: it keeps nothing but the scripts.
         self._fence = RedisFence(DirectRedis(self._wire, mutate=variant.mutate), self._settings)
 
-    def run(self, seed: int, *, steps: int = STEPS) -> Run:
+    def run(self, seed: int) -> Run:
         """Tell the story of `seed` and judge it."""
         server = Server(self._wire, PartitionKeys.of(self._settings, SLOT.topic, SLOT.partition))
         server.lose_everything()
@@ -99,7 +99,7 @@ class Simulator:
         oracle = Oracle(self._program, partitions=1)
         with quiet_logs():
             story = Story(world, variant=self._variant, fence=self._fence, settings=self._settings, oracle=oracle)
-            for _ in range(steps):
+            for _ in range(STEPS):
                 story.step()
                 if story.mismatches:
                     break
@@ -110,13 +110,11 @@ class Simulator:
         digest = blake2b("\n".join(world.story).encode(), digest_size=16).hexdigest()
         return Run(seed, len(world.log), world.faults, story.mismatches, digest)
 
-    def run_all(self, seeds: Iterable[int], *, until_failed: int | None = None) -> Tally:
-        """Run `seeds`; stops early after `until_failed` of them have failed."""
+    def run_all(self, seeds: Iterable[int]) -> Tally:
+        """Run `seeds`."""
         tally = Tally()
         for seed in seeds:
             tally.add(self.run(seed))
-            if until_failed is not None and len(tally.failed) >= until_failed:
-                break
         return tally
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.events.payments import PaymentReceived
 from models.events.union import PUBLIC_TOPIC_KINDS
 from models.events.upcasts import UnknownVersionError, upcast
-from streams.agents.intake import LARGEST_EVENT_BYTES, read_direct, read_webhook
+from streams.agents.intake import LARGEST_EVENT_BYTES, interpret_webhook, read_direct
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.deliveries import Delivery
@@ -44,27 +44,29 @@ def direct(topic: str = "payments", **fields: object) -> list[Any]:
 def test_a_raw_webhook_is_read_with_the_time_at_which_the_gateway_stamped_it() -> None:
     stamped = ARRIVED - timedelta(days=200)  # an accelerated year is far from the broker's clock
     delivery = Delivery(source="stripe", body=event("charge.succeeded", charge()), received_at=stamped, delivery_id="d")
-    (one,) = read_webhook(record(delivery.body, *delivery.to_headers(), key=delivery.key, topic="webhooks"))
+    (one,) = interpret_webhook(record(delivery.body, *delivery.to_headers(), key=delivery.key, topic="webhooks")).told()
     assert isinstance(one, PaymentReceived)
     assert (one.client_id, one.received_at) == ("cus_1", stamped)
 
 
 def test_a_raw_webhook_whose_stamp_is_lost_has_the_time_of_the_broker() -> None:
     for stamp in (b"yesterday", b"2026-01-01T00:00:00", b"\xff"):
-        (one,) = read_webhook(record(event("charge.succeeded", charge()), ("source", b"stripe"), ("received_at", stamp)))
+        (one,) = interpret_webhook(
+            record(event("charge.succeeded", charge()), ("source", b"stripe"), ("received_at", stamp))
+        ).told()
         assert one.received_at == ARRIVED
 
 
 @given(skew=st.integers(-(10**9), 10**9))
 def test_a_gateway_s_stamp_is_believed_but_not_from_the_future(skew: int) -> None:
     stamp = (ARRIVED + timedelta(seconds=skew)).isoformat().encode()
-    (one,) = read_webhook(record(event("charge.succeeded", charge()), ("source", b"stripe"), ("received_at", stamp)))
+    (one,) = interpret_webhook(record(event("charge.succeeded", charge()), ("source", b"stripe"), ("received_at", stamp))).told()
     assert one.received_at == min(ARRIVED + timedelta(seconds=skew), ARRIVED + timedelta(minutes=5))
 
 
 def test_a_record_that_the_gateway_did_not_write_is_refused() -> None:
     with pytest.raises(DeadLetterError) as raised:
-        read_webhook(record(event("charge.succeeded", charge())))
+        interpret_webhook(record(event("charge.succeeded", charge()))).told()
     assert raised.value.reason == Reason.BAD_HEADERS
 
 

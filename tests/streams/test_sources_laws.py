@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.events.union import EVENT_ADAPTER, AnyClientEvent
 from streams.runtime.errors import DeadLetterError
 from streams.sources.payload import PartlyUnreadableError
-from streams.sources.registry import translate
+from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from tests.streams.receipt_samples import receipt
 from tests.streams.stripe_samples import SAMPLES, event
@@ -86,7 +86,7 @@ def step_into(value: object, step: str | int) -> object:
 
 def outcome(source: str, body: bytes) -> tuple[list[AnyClientEvent], str | None]:
     try:
-        return translate(source, body, received_at=RECEIVED), None
+        return read_body(source, body, received_at=RECEIVED).told(), None
     except PartlyUnreadableError as error:
         return list(error.events), str(error)
     except DeadLetterError as error:

@@ -20,7 +20,7 @@ from models.events.union import AnyClientEvent
 from models.money import Money
 from streams.runtime.errors import DeadLetterError
 from streams.sources.payload import PartlyUnreadableError
-from streams.sources.registry import TRANSLATORS, translate
+from streams.sources.registry import TRANSLATORS, read_body
 from streams.wire.dead_letters import Reason
 
 RECEIVED = datetime(2026, 1, 2, tzinfo=UTC)
@@ -67,7 +67,7 @@ def gc_event(about: str, action: str, event_id: str = "EV1", **fields: object) -
 
 def delivered(*events: dict[str, Any], linked: dict[str, Any] | None = None) -> list[AnyClientEvent]:
     body = {"events": events, "meta": {"webhook_id": "WB1"}, "linked": LINKED if linked is None else linked}
-    return translate("gocardless", json.dumps(body).encode(), received_at=RECEIVED)
+    return read_body("gocardless", json.dumps(body).encode(), received_at=RECEIVED).told()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_links_in_a_circle_end() -> None:
 
 def test_recorded_deliveries_translate_are_passed_over_or_say_what_is_missing(shared_data: Path) -> None:
     recorded = json.loads((shared_data / "webhooks" / "gocardless" / "events.json").read_text())["list"]["body"]
-    assert translate("gocardless", json.dumps(recorded).encode(), received_at=RECEIVED) == []  # mandates only
+    assert read_body("gocardless", json.dumps(recorded).encode(), received_at=RECEIVED).told() == []  # mandates only
     actions = {
         "payments": ("submitted", "confirmed", "paid_out", "failed", "charged_back", "cancelled"),
         "refunds": ("paid",),
@@ -191,11 +191,11 @@ def test_recorded_deliveries_translate_are_passed_over_or_say_what_is_missing(sh
         for action in named:
             event = recorded["events"][0] | {"resource_type": resource, "action": action}
             body = json.dumps(recorded | {"events": [event]}).encode()
-            (one,) = translate("gocardless", body, received_at=RECEIVED)
+            (one,) = read_body("gocardless", body, received_at=RECEIVED).told()
             assert one.client_id == "CU123"
     bare = (shared_data / "webhooks" / "gocardless" / "webhook_body.json").read_bytes()
     with pytest.raises(DeadLetterError) as raised:
-        translate("gocardless", bare, received_at=RECEIVED)
+        read_body("gocardless", bare, received_at=RECEIVED).told()
     assert raised.value.reason == Reason.NO_CLIENT
 
 
@@ -210,17 +210,17 @@ def standard(kind: str = "invoice.issued", **data: object) -> bytes:
 
 
 def test_a_standard_webhook_carries_our_own_contract() -> None:
-    (one,) = translate("generic", standard(), received_at=RECEIVED)
+    (one,) = read_body("generic", standard(), received_at=RECEIVED).told()
     assert isinstance(one, InvoiceIssued)
     assert (one.client_id, one.amount, one.source) == ("c-1", Money(100, "EUR"), "generic")
     assert (one.occurred_at, one.received_at) == (datetime(2026, 1, 1, 10, tzinfo=UTC), RECEIVED)
 
 
 def test_without_an_event_id_the_content_is_the_id() -> None:
-    (one,) = translate("generic", standard(), received_at=RECEIVED)
-    (again,) = translate("generic", standard(), received_at=RECEIVED.replace(year=2027))
-    (other,) = translate("generic", standard(invoice_id="i-2"), received_at=RECEIVED)
-    (named,) = translate("generic", standard(event_id="mine"), received_at=RECEIVED)
+    (one,) = read_body("generic", standard(), received_at=RECEIVED).told()
+    (again,) = read_body("generic", standard(), received_at=RECEIVED.replace(year=2027)).told()
+    (other,) = read_body("generic", standard(invoice_id="i-2"), received_at=RECEIVED).told()
+    (named,) = read_body("generic", standard(event_id="mine"), received_at=RECEIVED).told()
     assert one.event_id == again.event_id != other.event_id
     assert named.event_id == "mine"
 
@@ -240,7 +240,7 @@ def test_without_an_event_id_the_content_is_the_id() -> None:
 )
 def test_a_standard_webhook_that_cannot_be_read_says_why(body: bytes, reason: Reason) -> None:
     with pytest.raises(DeadLetterError) as raised:
-        translate("generic", body, received_at=RECEIVED)
+        read_body("generic", body, received_at=RECEIVED).told()
     assert raised.value.reason == reason
 
 
@@ -263,11 +263,11 @@ def test_a_standard_webhook_that_cannot_be_read_says_why(body: bytes, reason: Re
 )
 def test_what_is_no_webhook_at_all_says_why(source: str, body: bytes | None, reason: Reason) -> None:
     with pytest.raises(DeadLetterError) as raised:
-        translate(source, body, received_at=RECEIVED)
+        read_body(source, body, received_at=RECEIVED).told()
     assert raised.value.reason == reason
 
 
 def test_a_source_without_a_translator_is_named() -> None:
     with pytest.raises(DeadLetterError, match="there are: stripe, gocardless, generic") as raised:
-        translate("paypal", b"{}", received_at=RECEIVED)
+        read_body("paypal", b"{}", received_at=RECEIVED).told()
     assert raised.value.reason == Reason.UNKNOWN_SOURCE

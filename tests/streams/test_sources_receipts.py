@@ -9,7 +9,7 @@ from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, D
 from models.events.union import AnyClientEvent
 from streams.runtime.errors import DeadLetterError
 from streams.sources.receipts import learn_from, phone_digest
-from streams.sources.registry import translate
+from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from tests.streams.receipt_samples import receipt
 
@@ -23,7 +23,7 @@ KNOWN = learn_from([SENT, PHONE])
 
 
 def said(body: dict[str, object]) -> list[AnyClientEvent]:
-    return translate("receipts", orjson.dumps(body), received_at=RECEIVED, known=KNOWN)
+    return read_body("receipts", orjson.dumps(body), received_at=RECEIVED, known=KNOWN).told()
 
 
 @pytest.mark.parametrize(

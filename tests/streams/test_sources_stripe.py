@@ -31,7 +31,7 @@ from models.events.signals import ClientProfiled
 from models.events.union import AnyClientEvent
 from models.money import Money
 from streams.runtime.errors import DeadLetterError
-from streams.sources.registry import translate
+from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from tests.streams.stripe_samples import (
     CREATED,
@@ -54,7 +54,7 @@ EUR_120 = Money(12_000, "EUR")
 def told(
     kind: str, about: dict[str, Any], *, before: dict[str, Any] | None = None, event_id: str = "evt_1"
 ) -> list[AnyClientEvent]:
-    return translate("stripe", event(kind, about, before=before, event_id=event_id), received_at=RECEIVED)
+    return read_body("stripe", event(kind, about, before=before, event_id=event_id), received_at=RECEIVED).told()
 
 
 def only(kind: str, about: dict[str, Any], *, before: dict[str, Any] | None = None) -> AnyClientEvent:
@@ -437,7 +437,7 @@ def test_every_recorded_payload_translates(shared_data: Path) -> None:
 
 def test_the_clock_of_the_edge_is_taken_as_given() -> None:
     for moment in (RECEIVED, RECEIVED + timedelta(days=400)):
-        (one,) = translate("stripe", event("charge.succeeded", charge()), received_at=moment)
+        (one,) = read_body("stripe", event("charge.succeeded", charge()), received_at=moment).told()
         assert one.received_at == moment
 
 
