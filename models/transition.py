@@ -30,6 +30,7 @@ from models.policy.relationship import enter_onboarding, fire_relationship, rela
 from models.policy.requests import ask_a_person
 from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
+from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
 from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
 from models.state.closing import tidy
 from models.state.evolve import evolve
@@ -103,6 +104,7 @@ def _wake(turn: Turn, until_ms: int) -> None:
 
 
 def _apply(turn: Turn, event: AnyClientEvent) -> None:
+    note_answer(turn, event)
     before = turn.state
     match event:
         case ClientErased():
@@ -125,6 +127,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     tidied = turn.state.memory is not before.memory and turn.state.memory.tidied_ms != before.memory.tidied_ms
     if turn.state.care.pending:
         retract_what_no_longer_holds(turn, known_ms=event.received_ms)
+    forget_answered(turn)
     # A new invoice says nothing about how the client pays; time passing does, but not from one hour to the next.
     changed = turn.state.ledger is not before.ledger and not isinstance(event, InvoiceIssued)
     if tidied or changed:
@@ -221,6 +224,8 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
+        case TimerKind.UNANSWERED:
+            fire_unanswered(turn, timer, woken_ms=woken_ms)
         case TimerKind.PLAYBOOK if enter_by_time(turn, timer):
             pass  # its first step is planned next
         case _:
@@ -233,6 +238,8 @@ def _plan(turn: Turn) -> None:
     timers = segment_timers(state, policy)
     if state.ledger.invoices or state.ledger.promises:
         timers += delay_timers(state, policy)
+    if state.care.unanswered:
+        timers += unanswered_timers(state, policy)
     if has_openings(state, policy):
         timers += relationship_timers(state, policy)
     timers += playbook_entry_timers(state, policy)

@@ -46,6 +46,7 @@ class CancelWhen(StrEnum):
     ON_HOLD = "on_hold"
     CLIENT_ERASED = "client_erased"
     PATTERN_ENDED = "pattern_ended"
+    CLIENT_ANSWERED = "client_answered"
 
 
 class _Output(BaseModel):

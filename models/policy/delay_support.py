@@ -26,7 +26,7 @@ from models.policy.journeys import Ladder, MissedRun, Step
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
-from models.policy.statement import asked_for, riding, statement_of, totals_of
+from models.policy.statement import asked_for, riding, statement_of, totals_of, words_about
 from models.policy.turn import Turn
 from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
@@ -172,7 +172,7 @@ def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
     """Make the step of an undelivered message due anew for all it named, from `ready_ms` on."""
     for anchor in _anchors(turn.state, row):
         run = turn.run(Journey.DELAY_SUPPORT, anchor)
-        human = row.step == _ladder(run, row, turn).human.id
+        human = row.step == ladder_about(run, row, turn).human.id
         turn.put_run(
             replace(
                 run,
@@ -191,14 +191,15 @@ def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
     """Count the step of a message that left although it was retracted, so that it is not sent again."""
     for anchor in _anchors(turn.state, row):
         run = turn.run(Journey.DELAY_SUPPORT, anchor)
-        ladder = _ladder(run, row, turn)
+        ladder = ladder_about(run, row, turn)
         human = row.step == ladder.human.id
         stage = run.stage + (not human)
         ready = at_ms + _wait(ladder, stage, human=human) * DAY_MS
         turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready)))
 
 
-def _ladder(run: Run, row: Pending, turn: Turn) -> Ladder:
+def ladder_about(run: Run, row: Pending, turn: Turn) -> Ladder:
+    """Return the ladder that a message was a step of."""
     if is_about_instalment(row):
         return turn.policy.of_run(run).journeys.instalment
     return ladder_of(run, turn.state, turn.policy)
@@ -301,17 +302,8 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
     state, policy = turn.state, turn.policy
     facts = facts_of(riders, carrying, state, policy)
     asked = asked_for(riders, carrying)
-    total = " and ".join(map(str, asked))
     segment = effective_segment(state, state.now_ms).value
-    many = f" and {len(riders) - 1} more" if len(riders) > 1 else ""
-    days = facts["days_overdue"]
-    part = f"instalment {carrying.instalment.number} of {carrying.instalment.of} of " if carrying.instalment else ""
-    reasons = (
-        *found,
-        f"{part}invoice {carrying.invoice.invoice_id}{many}: {total} open, {days} days past due",
-        step.why,
-        f"segment {segment}",
-    )
+    reasons = (*found, words_about(riders, carrying, facts), step.why, f"segment {segment}")
     names = tuple(row.invoice.invoice_id for row in riders)
     said = ask_first(turn, Draft(step, carrying.run, reasons, asked, invoice_ids=names))
     if said.ruling is Ruling.LAPSED:

@@ -13,7 +13,7 @@ from models.patterns import Pattern
 from models.policy.budget import rest_ms
 from models.policy.policy import Policy
 from models.state.balances import has_open_dispute, items
-from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending
+from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending, Unanswered
 from models.state.person import in_force
 from models.state.reckoning import Item, gross, taken_back
 from models.state.rows import METHODS
@@ -205,6 +205,18 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
         case CancelWhen.PATTERN_ENDED:
             why = pattern_ended(state, row.anchor)
             return (predicate, why) if why else None
+        case CancelWhen.CLIENT_ANSWERED:
+            return (predicate, "the client has answered since it was first said") if _answered_first(state, row) else None
+
+
+def is_answered(state: ClientState, row: Unanswered) -> bool:
+    """Say whether the client has answered, paid or been spoken with since a message left."""
+    return state.care.heard_ms >= row.left_ms
+
+
+def _answered_first(state: ClientState, row: Pending) -> bool:
+    waits = any(known.trigger_id == row.trigger_id for known in state.care.pending)
+    return waits and any(first.again == row.trigger_id and is_answered(state, first) for first in state.care.unanswered)
 
 
 def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per reason reads best

@@ -55,6 +55,11 @@ class StepDocument(Section):
         " and what follows keeps its distance, `review` asks a person first (support only). None: support `sequence`, else"
         " `latest`.",
     )
+    unanswered_hours: Annotated[int, Field(ge=0, le=24 * 60)] = Field(
+        default=0,
+        description="So many hours after it left, without an answer or payment, it may leave once more by another of"
+        " contact.fallback_channels, within valid_days and the contact budget (72: three days; support only). 0: never.",
+    )
 
 
 Steps: TypeAlias = Annotated[tuple[StepDocument, ...], Field(min_length=1, max_length=12)]
@@ -198,6 +203,7 @@ def _step_document(step: Step, home: tuple[Purpose, tuple[CancelWhen, ...]]) -> 
         purpose=None if step.purpose is purpose else step.purpose,
         cancel_when=None if step.cancel_when == cancels else step.cancel_when,
         missed=step.missed,
+        unanswered_hours=step.unanswered_hours,
     )
 
 
@@ -314,4 +320,5 @@ def step_of(step: StepDocument, journey: JourneySection) -> Step:
         channel=step.channel,
         missed=step.missed,
         receipt=step.receipt,
+        unanswered_hours=step.unanswered_hours,
     )

@@ -40,6 +40,7 @@ class Step:
 
     `missed` none: support is taken in sequence, of everything else only the latest.
     A receipt answers a payment at once: it takes no place in the contact budget and waits for none.
+    `unanswered_hours`: so long after it left, without an answer or payment, it may leave once more by another channel; 0: never.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Step:
     channel: str = "email"
     missed: MissedRun | None = None
     receipt: bool = False
+    unanswered_hours: int = 0
 
     @property
     def if_missed(self) -> MissedRun:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from models.events.signals import Purpose
-from models.policy.document import PolicyDocument
+from models.policy.document import Contact, PolicyDocument
 from models.policy.experiment_lint import Place, objections
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.journey_document import (
@@ -73,7 +73,7 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
     internal = document.contact.internal_channels
     places = [*_places(document)]
     for place in places:
-        found += _step(place, channels=channels, internal=internal, facts_stated=facts_stated)
+        found += _step(place, document.contact, channels=channels, facts_stated=facts_stated)
     found += _ladders(document)
     found += _holdout(document)
     journeys = document.journeys
@@ -202,10 +202,8 @@ def _priority(order: Sequence[Journey]) -> Iterator[Finding]:
         yield Finding(path, f"{order[0]} would go before help with money that is late", f"put {Journey.DELAY_SUPPORT} first")
 
 
-def _step(
-    place: _Place, *, channels: Collection[str], internal: Collection[str], facts_stated: FactsStated | None
-) -> Iterator[Finding]:
-    step, path = place.step, place.path
+def _step(place: _Place, contact: Contact, *, channels: Collection[str], facts_stated: FactsStated | None) -> Iterator[Finding]:
+    step, path, internal = place.step, place.path, contact.internal_channels
     if step.channel not in channels:
         known = ", ".join(sorted(channels))
         yield Finding((*path, "channel"), f"no worker delivers by {step.channel}", f"use one of {known}")
@@ -227,8 +225,27 @@ def _step(
         )
     yield from _purpose(place)
     yield from _cancels(place)
+    yield from _unanswered(place, contact)
     if facts_stated is not None:
         yield from _template(place, facts_stated)
+
+
+def _unanswered(place: _Place, contact: Contact) -> Iterator[Finding]:
+    step, path = place.step, (*place.path, "unanswered_hours")
+    if not step.unanswered_hours:
+        return
+    if place.journey is not Journey.DELAY_SUPPORT or place.is_person or step.channel in contact.internal_channels:
+        yield Finding(path, "only a message about late money is said once more: elsewhere silence is an answer", "remove it")
+        return
+    if not set(contact.fallback_channels) - {step.channel}:
+        yield Finding(path, f"there is no channel but {step.channel} to say it by", "name some in contact.fallback_channels")
+    wait_days = max(step.unanswered_hours / 24, contact.min_gap_days)
+    if wait_days >= step.valid_days:
+        yield Finding(
+            path,
+            f"it would come after {wait_days:g} days (the gap between two contacts counts), when {step.id} is no longer sent",
+            f"let it come within {step.valid_days} days, or let {step.id} be valid for longer",
+        )
 
 
 def _purpose(place: _Place) -> Iterator[Finding]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from models.events.signals import DeliveryReported, Purpose
-from models.ids import derive
 from models.policy.journeys import Journeys, Step
 from models.policy.policy import Policy
+from models.policy.turn import trigger_id_of
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Run
 from models.triggers import Journey
 
@@ -19,13 +19,15 @@ from models.triggers import Journey
 class Named:
     """A message that left: its run as it stands and its step.
 
-    `is_current`: the step was not made due anew since; `is_latest`: the run has taken no further step.
+    `is_current`: the step was not made due anew since; `is_latest`: the run has taken no further step; `is_again`: it said a step
+    once more, because nobody had answered the first time.
     """
 
     run: Run
     step: Step
     is_current: bool
     is_latest: bool
+    is_again: bool = False
 
 
 def message_named(trigger_id: str, state: ClientState, policy: Policy) -> Named | None:
@@ -34,8 +36,10 @@ def message_named(trigger_id: str, state: ClientState, policy: Policy) -> Named 
         journey = JOURNEYS[run.journey]
         for place, step in _steps(journey, policy.of_run(run).journeys):
             for epoch in range(run.epoch, -1, -1):
-                if derive("trigger", state.client_id, journey.value, run.anchor, step.id, epoch) == trigger_id:
-                    return Named(run, step, is_current=epoch == run.epoch, is_latest=run.stage == place + 1)
+                for again in (False, True) if step.unanswered_hours else (False,):
+                    if trigger_id_of(state.client_id, run, step.id, epoch, again=again) == trigger_id:
+                        latest = run.stage == place + 1
+                        return Named(run, step, is_current=epoch == run.epoch, is_latest=latest, is_again=again)
     return None
 
 

@@ -16,6 +16,7 @@ from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard
 from models.policy.relationship import reopen
 from models.policy.turn import Turn, find_run
+from models.policy.unanswered import wait_for_answer
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending
 from models.state.plans import instalment_anchor
 from models.triggers import CancelWhen, Journey
@@ -104,6 +105,7 @@ def erased(turn: Turn, event: ClientErased) -> None:
 
 def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     turn.state = commit(turn.state, row.trigger_id, at_ms=event.occurred_ms, policy=turn.policy)
+    wait_for_answer(turn, row, event)
     if row.retracted and row.advances and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
         redo(turn, row, at_ms=event.occurred_ms)
 
@@ -129,6 +131,9 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
     run, journey = named.run, JOURNEYS[named.run.journey]
     roles = _roles(turn, journey, run.anchor, named.step.id)
     turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
+    if named.is_again:
+        turn.state = unspend(turn.state, at_ms=run.sent_ms or event.occurred_ms)  # the step itself was said before
+        return
     if not named.is_current or not named.is_latest:
         return
     if not named.step.receipt:

@@ -50,7 +50,7 @@ def way_to(
     """
     if channel in policy.internal_channels:
         return channel, ()
-    others = [other for other in policy.fallback_channels if other != channel and _open(state, other, purpose, at_ms, roles)]
+    others = _others(state, policy, channel, purpose=purpose, at_ms=at_ms, roles=roles)
     stated = state.person.channel.value if wish is None else wish
     if stated in others:
         return stated, (f"the client asked to be reached by {stated}",)
@@ -58,9 +58,23 @@ def way_to(
     if why is None:
         return channel, ()
     if others:
-        best = max(others, key=lambda other: reaction_rate(state, other))
+        best = _best(state, others)
         return best, (f"{why}, so {best} is used",)
     return (channel, ()) if rest_of(state, channel, at_ms) else (PERSON, (f"{why}, so a person is asked",))
+
+
+def way_after_silence(
+    state: ClientState, policy: Policy, *, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role]
+) -> str | None:
+    """Return by which channel a message that got no answer on `channel` may be said once more, None where by none.
+
+    Whoever asked to be reached by `channel` is not written to elsewhere because they are silent.
+    """
+    stated = state.person.channel.value
+    others = _others(state, policy, channel, purpose=purpose, at_ms=at_ms, roles=roles)
+    if stated == channel or not others:
+        return None
+    return stated if stated in others else _best(state, others)
 
 
 def has_other_way(
@@ -114,6 +128,22 @@ def _obstacle(state: ClientState, channel: str, at_ms: int, roles: Sequence[Role
     return resting
 
 
+def _others(
+    state: ClientState, policy: Policy, channel: str, *, purpose: Purpose, at_ms: int, roles: Sequence[Role]
+) -> list[str]:
+    return [other for other in policy.fallback_channels if other != channel and _open(state, other, purpose, at_ms, roles)]
+
+
+def _best(state: ClientState, channels: Sequence[str]) -> str:
+    return max(channels, key=lambda channel: reaction_rate(state, channel))
+
+
+def is_reaction(event: DeliveryReported) -> bool:
+    """Say whether an outcome tells that a person has read or answered, not that a machine has taken something."""
+    reads = event.outcome is DeliveryOutcome.DELIVERED and event.channel in _READERS
+    return reads or event.outcome is DeliveryOutcome.REPLIED
+
+
 def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role]) -> bool:
     if channel == "sms" and purpose is not Purpose.SERVICING:
         return False  # a phone buzzes: only what concerns open work may make it
@@ -142,8 +172,7 @@ def _rested(person: Person, event: DeliveryReported) -> Person:
 
 
 def _reacted(person: Person, event: DeliveryReported) -> Person:
-    reads = event.outcome is DeliveryOutcome.DELIVERED and event.channel in _READERS
-    reacted = int(event.outcome is DeliveryOutcome.REPLIED or reads)
+    reacted = int(is_reaction(event))
     sent = int(event.outcome is DeliveryOutcome.SENT)
     if not reacted and not sent:
         return person

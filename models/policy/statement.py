@@ -5,6 +5,7 @@ from typing import Final
 
 from models.money import Money
 from models.policy.arrears import Arrear
+from models.policy.facts import Fact
 from models.policy.policy import Policy
 from models.state.client import ClientState
 from models.state.reckoning import applied
@@ -34,6 +35,14 @@ def by_currency(found: Sequence[Arrear], carrying: Arrear) -> dict[str, list[Arr
 def asked_for(found: Sequence[Arrear], carrying: Arrear) -> tuple[Money, ...]:
     """Return what a message asks for in each currency."""
     return tuple(Money(sum(row.item.rest for row in rows), code) for code, rows in by_currency(found, carrying).items())
+
+
+def words_about(found: Sequence[Arrear], carrying: Arrear, facts: dict[str, Fact]) -> str:
+    """Return what a message about these invoices is about, as the first of its reasons."""
+    total = " and ".join(map(str, asked_for(found, carrying)))
+    many = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    part = f"instalment {carrying.instalment.number} of {carrying.instalment.of} of " if carrying.instalment else ""
+    return f"{part}invoice {carrying.invoice.invoice_id}{many}: {total} open, {facts['days_overdue']} days past due"
 
 
 def statement_of(found: Sequence[Arrear], state: ClientState, policy: Policy) -> tuple[StatementItem, ...]:

@@ -88,23 +88,24 @@ class Turn:
         advances: bool = True,
         statement: tuple[StatementItem, ...] = (),
         totals: tuple[StatementTotal, ...] = (),
+        again_by: str = "",
     ) -> int:
-        """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step."""
+        """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step.
+
+        `again_by`: the channel by which a step is said once more, while nobody has answered.
+        """
         trial = trial_of(self.state, self.policy, step, run)
         if trial is not None:
             step = trial.step
             self.state = exposed(self.state, trial)
         state, now, ruling = self.state, self.state.now_ms, self._ruling(step, run, invoice_ids)
-        tone, wish = Tone(ruling.tone.value), "" if ruling.channel.level < Level.CONTACT else None
-        roles = roles_for(JOURNEYS[run.journey], step.purpose, tone)
-        channel, fallback = way_to(
-            state, self.policy, channel=ruling.channel.value, purpose=step.purpose, at_ms=now, roles=roles, wish=wish
-        )
+        channel, fallback = (again_by, ()) if again_by else self._way(step, run, ruling)
         not_before = self.policy.open_hour(state, now)
         expires = _expiry(not_before, step, until_ms)
-        why = (*reasons, *fallback, *ruling.words, *((trial.words,) if trial else ()))
+        why = (*reasons, *fallback, *ruling.words, *([trial.words] if trial else ()))
         fields = {
-            **self._identity(step, run, channel, tone),
+            **self._identity(step, run, channel, Tone(ruling.tone.value)),
+            **(self._once_more(step, run) if again_by else {}),
             "not_before": moment(not_before),
             "expires_at": moment(expires),
             "invoice_ids": invoice_ids,
@@ -132,6 +133,13 @@ class Turn:
             rulings=ruling.records,
         )
         return not_before
+
+    def _way(self, step: Step, run: Run, ruling: Precedence) -> tuple[str, tuple[str, ...]]:
+        """Return the channel by which a step reaches the client, and why it is another than the one chosen."""
+        wish = "" if ruling.channel.level < Level.CONTACT else None
+        roles = roles_for(JOURNEYS[run.journey], step.purpose, Tone(ruling.tone.value))
+        channel, purpose, at_ms = ruling.channel.value, step.purpose, self.state.now_ms
+        return way_to(self.state, self.policy, channel=channel, purpose=purpose, at_ms=at_ms, roles=roles, wish=wish)
 
     def waits(self, step: Step, run: Run) -> Trial | None:
         """Return the trial whose arm waits at this step of a run and has not waited yet, None where nothing waits."""
@@ -164,7 +172,7 @@ class Turn:
             "client_id": state.client_id,
             "decided_at": moment(now),
             "kind": "trigger",
-            "trigger_id": derive("trigger", state.client_id, journey.value, run.anchor, step.id, run.epoch),
+            "trigger_id": trigger_id_of(state.client_id, run, step.id, run.epoch),
             "journey": journey,
             "anchor": run.anchor,
             "lineage": derive("lineage", state.client_id, journey.value, run.anchor),
@@ -181,6 +189,13 @@ class Turn:
             "score": score.probability if (score := self._score()) else None,
             "policy_version": self._version(run),
             "learner_version": self.scorer.version,
+        }
+
+    def _once_more(self, step: Step, run: Run) -> dict[str, Any]:
+        """Return what differs where a step is said a second time."""
+        return {
+            "trigger_id": trigger_id_of(self.state.client_id, run, step.id, run.epoch, again=True),
+            "cancel_when": (*step.cancel_when, CancelWhen.CLIENT_ANSWERED),
         }
 
     def tone(self, step: Step, run: Run) -> Tone:
@@ -275,6 +290,12 @@ def _expiry(not_before: int, step: Step, until_ms: int) -> int:
     """Return when a message expires: with its step, or before, at the end of what it is about."""
     expires = not_before + step.valid_days * DAY_MS
     return max(min(expires, until_ms), not_before + 1) if until_ms else expires
+
+
+def trigger_id_of(client_id: str, run: Run, step_id: str, epoch: int, *, again: bool = False) -> str:
+    """Return the id of a step's trigger: the same in every replay; a message said once more has one of its own."""
+    more = ("again",) if again else ()
+    return derive("trigger", client_id, JOURNEYS[run.journey].value, run.anchor, step_id, epoch, *more)
 
 
 def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:

@@ -40,6 +40,7 @@ class TimerKind(IntEnum):
     QUESTION = 5
     PLAYBOOK = 6
     PLAN = 7
+    UNANSWERED = 8
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -261,6 +262,22 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     free: bool = False
 
 
+class Unanswered(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that left at `left_ms`; from `ready_ms` on it may leave once more, by another channel, if the client is silent.
+
+    `stage` and `epoch` are those of its run when it left: whatever changes them goes on instead. `told` names the silence already
+    explained, `again` the trigger that said it once more.
+    """
+
+    message: Pending
+    stage: int
+    epoch: int
+    left_ms: int
+    ready_ms: int
+    told: str = ""
+    again: str = ""
+
+
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
     """Something that becomes due without an event. Recomputed from the rest of the state after every event.
 
@@ -335,6 +352,9 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     assigned: tuple[Assigned, ...] = ()
     approvals: tuple[Approval, ...] = ()
     spoken: tuple[Spoken, ...] = ()
+    unanswered: tuple[Unanswered, ...] = ()
+    heard_ms: int = 0
+    """When the client last answered, paid or was spoken with; kept while a message waits for that."""
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -9,8 +9,11 @@ from handlers.cli import run
 from handlers.commands.policies.backtest import compare
 from handlers.commands.policies.trying import live
 from models.events.union import AnyClientEvent, AnyControlEvent
+from models.policy.document import document_of
 from models.policy.policy import DEFAULT_POLICY, stamped
 from streams.wire.codec import encode_event
+from streams.wire.policy_file import write_policy
+from tests.journeys.story import with_second_words
 from tests.models.builders import Events, ms
 from tests.models.test_in_force import activated, halt, late
 
@@ -174,6 +177,24 @@ def test_the_policy_that_was_activated_in_a_history_decides_unless_another_is_na
     found = json.loads(capsys.readouterr().out)
     assert found["against"]["version"] == patient.version
     assert {("moved", "explain_terms"), ("gained", "offer_help")} <= {(row["change"], row["step"]) for row in found["changes"]}
+
+
+def test_forecast_simulation_and_show_know_what_is_said_once_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = Events()
+    events: list[AnyClientEvent] = [build.profiled(0, phone="+493090182000"), build.issued(0, "I1", due=2)]
+    history = tmp_path / "silent.jsonl"
+    history.write_bytes(b"".join(encode_event(event) + b"\n" for event in events))
+    twice = with_second_words(72, ("sms",))
+    named = _policy(tmp_path / "twice.yaml", write_policy(document_of(twice)))
+    assert "explain_terms by sms" in _forecast(capsys, "--history", str(history), "--policy", named)
+    assert "explain_terms by sms" not in _forecast(capsys, "--history", str(history))
+    assert run(["simulate", str(history), "--until", "2024-02-20", "--policy", named]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "no answer to explain_terms by email for 3 days: once more, by sms" in told
+    assert run(["policy", "show", "--policy", named]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Without an answer or payment said once more, by another channel: 3 days after explain_terms (new)" in shown
+    assert "by sms Stops as soon as" in shown
 
 
 def test_a_simulated_history_is_told_under_its_own_stops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,8 @@
 
 A line is a moment (UTC) and what happened then. Channel workers deliver what they are given one minute after its
 not-before, unless the story says `channels are silent`. `policy {...}` says in YAML what differs from the default policy; an
-answer is about the message that was put before a person last. The expected ledger has one line per decision: moment, outcome,
-step, channel, first reason.
+answer is about the message that was put before a person last. `unanswered 72 by sms` says messages of support once more after
+so many hours of silence. The expected ledger has one line per decision: moment, outcome, step, channel, first reason.
 """
 
 from collections.abc import Callable
@@ -62,6 +62,9 @@ def read(path: Path) -> Story:
         if words[0] == "missed":
             policy = _with_missed(MissedRun(words[1]))
             continue
+        if words[0] == "unanswered":
+            policy = with_second_words(int(words[1]), tuple(words[3:]))
+            continue
         if words[0] == "policy":
             said = yaml.safe_load(line.strip().removeprefix("policy"))
             policy = policy_of(PolicyDocument.model_validate({"version": "story", **said}))
@@ -90,6 +93,16 @@ def _with_missed(missed: MissedRun) -> Policy:
     if missed is not MissedRun.REVIEW:
         renewal = tuple(replace(step, missed=missed) for step in renewal)
     return stamped(replace(DEFAULT_POLICY, journeys=replace(journeys, delay=ladders, renewal=renewal)))
+
+
+def with_second_words(hours: int, channels: tuple[str, ...], policy: Policy = DEFAULT_POLICY) -> Policy:
+    """Return a policy with every message of support said once more by one of `channels` when nobody answers for so long."""
+    ladders = {
+        segment: replace(ladder, steps=tuple(replace(step, unanswered_hours=hours) for step in ladder.steps))
+        for segment, ladder in policy.journeys.delay.items()
+    }
+    journeys = replace(policy.journeys, delay=ladders)
+    return stamped(replace(policy, fallback_channels=channels, journeys=journeys))
 
 
 def tell(story: Story) -> list[str]:
@@ -199,7 +212,10 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
     "approves",
 }
 _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
-    "profile": lambda _, n: ("client.profiled", {"name": "Ada", "email": n.get("email"), "timezone": n.get("zone")}),
+    "profile": lambda _, n: (
+        "client.profiled",
+        {"name": "Ada", **{name: n.get(name) for name in ("email", "phone")}, "timezone": n.get("zone")},
+    ),
     "invoice": lambda w, n: ("invoice.issued", {"invoice_id": w[0], "amount": _euro(n["over"]), "due_at": _day(n["due"])}),
     "amend": lambda w, n: ("invoice.amended", {"invoice_id": w[0], "amount": _euro(n.get("to")), "due_at": _day(n.get("due"))}),
     "void": lambda w, _: ("invoice.voided", {"invoice_id": w[0]}),
@@ -276,6 +292,7 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
         {"trigger_id": "asked", "verdict": "hold", "author": w[0], "until": _day(n.get("until")), "note": "on leave"},
     ),
     "refuses": lambda w, _: ("consent.changed", {"purpose": w[0], "granted": False}),
+    "asks": lambda w, _: ("client.asked", {"request": w[0], "channel": "email"}),
     "call": lambda _, __: ("contact.logged", {"channel": "phone", "author": "sam"}),
     "erased": lambda _, __: ("client.erased", {"requested_by": "ada"}),
     "delivered": lambda w, _: ("delivery.reported", {"trigger_id": w[0], "channel": w[1], "outcome": "sent"}),

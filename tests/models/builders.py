@@ -40,6 +40,7 @@ from models.events.payments import (
     PaymentRefunded,
 )
 from models.events.signals import (
+    ClientAsked,
     ClientErased,
     ClientProfiled,
     ConsentChanged,
@@ -50,6 +51,7 @@ from models.events.signals import (
     OverrideEffect,
     OverrideSet,
     Purpose,
+    Request,
 )
 from models.money import Money
 
@@ -356,6 +358,9 @@ class Events:
 
     def called(self, day: float) -> ContactLogged:
         return ContactLogged(**self._at(day), channel="phone", author="sam")
+
+    def asks(self, day: float, request: Request = Request.PLAN) -> ClientAsked:
+        return ClientAsked(**self._at(day), request=request, channel="email")
 
     def erased(self, day: float) -> ClientErased:
         return ClientErased(**self._at(day), requested_by="ada")

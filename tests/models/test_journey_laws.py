@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Self
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ class Firm:
         while self.due is not None and self.due <= until_ms:
             self.feed(tick_at(self.due))
 
-    def run(self, events: Sequence[AnyEvent], *, until_ms: int | None = None) -> "Firm":
+    def run(self, events: Sequence[AnyEvent], *, until_ms: int | None = None) -> Self:
         for event in events:
             if self.punctual:
                 self.wake(event.received_ms)

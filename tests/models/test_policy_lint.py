@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from handlers.channels.template_facts import facts_stated
@@ -8,6 +10,7 @@ from models.policy.stated import Stated
 from models.triggers import Journey, Tone
 from streams.wire.policy_file import default_policy_text, read_policy, write_policy
 from streams.wire.topics import CHANNELS
+from tests.journeys.story import with_second_words
 
 DEFAULT = write_policy(document_of(DEFAULT_POLICY))
 
@@ -68,6 +71,10 @@ def test_the_shipped_policy_is_sound() -> None:
         ("internal_channels:\n  - console\n", "internal_channels:\n", "internal_channels", "must be among them"),
         ("reliable_share: 0.25", "reliable_share: 0.5", "segments.reliable_share", "below slow_share"),
         ("- 180\n", "- 18\n", "rfm.recency_days", "must fall"),
+        ("unanswered_hours: 0", "unanswered_hours: 72", "slow.steps.0.unanswered_hours", "no channel but email"),
+        ("unanswered_hours: 0", "unanswered_hours: 120", "slow.steps.0.unanswered_hours", "is no longer sent"),
+        ("unanswered_hours: 0", "unanswered_hours: 72", "onboarding.steps.0.unanswered_hours", "silence is an answer"),
+        ("unanswered_hours: 0", "unanswered_hours: 72", "delayed_payment_support.person.unanswered_hours", "about late money"),
     ],
 )
 def test_lint_names_what_is_wrong_and_where(old: str, new: str, path: str, says: str) -> None:
@@ -86,6 +93,12 @@ def test_lint_names_what_is_wrong_and_where(old: str, new: str, path: str, says:
 def test_what_is_only_worth_a_second_look_is_a_warning(old: str, new: str, path: str) -> None:
     document = _edited(old, new)
     assert any(where.endswith(path) and severity is Severity.WARNING for where, _, severity in _found(document))
+
+
+def test_steps_that_are_said_once_more_in_time_by_another_channel_are_sound() -> None:
+    assert _found(document_of(with_second_words(72, ("sms",)))) == []
+    rare = replace(with_second_words(24, ("sms",)), min_gap_days=5)
+    assert any("5 days (the gap between two contacts counts)" in message for _, message, _ in _found(document_of(rare)))
 
 
 def test_a_template_that_states_a_forbidden_fact_is_found_through_its_purpose() -> None:

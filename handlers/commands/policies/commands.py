@@ -14,7 +14,7 @@ from rich.text import Text
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.policies.activation import activate
 from handlers.commands.policies.trials import adopt, forecast, try_policy
-from handlers.commands.policies.words import TITLES, Chapter, chapters, missed_words, rules
+from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
 from models.policy.document import document_of, policy_of
 from models.policy.lint import Severity, errors_of, lint
 from models.policy.policy import DEFAULT_POLICY, Policy
@@ -127,10 +127,10 @@ def _print_policy(chosen: Policy) -> None:
         console.print(f"- {sentence}", markup=False)
     for chapter in chapters(chosen):
         console.print()
-        _print_chapter(console, chapter)
+        _print_chapter(console, chapter, again_words(chapter, chosen))
 
 
-def _print_chapter(console: Console, chapter: Chapter) -> None:
+def _print_chapter(console: Console, chapter: Chapter, again: str) -> None:
     table = Table(title=TITLES[chapter.journey], title_justify="left", title_style="bold")
     for name in ("who", "step", "when", "through", "tone", "still sent for", "why"):
         table.add_column(name)
@@ -144,6 +144,8 @@ def _print_chapter(console: Console, chapter: Chapter) -> None:
         before = line.who
     console.print(table)
     console.print(f"Found later than that, because nothing ran: {missed_words(chapter)}", markup=False)
+    if again:
+        console.print(f"Without an answer or payment said once more, by another channel: {again}", markup=False)
     console.print("Stops as soon as:", markup=False)
     for words in chapter.stops:
         console.print(f"  - {words}", markup=False)

@@ -36,6 +36,7 @@ _STOPS: Final[Mapping[CancelWhen, str]] = {
     CancelWhen.ON_HOLD: "a relationship manager puts it on hold",
     CancelWhen.PATTERN_ENDED: "what it is about is over: a payment came, or the way of paying changed",
     CancelWhen.CLIENT_ERASED: "the client asks to be forgotten",
+    CancelWhen.CLIENT_ANSWERED: "the client has answered",
 }
 
 
@@ -58,6 +59,7 @@ class Line:
     sendable: str
     missed: str
     why: str
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,14 @@ def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:
 
 def _line(who: str, step: Step, when: str, policy: Policy) -> Line:
     through = HUMAN if step.channel in policy.internal_channels else step.channel
-    return Line(who, step.id, when, through, step.tone.value, _days(step.valid_days), _MISSED[step.if_missed], step.why)
+    again = f"{_hours(step.unanswered_hours)} after {step.id}" if step.unanswered_hours else ""
+    return Line(who, step.id, when, through, step.tone.value, _days(step.valid_days), _MISSED[step.if_missed], step.why, again)
+
+
+def again_words(chapter: Chapter, policy: Policy) -> str:
+    """Say which steps are said once more when nobody answers, when, and by which channels; empty where none is."""
+    times = tuple(dict.fromkeys(f"{line.again} ({line.who})" for line in chapter.lines if line.again))
+    return f"{', '.join(times)}, by {' or '.join(policy.fallback_channels)}" if times else ""
 
 
 def missed_words(chapter: Chapter) -> str:
@@ -178,6 +187,10 @@ def _after_payment(step: Step) -> str:
 
 def _stops(steps: Sequence[Step]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stop_words(predicate) for step in steps for predicate in step.cancel_when))
+
+
+def _hours(count: int) -> str:
+    return _days(count // 24) if not count % 24 else f"{count} hours"
 
 
 def _days(count: int) -> str:
