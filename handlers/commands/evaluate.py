@@ -75,11 +75,12 @@ def evaluate(
 def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], list[str]]:
     """Return the events of a book in order of arrival, and how it was read; raise UsageError when nobody could be late in it."""
     blank = (f"{Meaning.DISPUTED}=", f"{Meaning.SETTLED}=", f"{Meaning.OUTSTANDING}=")
-    plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency, rounded=True)
+    plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency, for_figures=True)
     if not plan.dates_payments:
         message = (
-            f"{file.name} has no date of payment; say which column: --map settled_on=COLUMN, --map days_to_settle=COLUMN or "
-            f"--map days_late=COLUMN (columns: {', '.join(plan.layout.header)})"
+            f"{file.name} has no date of payment, and a list of what is open or how old it is cannot say who pays late; export "
+            "settled invoices with their dates of payment, or say which column: --map settled_on=COLUMN, --map "
+            f"days_to_settle=COLUMN or --map days_late=COLUMN (columns: {', '.join(plan.layout.header)})"
         )
         raise UsageError(message)
     totals = Totals()

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from handlers.commands.book.dates import read_moment
 from handlers.commands.book.kinds import RowKind, kind_of
-from handlers.commands.book.plan import ISSUED_AT, Asked
+from handlers.commands.book.plan import ISSUED_AT, Asked, make_plan
 from handlers.commands.book.terms import Terms, read_terms
 from handlers.commands.evaluate import evaluate, read_history
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
+from models.money import Money
 from streams.runtime.errors import UsageError
 from tests.histories.firms import moody
 from tests.histories.journals import JOURNALS, write_journal
@@ -101,6 +102,8 @@ def test_a_number_that_repeats_with_other_dates_names_an_invoice_together_with_i
         (b"\n\n", "is empty"),
         (b"customer,date,amount,paid on\n", "no rows"),
         (b"PK\x03\x04rest of a workbook", "is a workbook"),
+        (b"\x1f\x8b\x08compressed", "is compressed.*gunzip"),
+        (b'"EXTF";700;21;"Buchungsstapel"\nUmsatz;Konto;Belegdatum\n10,00;10042;0302\n', "have no year.*open and settled items"),
         (bytes(range(256)) * 4, "another --encoding"),
         (b"wer,wann,wieviel,ende\nA,2024-01-05,10.50,2024-02-01\n", "--map client_id=COLUMN.*wann '2024-01-05'"),
         (b'customer,date,amount,paid on\nA,2024-01-05,"10', "--map|nothing|closed"),
@@ -114,6 +117,22 @@ def test_what_is_no_book_is_refused_with_what_to_do(raw: bytes, said: str, tmp_p
         return
     with pytest.raises(UsageError, match=said):
         read_history(path, asked=Asked())
+
+
+def test_a_book_without_issue_dates_takes_them_from_its_due_dates_and_says_so(tmp_path: Path) -> None:
+    events, notes = read(tmp_path / "book.csv", "customer,invoice,due date,amount,paid on\nA,1,2024-03-31,10.00,2024-04-09\n")
+    issued = next(event for event in events if isinstance(event, InvoiceIssued))
+    assert (f"{issued.occurred_at:%Y-%m-%d}", f"{issued.due_at:%Y-%m-%d}") == ("2024-03-01", "2024-03-31")
+    assert any("no issue date in the file: 30 days before the due date assumed; change it with --terms" in note for note in notes)
+
+
+def test_a_book_without_amounts_is_evaluated_but_not_imported(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    events, notes = read(path, "customer,invoice,date,due date,paid on\nA,1,2024-03-01,2024-03-31,2024-04-09\n")
+    assert [event.amount for event in events if isinstance(event, InvoiceIssued | PaymentReceived)] == [Money(100, "EUR")] * 2
+    assert any("no amounts in the file: every invoice counts as 1.00 EUR" in note for note in notes)
+    with pytest.raises(UsageError, match="--map amount=COLUMN"):
+        make_plan(path, asked=Asked(), home_currency="EUR")
 
 
 CELLS = st.sampled_from(

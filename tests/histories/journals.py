@@ -98,6 +98,36 @@ def _lateness(bills: Sequence[Bill]) -> Rows:
         yield f"{bill.issued}T09:30:00.000Z", f"{bill.due}T23:00:00+02:00", bill.client, money, "usd", late
 
 
+def _ledger_codes(bills: Sequence[Bill]) -> Rows:
+    """Audit trail of Sage 50: sales invoices and sales receipts by code, the receipt with the number of its invoice."""
+    for place, bill in enumerate(bills):
+        money = f"{bill.cents / 100:.2f}"
+        yield "SI", bill.client, f"{bill.issued:%d/%m/%Y}", place, "Fees", f"{bill.due:%d/%m/%Y}", money
+        if bill.paid:
+            yield "SR", bill.client, f"{bill.paid:%d/%m/%Y}", place, "Sales Receipt", "", money
+
+
+def _by_customer(bills: Sequence[Bill]) -> Rows:
+    """A report that names the customer above its rows, and a total below them."""
+    for client in sorted({bill.client for bill in bills}):
+        own = [bill for bill in bills if bill.client == client]
+        yield (client, "", "", "", "", "")
+        for place, bill in enumerate(own):
+            due, money = f"{bill.due:%m/%d/%Y}", f"{bill.cents / 100:,.2f}"
+            yield "", f"{bill.issued:%m/%d/%Y}", "Invoice", f"{client}-{place}", due, money
+            if bill.paid:
+                yield "", f"{bill.paid:%m/%d/%Y}", "Payment", "", "", f"-{money}"
+        yield f"Total for {client}", "", "", "", "", f"${sum(bill.cents for bill in own if not bill.paid) / 100:,.2f}"
+
+
+def _seconds(bills: Sequence[Bill]) -> Rows:
+    """Moments as seconds since 1970, which is how the programs' interfaces tell them."""
+    zero = date(1970, 1, 1)
+    for place, bill in enumerate(bills):
+        issued, due, paid = ((day - zero).days * 86_400 + 43_200 if day else "" for day in (bill.issued, bill.due, bill.paid))
+        yield bill.client, f"in_{place}", issued, due, f"{bill.cents / 100:.2f}", paid, "eur"
+
+
 JOURNALS: Final[dict[str, Journal]] = {
     "documents": Journal(
         ("KUNNR", "BELNR", "BUDAT", "BLDAT", "WAERS", "BLART", "SHKZG", "WRBTR", "ZTERM", "NETDT", "AUGDT"), _documents, ";"
@@ -123,6 +153,14 @@ JOURNALS: Final[dict[str, Journal]] = {
     "lateness": Journal(
         ("invoice_date", "due_date", "customer_id", "invoice_amount_total", "currency", "days_late"), _lateness, "|"
     ),
+    "ledger codes": Journal(("Type", "Account", "Date", "Ref", "Details", "Due Date", "Gross"), _ledger_codes),
+    "by customer": Journal(
+        ("", "Date", "Transaction Type", "Num", "Due Date", "Amount"),
+        _by_customer,
+        above="Transaction List by Customer\nHartwell Advisory\n\n",
+        below=("TOTAL", "", "", "", "", "$1,234.00"),
+    ),
+    "seconds": Journal(("customer", "number", "created", "due_date", "amount_due", "paid_at", "currency"), _seconds),
 }
 
 

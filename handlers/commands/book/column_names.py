@@ -44,6 +44,7 @@ REQUIRED: Final = (Meaning.CLIENT_ID, Meaning.ISSUED_ON, Meaning.AMOUNT)
 def letters(name: str) -> str:
     """Return letters and digits in lower case, accents left out: "N° Numéro" and "numero" are one word to a reader."""
     bare = "".join(mark for mark in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(mark))
+    bare = bare.replace("ł", "l").replace("ø", "o").replace("ß", "ss")
     return re.sub(r"[\W_]+", "", bare)
 
 
@@ -60,7 +61,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "kundennummer kundennr kundenr numeroclient codeclient idcliente codigocliente codicecliente klantnummer "
                 "nrklienta kunnr buyerid companyid customer client kunde klant cliente kontrahent account party payer buyer "
                 "businesspartner partner contact vendorname customername clientname contactname companyname billto soldto "
-                "debtorname accountname partnername konto"
+                "debtorname accountname partnername billtocustomer billtocustomername customeraccount vendornumber vendorid "
+                "vendor supplierid suppliername supplier debitorennummer debitornummer debitor kontonummer kontakt kundnr "
+                "kundnamn klient nabywca odbiorca custno cust konto"
             ),
         ),
         (
@@ -69,7 +72,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "invoiceid invoicenumber invoiceno invoicenr invoicenum invoice documentnumber documentno documentid docid "
                 "billnumber billid billno rechnungsnummer rechnungsnr rechnung belegnummer belegnr belegfeld1 belnr "
                 "numerofacture nofacture facture numerofactura factura numerofattura fattura factuurnummer numerfaktury "
-                "docnumber transactionnumber transactionid reference invoiceref invoicereference ref number num no nr id"
+                "docnumber transactionnumber transactionid trxnumber fakturanr fakturanummer nrfaktury nofatura numerofatura "
+                "invno invnum invnumber inv reference invoiceref invoicereference ref number numero numer num no nr id"
             ),
         ),
         (
@@ -110,8 +114,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             (
                 "amount invoiceamount totalamount amounttotal invoicetotal grossamount amountgross amountinvoiced "
                 "originalamount invoicevalue totalopenamount total totalsigned grandtotal lineamount betrag bruttobetrag brutto "
-                "rechnungsbetrag umsatz wrbtr dmbtr montant montantttc totalttc importe importetotal importo valor bedrag kwota "
-                "gross amountdue value sum debit"
+                "rechnungsbetrag umsatz wrbtr dmbtr betragsoll montantttc totalttc montant importetotal importe importo "
+                "totale valor totaalbedrag bedrag kwotabrutto kwota belopp amountdueoriginal gross amountdue amt invamt "
+                "invoiceamt amountinv value sum debit linetotal"
             ),
         ),
         (
@@ -158,7 +163,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.KIND,
             (
                 "transactiontype txntype documenttype doctype documenttypecode invoicetype recordtype rowtype entrytype "
-                "belegart blart movetype type typ kind typedocument"
+                "belegart belegtyp blart movetype type typ kind typedocument"
             ),
         ),
         (Meaning.SIDE, "shkzg debitcredit debitcreditindicator drcr crdr sollhaben sollhabenkennzeichen"),
@@ -173,14 +178,37 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     )
 }  # fmt: skip
 
+_DUE: Final = ("due", "matur", "fallig", "faellig", "echeance", "vencim", "scaden", "verval", "forfall", "termin")
+_PAID: Final = (
+    "paid", "payment", "paydate", "paydt", "payon", "settle", "clear", "receipt", "collect", "closed", "remit", "zahl",
+    "ausgleich", "beglichen", "paiement", "paye", "reglement", "regle", "encaisse", "pago", "pagad", "cobr", "incass",
+    "pagament", "betaal", "betald", "zaplat",
+)  # fmt: skip
+_ISSUED: Final = (
+    "issue", "inv", "bill", "document", "doc", "trx", "txn", "transaction", "rechnung", "beleg", "emis", "wystaw", "factu",
+    "fatt", "fatu", "faktur",
+)  # fmt: skip
+
+STEMS: Final[Mapping[Meaning, tuple[str, ...]]] = {
+    Meaning.DUE_ON: _DUE,
+    Meaning.SETTLED_ON: _PAID,
+    Meaning.ISSUED_ON: _ISSUED,
+}
+"""Parts of words that tell which date a column with no known name holds ("Data de Pagamento", "Date of Receipt")."""
+
 AGAINST: Final[Mapping[Meaning, tuple[str, ...]]] = {
-    Meaning.ISSUED_ON: ("due", "paid", "payment", "clear", "settle", "echeance", "vencimiento", "scadenza", "fallig", "faellig"),
-    Meaning.DUE_ON: ("amount", "balance", "days", "paid"),
-    Meaning.SETTLED_ON: ("due", "method", "amount", "status", "terms", "echeance"),
-    Meaning.AMOUNT: ("tax", "vat", "discount", "paid", "line"),
+    Meaning.ISSUED_ON: (*_DUE, *_PAID),
+    Meaning.DUE_ON: ("amount", "balance", "days"),
+    Meaning.SETTLED_ON: (
+        *_DUE, "method", "amount", "status", "terms", "expected", "promise", "planned", "predicted", "scheduled", "estimated",
+    ),
+    Meaning.AMOUNT: ("tax", "vat", "discount", "paid", "line", "haben", "credit", "remaining", "offen", "rate", "bezahlt"),
     Meaning.INVOICE_ID: ("date", "amount", "status", "total", "type", "currency", "value"),
-    Meaning.CLIENT_ID: ("since", "segment", "type", "country", "email", "age", "city", "phone", "rating", "group", "date", "po"),
+    Meaning.CLIENT_ID: (
+        "since", "segment", "type", "country", "email", "age", "city", "phone", "rating", "group", "date", "po", "code",
+        "receivable",
+    ),
     Meaning.CURRENCY: ("amount", "rate"),
     Meaning.SETTLED: ("date", "status"),
-}
-"""Words that make it unlikely that a name which merely contains one of `NAMES` means the same."""
+}  # fmt: skip
+"""Words that make it unlikely that a name which merely contains one of `NAMES` or `STEMS` means the same."""

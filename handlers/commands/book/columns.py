@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from handlers.commands.book.column_names import AGAINST, AMOUNTS, DATES, NAMES, NUMBERS, REQUIRED, Meaning, letters
+from handlers.commands.book.column_names import AGAINST, AMOUNTS, DATES, NAMES, NUMBERS, REQUIRED, STEMS, Meaning, letters
 from streams.runtime.errors import UsageError
 
 
@@ -48,12 +48,19 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 _LONGEST_SHOWN: Final = 24
 _INSIDE: Final = 100  # rank of a name that merely contains a known one
+_STEM: Final = 200  # of one that holds dates and contains a part of a word that says which
+_LABEL: Final = re.compile(r".*(?:(?<!pa)id|no|nr|num|number|nummer|code|key|ref)")
 _SHORT: Final = 5  # letters; shorter words sit in many names
-_DATE: Final = re.compile(r"\d{1,4}[-/. ].*\d.*|\d{8}(\.0)?|\d{5}(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*")
+_DATE: Final = re.compile(
+    r"\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[2-6]\d{4}(\.\d+)?|1[0-7]\d{8}(\d{3})?(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*"
+)
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
 _SHAPES: Final[Mapping[Meaning, re.Pattern[str]]] = (
-    dict.fromkeys(DATES, _DATE) | dict.fromkeys(AMOUNTS, _AMOUNT) | dict.fromkeys(NUMBERS, _NUMBER)
+    dict.fromkeys(DATES, _DATE)
+    | dict.fromkeys(AMOUNTS, _AMOUNT)
+    | dict.fromkeys(NUMBERS, _NUMBER)
+    | {Meaning.CURRENCY: re.compile(r"\D+")}
 )
 _BLANKS: Final = frozenset({"", "-", "--", "na", "n/a", "nan", "nat", "none", "null"})
 
@@ -62,11 +69,17 @@ Sample = Sequence[Sequence[str]]
 
 
 def choose_columns(
-    header: Sequence[str], *, preset: str | None = None, given: Sequence[str] = (), sample: Sample = ()
+    header: Sequence[str],
+    *,
+    preset: str | None = None,
+    given: Sequence[str] = (),
+    sample: Sample = (),
+    required: Sequence[Meaning] = REQUIRED,
 ) -> dict[Meaning, str]:
     """Return the mapping from meaning to column name: `given` (`meaning=Column`) first, then the preset or the guess.
 
-    Raise UsageError when a required meaning has no column, or a named column is not in the file.
+    An issue date may be missing where a due date is there. Raise UsageError when a required meaning has no column, or a named
+    column is not in the file.
     """
     asked = _parse_given(given, header)
     if preset is None:
@@ -81,7 +94,9 @@ def choose_columns(
         message = f"--preset {preset} is unknown; there are: {', '.join(PRESETS)}"
         raise UsageError(message)
     mapping = {meaning: name for meaning, name in {**base, **asked}.items() if name}
-    lacking = [meaning for meaning in REQUIRED if meaning not in mapping]
+    lacking = [meaning for meaning in required if meaning not in mapping]
+    if Meaning.DUE_ON in mapping and Meaning.ISSUED_ON in lacking:
+        lacking.remove(Meaning.ISSUED_ON)
     if lacking:
         wanted = " ".join(f"--map {meaning}=COLUMN" for meaning in lacking)
         found = ", ".join(f"{meaning} <- {name}" for meaning, name in mapping.items()) or "none"
@@ -110,17 +125,19 @@ def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset(), sample:
     plain = {name: letters(name) for name in header if name not in taken}
     places = {name: place for place, name in enumerate(header)}
     ranked = sorted(
-        (rank, order, meaning, name)
+        (rank, order, places[name], meaning, name)
         for order, meaning in enumerate(NAMES)
         for name, word in plain.items()
         if (rank := _rank(word, meaning)) is not None and _holds(sample, places[name], meaning)
     )
     mapping: dict[Meaning, str] = {}
-    for _, _, meaning, name in ranked:
+    for _, _, _, meaning, name in ranked:
         if meaning not in mapping and name not in mapping.values():
             mapping[meaning] = name
     if Meaning.CLIENT_ID not in mapping and Meaning.NAME in mapping:
         mapping[Meaning.CLIENT_ID] = mapping.pop(Meaning.NAME)  # a book without numbers knows its clients by name
+    if Meaning.ISSUED_ON not in mapping and Meaning.RECORDED_ON in mapping:
+        mapping[Meaning.ISSUED_ON] = mapping.pop(Meaning.RECORDED_ON)  # an invoice is issued when it is made
     return mapping
 
 
@@ -131,7 +148,10 @@ def _rank(word: str, meaning: Meaning) -> int | None:
     if any(against in word for against in AGAINST.get(meaning, ())):
         return None
     inside = [place for place, name in enumerate(wanted) if len(name) >= _SHORT and name in word]
-    return _INSIDE + min(inside) if inside else None
+    if inside:
+        return _INSIDE + min(inside)
+    stems = [place for place, stem in enumerate(STEMS.get(meaning, ())) if stem in word]
+    return _STEM + min(stems) if stems and not _LABEL.fullmatch(word) else None
 
 
 def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:

@@ -42,6 +42,7 @@ _NAMED_DAY: Final = re.compile(
 )
 _WEEKDAY: Final = re.compile(r"^[^\W\d_]{2,10}\.?,\s+")  # "Mon, 5 Jan 2024": the day of the week says nothing new
 _SERIAL: Final = re.compile(r"(?P<days>[2-6]\d{4})(?:[.,](?P<part>\d+))?")  # days as spreadsheets count them: 1954 to 2091
+_SINCE_1970: Final = re.compile(r"(?P<seconds>1[0-7]\d{8})(?:\d{3})?(?:\.\d+)?")  # or milliseconds: 2001 to 2027
 _SERIAL_ZERO: Final = date(1899, 12, 30)
 _PIVOT: Final = 69  # two-digit years: 69-99 are 1969-1999, 00-68 are 2000-2068, as POSIX reads them
 _MONTHS_IN_YEAR: Final = 12
@@ -89,6 +90,8 @@ def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> 
         return None
     if serial := _SERIAL.fullmatch(text):
         return _of_serial(serial, zone=zone, at=at)
+    if counted := _SINCE_1970.fullmatch(text):
+        return datetime.fromtimestamp(int(counted["seconds"]), UTC)
     day, match = _day(text, order)
     groups = match.groupdict()
     clock = _clock(groups) or at

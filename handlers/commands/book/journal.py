@@ -5,7 +5,8 @@ ones, as a clerk would who knows no more; what is left over is left out and said
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 
 from handlers.commands.book.bills import Bill, Part
 from handlers.commands.book.kinds import RowKind
@@ -28,9 +29,65 @@ class _Open:
     parts: list[Part]
 
 
+@dataclass(slots=True)
+class _Book:
+    """What one client owes in one currency. An invoice is known by its place in order of due date; the earliest is a heap's top.
+
+    Heaps hold what was issued by the time of the latest payment; what was paid meanwhile leaves them when it is met.
+    """
+
+    rows: list[_Open] = field(default_factory=list)
+    coming: list[int] = field(default_factory=list)
+    named: dict[str, list[int]] = field(default_factory=dict)
+    oldest: list[int] = field(default_factory=list)
+    alike: dict[int, list[int]] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Sort the rows once all are in."""
+        self.rows.sort(key=lambda row: (row.entry.bill.due_at, row.entry.bill.issued_at))
+        for place, row in enumerate(self.rows):
+            self.named.setdefault(row.entry.bill.invoice_id, []).append(place)
+        self.coming = sorted(range(len(self.rows)), key=lambda place: self.rows[place].entry.bill.issued_at, reverse=True)
+
+    def take(self, payment: Bill) -> bool:
+        """Apply a payment, the next in order of time; say whether it settled anything."""
+        while self.coming and self.rows[self.coming[-1]].entry.bill.issued_at <= payment.issued_at:
+            place = self.coming.pop()
+            heappush(self.oldest, place)
+            heappush(self.alike.setdefault(self.rows[place].left, []), place)
+        left, applied = -payment.amount.minor, False
+        for place in self._places(payment, left):
+            row = self.rows[place]
+            share = min(left, row.left)
+            row.parts.append(Part(Money(share, payment.amount.currency), payment.issued_at))
+            row.left, left, applied = row.left - share, left - share, True
+            heappush(self.alike.setdefault(row.left, []), place)
+            if not left:
+                break
+        return applied
+
+    def _places(self, payment: Bill, left: int) -> Iterator[int]:
+        named = [place for place in self.named.get(payment.invoice_id, ()) if self.rows[place].left]
+        if named:
+            yield from named
+            return
+        alike = self.alike.get(left, [])
+        while alike:
+            row = self.rows[alike[0]]
+            if row.left == left and row.entry.bill.issued_at <= payment.issued_at:
+                yield alike[0]
+                return
+            heappop(alike)
+        while self.oldest:
+            if self.rows[self.oldest[0]].left:
+                yield self.oldest[0]
+            else:
+                heappop(self.oldest)
+
+
 def apply_payments(journal: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
     """Yield invoices and credit notes with what was paid on them, and payments that settle nothing with the reason."""
-    books: dict[tuple[str, str], list[_Open]] = {}
+    books: dict[tuple[str, str], _Book] = {}
     every: list[_Open] = []
     for entry in journal:
         if entry.bill.kind is RowKind.PAYMENT:
@@ -38,29 +95,13 @@ def apply_payments(journal: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
         found = _Open(entry, max(0, entry.bill.amount.minor), [])
         every.append(found)
         if found.left:
-            books.setdefault((entry.bill.client_id, entry.bill.amount.currency), []).append(found)
+            books.setdefault((entry.bill.client_id, entry.bill.amount.currency), _Book()).rows.append(found)
     for book in books.values():
-        book.sort(key=lambda row: (row.entry.bill.due_at, row.entry.bill.issued_at))
+        book.prepare()
     payments = [entry for entry in journal if entry.bill.kind is RowKind.PAYMENT]
     for entry in sorted(payments, key=lambda entry: entry.bill.issued_at):
-        book = books.get((entry.bill.client_id, entry.bill.amount.currency), [])
-        if not _applied(entry.bill, book):
+        owed = books.get((entry.bill.client_id, entry.bill.amount.currency))
+        if owed is None or not owed.take(entry.bill):
             yield entry, "the payment fits no open invoice of this client"
-        book[:] = [row for row in book if row.left]
     for row in every:
         yield Entry(row.entry.row, replace(row.entry.bill, paid=(*row.entry.bill.paid, *row.parts))), ""
-
-
-def _applied(payment: Bill, book: Sequence[_Open]) -> bool:
-    left = -payment.amount.minor
-    known = [row for row in book if row.entry.bill.issued_at <= payment.issued_at]
-    named = [row for row in book if row.entry.bill.invoice_id == payment.invoice_id]
-    alike = [row for row in known if row.left == left]
-    applied = False
-    for row in named or alike[:1] or known:
-        share = min(left, row.left)
-        if share <= 0:
-            break
-        row.parts.append(Part(Money(share, payment.amount.currency), payment.issued_at))
-        row.left, left, applied = row.left - share, left - share, True
-    return applied

@@ -15,11 +15,11 @@ class RowKind(Enum):
     CREDIT = "credit note"
 
 
-# Codes are the usual document types of customer documents in SAP and of sales documents in Xero.
+# Codes are the usual document types of customer documents in SAP, of sales documents in Xero, and of Sage 50's audit trail.
 _CODES: Final = {
     "dz": RowKind.PAYMENT, "zp": RowKind.PAYMENT, "pmt": RowKind.PAYMENT, "pay": RowKind.PAYMENT, "cr": RowKind.CREDIT,
     "dg": RowKind.CREDIT, "g2": RowKind.CREDIT, "cn": RowKind.CREDIT, "cm": RowKind.CREDIT, "accreccredit": RowKind.CREDIT,
-    "refund": RowKind.CREDIT, "outrefund": RowKind.CREDIT,
+    "refund": RowKind.CREDIT, "outrefund": RowKind.CREDIT, "sr": RowKind.PAYMENT, "sc": RowKind.CREDIT,
 }  # fmt: skip
 _PAYMENT: Final = re.compile(
     r"payment|receipt|zahlung|paiement|reglement|encaissement|pago|cobro|pagamento|betaling|deposit|remittance"

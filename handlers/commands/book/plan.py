@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cyclopts import Parameter
 
 from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
-from handlers.commands.book.column_names import AMOUNTS, DATES, Meaning
+from handlers.commands.book.column_names import AMOUNTS, DATES, REQUIRED, Meaning
 from handlers.commands.book.columns import PRESETS, choose_columns
 from handlers.commands.book.dates import Order, OrderEvidence
 from handlers.commands.book.kinds import RowKind, kind_of
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
+from models.money import Money, exponent
 from streams.runtime.errors import UsageError
 
 ISSUED_AT: Final = time(9)  # a date alone means the start of business for what the firm does ...
@@ -69,7 +70,7 @@ class Plan:
     numbers_repeat: bool = False
     payment_rows: int = 0
     dated_rows: int = 0
-    rounded: bool = False
+    for_figures: bool = False
 
     def key(self, client_id: str, invoice_id: str) -> int:
         """Return under which number in `repeated` an invoice is known."""
@@ -101,15 +102,16 @@ class _Survey:
     currencies: set[str] = field(default_factory=set)
 
 
-def make_plan(path: Path, *, asked: Asked, home_currency: str, rounded: bool = False) -> Plan:
+def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool = False) -> Plan:
     """Read the whole file once and return how to import it; raise UsageError with the option that answers what is unclear.
 
-    `home_currency` is the firm's own, taken where neither a column, nor an amount, nor the person names one. `rounded` lets
-    amounts with more decimals than their currency has pass, rounded.
+    `home_currency` is the firm's own, taken where neither a column, nor an amount, nor the person names one. What is read only
+    `for_figures` may lack amounts (each invoice then counts as one unit), and amounts with too many decimals are rounded.
     """
     layout = read_layout(path, encoding=asked.encoding)
     sample = [row.cells for row in islice(rows(layout), _SAMPLE)]
-    mapping = choose_columns(layout.header, preset=asked.preset, given=asked.columns, sample=sample)
+    required = [meaning for meaning in REQUIRED if not (for_figures and meaning is Meaning.AMOUNT)]
+    mapping = choose_columns(layout.header, preset=asked.preset, given=asked.columns, sample=sample, required=required)
     places = {meaning: layout.header.index(name) for meaning, name in mapping.items()}
     survey = _look(layout, places)
     if survey.rows == 0:
@@ -121,6 +123,9 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, rounded: bool = F
         notes.append(f"{mapping[Meaning.INVOICE_ID]!r} repeats with other dates; number and date together name an invoice")
     if layout.above:
         notes.append(f"{layout.above} lines above the header are left out")
+    currency = _currency(survey, mapping, asked.currency, home_currency, notes)
+    if Meaning.AMOUNT not in mapping:
+        notes.append(f"no amounts in the file: every invoice counts as {unit_of(currency)}")
     order_asked = asked.date_order or (PRESETS[asked.preset].date_order if asked.preset else None)
     return Plan(
         layout=layout,
@@ -128,7 +133,7 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, rounded: bool = F
         places=places,
         orders=_orders(survey, mapping, order_asked, notes),
         mark=_mark(survey.mark, asked.decimal),
-        currency=_currency(survey, mapping, asked.currency, home_currency, notes),
+        currency=currency,
         zone=_zone(asked.timezone),
         terms_days=_terms(mapping, asked.terms_days, notes),
         source=asked.source,
@@ -138,8 +143,13 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, rounded: bool = F
         numbers_repeat=numbers_repeat,
         payment_rows=survey.payment_rows,
         dated_rows=survey.dated_rows,
-        rounded=rounded,
+        for_figures=for_figures,
     )
+
+
+def unit_of(currency: str) -> Money:
+    """Return one unit of a currency."""
+    return Money(10 ** exponent(currency), currency)
 
 
 def _look(layout: Layout, places: dict[Meaning, int]) -> _Survey:
@@ -232,7 +242,7 @@ def _currency(survey: _Survey, mapping: dict[Meaning, str], asked: str | None, h
             message = f"some amounts name a currency ({found}) and some none; say which those are in: --currency"
             raise UsageError(message)
         notes.append(f"the amounts name several currencies ({found}); each is kept apart")
-    elif Meaning.CURRENCY not in mapping and (named := currency_in(mapping[Meaning.AMOUNT].upper())) in KNOWN_CURRENCIES:
+    elif Meaning.CURRENCY not in mapping and (named := currency_in(mapping.get(Meaning.AMOUNT, "").upper())) in KNOWN_CURRENCIES:
         notes.append(f"{mapping[Meaning.AMOUNT]!r} names {named}")
         return str(named)
     elif Meaning.CURRENCY not in mapping:
@@ -254,4 +264,7 @@ def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str]) -> 
         raise UsageError(message)
     if asked is None and Meaning.DUE_ON not in mapping and Meaning.TERMS_DAYS not in mapping:
         notes.append(f"no due date in the file: {DEFAULT_TERMS_DAYS} days after issue assumed; change it with --terms")
-    return DEFAULT_TERMS_DAYS if asked is None else asked
+    days = DEFAULT_TERMS_DAYS if asked is None else asked
+    if Meaning.ISSUED_ON not in mapping:
+        notes.append(f"no issue date in the file: {days} days before the due date assumed; change it with --terms")
+    return days

@@ -3,7 +3,7 @@
 import csv
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +15,28 @@ _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _DECLARED: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line by which spreadsheets are told the separator
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zX")
+_POSTINGS: Final = re.compile(r'"?(EXTF|DTVF)"?;')  # the first line of postings as DATEV exchanges them
 _LOOKED_AT: Final = 20  # records among which the header is looked for: reports begin with a title, a date, a blank line
 _LEAST_NAMES: Final = 3  # columns without which nothing can be a book
 _LONGEST_CELL: Final = 1_000_000  # characters; a stray quote otherwise swallows the rest of a huge file into one cell
+GROUP: Final = "Customer"  # what the column is called that a report with the customer above its rows leaves without a name
 _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is to be read: encoding and separator, the names in its header, and how many records stand above that."""
+    """How a file is to be read: encoding and separator, the names in its header, and how many records stand above that.
+
+    `grouped`: a report in which the first cell of a row of its own names the client of the rows below.
+    """
 
     path: Path
     encoding: str
     separator: str
     header: tuple[str, ...]
     above: int = 0
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +61,18 @@ def read_layout(path: Path, *, encoding: str | None = None) -> Layout:
         raise UsageError(message)
     declared = _DECLARED.fullmatch(lines[0])
     separator = declared[1] if declared else _detect_separator(lines[: 2 * _LOOKED_AT])
-    above, header = _find_header(path, start, separator)
-    return Layout(path=path, encoding=chosen, separator=separator, header=_distinct(header), above=above)
+    if _POSTINGS.match(lines[0]):
+        message = f"{path} holds postings of DATEV, whose dates have no year; export the list of open and settled items instead"
+        raise UsageError(message)
+    above, header, below = _find_header(path, start, separator)
+    grouped = _is_grouped(header, below)
+    if grouped:
+        header = [GROUP, *header[1:]]
+    return Layout(path=path, encoding=chosen, separator=separator, header=_distinct(header), above=above, grouped=grouped)
 
 
-def _find_header(path: Path, start: str, separator: str) -> tuple[int, list[str]]:
-    """Return how many records stand above the header, and its cells: the first record about as wide as those below."""
+def _find_header(path: Path, start: str, separator: str) -> tuple[int, list[str], list[list[str]]]:
+    """Return how many records stand above the header, its cells, and records below; it is the first about as wide as those."""
     csv.field_size_limit(min(_LONGEST_CELL, sys.maxsize))
     records: list[list[str]] = []
     try:
@@ -71,13 +84,28 @@ def _find_header(path: Path, start: str, separator: str) -> tuple[int, list[str]
     except csv.Error as error:
         raise _unclosed(path, len(records) + 1, error) from error
     if _DECLARED.fullmatch(separator.join(records[0])):
-        return 1, records[1] if len(records) > 1 else records[0]
+        return 1, records[1] if len(records) > 1 else records[0], records[2:]
     widths = [sum(1 for cell in cells if cell.strip()) for cells in records]
     least = max(widths) / 2
     if widths[0] >= min(_LEAST_NAMES, max(widths)) and widths[0] >= least:
-        return 0, records[0]
+        return 0, records[0], records[1:]
     place = next((place for place, width in enumerate(widths) if width >= max(_LEAST_NAMES, least)), 0)
-    return place, records[place]
+    return place, records[place], records[place + 1 :]
+
+
+def _is_grouped(header: list[str], below: list[list[str]]) -> bool:
+    """Say whether the first column has no name, and holds nothing but names in rows of their own."""
+    named = [cells for cells in below if cells[0].strip()]
+    return not header[0].strip() and 0 < len(named) < len(below) and _is_alone(below[0]) and not any(map(_is_entry, named))
+
+
+def _is_alone(cells: Sequence[str]) -> bool:
+    return not any(cell.strip() for cell in cells[1:])
+
+
+def _is_entry(cells: Sequence[str]) -> bool:
+    """Say whether a row says more than a name above other rows, or a total below them."""
+    return not _is_alone(cells) and not cells[0].strip().lower().startswith("total")
 
 
 def rows(layout: Layout) -> Iterator[Row]:
@@ -85,7 +113,7 @@ def rows(layout: Layout) -> Iterator[Row]:
     csv.field_size_limit(min(_LONGEST_CELL, sys.maxsize))
     with _open(layout.path, layout.encoding) as file:
         reader = csv.reader(file, delimiter=layout.separator, skipinitialspace=True)
-        before, above = 0, layout.above + 1
+        before, above, group = 0, layout.above + 1, ""
         while True:
             try:
                 cells = next(reader)
@@ -99,7 +127,10 @@ def rows(layout: Layout) -> Iterator[Row]:
             if above:
                 above -= 1
                 continue
-            yield Row(line=line, cells=tuple(cells))
+            if layout.grouped and cells[0].strip():
+                group = cells[0].strip()
+                continue
+            yield Row(line=line, cells=(group, *cells[1:]) if layout.grouped else tuple(cells))
 
 
 def _unclosed(path: Path, line: int, error: csv.Error) -> UsageError:
@@ -124,6 +155,9 @@ def _detect_encoding(path: Path) -> str:
         start = file.read(4)
         if start in _WORKBOOKS:
             message = f"{path} is a workbook, not text; save its sheet as CSV (in a spreadsheet: Save as, CSV UTF-8)"
+            raise UsageError(message)
+        if start.startswith(_COMPRESSED):
+            message = f"{path} is compressed; unpack it first, for example: gunzip {path}"
             raise UsageError(message)
         for bom, encoding in _BOMS:
             if start.startswith(bom):

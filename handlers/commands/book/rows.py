@@ -21,7 +21,7 @@ from handlers.commands.book.dates import read_moment
 from handlers.commands.book.gathering import gather
 from handlers.commands.book.journal import Entry, apply_payments
 from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
-from handlers.commands.book.plan import ISSUED_AT, SETTLED_AT, Plan
+from handlers.commands.book.plan import ISSUED_AT, SETTLED_AT, Plan, unit_of
 from handlers.commands.book.reading import Row, rows
 from handlers.commands.book.terms import read_terms
 from models.events.delays import DisputeClosed, DisputeOpened
@@ -121,8 +121,8 @@ class BookReader:
             raise RejectedRowError(message)
         client_id = self._need(row, Meaning.CLIENT_ID)
         currency = self._currency(row)
-        amount = self._money(row, Meaning.AMOUNT, currency)
-        issued_at = self._moment(row, Meaning.ISSUED_ON)
+        amount = self._money(row, Meaning.AMOUNT, currency) if Meaning.AMOUNT in self.plan.mapping else unit_of(currency)
+        issued_at = self._moment(row, Meaning.ISSUED_ON) if Meaning.ISSUED_ON in self.plan.mapping else self._before_due(row)
         kind = kind_of(self._cell(row, Meaning.KIND))
         if issued_at is None and kind is RowKind.PAYMENT:
             issued_at = self._moment(row, Meaning.SETTLED_ON)
@@ -309,6 +309,10 @@ class BookReader:
         day = local.date() + timedelta(days=self.plan.terms_days) if terms is None else terms.due(local.date())
         return datetime.combine(day, SETTLED_AT, tzinfo=self.plan.zone).astimezone(UTC)
 
+    def _before_due(self, row: Row) -> datetime | None:
+        due_at = self._moment(row, Meaning.DUE_ON)
+        return due_at and due_at - timedelta(days=self.plan.terms_days, hours=SETTLED_AT.hour - ISSUED_AT.hour)
+
     def _event_id(self, what: str, bill: Bill, *number: int) -> str:
         return derive("import", self.plan.source, what, bill.client_id, bill.invoice_id, *number)
 
@@ -339,7 +343,7 @@ class BookReader:
 
     def _money(self, row: Row, meaning: Meaning, currency: str) -> Money | None:
         text = self._need(row, meaning) if meaning is Meaning.AMOUNT else self._cell(row, meaning)
-        return read_amount(text, currency=currency, mark=self.plan.mark, rounded=self.plan.rounded)
+        return read_amount(text, currency=currency, mark=self.plan.mark, rounded=self.plan.for_figures)
 
     def _number(self, row: Row, meaning: Meaning) -> int | None:
         text = self._cell(row, meaning)

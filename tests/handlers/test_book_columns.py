@@ -1,0 +1,139 @@
+"""Which column means what, in the headers of exports as they are published: programs, countries, data sets."""
+
+import csv
+from typing import Final
+
+import pytest
+
+from handlers.commands.book.columns import choose_columns
+
+# Header, one row, and the columns of client, invoice, issue, due date, amount and payment; "-" where the file has none.
+EXPORTS: Final[dict[str, tuple[str, str, str]]] = {
+    "Xero, invoices with lines": (
+        ("*ContactName,EmailAddress,*InvoiceNumber,Reference,*InvoiceDate,*DueDate,Total,InvoiceAmountPaid,FullyPaidOnDate,"
+        "*AccountCode,Currency,Type"),
+        "Ardent & Co,a@ardent.example,INV-1,x,3/02/2024,4/03/2024,120.00,120.00,28/02/2024,200,GBP,Sales invoice",
+        "*ContactName,*InvoiceNumber,*InvoiceDate,*DueDate,Total,FullyPaidOnDate",
+    ),
+    "Dynamics, customer ledger entries": (
+        ("Posting Date,Document Date,Document Type,Document No.,Customer No.,Customer Name,Original Amount,Amount,"
+        "Remaining Amount,Due Date,Closed at Date,Entry No."),
+        "2/3/2024,2/3/2024,Invoice,103001,10000,Ardent,120.00,120.00,0.00,3/4/2024,2/28/2024,77",
+        "Customer No.,Document No.,Document Date,Due Date,Amount,Closed at Date",
+    ),
+    "Oracle, receivables": (
+        ("BILL_TO_CUSTOMER,TRX_NUMBER,TRX_DATE,DUE_DATE,AMOUNT_DUE_ORIGINAL,AMOUNT_DUE_REMAINING,INVOICE_CURRENCY_CODE,"
+        "ACTUAL_DATE_CLOSED"),
+        "Ardent,5001,2024-02-03,2024-03-04,120.00,0.00,USD,2024-02-28",
+        "BILL_TO_CUSTOMER,TRX_NUMBER,TRX_DATE,DUE_DATE,AMOUNT_DUE_ORIGINAL,ACTUAL_DATE_CLOSED",
+    ),
+    "SAP, customer line items in German": (
+        ("Konto;Zuordnung;Belegnummer;Belegart;Belegdatum;Nettofälligkeit;Ausgleichsdatum;Ausgleichsbeleg;"
+        "Betrag in Hauswährung;Hauswährung"),
+        "10042;x;1800001;RV;03.02.2024;04.03.2024;28.02.2024;1400007;1.120,00;EUR",
+        "Konto,Belegnummer,Belegdatum,Nettofälligkeit,Betrag in Hauswährung,Ausgleichsdatum",
+    ),
+    "DATEV, open and settled items": (
+        "Kontonummer;Kontobezeichnung;Rechnungsnummer;Rechnungsdatum;Fälligkeit;Betrag Soll;Betrag Haben;Ausgleichsdatum",
+        "10042;Ardent;RE-1;03.02.2024;04.03.2024;1.120,00;1.120,00;28.02.2024",
+        "Kontonummer,Rechnungsnummer,Rechnungsdatum,Fälligkeit,Betrag Soll,Ausgleichsdatum",
+    ),
+    "Lexware": (
+        "Belegtyp;Belegstatus;Belegnummer;Kontakt;Belegdatum;Fälligkeitsdatum;Währung;Bruttobetrag;Offener Betrag;Bezahlt am",
+        "Rechnung;Bezahlt;RE-1;Ardent;03.02.2024;04.03.2024;EUR;120,00;0,00;28.02.2024",
+        "Kontakt,Belegnummer,Belegdatum,Fälligkeitsdatum,Bruttobetrag,Bezahlt am",
+    ),
+    "sevDesk": (
+        "Rechnungsnr.;Kunde;Kundennr.;Rechnungsdatum;Fälligkeitsdatum;Netto;Bruttobetrag;Bezahlter Betrag;Datum der Zahlung",
+        "RE-1;Ardent;1001;03.02.2024;04.03.2024;100,84;120,00;120,00;28.02.2024",
+        "Kundennr.,Rechnungsnr.,Rechnungsdatum,Fälligkeitsdatum,Bruttobetrag,Datum der Zahlung",
+    ),
+    "Swiss": (
+        "Debitor;Rechnung;Datum;Fällig;Betrag CHF;Zahlung am",
+        "Ardent;1;03.02.2024;04.03.2024;1'120.00;28.02.2024",
+        "Debitor,Rechnung,Datum,Fällig,Betrag CHF,Zahlung am",
+    ),
+    "FreshBooks, lines": (
+        ("Client Name,Invoice #,Date Issued,Invoice Status,Date Paid,Item Name,Rate,Quantity,Line Subtotal,Line Total,"
+        "Currency"),
+        "Ardent,1,2024-02-03,paid,2024-02-28,Advice,120.00,1,120.00,120.00,USD",
+        "Client Name,Invoice #,Date Issued,-,Line Total,Date Paid",
+    ),
+    "a practice, terms in days": (
+        "Client Name,Inv No,Inv Date,Terms,Invoice Value,Date of Receipt",
+        "Ardent,1,03/02/2024,30 days,£120.00,28/02/2024",
+        "Client Name,Inv No,Inv Date,-,Invoice Value,Date of Receipt",
+    ),
+    "abbreviated": (
+        "cust,inv,invdate,duedate,amt,paydate",
+        "C1,1,20240203,20240304,120.00,20240228",
+        "cust,inv,invdate,duedate,amt,paydate",
+    ),
+    "a warehouse": (
+        "company_id,id,invoice_dt,due_dt,amount_inv,currency,cleared_dt",
+        "C1,1,2024-02-03,2024-03-04,120.00,USD,2024-02-28",
+        "company_id,id,invoice_dt,due_dt,amount_inv,cleared_dt",
+    ),
+    "an interface": (
+        "customer_id,invoice_id,created_at,due_at,amount,paid_at",
+        "C1,1,2024-02-03T09:12:11.123456Z,2024-03-04T00:00:00+00:00,120.00,2024-02-28T17:00:00.000Z",
+        "customer_id,invoice_id,created_at,due_at,amount,paid_at",
+    ),
+    "an interface that counts seconds": (
+        "customer,number,created,due_date,amount_due,paid_at,currency",
+        "C1,1,1706950800,1709542800,120.00,1709110800,usd",
+        "customer,number,created,due_date,amount_due,paid_at",
+    ),
+    "bare words": (
+        "Customer,Issue,Due,Paid,Value",
+        "C1,2024-02-03,2024-03-04,2024-02-28,120.5",
+        "Customer,-,Issue,Due,Value,Paid",
+    ),
+    "paid bills of a public body": (
+        "Supplier Name,Invoice Number,Date of Invoice,Payment Due Date,Actual Date Paid,Expected Payment Date,Gross Amount",
+        "Ardent,1,03/02/2024,04/03/2024,28/02/2024,01/03/2024,120.00",
+        "Supplier Name,Invoice Number,Date of Invoice,Payment Due Date,Gross Amount,Actual Date Paid",
+    ),
+    "Portuguese": (
+        "Cliente;Nº Fatura;Data de Emissão;Data de Vencimento;Valor;Data de Pagamento",
+        "Ardent;1;03/02/2024;04/03/2024;R$ 1.120,00;28/02/2024",
+        "Cliente,Nº Fatura,Data de Emissão,Data de Vencimento,Valor,Data de Pagamento",
+    ),
+    "Polish": (
+        "Kontrahent;Nr faktury;Data wystawienia;Termin płatności;Kwota brutto;Waluta;Data zapłaty",
+        "Ardent;1;2024-02-03;2024-03-04;1 120,00;PLN;2024-02-28",
+        "Kontrahent,Nr faktury,Data wystawienia,Termin płatności,Kwota brutto,Data zapłaty",
+    ),
+    "Italian": (
+        "Cliente;Numero;Data fattura;Scadenza;Totale;Data incasso;Stato",
+        "Ardent;1;03/02/2024;04/03/2024;€ 1.120,00;28/02/2024;Saldata",
+        "Cliente,Numero,Data fattura,Scadenza,Totale,Data incasso",
+    ),
+    "Spanish": (
+        "Cliente;Factura;Fecha de emisión;Fecha de vencimiento;Importe total;Fecha de cobro",
+        "Ardent;1;03/02/2024;04/03/2024;1.120,00 €;28/02/2024",
+        "Cliente,Factura,Fecha de emisión,Fecha de vencimiento,Importe total,Fecha de cobro",
+    ),
+    "Dutch": (
+        "Klant;Factuurnummer;Factuurdatum;Vervaldatum;Totaalbedrag;Betaald op",
+        "Ardent;1;03-02-2024;04-03-2024;€ 1.120,00;28-02-2024",
+        "Klant,Factuurnummer,Factuurdatum,Vervaldatum,Totaalbedrag,Betaald op",
+    ),
+    "Swedish": (
+        "Kundnr;Kundnamn;Fakturanr;Fakturadatum;Förfallodatum;Belopp;Valuta;Betaldatum",
+        "C1;Ardent;1;2024-02-03;2024-03-04;120,00;SEK;2024-02-28",
+        "Kundnr,Fakturanr,Fakturadatum,Förfallodatum,Belopp,Betaldatum",
+    ),
+}  # fmt: skip
+
+MEANINGS: Final = ("client_id", "invoice_id", "issued_on", "due_on", "amount", "settled_on")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_the_columns_of_an_export_are_found_by_what_they_are_called_and_hold(name: str) -> None:
+    header, row, expected = EXPORTS[name]
+    separator = ";" if ";" in header else ","
+    names, cells = (next(csv.reader([line], delimiter=separator)) for line in (header, row))
+    found = choose_columns(names, sample=[cells, cells])
+    wanted = zip(MEANINGS, expected.split(","), strict=True)
+    assert {meaning: found.get(meaning, "-") for meaning in MEANINGS} == dict(wanted)  # type: ignore[call-overload]
