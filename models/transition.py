@@ -22,8 +22,9 @@ from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
 from models.policy.approval import answered
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
+from models.policy.hours import heard_at
 from models.policy.openings import has_openings
-from models.policy.outcomes import erased, reported, retract_what_no_longer_holds
+from models.policy.outcomes import erased, paid, reported, retract_what_no_longer_holds
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
@@ -120,7 +121,6 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
             turn.outputs += known
             if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
                 judge_late_news(turn, before, event.received_ms)
-    first = isinstance(event, PaymentReceived) and not before.care.onboarded
     if isinstance(event, PaymentReceived) and event.source not in turn.state.feeds:
         turn.state = replace(turn.state, feeds=(*turn.state.feeds, event.source)[-FEEDS_KEPT:])
     turn.state = tidy(turn.state)
@@ -134,15 +134,22 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         resegment(turn)
     if tidied:
         _prune_runs(turn)
-    if first and isinstance(event, PaymentReceived):
-        enter_onboarding(turn, event)
+    if isinstance(event, PaymentReceived):
+        _paid(turn, event, first=not before.care.onboarded)
     enter_playbooks(turn, event)
     _plan(turn)
     _fire_due(turn, turn.state.now_ms)
 
 
+def _paid(turn: Turn, event: PaymentReceived, *, first: bool) -> None:
+    paid(turn, event)
+    if first:
+        enter_onboarding(turn, event)
+
+
 def _said(turn: Turn, event: ClientAsked | ApprovalAnswered) -> None:
     if isinstance(event, ClientAsked):
+        turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
         ask_a_person(turn, event)
     else:
         answered(turn, event)

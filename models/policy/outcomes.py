@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.events.payments import PaymentMethod, PaymentReceived
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
 from models.policy.approval import withdrawn
@@ -12,8 +13,9 @@ from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.budget import commit, refund, unspend
 from models.policy.delay_support import redo, undo
 from models.policy.gate import check
+from models.policy.hours import heard_at
 from models.policy.named import Named, message_named, step_called, with_purpose
-from models.policy.reach import has_other_way, heard
+from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
 from models.policy.relationship import reopen
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
@@ -60,11 +62,13 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
     if event.outcome is DeliveryOutcome.COMPLAINED:
         event = with_purpose(event, turn.state, turn.policy)
     row = next((known for known in turn.state.care.pending if known.trigger_id == event.trigger_id), None)
+    if is_reaction(event):
+        turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
     if row is None:
         _late_news(turn, event)
         return
     roles = _roles(turn, JOURNEYS[row.journey], row.anchor, row.step)
-    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
+    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles), asks=bool(row.asked))
     judge_arrival(turn, row, event)
     ready = event.occurred_ms + turn.policy.settle_days * DAY_MS
     match event.outcome:
@@ -85,6 +89,14 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
             if not row.retracted:
                 at_once = _other_way(turn, PURPOSES[row.purpose], event, roles)
                 _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
+
+
+def paid(turn: Turn, event: PaymentReceived) -> None:
+    """Fold a payment as an answer to the message that asked for it. By card a person did it at that hour; banks book later."""
+    after = paid_upon(turn.state, event)
+    if after is not turn.state and event.method is PaymentMethod.CARD:
+        after = heard_at(after, event.occurred_ms, turn.policy)
+    turn.state = after
 
 
 def erased(turn: Turn, event: ClientErased) -> None:

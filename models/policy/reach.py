@@ -9,11 +9,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.events.payments import PaymentReceived
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.audience import own_address, reader_among
 from models.policy.gate import COMPLAINT, HARD, refusal
 from models.policy.policy import Policy
-from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression
+from models.state.client import JOURNEYS, PURPOSES, ClientState, Person, Reaction, Rest, Suppression
+from models.triggers import Journey
 from models.workdays import DAY_MS
 
 PERSON: Final = "console"
@@ -23,6 +25,11 @@ SUPPRESSIONS_KEPT: Final = 8
 SOFT_BOUNCES: Final = 5
 """So many in a row, without one message between them that was taken, count as an address that does not exist."""
 
+PAID_WITHIN_DAYS: Final = 3
+"""A payment within so many days of the message that asked for it answers it; later, it may have come by itself."""
+
+_TRIED: Final = 6  # messages on a channel before it is held against another
+_CLEARLY: Final = 0.3  # of the share reacted to
 _LONGEST_REST_MS: Final = 7 * DAY_MS
 _REMEMBERED: Final = 64  # messages per channel; then both counts are halved, so that the latest weigh most
 _ADDRESS: Final = {"email": "e-mail address", "sms": "phone number"}
@@ -45,7 +52,8 @@ def way_to(
 
     What the client has said beats what was learnt: the channel they asked for goes first, where the policy has it and it is open.
     A message is for the first of `roles` whose address works, then for the profile's own; another channel is used only when this
-    one reaches nobody. Of several others that is taken which the client reacts to most. Without any, a person is asked.
+    one reaches nobody, or the client clearly reacts to the other more and has not said anything about it. Of several others that
+    is taken which the client reacts to most. Without any, a person is asked.
     `wish` is that channel where it is not the profile's: empty where somebody with more say has chosen.
     """
     if channel in policy.internal_channels:
@@ -56,7 +64,8 @@ def way_to(
         return stated, (f"the client asked to be reached by {stated}",)
     why = _obstacle(state, channel, at_ms, roles)
     if why is None:
-        return channel, ()
+        learnt = "" if stated or wish is not None else _learnt(state, channel, others)
+        return (learnt, (f"they react to {learnt} clearly more than to {channel}",)) if learnt else (channel, ())
     if others:
         best = _best(state, others)
         return best, (f"{why}, so {best} is used",)
@@ -91,15 +100,29 @@ def rest_of(state: ClientState, channel: str, at_ms: int) -> int:
 
 
 def reaction_rate(state: ClientState, channel: str) -> float:
-    """Return the share of messages on a channel that the client answered or read, drawn towards a half while few are known."""
+    """Return the share of messages on a channel that the client answered, read or paid upon, drawn to a half while few are."""
     known = next((row for row in state.person.reactions if row.channel == channel), Reaction(channel))
     return (known.reacted + 1) / (known.sent + 2)
 
 
-def heard(state: ClientState, event: DeliveryReported, *, role: str = "") -> ClientState:
+def paid_upon(state: ClientState, event: PaymentReceived) -> ClientState:
+    """Fold a payment as a reaction to the message that asked for it, where one left on a channel within `PAID_WITHIN_DAYS`.
+
+    A message counts once, and only a payment of an invoice it named, or of none that is named, can be the answer to it.
+    """
+    since, at = event.occurred_ms - PAID_WITHIN_DAYS * DAY_MS, event.occurred_ms
+    runs = [row for row in state.care.runs if row.sent_ms and event.invoice_id in {None, row.anchor}]
+    asked = {row.sent_ms for row in runs if JOURNEYS[row.journey] is Journey.DELAY_SUPPORT}
+    row = next((known for known in state.person.reactions if since <= known.asked_ms <= at and known.asked_ms in asked), None)
+    if row is None:
+        return state
+    return replace(state, person=_counted(state.person, replace(row, asked_ms=0), sent=0, reacted=1))
+
+
+def heard(state: ClientState, event: DeliveryReported, *, role: str = "", asks: bool = False) -> ClientState:
     """Fold what an outcome says about the channel: an address that fails, a complaint, a rest, a reaction.
 
-    `role` is whose own address it was, empty for the profile's.
+    `role` is whose own address it was, empty for the profile's; `asks` says that the message asks for money.
     """
     person = state.person
     if event.outcome is DeliveryOutcome.BOUNCED_SOFT:
@@ -110,7 +133,7 @@ def heard(state: ClientState, event: DeliveryReported, *, role: str = "") -> Cli
         person = _suppressed(person, event, COMPLAINT)
     elif event.outcome in _TAKEN and any(row.channel == event.channel for row in person.rests):
         person = replace(person, rests=tuple(row for row in person.rests if row.channel != event.channel))
-    person = _reacted(person, event)
+    person = _reacted(person, event, asks=asks)
     return state if person is state.person else replace(state, person=person)
 
 
@@ -144,6 +167,14 @@ def is_reaction(event: DeliveryReported) -> bool:
     return reads or event.outcome is DeliveryOutcome.REPLIED
 
 
+def _learnt(state: ClientState, channel: str, others: Sequence[str]) -> str:
+    """Return the channel that the client clearly reacts to more, empty where there is none: both must have been tried enough."""
+    tried = {row.channel for row in state.person.reactions if row.sent >= _TRIED}
+    best = max((other for other in others if other in tried), key=lambda other: reaction_rate(state, other), default="")
+    clear = best and channel in tried and reaction_rate(state, best) >= reaction_rate(state, channel) + _CLEARLY
+    return best if clear else ""
+
+
 def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role]) -> bool:
     if channel == "sms" and purpose is not Purpose.SERVICING:
         return False  # a phone buzzes: only what concerns open work may make it
@@ -171,14 +202,18 @@ def _rested(person: Person, event: DeliveryReported) -> Person:
     return replace(person, rests=(*others, Rest(event.channel, max(until, known.until_ms), times)))
 
 
-def _reacted(person: Person, event: DeliveryReported) -> Person:
-    reacted = int(is_reaction(event))
-    sent = int(event.outcome is DeliveryOutcome.SENT)
+def _reacted(person: Person, event: DeliveryReported, *, asks: bool) -> Person:
+    reacted, sent = int(is_reaction(event)), int(event.outcome is DeliveryOutcome.SENT)
     if not reacted and not sent:
         return person
     known = next((row for row in person.reactions if row.channel == event.channel), Reaction(event.channel))
-    total, answered = known.sent + sent, min(known.sent + sent, known.reacted + reacted)
+    asked_ms = max(known.asked_ms, event.occurred_ms) if sent and asks else 0 if reacted else known.asked_ms
+    return _counted(person, replace(known, asked_ms=asked_ms), sent=sent, reacted=reacted)
+
+
+def _counted(person: Person, row: Reaction, *, sent: int, reacted: int) -> Person:
+    total, answered = row.sent + sent, min(row.sent + sent, row.reacted + reacted)
     if total > _REMEMBERED:
         total, answered = total // 2, answered // 2
-    others = (row for row in person.reactions if row.channel != event.channel)
-    return replace(person, reactions=(*others, Reaction(event.channel, total, answered)))
+    others = (known for known in person.reactions if known.channel != row.channel)
+    return replace(person, reactions=(*others, replace(row, sent=total, reacted=answered)))

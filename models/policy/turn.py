@@ -14,6 +14,7 @@ from models.policy.audience import audience_of, roles_for
 from models.policy.budget import reserve
 from models.policy.facts import Fact, allowed_facts
 from models.policy.gate import asked_in
+from models.policy.hours import hour_of
 from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.precedence import Claim, Level, Precedence, precedence, tone_of_step
@@ -98,11 +99,11 @@ class Turn:
         if trial is not None:
             step = trial.step
             self.state = exposed(self.state, trial)
-        state, now, ruling = self.state, self.state.now_ms, self._ruling(step, run, invoice_ids)
+        state, ruling = self.state, self._ruling(step, run, invoice_ids)
         channel, fallback = (again_by, ()) if again_by else self._way(step, run, ruling)
-        not_before = self.policy.open_hour(state, now)
+        not_before, hour = self._hour(step, run, channel, until_ms, at_once=bool(again_by))
         expires = _expiry(not_before, step, until_ms)
-        why = (*reasons, *fallback, *ruling.words, *([trial.words] if trial else ()))
+        why = (*reasons, *fallback, *([hour] if hour else ()), *ruling.words, *([trial.words] if trial else ()))
         fields = {
             **self._identity(step, run, channel, Tone(ruling.tone.value)),
             **(self._once_more(step, run) if again_by else {}),
@@ -140,6 +141,14 @@ class Turn:
         roles = roles_for(JOURNEYS[run.journey], step.purpose, Tone(ruling.tone.value))
         channel, purpose, at_ms = ruling.channel.value, step.purpose, self.state.now_ms
         return way_to(self.state, self.policy, channel=channel, purpose=purpose, at_ms=at_ms, roles=roles, wish=wish)
+
+    def _hour(self, step: Step, run: Run, channel: str, until_ms: int, *, at_once: bool) -> tuple[int, str]:
+        """Return when a message may leave at the earliest, and why, where the client's own hours move it."""
+        first = self.policy.open_hour(self.state, self.state.now_ms)
+        if at_once or step.receipt or channel in self.policy.internal_channels:
+            return first, ""  # thanks are said at once, and colleagues have hours of their own
+        at, why = hour_of(self.state, self.policy, at_ms=first, what=f"{run.anchor}:{step.id}:{run.epoch}")
+        return (first, "") if until_ms and at >= until_ms else (at, why)
 
     def waits(self, step: Step, run: Run) -> Trial | None:
         """Return the trial whose arm waits at this step of a run and has not waited yet, None where nothing waits."""

@@ -126,11 +126,15 @@ class Rest(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Reaction(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Messages that left on a channel, and how many of them the client answered or read."""
+    """Messages that left on a channel, and how many of them the client answered, read or paid upon.
+
+    `asked_ms` is when one that asks for money last left and was not reacted to yet, 0: there is none.
+    """
 
     channel: str
     sent: int = 0
     reacted: int = 0
+    asked_ms: int = 0
 
 
 class Risk(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -335,7 +339,10 @@ class Approval(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Segment, journeys, contacts and what was decided lately."""
+    """Segment, journeys, contacts and what was decided lately.
+
+    `answers` are fading counts (hundredths) of the client's answers by part of the day (see models.policy.hours).
+    """
 
     segment: Segment = Segment.NEW
     segment_since_ms: int = 0
@@ -355,6 +362,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unanswered: tuple[Unanswered, ...] = ()
     heard_ms: int = 0
     """When the client last answered, paid or was spoken with; kept while a message waits for that."""
+    answers: tuple[int, ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):
