@@ -3,6 +3,7 @@
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 import pytest
@@ -101,6 +102,25 @@ class Desk:
 LOG: Final = [record(number, number) for number in range(260)]
 
 
+@cache
+def learned() -> Desk:
+    """Return a desk that has learned all of `LOG`, to look at."""
+    desk = Desk()
+    desk.learn(LOG)
+    return desk
+
+
+@cache
+def released_by_hand() -> dict[str, tuple[str, bytes]]:
+    """Return what the learners release that take every example once."""
+    plain, renewals = LatenessTrainer(), RenewalTrainer()
+    for number in range(260):
+        plain.take(example(number))
+        if number % 2 == 0:
+            renewals.take(renewal_example(number // 2))
+    return {LATENESS: plain.release(), RENEWAL: renewals.release()}
+
+
 @settings(max_examples=12, deadline=None)
 @given(deaths=st.lists(st.integers(1, 260), max_size=4), repeats=st.sets(st.integers(0, 259), max_size=20))
 def test_wherever_it_dies_and_whatever_comes_twice_each_example_is_learned_once(deaths: list[int], repeats: set[int]) -> None:
@@ -110,13 +130,7 @@ def test_wherever_it_dies_and_whatever_comes_twice_each_example_is_learned_once(
     for death in sorted(deaths):
         broken.learn(log, upto=max(death, broken.offset))
     school = broken.learn(log)
-    plain, renewals = LatenessTrainer(), RenewalTrainer()
-    for number in range(260):
-        plain.take(example(number))
-        if number % 2 == 0:
-            renewals.take(renewal_example(number // 2))
-    assert school.pupils[LATENESS].trainer.release() == plain.release()
-    assert school.pupils[RENEWAL].trainer.release() == renewals.release()
+    assert {name: pupil.trainer.release() for name, pupil in school.pupils.items()} == released_by_hand()
     whole = Desk()
     whole.learn(log)
     assert (broken.stored, broken.offset) == (whole.stored, whole.offset)
@@ -124,8 +138,7 @@ def test_wherever_it_dies_and_whatever_comes_twice_each_example_is_learned_once(
 
 
 def test_snapshots_are_taken_by_count_and_by_time_of_the_log_and_name_what_they_are_worth() -> None:
-    desk = Desk()
-    desk.learn(LOG)
+    desk = learned()
     snapshots = desk.snapshots()
     assert len(snapshots) > 4
     assert len({row.version for row in snapshots}) == len(snapshots)
@@ -139,8 +152,7 @@ def test_snapshots_are_taken_by_count_and_by_time_of_the_log_and_name_what_they_
 
 
 def test_what_passes_the_guard_is_activated_on_every_partition_with_one_id() -> None:
-    desk = Desk()
-    desk.learn(LOG)
+    desk = learned()
     activations = desk.activations()
     versions = list(dict.fromkeys(event.version for event in activations))
     assert len(activations) == PARTITIONS * len(versions)
@@ -211,8 +223,7 @@ def test_old_versions_leave_the_topic_and_the_latest_stay() -> None:
 
 
 def test_what_is_learned_again_after_everything_was_lost_is_not_published_again() -> None:
-    first = Desk()
-    first.learn(LOG)
+    first = learned()
     published = max(entry.position.src_offset for entry in first.entries)
     school = School({}, rules=first.rules, partitions=PARTITIONS, quiet_before=published + 1)
     harvests = [harvest for row in LOG if (harvest := school.take(row)) is not None]
@@ -221,8 +232,7 @@ def test_what_is_learned_again_after_everything_was_lost_is_not_published_again(
 
 
 def test_a_checkpoint_of_another_release_is_refused_with_the_fix() -> None:
-    desk = Desk()
-    desk.learn(LOG)
+    desk = learned()
     for learner in LEARNERS:
         spoilt = {**desk.stored, learner: desk.stored[learner].replace(b"RPL", b"RPX", 1)}
         with pytest.raises(FatalError, match=f"--afresh {learner}"):
@@ -230,8 +240,7 @@ def test_a_checkpoint_of_another_release_is_refused_with_the_fix() -> None:
 
 
 def test_an_activated_snapshot_scores() -> None:
-    desk = Desk()
-    desk.learn(LOG)
+    desk = learned()
     event = desk.activations()[-1]
     assert scorer_of(b64decode(event.snapshot)).version == event.version
 
