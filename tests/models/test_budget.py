@@ -114,6 +114,16 @@ def test_a_client_who_wants_fewer_has_a_smaller_budget() -> None:
     assert room(modest, POLICY, at_ms=ms(0) + MONTH_MS + 1) == 1
 
 
+def test_a_month_that_was_overspent_by_hand_has_room_when_enough_of_its_contacts_have_left_it() -> None:
+    state, tight = ClientState(CLIENT), replace(POLICY, contacts_per_month=2)
+    for day in (0, 5, 10, 15):
+        state = spend(state, at_ms=ms(day))
+    held = full(state, tight, at_ms=ms(25))
+    assert held is not None
+    assert held.until_ms == ms(10) + MONTH_MS
+    assert full(state, tight, at_ms=held.until_ms) is None
+
+
 def test_a_receipt_waits_for_no_budget_and_takes_no_place() -> None:
     build = Events()
     firm = Firm().run([build.profiled(0), build.called(1), build.paid(1.1, minor=50_000, invoice=None)], until_ms=ms(1.2))

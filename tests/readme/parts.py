@@ -1,4 +1,4 @@
-"""The parts of README.md that are made from the code: `python -m tests.readme write` puts them there, a test compares them."""
+"""The parts of README.md that are made from the code: `python -m tests.readme` puts them there, a test compares them."""
 
 import re
 import subprocess
