@@ -94,10 +94,10 @@ def test_the_room_is_never_less_than_none_and_where_there_is_none_nothing_leaves
         assert later is None or later.until_ms > held.until_ms  # the reason that ended has ended
 
 
-@given(histories())
-def test_a_place_that_was_given_back_was_never_taken(found: tuple[Books, int]) -> None:
+@given(histories(), _PEOPLE)
+def test_a_place_that_was_given_back_was_never_taken(found: tuple[Books, int], person: str) -> None:
     books, day = found
-    row = _row("fresh", day=day)
+    row = _row("fresh", day=day, person=person)
     taken = reserve(books.state, row)
     assert len(contact_times(taken, POLICY)) == len(contact_times(books.state, POLICY)) + 1
     assert refund(taken, "fresh") == books.state
