@@ -3,16 +3,19 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Annotated, Literal
 
 import structlog
 from cyclopts import Parameter
 
+from handlers.commands.learners.standing import StandingCheck, look
 from models.learners.activation import LEARNERS
 from streams.agents.trainer import Trainer
 from streams.engine.failpoints import make_failpoint
 from streams.engine.producer import KafkaProducer
 from streams.engine.redis_fence import RedisFence
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import FatalError
 from streams.runtime.health import HealthServer
 from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
@@ -39,6 +42,9 @@ def run_trainer(
     itself on each answer before it learns it, and puts a snapshot of each learner on learner.snapshots once a day.
     RAPPORT_LEARNER_ACTIVATION=automatic activates it, through the log of clients, when it was not worse than the plain rules;
     manual leaves that to `rapport learners activate`. Without a trainer the rules decide.
+
+    Once in RAPPORT_LEARNER_CHECK_HOURS it holds stored features of a sample of clients against a replay of the log, as
+    `rapport learners check` does; while the latest check has failed, no version puts itself in force.
 
     Run one. A second one takes over and the first one ends: nothing is learned twice. Killed at any moment, it learns on from
     its last checkpoint. Its CPU is its own: workers never wait for it.
@@ -85,4 +91,12 @@ async def _run(settings: Settings, *, afresh: tuple[str, ...]) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop, number.name)
+        standing = StandingCheck(
+            look=partial(look, settings),
+            last_ms=lambda: trainer.checked_ms,
+            clock=make_clock(settings.clock_file),
+            hours=settings.learner_check_hours,
+        )
+        checking = asyncio.create_task(standing.run())
+        stack.callback(checking.cancel)
         await trainer.run(afresh=afresh)

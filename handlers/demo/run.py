@@ -129,6 +129,7 @@ class _Run:
             "RAPPORT_WEBHOOK_SECRETS": orjson.dumps({"stripe": [self.secret]}).decode(),
             "RAPPORT_SMTP_PORT": str(smtp_port),
             "RAPPORT_LEARNER_GUARD_ANSWERS": str(GUARD_ANSWERS),
+            "RAPPORT_LEARNER_CHECK_HOURS": "0",  # where a day passes in a moment, answers are on their way for weeks
             "RAPPORT_FIRM_NAME": "Fennimore & Okoye Advisory",
             "RAPPORT_MAIL_FROM": "Fennimore & Okoye <care@fennimore-okoye.example>",
         }

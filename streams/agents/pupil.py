@@ -9,6 +9,7 @@ import msgspec
 from pydantic import ValidationError
 
 from models.events.control import LearnerActivated
+from models.events.envelope import epoch_ms
 from models.learners.consistency import ExamplesChecked
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot, range_held, record_of
@@ -37,7 +38,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
 
     `marks` is the furthest output taken of each partition of the client log, since an example may be published twice. Before
     the offset `quiet_before` nothing is published: an earlier life did, what is learned again is no news. `distrusted` says why
-    no version activates itself: the last check of stored features against a replay found too many that differ.
+    no version activates itself: the last check of stored features against a replay, at `checked_ms`, found too many that differ.
     """
 
     checkpoint: bytes
@@ -50,6 +51,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     versions: tuple[str, ...] = ()
     quiet_before: int = 0
     distrusted: str = ""
+    checked_ms: int = 0
 
 
 def remembered(stored: bytes, subject: Subject) -> tuple[Learns, Memory]:
@@ -111,7 +113,7 @@ class Pupil:
     def hear(self, checked: ExamplesChecked) -> None:
         """Take note of a check: one that failed keeps versions from activating themselves until one has passed."""
         why = "" if checked.passed else checked.first or "stored features differ from a replay"
-        self.memory = msgspec.structs.replace(self.memory, distrusted=why)
+        self.memory = msgspec.structs.replace(self.memory, distrusted=why, checked_ms=epoch_ms(checked.checked_at))
 
     def has_news(self, record: Record) -> bool:
         """Return whether a version is to be published before `record` is taken; from the first on, time is counted by it."""
@@ -145,6 +147,7 @@ class Pupil:
             versions=versions[-KEPT_SNAPSHOTS:],
             quiet_before=memory.quiet_before,
             distrusted=memory.distrusted,
+            checked_ms=memory.checked_ms,
         )
         return release
 

@@ -89,6 +89,16 @@ class School:
         """Return how many examples each learner has learned."""
         return {learner: pupil.trainer.learned for learner, pupil in self.pupils.items()}
 
+    @property
+    def checked_ms(self) -> int:
+        """Return when stored features were last held against the log, as far as it was heard; 0: never."""
+        return max(pupil.memory.checked_ms for pupil in self.pupils.values())
+
+    @property
+    def distrusted(self) -> str:
+        """Return why no version puts itself in force; empty where nothing speaks against it."""
+        return next((pupil.memory.distrusted for pupil in self.pupils.values() if pupil.memory.distrusted), "")
+
     def take(self, record: Record) -> Harvest | None:
         """Take the next record of the topic; returns what to store before it, where it begins a new day and enough has passed."""
         if not record.value:

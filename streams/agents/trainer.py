@@ -53,6 +53,8 @@ class Trainer:
         self._producer = producer
         self._publisher = Publisher(SLOT, fence=fence, producer=producer, meter=meter, failpoint=failpoint)
         self._stopping = asyncio.Event()
+        self.checked_ms: int | None = None
+        """When stored features were last checked, 0: never; none before all that is on the topic was read once."""
 
     def stop(self) -> None:
         """End after the records in hand; what was learned since the last checkpoint is learned again next time."""
@@ -164,6 +166,10 @@ class Trainer:
                 left = max(0, end - await consumer.position(at))
                 for row in SUBJECTS:
                     self._meter.set(metrics.LEARNER_LAG, left, learner=row.learner)
+                if not left:
+                    self.checked_ms = school.checked_ms
+                    self._meter.set(metrics.LEARNER_CHECKED, school.checked_ms / 1000)
+                    self._meter.set(metrics.LEARNER_DISTRUSTED, float(bool(school.distrusted)))
             await asyncio.sleep(0)
 
     async def _school_day(self, records: Sequence[Any], grasp: Grasp, school: School) -> bool:

@@ -129,6 +129,8 @@ LEARNER_ANSWERS: Final = _gauge("learner_answers", "Answers judged so far, by wh
 LEARNER_RANGE_HELD: Final = _gauge("learner_range_held", "Share of settlements within the 90 % range given.", "learner")
 LEARNER_TRUST: Final = _gauge("learner_trust", "Weight of the learner against the rules; below 1 after a drift.", "learner")
 LEARNER_DRIFTS: Final = _counter("learner_drifts_total", "Drifts noticed.", "learner")
+LEARNER_CHECKED: Final = _gauge("learner_checked_timestamp_seconds", "When stored features were last held against the log.")
+LEARNER_DISTRUSTED: Final = _gauge("learner_distrusted", "1 while the last such check has failed and no version goes in force.")
 LEARNER_SNAPSHOTS: Final = _counter("learner_snapshots_total", "Snapshots published.", "learner", "activated")
 
 INGEST_REQUESTS: Final = _counter("ingest_requests_total", "Webhook requests by what became of them.", "source", "outcome")

@@ -171,6 +171,12 @@ class Settings(BaseSettings):
     learner_guard_margin: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.0, description="By how much (log loss, nats) they may be worse than the rules and still be activated."
     )
+    learner_check_hours: Annotated[float, Field(ge=0)] = Field(
+        default=24.0, description="How often the trainer holds stored features against a replay of the log; 0: never by itself."
+    )
+    learner_check_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.02, description="Share of the clients that it replays, another sample each day; memory goes with it."
+    )
 
     metrics_host: str = Field(default="127.0.0.1", description="Address of the health and metrics endpoints.")
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="Their port; 0 turns them off.")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from handlers.commands.learners.checking import check
+from handlers.commands.learners.standing import look
 from handlers.commands.overrides.desk import end, publish, read_all, read_state, standing, word
 from models.events.signals import OverrideEffect
 from models.learners.consistency import ExamplesChecked
@@ -71,6 +72,9 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
 
         await until_async(lifted, timeout=60, what="the word lifted")
         await until_caught_up(settings)
+    standing_check = await look(settings.model_copy(update={"learner_check_share": 1.0}))
+    assert standing_check is not None
+    assert (standing_check.passed, standing_check.clients, standing_check.author) == (True, 1, "trainer")
     found = await looked(settings)
     assert (found.passed, found.first, found.clients) == (True, "", 1)
     assert found.questions > 30
@@ -79,7 +83,7 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
     assert not again.passed
     assert again.mismatched == 1
     heard = [record.value for record in (await read_topic(settings, EXAMPLES))[0] if record.key == b"examples.checked"]
-    assert [ExamplesChecked.model_validate_json(value or b"").passed for value in heard] == [True, False]
+    assert [ExamplesChecked.model_validate_json(value or b"").passed for value in heard] == [True, True, False]
 
 
 async def _spoil_one(settings: Settings) -> None:

@@ -188,9 +188,10 @@ def check(
 ) -> int:
     """Fold the log of a sample of clients anew, and compare features and answer of each answered question.
 
-    Run it every night. A learner that is served other features than it learned from is wrong in ways nobody sees; so while the
-    latest check has failed (more than 1 question in 1,000 differs, is missing or too many), no version puts itself in force,
-    and `activate` and `promote` refuse. It reads the client log and the examples once; memory goes with the share.
+    The trainer does so by itself once a day (RAPPORT_LEARNER_CHECK_HOURS). A learner that is served other features than it
+    learned from is wrong in ways nobody sees; so while the latest check has failed (more than 1 question in 1,000 differs, is
+    missing or too many), no version puts itself in force, and `activate` and `promote` refuse. It reads the client log and the
+    examples once; memory goes with the share.
 
     Example: rapport learners check --share 0.05
 
