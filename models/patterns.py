@@ -13,8 +13,9 @@ from typing import Final, TypeAlias
 
 from models.features import ClockUsed, Family, Feature
 from models.money import exponent
-from models.state.client import Bucket, ClientState
+from models.state.client import ClientState
 from models.state.history import decline_streak, next_retry_ms
+from models.state.rhythm import Bucket
 from models.state.rows import METHODS
 from models.state.windows import day_of
 from models.workdays import DAY_MS

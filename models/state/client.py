@@ -12,6 +12,7 @@ import msgspec
 from models.events.signals import Purpose
 from models.state.habits import Habits
 from models.state.renewals import Renewals
+from models.state.rhythm import Rhythm
 from models.state.rows import Ledger
 from models.triggers import CancelWhen, Journey
 
@@ -41,51 +42,6 @@ class TimerKind(IntEnum):
     PLAYBOOK = 6
     PLAN = 7
     UNANSWERED = 8
-
-
-class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Sums of one day (or one week, in the tail) in one currency, by event time. `day` counts from 1970-01-01 UTC."""
-
-    day: int
-    currency: str
-    payments: int = 0
-    money_in: int = 0
-    reductions: int = 0
-    money_out: int = 0
-    invoices: int = 0
-    invoiced: int = 0
-    declines: int = 0
-
-
-class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How one invoice ended: settled when, how many days after due, and whether the firm gave up on it."""
-
-    settled_ms: int
-    days_late: int
-    minor: int
-    currency: str
-    written_off: bool = False
-
-
-class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How the client pays: windows, cadence, methods, declines, lateness.
-
-    `pay_methods` are the methods of the last payments, one for each of `pay_days` (older states have fewer: the last ones).
-    """
-
-    buckets: tuple[Bucket, ...] = ()
-    pay_days: tuple[int, ...] = ()
-    methods: tuple[int, ...] = ()
-    failures: tuple[int, ...] = ()
-    last_paid_ms: int = 0
-    next_retry_ms: int = 0
-    retry_at: int = 0
-    labels: tuple[Label, ...] = ()
-    labelled: int = 0
-    late: int = 0
-    written_off: int = 0
-    disputes: tuple[int, ...] = ()
-    pay_methods: tuple[int, ...] = ()
 
 
 class Field(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.state.client import ClientState, Label, Memory, Rhythm
+from models.state.client import ClientState, Memory
 from models.state.memory import close
 from models.state.plans import days_late_ms
 from models.state.reckoning import (
@@ -25,6 +25,7 @@ from models.state.reckoning import (
     reckon,
     taken_back,
 )
+from models.state.rhythm import Label, Rhythm
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Plan, Promise, Totals
 from models.state.totals import add_total, count, payment_key
 from models.state.windows import compact, day_of, tail_before, week_start

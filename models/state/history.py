@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
-from models.state.client import ClientState, Label
+from models.state.client import ClientState
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
 from models.state.plans import standing_of
 from models.state.reckoning import left, owed
+from models.state.rhythm import Label
 from models.state.rows import Invoice
 from models.state.windows import total
 from models.workdays import DAY_MS

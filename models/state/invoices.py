@@ -12,9 +12,10 @@ from models.events.invoices import (
     InvoiceVoided,
     InvoiceWrittenOff,
 )
-from models.state.client import Bucket, ClientState, Contract
+from models.state.client import ClientState, Contract
 from models.state.memory import is_closed
 from models.state.reckoning import is_live, reckon
+from models.state.rhythm import Bucket
 from models.state.rows import Credit, Invoice
 from models.state.totals import count
 from models.state.windows import add

@@ -14,9 +14,10 @@ from models.events.payments import (
     PaymentReceived,
     PaymentRefunded,
 )
-from models.state.client import Bucket, ClientState, Rhythm
+from models.state.client import ClientState
 from models.state.memory import close, is_closed
 from models.state.reckoning import covered, gross, is_settlement, net, part_net, receipt_ms, reckon
+from models.state.rhythm import Bucket, Rhythm
 from models.state.rows import METHODS, Part, Payment, Reduction, Totals
 from models.state.totals import add_total, balanced, count, give_back, payment_key, take_back
 from models.state.windows import add, day_of

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.state.client import Bucket
+from models.state.rhythm import Bucket
 from models.workdays import DAY_MS
 
 DAILY_DAYS: Final = 35

@@ -11,8 +11,9 @@ from models.money import Money
 from models.policy.belief import ENDINGS, PRIOR, STATES, Belief, belief
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.resegment import RECHECKS
-from models.state.client import Label, Segment, TimerKind
+from models.state.client import Segment, TimerKind
 from models.state.history import Lateness
+from models.state.rhythm import Label
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
