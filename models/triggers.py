@@ -47,6 +47,7 @@ class CancelWhen(StrEnum):
     CLIENT_ERASED = "client_erased"
     PATTERN_ENDED = "pattern_ended"
     CLIENT_ANSWERED = "client_answered"
+    EARLIER_UNSENT = "earlier_unsent"
 
 
 class _Output(BaseModel):

@@ -23,7 +23,7 @@ from handlers.channels.contract import (
 from handlers.channels.failpoints import PROVIDER_ACCEPTED
 from handlers.channels.lane import Lane, millis
 from handlers.channels.ledger import REASON_LENGTH, Attempt, Ending, Entry, Stage
-from handlers.channels.presend import LastLook, Look
+from handlers.channels.presend import EXPIRED, LastLook, Look
 from handlers.channels.trigger_records import read_body
 from models.events.signals import DeliveryOutcome
 from models.triggers import Trigger
@@ -121,6 +121,10 @@ class Courier:
         seen = self._look(state, trigger, now_ms, await self._store.regime(entry.client_id))
         if not seen.allowed:
             self._meter.count(CONTACT_SUPPRESSED, reason=seen.code)
+            if seen.code == EXPIRED:
+                return Ending(
+                    stage=Stage.EXPIRED, outcome=DeliveryOutcome.EXPIRED, reason="; ".join(seen.reasons)[:REASON_LENGTH]
+                )
             return _suppressed(seen.code, *seen.reasons)
         if seen.not_before_ms > now_ms:
             return Held(seen.not_before_ms)

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from handlers.channels.contract import Recipient
 from models.events.signals import Role
 from models.policy.audience import reader_of
-from models.policy.gate import send_ms, still_allowed
+from models.policy.gate import earlier_unheard, send_ms, still_allowed
 from models.policy.policy import Policy
 from models.policy.silence import outside_reason
 from models.state.client import ClientState, Person
@@ -23,7 +23,8 @@ _RELOOK_MS: Final = 60_000
 class LastLook:
     """Whether the trigger may go out; if not, a short `code` (a metric label) and the reasons in words.
 
-    `not_before_ms` later than now means: right, but not at this hour; with `is_stopped`, not while an emergency stop holds.
+    `not_before_ms` later than now means: right, but not at this hour; with `is_stopped`, not while something outside holds it: a
+    stop, a late source, or a step before it of which nothing is known yet.
     """
 
     allowed: bool
@@ -54,6 +55,10 @@ def gate_look(policy: Policy) -> Look:
         moment = send_ms(state, trigger, now_ms=now_ms, policy=current)
         if moment is None:
             return _refused(EXPIRED, "no open hour is left before it expires")
+        before = earlier_unheard(state, trigger, now_ms=now_ms)
+        if before is not None:
+            words = (f"nothing is known yet of {before.step} by {before.channel}, which goes before it",)
+            return LastLook(allowed=True, code="unheard", reasons=words, not_before_ms=now_ms + _RELOOK_MS, is_stopped=True)
         stop = outside_reason(state, current, trigger.journey, purpose=trigger.purpose, channel=trigger.channel)
         if stop is not None:
             return LastLook(

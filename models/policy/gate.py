@@ -207,11 +207,32 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             return (predicate, why) if why else None
         case CancelWhen.CLIENT_ANSWERED:
             return (predicate, "the client has answered since it was first said") if _answered_first(state, row) else None
+        case CancelWhen.EARLIER_UNSENT:
+            return None  # said by the outcome of the step before (see models.policy.outcomes), never by a state
 
 
 def is_answered(state: ClientState, row: Unanswered) -> bool:
     """Say whether the client has answered, paid or been spoken with since a message left."""
     return state.care.heard_ms >= row.left_ms
+
+
+def earlier_unheard(state: ClientState, trigger: Trigger, *, now_ms: int) -> Pending | None:
+    """Return an earlier step of support for the same invoices that has expired without a word about its fate.
+
+    Until it is known whether that one left, a later step must not: it may be the first that the client gets to see.
+    """
+    row = pending_of(trigger)
+    known = next((each for each in state.care.pending if each.trigger_id == row.trigger_id), None)
+    if known is None or not known.advances or trigger.journey is not Journey.DELAY_SUPPORT:
+        return None
+    return next((each for each in state.care.pending if now_ms >= each.expires_ms and comes_after(known, each)), None)
+
+
+def comes_after(row: Pending, earlier: Pending) -> bool:
+    """Say whether a message is a later step for an invoice that an earlier one, of unknown fate, named too."""
+    if earlier.retracted or not earlier.advances or earlier.journey != row.journey:
+        return False
+    return earlier.not_before_ms < row.not_before_ms and not set(earlier.invoice_ids).isdisjoint(row.invoice_ids)
 
 
 def _answered_first(state: ClientState, row: Pending) -> bool:

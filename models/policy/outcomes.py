@@ -10,25 +10,28 @@ from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReporte
 from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
 from models.policy.approval import withdrawn
 from models.policy.audience import own_address, reader_among, roles_for
-from models.policy.budget import commit, refund, unspend
+from models.policy.budget import commit, costs, refund, unspend
 from models.policy.delay_support import redo, undo
-from models.policy.gate import check
+from models.policy.gate import check, comes_after
 from models.policy.hours import heard_at
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
 from models.policy.relationship import reopen
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
-from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending
+from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending, Run
 from models.state.plans import instalment_anchor
-from models.triggers import CancelWhen, Journey
+from models.triggers import CancelWhen, DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
 _FOR_GOOD: Final = frozenset(
     {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
 )
 _BOUNCED: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.BOUNCED_SOFT})
+_NOT_REACHED: Final = _BOUNCED | {DeliveryOutcome.EXPIRED}
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
+WORD_EXPECTED_MS: Final = 30 * DAY_MS
+"""How long after its expiry the word about a message is waited for: longer than a channel's worker is ever down."""
 
 
 def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
@@ -47,7 +50,10 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
         if result.allowed:
             continue
         if result.because is None:
-            # No word from the channel until the expiry: count it as a contact rather than write too often.
+            waits = row.advances or costs(row, turn.policy)
+            if waits and now < row.expires_ms + WORD_EXPECTED_MS:
+                continue  # its place stays reserved, and a later step waits (see models.policy.gate.earlier_unheard)
+            # Nobody will say any more: count it as a contact rather than write too often.
             turn.state = commit(turn.state, row.trigger_id, at_ms=row.not_before_ms, policy=turn.policy)
             continue
         _mark(turn, row, result.because, known_ms=min(now, known_ms))
@@ -88,6 +94,9 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
             turn.state = refund(turn.state, row.trigger_id)
             if not row.retracted:
                 at_once = _other_way(turn, PURPOSES[row.purpose], event, roles)
+                _take_back_later(turn, row)
+                if event.outcome is DeliveryOutcome.EXPIRED:
+                    _tell_expired(turn, row)
                 _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
 
 
@@ -122,6 +131,25 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
         redo(turn, row, at_ms=event.occurred_ms)
 
 
+def _take_back_later(turn: Turn, row: Pending) -> None:
+    """Take back the steps after one that was not delivered: nobody meets a firmer word than the one after the last they got."""
+    if JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT:
+        return
+    for later in turn.state.care.pending:
+        if later.advances and not later.retracted and comes_after(later, row):
+            _mark(turn, later, CancelWhen.EARLIER_UNSENT, known_ms=turn.state.now_ms)
+            turn.retract(later, CancelWhen.EARLIER_UNSENT, (f"{row.step} before it was not delivered and goes first",))
+            _again(turn, later, ready_ms=turn.state.now_ms, tries=0)
+
+
+def _tell_expired(turn: Turn, row: Pending) -> None:
+    run = Run(row.journey, row.anchor)
+    reason = f"{row.channel} did not send it before it expired: it counts as no contact" + (
+        ", and its step is due anew" if row.advances else ""
+    )
+    turn.decide(DecisionOutcome.SUPPRESSED, (reason,), run=run, step=row.step, channel=row.channel, trigger_id=row.trigger_id)
+
+
 def _other_way(turn: Turn, purpose: Purpose, event: DeliveryReported, roles: Sequence[Role]) -> bool:
     """Say whether a message that bounced can go to somebody else or through another channel at once: nobody was contacted yet."""
     if event.outcome not in _BOUNCED:
@@ -136,7 +164,7 @@ def _tries(event: DeliveryReported, *, at_once: bool) -> int:
 
 def _late_news(turn: Turn, event: DeliveryReported) -> None:
     """Fold what is told of a message after it was taken. One that bounced after all was no contact, and its step is due anew."""
-    named = message_named(event.trigger_id, turn.state, turn.policy) if event.outcome in _BOUNCED else None
+    named = message_named(event.trigger_id, turn.state, turn.policy) if event.outcome in _NOT_REACHED else None
     if named is None or event.channel in turn.policy.internal_channels:
         turn.state = heard(turn.state, event)
         return

@@ -17,6 +17,7 @@ _TIMERS = {
     TimerKind.ONBOARDING: "onboarding",
     TimerKind.RENEWAL: "care before renewal",
     TimerKind.PLAYBOOK: "a playbook",
+    TimerKind.UNANSWERED: "said once more by another channel, if nobody answers",
     TimerKind.PLAN: "a plan is judged",
     TimerKind.QUESTION: "a question about an invoice is put or answered",
 }
@@ -158,9 +159,15 @@ def _ahead(state: ClientState) -> list[str]:
     lines = []
     for row in state.care.pending:
         fate = "retracted" if row.retracted else "pending"
-        lines.append(
-            f"{fate}: {JOURNEYS[row.journey].value}/{row.step} by {row.channel}, not before {_minute(row.not_before_ms)}"
-        )
+        unheard = state.now_ms >= row.expires_ms and not row.retracted
+        word = f"expired {_minute(row.expires_ms)} without a word from the channel" if unheard else ""
+        word = word or f"not before {_minute(row.not_before_ms)}"
+        lines.append(f"{fate}: {JOURNEYS[row.journey].value}/{row.step} by {row.channel}, {word}")
+    lines += [
+        f"waits for an answer: {row.message.step} by {row.message.channel}, left {_minute(row.left_ms)}"
+        for row in state.care.unanswered
+        if not row.again
+    ]
     for timer in state.care.timers:
         anchor = f" ({timer.anchor})" if timer.anchor else ""
         lines.append(f"next {_minute(timer.due_ms)}: {_TIMERS[TimerKind(timer.kind)]}{anchor}")

@@ -82,6 +82,15 @@ async def test_a_trigger_past_its_expiry_is_never_sent_even_while_the_provider_i
     assert await bench.told() == [("t1", "expired")]
 
 
+async def test_a_trigger_that_the_last_look_finds_too_late_is_reported_as_expired(bench: Bench) -> None:
+    bench.looks = [LastLook(allowed=False, code="expired", reasons=("no open hour is left before it expires",))]
+    await bench.take(trigger())
+    await bench.work()
+    assert bench.channel.sent == []
+    (event,) = await bench.outcomes()
+    assert (event.outcome, event.reason) == (DeliveryOutcome.EXPIRED, "no open hour is left before it expires")
+
+
 async def test_a_retraction_before_sending_cancels_and_is_acknowledged(bench: Bench) -> None:
     await bench.take(trigger(), retraction())
     await bench.work()

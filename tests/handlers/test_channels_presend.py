@@ -19,6 +19,10 @@ from models.transition import transition
 from models.triggers import CancelWhen
 from streams.engine.program import ClientProgram
 from tests.handlers.channel_examples import trigger
+from tests.models.builders import Events, ms
+from tests.models.test_journey_laws import Firm
+from tests.models.test_outcomes import state_of
+from tests.models.test_unheard import late
 
 MONDAY_MORNING = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 NIGHT = datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
@@ -153,6 +157,16 @@ def test_a_stop_that_reaches_a_message_holds_it_just_before_sending_even_for_a_c
         assert (seen.allowed, seen.code) == (True, "stop")
         assert seen.not_before_ms > now_ms
         assert "wrong amounts" in seen.reasons[0]
+
+
+def test_a_step_waits_while_nothing_is_known_of_the_one_before_it() -> None:
+    firm = Firm().run(late(Events()), until_ms=ms(18))
+    (first, second), state = firm.triggers, state_of(firm)
+    for look in (LOOK, at_any_hour(LOOK)):
+        seen = look(encode(state), second, ms(18), b"")
+        assert (seen.allowed, seen.code) == (True, "unheard")
+        assert seen.not_before_ms > ms(18)
+    assert LOOK(encode(state), first, ms(18), b"").code == "expired", "it is reported at once, so nothing waits for ever"
 
 
 def test_a_stop_of_something_else_holds_nothing() -> None:

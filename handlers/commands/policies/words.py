@@ -37,6 +37,7 @@ _STOPS: Final[Mapping[CancelWhen, str]] = {
     CancelWhen.PATTERN_ENDED: "what it is about is over: a payment came, or the way of paying changed",
     CancelWhen.CLIENT_ERASED: "the client asks to be forgotten",
     CancelWhen.CLIENT_ANSWERED: "the client has answered",
+    CancelWhen.EARLIER_UNSENT: "the step before it was not delivered",
 }
 
 
