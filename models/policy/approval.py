@@ -18,7 +18,8 @@ from models.policy.segments import effective_segment
 from models.policy.silence import Silence
 from models.policy.tones import is_above
 from models.policy.turn import Turn
-from models.state.client import JOURNEYS, Approval, ClientState, Pending, Run, Segment
+from models.state.approvals import APPROVED, ASKED, HELD, Approval
+from models.state.client import JOURNEYS, ClientState, Pending, Run, Segment
 from models.triggers import APPROVE, DecisionOutcome, Tone
 from models.workdays import DAY_MS, moment
 
@@ -27,7 +28,6 @@ HOLD_DAYS: Final = 7
 """How long a hold without a day of its own lasts."""
 
 _APPROVED_DAYS: Final = 7  # an approval that could not be used within these is asked for again
-_OPEN, _APPROVED, _HELD = range(3)
 _HARSH: Final = frozenset({Segment.SLOW, Segment.PROBLEM})
 
 
@@ -67,9 +67,9 @@ def approval_silence(state: ClientState, run: Run) -> Silence | None:
     if row is None or state.now_ms >= row.until_ms:
         return None
     until = f"{moment(row.until_ms):%Y-%m-%d %H:%M}"
-    if row.answer == _HELD:
+    if row.answer == HELD:
         return Silence("held", (f"held by {row.by} until {until}: {row.note}",), row.until_ms)
-    if row.answer == _OPEN:
+    if row.answer == ASKED:
         return Silence("approval", (f"a person is asked first, until {until}",), row.until_ms)
     return None
 
@@ -80,13 +80,13 @@ def ask_first(turn: Turn, draft: Draft) -> Answered:
     if draft.step.channel in policy.internal_channels:
         return Answered(Ruling.MAY_LEAVE, draft.step)
     row = _row(state, draft.run)
-    if row is not None and row.answer == _OPEN and state.now_ms >= row.until_ms:
+    if row is not None and row.answer == ASKED and state.now_ms >= row.until_ms:
         _forget(turn, row)
         until = f"{moment(row.until_ms):%Y-%m-%d %H:%M}"
         return Answered(
             Ruling.LAPSED, draft.step, (f"nobody approved it by {until}: the softer path is taken and nothing is sent",)
         )
-    if row is not None and row.answer == _APPROVED and state.now_ms < row.until_ms and _covers(row, draft):
+    if row is not None and row.answer == APPROVED and state.now_ms < row.until_ms and _covers(row, draft):
         _forget(turn, row)
         return Answered(
             Ruling.MAY_LEAVE, _edited(draft.step, row), (f"approved by {row.by}{f': {row.note}' if row.note else ''}",)
@@ -120,22 +120,21 @@ def answered(turn: Turn, event: ApprovalAnswered) -> None:
     """Fold what a person decided about a message; an answer that comes after the deadline changes nothing any more."""
     state = turn.state
     row = next((known for known in state.care.approvals if known.trigger_id == event.trigger_id), None)
-    if row is None or row.answer != _OPEN:
+    if row is None or row.answer != ASKED:
         return
     now = state.now_ms
     if event.verdict is Verdict.HOLD:
         until = epoch_ms(event.until) if event.until else now + HOLD_DAYS * DAY_MS
-        changed = with_fields(row, answer=_HELD, until_ms=max(until, now), by=event.author, note=event.note or "")
+        changed = with_fields(row, answer=HELD, until_ms=max(until, now))
     else:
         changed = with_fields(
             row,
-            answer=_APPROVED,
+            answer=APPROVED,
             until_ms=now + _APPROVED_DAYS * DAY_MS,
-            by=event.author,
-            note=event.note or "",
             tone=event.tone or "",
             channel=event.channel or "",
         )
+    changed = with_fields(changed, by=event.author, note=event.note or "", answered_ms=event.occurred_ms)
     rows = tuple(changed if known is row else known for known in state.care.approvals)
     pending = tuple(known for known in state.care.pending if known.trigger_id != row.trigger_id)
     turn.state = with_fields(state, care=with_fields(state.care, approvals=rows, pending=pending))
@@ -188,6 +187,7 @@ def _ask(turn: Turn, draft: Draft, before: Approval | None, why: str) -> None:
         sent.trigger_id,
         sent.expires_ms,
         amounts=tuple((money.currency, money.minor) for money in draft.amounts),
+        asked_ms=state.now_ms,
     )
     care = turn.state.care
     turn.state = with_fields(turn.state, care=with_fields(care, approvals=(*care.approvals, row)[-KEPT:]))

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from models.events.signals import Purpose
+from models.state.approvals import Approval
 from models.state.habits import Habits
 from models.state.renewals import Renewals
 from models.state.rhythm import Rhythm
@@ -223,10 +224,9 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Unanswered(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A message that left at `left_ms`; from `ready_ms` on it may leave once more, by another channel, if the client is silent.
+    """A message that left at `left_ms`; if the client is silent it may leave once more, by another channel, from `ready_ms` on.
 
-    `stage` and `epoch` are those of its run when it left: whatever changes them goes on instead. `told` names the silence already
-    explained, `again` the trigger that said it once more.
+    `stage` and `epoch` are its run's when it left, `told` names the silence explained, `again` is the trigger that said it again.
     """
 
     message: Pending
@@ -275,25 +275,6 @@ class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at_ms: int = 0
 
 
-class Approval(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A message that a person was asked about: the task, until when, for how much money, and what they said.
-
-    `answer`: 0 none yet, 1 approved, 2 on hold; from then on `until_ms` is the end of that answer.
-    """
-
-    journey: int
-    anchor: str
-    step: str
-    trigger_id: str
-    until_ms: int
-    amounts: tuple[tuple[str, int], ...] = ()
-    answer: int = 0
-    by: str = ""
-    note: str = ""
-    tone: str = ""
-    channel: str = ""
-
-
 class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Segment, journeys, contacts and what was decided lately.
 
@@ -317,7 +298,6 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     spoken: tuple[Spoken, ...] = ()
     unanswered: tuple[Unanswered, ...] = ()
     heard_ms: int = 0
-    """When the client last answered, paid or was spoken with; kept while a message waits for that."""
     answers: tuple[int, ...] = ()
 
 

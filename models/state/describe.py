@@ -1,6 +1,8 @@
 """A client's state in plain words, for people: `rapport inspect`, `rapport simulate`, the console."""
 
 from models.money import Money
+from models.state import approvals
+from models.state.approvals import Approval
 from models.state.balances import exposures, items
 from models.state.client import JOURNEYS, PURPOSES, ClientState, TimerKind
 from models.state.history import cadence, decline_streak, lateness
@@ -163,6 +165,7 @@ def _ahead(state: ClientState) -> list[str]:
         word = f"expired {_minute(row.expires_ms)} without a word from the channel" if unheard else ""
         word = word or f"not before {_minute(row.not_before_ms)}"
         lines.append(f"{fate}: {JOURNEYS[row.journey].value}/{row.step} by {row.channel}, {word}")
+    lines += [_approval(row) for row in state.care.approvals if state.now_ms < row.until_ms]
     lines += [
         f"waits for an answer: {row.message.step} by {row.message.channel}, left {_minute(row.left_ms)}"
         for row in state.care.unanswered
@@ -172,6 +175,19 @@ def _ahead(state: ClientState) -> list[str]:
         anchor = f" ({timer.anchor})" if timer.anchor else ""
         lines.append(f"next {_minute(timer.due_ms)}: {_TIMERS[TimerKind(timer.kind)]}{anchor}")
     return lines
+
+
+def _approval(row: Approval) -> str:
+    what, until, note = f"{JOURNEYS[row.journey].value}/{row.step} about {row.anchor}", _minute(row.until_ms), row.note
+    said = f"{row.by} on {_minute(row.answered_ms)}" if row.answered_ms else row.by
+    match row.answer:
+        case approvals.ASKED:
+            since = f" since {_minute(row.asked_ms)}" if row.asked_ms else ""
+            return f"approval awaited{since} until {until}: {what} (task {row.trigger_id[:12]})"
+        case approvals.APPROVED:
+            return f"approved by {said}: {what} may leave until {until}{f' ({note})' if note else ''}"
+        case _:
+            return f"held by {said} until {until}: {what}{f' ({note})' if note else ''}"
 
 
 def _given_up(state: ClientState) -> list[str]:

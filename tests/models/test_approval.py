@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_fields
 
 from models.events.control import PolicyActivated
 from models.events.signals import ApprovalAnswered, Verdict
@@ -16,6 +18,8 @@ from models.policy.gate import still_allowed
 from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
 from models.regime import NOTHING_ACTIVATED, Regime, regime_after
+from models.state.approvals import Approval
+from models.state.describe import describe
 from models.triggers import APPROVE, CancelWhen, Decision, DecisionOutcome, Retraction, Tone, Trigger
 from models.workdays import DAY_MS
 from tests.models.builders import CLIENT, Events, ms, on, tick_at
@@ -226,3 +230,24 @@ def test_questions_wake_alike_by_tick_and_event_and_pass_the_gate_when_they_are_
     # A step that had waited until the day on which its window closes is found too late by whoever comes with the next event.
     assume(not any(isinstance(row, Decision) and "found only after its last day" in row.reasons for row in late.outputs))
     assert late.outputs == woken.outputs
+
+
+def test_inspect_tells_what_waits_for_a_person_who_answered_and_when() -> None:
+    build = Events()
+    firm = Firm(policy=_policy()).run(_late(build), until_ms=ms(15.5))
+    (task,) = _asked(firm)
+    assert firm.state is not None
+    waiting = [line for line in describe(firm.state) if "approval" in line]
+    what = f"delayed_payment_support/explain_terms about I1 (task {task.trigger_id[:12]})"
+    assert waiting == [f"approval awaited since 2024-01-22 08:00 until 2024-01-25 08:00: {what}"]
+    firm.feed(_answer(15.75, task, Verdict.HOLD, note="on leave", until=on(20)))
+    assert any(
+        "held by sam on 2024-01-24 03:00 until 2024-01-28 09:00: " in line and line.endswith("about I1 (on leave)")
+        for line in describe(firm.state)
+    ), describe(firm.state)
+
+
+def test_an_approval_of_a_state_of_before_is_read_without_its_times() -> None:
+    row = Approval(0, "I1", "offer_help", "t1", 5, by="sam", asked_ms=3, answered_ms=4)
+    old = msgspec.msgpack.encode(msgspec.to_builtins(row)[:-2])
+    assert msgspec.msgpack.decode(old, type=Approval) == with_fields(row, asked_ms=0, answered_ms=0)
