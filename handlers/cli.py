@@ -182,7 +182,9 @@ def _wrong_usage(error: CycloptsError) -> str:
         word = error.unused_tokens[0]
         near = difflib.get_close_matches(word, [command.name for command in COMMANDS], n=1)
         return f"unknown command {word!r}{f', did you mean {near[0]!r}?' if near else '.'} See: rapport --help"
-    return " ".join(str(error).split())
+    said = " ".join(str(error).split())
+    called = " ".join(("rapport", *(error.command_chain or ())))
+    return f"{said} See: {called} --help"
 
 
 def _complain(message: str, *, code: int) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,11 +12,12 @@ from cyclopts import Parameter
 
 from models.triggers import Decision, DecisionOutcome
 from streams.runtime.settings import Settings, load_settings
-from streams.wire.reading import read_topic
+from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS
 
 AGES: Final = ((1, "within a second"), (60, "within a minute"), (3_600, "within an hour"), (86_400, "within a day"))
 _LONGER: Final = "later than a day"
+_UNCOUNTED: Final = frozenset({DecisionOutcome.SUPPRESSED, DecisionOutcome.HELD, DecisionOutcome.SEGMENT_CHANGED})
 
 
 @dataclass(slots=True)
@@ -28,9 +30,13 @@ class AfterPaid:
     unacknowledged: int = 0
     ages: Counter[str] = field(default_factory=Counter)
     cases: list[Decision] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
 
     def add(self, decision: Decision) -> None:
-        """Count one decision."""
+        """Count one decision; one published twice counts once. Of most decisions nothing is remembered, of a message its id."""
+        if decision.outcome in _UNCOUNTED or decision.decision_id in self._seen:
+            return
+        self._seen.add(decision.decision_id)
         match decision.outcome:
             case DecisionOutcome.TRIGGERED:
                 self.triggered += 1
@@ -43,7 +49,7 @@ class AfterPaid:
             case DecisionOutcome.SENT_AFTER_PAID:
                 self.ages[age_in_words(decision.late_seconds or 0.0)] += 1
                 self.cases.append(decision)
-            case DecisionOutcome.SUPPRESSED | DecisionOutcome.HELD | DecisionOutcome.SEGMENT_CHANGED:
+            case _:
                 return
 
     def lines(self) -> Iterator[str]:
@@ -84,6 +90,7 @@ def after_paid(*, as_json: Annotated[bool, Parameter(name="--json", help="As JSO
 
     Exit codes: 0 nothing was sent after it was paid, 1 something was, or a server is away.
     """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     found = asyncio.run(read_after_paid(load_settings()))
     print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(found.lines()))
     return int(bool(found.cases))
@@ -92,7 +99,7 @@ def after_paid(*, as_json: Annotated[bool, Parameter(name="--json", help="As JSO
 def tally(decisions: Iterable[Decision]) -> AfterPaid:
     """Count `decisions`; one published twice counts once."""
     found = AfterPaid()
-    for decision in {each.decision_id: each for each in decisions}.values():
+    for decision in decisions:
         found.add(decision)
     return found
 
@@ -103,6 +110,12 @@ def age_in_words(seconds: float) -> str:
 
 
 async def read_after_paid(settings: Settings) -> AfterPaid:
-    """Count what `decisions` holds up to its present end; raises RetryError while Kafka is away."""
-    topic = await read_topic(settings, DECISIONS.name, partitions=list(range(settings.partitions)))
-    return tally(Decision.model_validate_json(record.value) for records in topic.values() for record in records)
+    """Count what `decisions` holds up to its present end, record by record; raises RetryError while Kafka is away."""
+    found, every = AfterPaid(), list(range(settings.partitions))
+    await read_each(
+        settings,
+        DECISIONS.name,
+        partitions=every,
+        see=lambda record: found.add(Decision.model_validate_json(record.value)),
+    )
+    return found

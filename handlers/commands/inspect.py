@@ -32,7 +32,7 @@ from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.partitioning import partition_of
 from streams.wire.policy_file import policy_in_force
-from streams.wire.reading import read_topic
+from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS, TRIGGERS
 
 inspect = App(
@@ -116,32 +116,39 @@ async def _read_client(settings: Settings, client_id: str, count: int) -> tuple[
     decisions: list[Decision] = []
     if count > 0:
         partition = partition_of(client_id, settings.partitions)
-        decisions = [each for each in await _decisions(settings, [partition]) if each.client_id == client_id][-count:]
+        about = await _decisions(settings, [partition], about=client_id)
+        decisions = [each for each in about if each.client_id == client_id][-count:]
     return decode(blob), regime, decisions
 
 
 async def _read_trigger(settings: Settings, trigger_id: str) -> tuple[list[dict[str, Any]], list[Decision]]:
     every = list(range(settings.partitions))
     found: dict[str, dict[str, Any]] = {}
+
+    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if trigger_id.encode() not in record.value:
+            return
+        content = CHANNEL_RECORD_ADAPTER.validate_json(record.value)
+        if content.trigger_id == trigger_id:
+            found.setdefault(content.kind, content.model_dump(mode="json", exclude_none=True))
+
     for topic in TRIGGERS.values():
-        for records in (await read_topic(settings, topic.name, partitions=every)).values():
-            for record in records:
-                if trigger_id.encode() not in record.value:
-                    continue
-                content = CHANNEL_RECORD_ADAPTER.validate_json(record.value)
-                if content.trigger_id == trigger_id:
-                    found.setdefault(content.kind, content.model_dump(mode="json", exclude_none=True))
-    decisions = [each for each in await _decisions(settings, every) if each.trigger_id == trigger_id]
+        await read_each(settings, topic.name, partitions=every, see=see)
+    decisions = [each for each in await _decisions(settings, every, about=trigger_id) if each.trigger_id == trigger_id]
     return list(found.values()), decisions
 
 
-async def _decisions(settings: Settings, partitions: list[int]) -> list[Decision]:
-    """Return the decisions of `partitions`, oldest first; a decision published twice counts once."""
+async def _decisions(settings: Settings, partitions: list[int], *, about: str) -> list[Decision]:
+    """Return the decisions of `partitions` that hold the word `about`, oldest first; one published twice counts once."""
     found: dict[str, Decision] = {}
-    for records in (await read_topic(settings, DECISIONS.name, partitions=partitions)).values():
-        for record in records:
+    words = {about.encode(), json.dumps(about)[1:-1].encode(), json.dumps(about, ensure_ascii=False)[1:-1].encode()}
+
+    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if any(word in record.value for word in words):
             decision = Decision.model_validate_json(record.value)
             found.setdefault(decision.decision_id, decision)
+
+    await read_each(settings, DECISIONS.name, partitions=partitions, see=see)
     return sorted(found.values(), key=lambda decision: decision.decided_at)
 
 

@@ -1,5 +1,6 @@
 """Reads the dead letters of a deployment, a bounded stretch at a time, and drives chosen ones again."""
 
+import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -241,6 +242,7 @@ class LetterBox:
 
 @asynccontextmanager
 async def _answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Settings) -> AsyncIterator[None]:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     try:
         await client.start()
         yield

@@ -1,6 +1,6 @@
 """Redis behind the state store: one client object per process, and reads of committed states."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
@@ -91,6 +91,15 @@ class RedisStateStore:
         return [
             await self._field(PartitionKeys.of(self._settings, CLIENT_EVENTS.name, at).fence, "rg") or b"" for at in partitions
         ]
+
+    async def kept(self, topic: str, partition: int, names: Sequence[str]) -> list[bytes | None]:
+        """Return what a partition of `topic` (bare name) keeps under `names`; raises RetryError while Redis is away."""
+        states = PartitionKeys.of(self._settings, topic, partition).states
+        try:
+            return cast("list[bytes | None]", await self._redis.hmget(states, list(names)))
+        except RedisError as error:
+            message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
+            raise RetryError(message) from error
 
     async def every(self) -> AsyncIterator[bytes]:
         """Yield the encoded state of every client, some hundred at a time; raises RetryError while Redis is away.

@@ -55,6 +55,31 @@ def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.count("\n") == 1
 
 
+def test_wrong_usage_says_where_the_command_is_taught(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["learners", "activate"]) == EXIT_USAGE
+    assert capsys.readouterr().err.endswith("See: rapport learners activate --help\n")
+
+
+ASKING = (
+    "after-paid", "dead-letters list", "experiments list", "experiments report", "experiments steps", "feeds list", "fence show",
+    "halt", "inspect client ada", "inspect trigger abc", "lag", "learners check", "learners cohorts", "learners list",
+    "learners pin", "learners promote", "learners show", "overrides list", "overrides report", "segments movers", "tasks list",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ASKING)
+def test_servers_that_are_away_are_one_line_with_what_to_check(
+    words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    assert run(words.split()) == EXIT_FAILED
+    said = capfd.readouterr().err
+    assert said.startswith("rapport: "), said
+    assert said.count("\n") == 1
+    assert "KAFKA_BOOTSTRAP" in said or "REDIS_URL" in said or "rapport doctor" in said
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(UsageError("no such file"), EXIT_USAGE), (RetryError("Kafka is away"), EXIT_FAILED)],

@@ -172,7 +172,7 @@ def test_accounts_are_the_ledgers_own_also_for_what_came_early_bounced_or_was_cr
 
 def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:
     events, decisions = _lived([_client(number, sooner=4) for number in range(40)], until=90)
-    rows = rows_of(events, decisions, accounts_of(events), now_ms=ms(90))
+    rows = rows_of([(events, decisions, ms(90))])
     support = [row for row in rows if row.step == "explain_terms"]
     assert {row.arm for row in support} == {"help_at_once/as_is", "help_at_once/help"}
     assert sum(row.decided for row in support) == 40
@@ -182,7 +182,7 @@ def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:
     assert helped.median_days < plain.median_days
     assert helped.response is not None
     assert helped.response > (plain.response or 0)
-    few = rows_of(events, [row for row in decisions if row.client_id == "company-001"], accounts_of(events), now_ms=ms(90))
+    few = rows_of([(events, [row for row in decisions if row.client_id == "company-001"], ms(90))])
     assert all(row.response is None and row.median_days is None for row in few)
     assert isinstance(few[0], Row)
 

@@ -4,9 +4,10 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -15,7 +16,7 @@ from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
 from handlers.commands.experiments.accounts import accounts_of
 from handlers.commands.experiments.reckoning import result_of
-from handlers.commands.experiments.steps import RESPONSE_DAYS, rows_of
+from handlers.commands.experiments.steps import RESPONSE_DAYS, is_message, rows_of
 from handlers.commands.experiments.telling import result_json, step_table, tell_experiment, tell_result
 from handlers.commands.history import Format
 from handlers.commands.policies.trying import without_outcomes
@@ -26,13 +27,13 @@ from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, policy_of
 from models.policy.policy import Policy
-from models.triggers import Decision
+from models.triggers import Decision, DecisionOutcome
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event
 from streams.wire.policy_file import policy_in_force
-from streams.wire.reading import read_topic
+from streams.wire.reading import read_each
 from streams.wire.topics import CLIENT_EVENTS, DECISIONS
 
 experiments = App(
@@ -110,7 +111,17 @@ def report(
         known = ", ".join(row.name for row in chosen.experiments) or "none"
         message = f"the policy {chosen.version} has no experiment {name or ''}; it has: {known}"
         raise UsageError(message)
-    told = _told(settings, history, chosen, form=form, asked=asked)
+    names = {row.name for row in wanted}
+
+    def matters(decision: Decision) -> bool:
+        return decision.experiment.name in names if decision.experiment else decision.outcome is DecisionOutcome.SENT_AFTER_PAID
+
+    parts = list(_told(settings, history, chosen, matters, form=form, asked=asked))
+    told = _Told(
+        sorted((event for part in parts for event in part.events), key=lambda event: event.received_ms),
+        [decision for part in parts for decision in part.decisions],
+        max(part.now_ms for part in parts),
+    )
     accounts = accounts_of(told.events)
     results = [result_of(row, told.events, told.decisions, accounts, now_ms=told.now_ms) for row in wanted]
     if as_json:
@@ -143,8 +154,8 @@ def steps(
     """
     settings = load_settings()
     chosen = policy_in_force(settings, policy, facts_stated=facts_stated)
-    told = _told(settings, history, chosen, form=form, asked=asked)
-    rows = rows_of(told.events, told.decisions, accounts_of(told.events), now_ms=told.now_ms)
+    parts = _told(settings, history, chosen, is_message, form=form, asked=asked)
+    rows = rows_of((told.events, told.decisions, told.now_ms) for told in parts)
     if as_json:
         print(json.dumps([row.as_json() for row in rows], ensure_ascii=False, indent=2))
         return 0
@@ -161,10 +172,21 @@ def _in_force(settings: Settings) -> Policy:
     return policy_of(PolicyDocument.model_validate_json(active.document), home_zone=settings.firm_timezone)
 
 
-def _told(settings: Settings, history: Path | None, policy: Policy, *, form: Format | None, asked: Asked | None) -> _Told:
+def _told(
+    settings: Settings,
+    history: Path | None,
+    policy: Policy,
+    matters: Callable[[Decision], bool],
+    *,
+    form: Format | None,
+    asked: Asked | None,
+) -> Iterator[_Told]:
+    """Yield what was told and done: of a history at once, of the running system partition by partition, and what matters only."""
     if history is None:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
-        return asyncio.run(_logged(settings))
+        for partition in range(settings.partitions):
+            yield asyncio.run(_logged(settings, partition, matters))
+        return
     events: list[AnyClientEvent] = []
     decisions: list[Decision] = []
     simulation = Simulation(policy=policy)
@@ -173,16 +195,25 @@ def _told(settings: Settings, history: Path | None, policy: Policy, *, form: For
             if isinstance(happening.event, ClientEvent):
                 events.append(happening.event)
             decisions += [output for output in happening.outputs if isinstance(output, Decision)]
-    return _Told(events, decisions, simulation.now_ms)
+    yield _Told(events, decisions, simulation.now_ms)
 
 
-async def _logged(settings: Settings) -> _Told:
-    parts = list(range(settings.partitions))
-    log = await read_topic(settings, CLIENT_EVENTS.name, partitions=parts)
-    found = (decode_event(record.value) for records in log.values() for record in records if record.key)
-    events = [event for event in found if isinstance(event, ClientEvent)]
-    said = await read_topic(settings, DECISIONS.name, partitions=parts)
-    decisions = [Decision.model_validate_json(record.value) for records in said.values() for record in records]
-    unique = {row.decision_id: row for row in decisions}
+async def _logged(settings: Settings, partition: int, matters: Callable[[Decision], bool]) -> _Told:
+    """Return the decisions that matter, each once, and the events of their clients; the rest is read, not kept."""
+    clients, decisions, events = set[bytes](), dict[str, Decision](), list[AnyClientEvent]()
+
+    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        decision = Decision.model_validate_json(record.value)
+        if matters(decision):
+            clients.add(decision.client_id.encode())
+            decisions.setdefault(decision.decision_id, decision)
+
+    def keep(record: Any) -> None:  # noqa: ANN401 - likewise
+        if record.key in clients and isinstance(event := decode_event(record.value), ClientEvent):
+            events.append(event)
+
+    await read_each(settings, DECISIONS.name, partitions=[partition], see=see)
+    if clients:
+        await read_each(settings, CLIENT_EVENTS.name, partitions=[partition], see=keep)
     now_ms = round(make_clock(settings.clock_file).now().timestamp() * 1000)
-    return _Told(sorted(events, key=lambda event: event.received_ms), list(unique.values()), now_ms)
+    return _Told(sorted(events, key=lambda event: event.received_ms), list(decisions.values()), now_ms)

@@ -1,11 +1,11 @@
 """How the steps of sequences do: response and days to pay per segment, step and arm, with the counts they rest on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from handlers.commands.experiments.accounts import Account
+from handlers.commands.experiments.accounts import Account, accounts_of
 from models.events.delays import DisputeOpened, PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.payments import PaymentReceived
@@ -24,6 +24,10 @@ LEAST: Final = 5
 """Messages below which a row says nothing but its counts."""
 
 _LEFT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.DELIVERED, DeliveryOutcome.AMBIGUOUS, DeliveryOutcome.TOO_LATE})
+
+
+Part: TypeAlias = tuple[Sequence[AnyClientEvent], Sequence[Decision], int]
+"""Events in the order of `received_at`, decisions about the same clients, and the time by which both are known (epoch ms)."""
 
 
 @dataclass(slots=True)
@@ -69,22 +73,27 @@ class _Heard:
     refusals: dict[str, list[int]] = field(default_factory=dict)
 
 
-def rows_of(
-    events: Sequence[AnyClientEvent], decisions: Sequence[Decision], accounts: Mapping[str, Account], *, now_ms: int
-) -> list[Row]:
-    """Return how every step did, in the order of journey, step, segment and arm."""
-    heard, found = _heard(events), dict[tuple[str, ...], Row]()
-    for decision in decisions:
-        if decision.outcome is not DecisionOutcome.TRIGGERED or decision.journey is None or decision.trigger_id is None:
-            continue
-        arm = f"{decision.experiment.name}/{decision.experiment.arm}" if decision.experiment else ""
-        key = (decision.journey.value, decision.step or "", decision.segment, arm)
-        row = found.setdefault(key, Row(decision.segment, key[0], key[1], arm))
-        row.decided += 1
-        sent_ms = heard.left.get(decision.trigger_id)
-        if sent_ms is not None:
-            row.complaints += decision.trigger_id in heard.complaints
-            _count(row, decision, sent_ms, heard, accounts.get(decision.client_id, Account()), now_ms=now_ms)
+def is_message(decision: Decision) -> bool:
+    """Say whether a decision is a message of a step, which is all that is counted here."""
+    return decision.outcome is DecisionOutcome.TRIGGERED and decision.journey is not None and decision.trigger_id is not None
+
+
+def rows_of(parts: Iterable[Part]) -> list[Row]:
+    """Return how every step did, in the order of journey, step, segment and arm; each part holds all of its clients."""
+    found: dict[tuple[str, ...], Row] = {}
+    for events, decisions, now_ms in parts:
+        heard, accounts = _heard(events), accounts_of(events)
+        for decision in decisions:
+            if not is_message(decision) or decision.journey is None or decision.trigger_id is None:
+                continue
+            arm = f"{decision.experiment.name}/{decision.experiment.arm}" if decision.experiment else ""
+            key = (decision.journey.value, decision.step or "", decision.segment, arm)
+            row = found.setdefault(key, Row(decision.segment, key[0], key[1], arm))
+            row.decided += 1
+            sent_ms = heard.left.get(decision.trigger_id)
+            if sent_ms is not None:
+                row.complaints += decision.trigger_id in heard.complaints
+                _count(row, decision, sent_ms, heard, accounts.get(decision.client_id, Account()), now_ms=now_ms)
     return [found[key] for key in sorted(found)]
 
 

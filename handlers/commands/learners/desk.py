@@ -3,7 +3,7 @@
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -24,8 +24,7 @@ from streams.agents.trainer import SLOT
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
-from streams.state.keys import PartitionKeys
-from streams.state.redis_store import connect_redis
+from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.reading import read_topic
 from streams.wire.topics import SNAPSHOTS
 
@@ -69,8 +68,7 @@ async def read_stand(settings: Settings) -> Stand:
     """Return how things stand; raises RetryError while a server is away."""
     redis = connect_redis(settings)
     try:
-        states = PartitionKeys.of(settings, *SLOT).states
-        stored = cast("list[bytes | None]", await redis.hmget(states, [row.learner for row in SUBJECTS]))
+        stored = await RedisStateStore(redis, settings).kept(*SLOT, [row.learner for row in SUBJECTS])
     finally:
         await redis.aclose()
     memories = {

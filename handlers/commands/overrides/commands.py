@@ -41,7 +41,7 @@ from streams.runtime.clock import make_clock, monotonic
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event
-from streams.wire.reading import read_topic
+from streams.wire.reading import read_each
 from streams.wire.topics import CHANNELS, CLIENT_EVENTS
 
 T = TypeVar("T")
@@ -286,9 +286,18 @@ def _lines(row: Scored) -> Iterator[str]:
 
 
 async def _logged(settings: Settings) -> list[AnyClientEvent]:
-    """Return the events of all clients that were ever overridden, in the order of their log."""
-    topic = await read_topic(settings, CLIENT_EVENTS.name, partitions=list(range(settings.partitions)))
-    records = [record for part in topic.values() for record in part if record.key]
-    concerned = {record.key for record in records if b'"override.set"' in record.value}
-    found = (decode_event(record.value) for record in records if record.key in concerned)
-    return [event for event in found if isinstance(event, ClientEvent)]
+    """Return the events of all clients that were ever overridden, in the order of their log; the rest is read, not kept."""
+    every, concerned, found = list(range(settings.partitions)), set[bytes](), list[AnyClientEvent]()
+
+    def ask(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if record.key and b'"override.set"' in record.value:
+            concerned.add(record.key)
+
+    def keep(record: Any) -> None:  # noqa: ANN401 - likewise
+        if record.key in concerned and isinstance(event := decode_event(record.value), ClientEvent):
+            found.append(event)
+
+    await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=ask)
+    if concerned:
+        await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=keep)
+    return found

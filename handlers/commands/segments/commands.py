@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -27,7 +27,7 @@ from models.events.union import AnyClientEvent
 from models.triggers import Decision
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
-from streams.wire.reading import read_topic
+from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS
 
 segments = App(
@@ -179,14 +179,15 @@ def _history(file: Path, *, form: Format | None, asked: Asked | None) -> list[An
 
 
 async def _decided(settings: Settings) -> list[Decision]:
-    """Return the moves in the log of decisions, each once."""
+    """Return the moves in the log of decisions, each once; nothing else of it is kept."""
     found: dict[str, Decision] = {}
-    topic = await read_topic(settings, DECISIONS.name, partitions=list(range(settings.partitions)))
-    for records in topic.values():
-        for record in records:
-            if b'"change"' in record.value:
-                decision = Decision.model_validate_json(record.value)
-                found.setdefault(decision.decision_id, decision)
+
+    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if b'"change"' in record.value:
+            decision = Decision.model_validate_json(record.value)
+            found.setdefault(decision.decision_id, decision)
+
+    await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=see)
     return list(found.values())
 
 
