@@ -19,7 +19,7 @@ from handlers.evaluation.renewal_judging import ChancesJudged, Truth, judge_afte
 from handlers.evaluation.renewal_report import RenewalsJudged, months_words, renewal_page, values_words
 from handlers.evaluation.renewal_telling import RenewalTelling
 from handlers.evaluation.world_events import events_of
-from handlers.evaluation.world_truth import came_of, true_months, truth_of
+from handlers.evaluation.world_truth import came_of, luck_of, true_months, truth_of
 from models.events.union import AnyClientEvent
 from models.learners.lifetime import ValueTerms
 from models.learners.payback import paybacks
@@ -67,6 +67,7 @@ class _Case:
     unknown: set[tuple[str, int]] = field(default_factory=set)
     truth: Truth = field(default_factory=dict)
     true_months: dict[str, int | None] = field(default_factory=dict)
+    luck: int = 0
     segments: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -118,7 +119,7 @@ def _judge(case: _Case) -> RenewalsJudged:
     cut_ms = (case.cut_day + 1) * DAY_MS
     known = early.tell((event for event in case.events if event.received_ms < cut_ms), until_ms=cut_ms)
     scorer = PublishedRenewals(known.weights)
-    values = judge_values(known.states, scorer, came=case.came, now_ms=cut_ms, until_day=case.until_day)
+    values = judge_values(known.states, scorer, came=case.came, now_ms=cut_ms, until_day=case.until_day, luck=case.luck)
     told = early.tell((event for event in case.events if event.received_ms >= cut_ms), until_ms=(case.last_day + 1) * DAY_MS)
     retention = _retention(told.examples, case.segments) if case.segments else told.weights.retention
     return RenewalsJudged(
@@ -162,6 +163,7 @@ def _made_up(clients: int, seed: int, money: AskedValue) -> _Case:
         terms=terms,
         truth=truth_of(lives),
         true_months=true_months(lives, terms, won_by=last),
+        luck=luck_of(lives, cut_day=last, until_day=last + round(_AHEAD_YEARS * 365)),
     )
 
 

@@ -180,7 +180,10 @@ def _type_share(examples: Sequence[RenewalExample], rows: Sequence[_Asked], endi
 
 @dataclass(frozen=True, slots=True)
 class ValuesJudged:
-    """Values expected at a cut against what came until the end, sums in minor units of the currency of most contracts."""
+    """Values expected at a cut against what came until the end, sums in minor units of the currency of most contracts.
+
+    `luck` is how much of what came was chance, where the truth is known.
+    """
 
     contracts: int
     currency: str
@@ -190,6 +193,7 @@ class ValuesJudged:
     held: float
     below: float
     above: float
+    luck: int = 0
 
 
 def judge_values(
@@ -199,6 +203,7 @@ def judge_values(
     came: Mapping[str, Sequence[tuple[int, int]]],
     now_ms: int,
     until_day: int,
+    luck: int = 0,
 ) -> ValuesJudged | None:
     """Hold what running contracts were expected to bring by `until_day` against what came: (day of a renewal, its price)."""
     rows: defaultdict[str, list[tuple[int, int, int, int]]] = defaultdict(list)
@@ -229,4 +234,5 @@ def judge_values(
         held=sum(inside) / len(found),
         below=sum(brought < low for _, low, _, brought in found) / len(found),
         above=sum(brought > high for _, _, high, brought in found) / len(found),
+        luck=luck,
     )

@@ -86,9 +86,12 @@ def _plot(row: ChancesJudged) -> str:
 
 def values_words(row: ValuesJudged) -> str:
     """Return the judgement of lifetime values in one sentence."""
+    luck = ""
+    if row.luck:
+        luck = f" Of that {Money(row.luck, row.currency)} was luck: renewals against their true chances."
     return (
         f"{row.contracts} contracts were expected to bring {Money(row.expected, row.currency)} in the {row.years:.1f} years that "
-        f"followed; they brought {Money(row.came, row.currency)}. The 90 % range held for {row.held:.1%} "
+        f"followed; they brought {Money(row.came, row.currency)}.{luck} The 90 % range held for {row.held:.1%} "
         f"({row.below:.1%} brought less, {row.above:.1%} more)."
     )
 

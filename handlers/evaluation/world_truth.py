@@ -9,6 +9,7 @@ from models.learners.retention import FIRM, MONTHS
 
 _MONTH_DAYS: Final = 365.25 / 12
 _CURRENCY: Final = "EUR"
+_STAYING: Final = 0.95  # share renewed later on, roughly
 
 
 def truth_of(lives: Sequence[Life]) -> dict[tuple[str, int], tuple[float, float]]:
@@ -19,6 +20,23 @@ def truth_of(lives: Sequence[Life]) -> dict[tuple[str, int], tuple[float, float]
 def came_of(lives: Sequence[Life]) -> dict[str, list[tuple[int, int]]]:
     """Return the day and price of every period by contract."""
     return {name: [(row.began, row.price) for row in rows] for name, rows in _by_contract(lives).items()}
+
+
+def luck_of(lives: Sequence[Life], *, cut_day: int, until_day: int) -> int:
+    """Return what contracts running at the cut brought by luck: renewals that came although, or failed although, minor units.
+
+    Each renewal counts by how far it was from its true chance, times about what a renewal then was worth. Whatever is taken for
+    that worth, the mean over worlds is nought; this one takes out most of what makes two worlds differ.
+    """
+    total = 0.0
+    for rows in _by_contract(lives).values():
+        if any(row.began <= cut_day < row.renews for row in rows):
+            for row in rows:
+                if cut_day < row.renews <= until_day:
+                    left = (until_day - row.renews) // row.kind.days + 1
+                    worth = row.offered * (1 - _STAYING**left) / (1 - _STAYING)
+                    total += (row.renewed - row.chance) * worth
+    return round(total)
 
 
 def true_months(lives: Sequence[Life], terms: ValueTerms, *, won_by: int) -> dict[str, int | None]:

@@ -28,6 +28,7 @@ _USUAL_SPREAD: Final = 0.1
 _USUAL_WEIGHT: Final = 5.0
 _YEAR_DAYS: Final = 365.25
 _MONTH_DAYS: Final = _YEAR_DAYS / 12
+_NEWTON: Final = 3  # steps: the mean is met to a millionth for every doubt that occurs
 _MOST: Final = 240  # renewals looked ahead
 
 
@@ -71,20 +72,34 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How the logarithm of a price changes at a renewal: mean and spread."""
+    """How the logarithm of a price changes at a renewal: mean and spread; `first` is the mean of first ones, none: like all.
+
+    A first price often stands for longer than later ones, so that first renewals say little of the others.
+    """
 
     mean: float = _USUAL_CHANGE
     spread: float = _USUAL_SPREAD
+    first: float | None = None
 
     @classmethod
     def of(cls, ages: Ages | None) -> "Change":
         """Return the change of one group, drawn toward what is usual while few are known."""
         if ages is None or not ages.changes:
             return cls()
+        mean = _drawn(ages.change - ages.first_change, ages.changes - ages.first_changes, _USUAL_CHANGE)
+        first = _drawn(ages.first_change, ages.first_changes, mean)
         weight = ages.changes + _USUAL_WEIGHT
-        mean = (ages.change + _USUAL_WEIGHT * _USUAL_CHANGE) / weight
+        middle = (ages.change + _USUAL_WEIGHT * _USUAL_CHANGE) / weight
         square = (ages.change_square + _USUAL_WEIGHT * (_USUAL_SPREAD**2 + _USUAL_CHANGE**2)) / weight
-        return cls(mean, max(square - mean * mean, 1e-6) ** 0.5)
+        return cls(mean, max(square - middle * middle, 1e-6) ** 0.5, first)
+
+    def until(self, place: int, *, age: int) -> float:
+        """Return the mean of all changes up to and with the renewal at `place` (0: the next) after `age` renewals."""
+        return self.mean * (place + 1) + (0.0 if age or self.first is None else self.first - self.mean)
+
+
+def _drawn(total: float, count: int, usual: float) -> float:
+    return (total + _USUAL_WEIGHT * usual) / (count + _USUAL_WEIGHT)
 
 
 def curve_path(curve: Renewing, *, age: int, count: int) -> list[float]:
@@ -106,6 +121,7 @@ def lifetime(
     `path` are the chances of the renewals ahead, `doubt` the standard error of their logits taken together.
     """
     count = len(path)
+    steady = [_around(given, doubt) for given in path]
     months = period.days / _MONTH_DAYS
     wait = max(0.0, (period.renews_ms - now_ms) / DAY_MS / _YEAR_DAYS)
     fades = [(1 + terms.discount_rate) ** -(wait + place * period.days / _YEAR_DAYS) for place in range(count)]
@@ -113,12 +129,12 @@ def lifetime(
     renewals = 0.0
     for (one, first), (two, second) in product(_NODES, _NODES):
         weight, alive, value = first * second, 1.0, 0.0
-        for place, given in enumerate(path):
-            share = sigmoid(_logit(bounded(given)) + one * doubt)
+        for place, middle in enumerate(steady):
+            share = sigmoid(middle + one * doubt)
             outcomes.append((value, weight * alive * (1 - share)))
             alive *= share
             renewals += weight * alive
-            price = minor * exp(change.mean * (place + 1) + two * change.spread * (place + 1) ** 0.5)
+            price = minor * exp(change.until(place, age=period.age) + two * change.spread * (place + 1) ** 0.5)
             value += terms.left_of(price, months, period.currency) * fades[place]
         outcomes.append((value, weight * alive))
     low, high = quantiles(outcomes, LEVELS)
@@ -166,6 +182,20 @@ def quantiles(outcomes: Iterable[tuple[float, float]], levels: Iterable[float]) 
 def _minor_units(currency: str) -> int:
     found: int = 10 ** exponent(currency)
     return found
+
+
+def _around(chance: float, doubt: float) -> float:
+    """Return the logit in the middle of the doubt such that the mean over the doubt is `chance`.
+
+    Around the logit of the chance itself, what the doubt takes from high chances would be more than what it gives.
+    """
+    wanted = bounded(chance)
+    middle = _logit(wanted)
+    for _ in range(_NEWTON):
+        shares = [(sigmoid(middle + node * doubt), weight) for node, weight in _NODES]
+        slope = sum(weight * share * (1 - share) for share, weight in shares)
+        middle += (wanted - sum(weight * share for share, weight in shares)) / max(slope, 1e-9)
+    return middle
 
 
 def _logit(share: float) -> float:

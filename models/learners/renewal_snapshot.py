@@ -32,7 +32,10 @@ class RenewalFigures(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ages(msgspec.Struct, frozen=True, array_like=True):
-    """Of the periods after so many renewals: known, renewed; the count, sum and sum of squares of log price ratios."""
+    """Of the periods after so many renewals: known, renewed; the count, sum and sum of squares of log price ratios.
+
+    `first_...` are count and sum at first renewals, which are among the others too.
+    """
 
     group: str
     known: tuple[int, ...]
@@ -40,6 +43,8 @@ class Ages(msgspec.Struct, frozen=True, array_like=True):
     changes: int = 0
     change: float = 0.0
     change_square: float = 0.0
+    first_changes: int = 0
+    first_change: float = 0.0
 
 
 class Months(msgspec.Struct, frozen=True, array_like=True):
@@ -67,7 +72,16 @@ class Published(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, tallies: Retention) -> "Published":
         """Return the tallies as they stand."""
         ages = tuple(
-            Ages(group, _cut(row.known), _cut(row.renewed), row.changes, row.change, row.change_square)
+            Ages(
+                group,
+                _cut(row.known),
+                _cut(row.renewed),
+                row.changes,
+                row.change,
+                row.change_square,
+                row.first_changes,
+                row.first_change,
+            )
             for group, row in tallies.ages.items()
         )
         months = []

@@ -31,7 +31,7 @@ _WIDEST_CHANGE: Final = 1.0  # of the logarithm of a price ratio: beyond e it is
 
 
 class AgeTally(msgspec.Struct):
-    """Of the periods after so many renewals: known, renewed, raised; and the log ratio of their prices."""
+    """Of the periods after so many renewals: known, renewed, raised; and the log ratio of prices, first renewals also apart."""
 
     known: list[int] = msgspec.field(default_factory=lambda: [0] * AGES)
     renewed: list[int] = msgspec.field(default_factory=lambda: [0] * AGES)
@@ -39,6 +39,8 @@ class AgeTally(msgspec.Struct):
     change: float = 0.0
     change_square: float = 0.0
     raised: list[int] = msgspec.field(default_factory=lambda: [0] * AGES)
+    first_changes: int = 0
+    first_change: float = 0.0
 
     def see(self, example: RenewalExample) -> None:
         """Count one answered period."""
@@ -48,6 +50,9 @@ class AgeTally(msgspec.Struct):
         self.renewed[place] += example.renewed
         if example.renewed and example.minor > 0 and example.after > 0:
             ratio = min(max(log(example.after / example.minor), -_WIDEST_CHANGE), _WIDEST_CHANGE)
+            if not example.age:
+                self.first_changes += 1
+                self.first_change += ratio
             self.changes += 1
             self.change += ratio
             self.change_square += ratio * ratio

@@ -6,15 +6,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handlers.commands.agreements.columns import Field, choose_fields
 from handlers.commands.agreements.events import ContractHistory, contract_history
 from handlers.commands.agreements.reading import AskedContracts, read_agreements
 from handlers.commands.evaluate_renewals import AskedValue, evaluate_renewals
-from handlers.evaluation.contract_world import Life, World
+from handlers.evaluation.contract_world import KINDS, Life, Stretch, World
 from handlers.evaluation.renewal_telling import RenewalsTold, RenewalTelling
 from handlers.evaluation.world_events import events_of
-from handlers.evaluation.world_truth import true_months, truth_of
+from handlers.evaluation.world_truth import luck_of, true_months, truth_of
 from models.learners.lifetime import ValueTerms
 from models.learners.payback import paybacks
 from models.triggers import RenewalExample
@@ -214,3 +216,23 @@ def test_the_truth_of_a_made_up_firm_is_a_chance_for_every_period() -> None:
     truth = truth_of(lives())
     assert all(0 < chance < 1 and raised < chance for chance, raised in truth.values())
     assert tuple(World(5, clients=36, years=3.0, opens=2.0).lives()) == lives()
+
+
+def stretch(*, renewed: bool, chance: float, renews: int = 20_100) -> Stretch:
+    kind = KINDS[1]
+    after = 500_000 if renewed else 0
+    return Stretch(
+        "K1", kind, 1, renews - kind.days, renews, 500_000, 500_000, chance, 0.0, renewed, raised=False, after=after, told=renews
+    )
+
+
+@given(chance=st.floats(0.01, 0.99))
+def test_what_renewals_bring_by_luck_is_nought_on_average_and_nothing_where_the_chance_was_sure(chance: float) -> None:
+    def luck(*, renewed: bool, chance: float = chance, cut: int = 20_000) -> int:
+        life = Life("C1", [stretch(renewed=renewed, chance=chance)])
+        return luck_of([life], cut_day=cut, until_day=21_500)
+
+    assert luck(renewed=True) > 0 > luck(renewed=False)
+    assert chance * luck(renewed=True) + (1 - chance) * luck(renewed=False) == pytest.approx(0, abs=2)
+    assert luck(renewed=True, chance=1.0) == luck(renewed=False, chance=0.0) == 0
+    assert luck(renewed=True, cut=20_200) == 0, "what was over by the cut is not judged"

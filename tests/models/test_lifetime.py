@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.learners.lifetime import Change, ValueTerms, lifetime, renewals_ahead, together
 from models.learners.payback import payback, paybacks
@@ -56,6 +57,36 @@ def test_a_contract_that_is_renewed_with_even_odds_is_worth_the_sum_of_a_half_a_
     assert found.expected == pytest.approx(87_500, abs=2)
     assert found.renewals == pytest.approx(0.875)
     assert (found.low, found.high) == (0, 300_000)
+
+
+@given(chance=st.floats(0.01, 0.99), doubt=st.floats(0.0, 1.5))
+def test_doubt_about_a_chance_neither_raises_nor_lowers_it(chance: float, doubt: float) -> None:
+    found = lifetime(period(), minor=100_000, path=[chance], doubt=doubt, change=SURE, now_ms=NOW, terms=ValueTerms())
+    assert found.renewals == pytest.approx(chance, abs=1e-3)
+
+
+def test_prices_of_first_renewals_do_not_stand_for_those_of_later_ones() -> None:
+    """Forty contracts keep their price at the first renewal; at each later one it rises by a tenth."""
+    tallies = Retention()
+    for number in range(160):
+        age = number % 4
+        row = renewal_example(number).model_copy(update={"renewed": True, "age": age, "minor": 100_000})
+        tallies.see(row.model_copy(update={"after": 110_000 if age else 100_000}))
+    (firm,) = [row for row in Published.of(tallies).ages if row.group == FIRM]
+    change = Change.of(firm)
+    assert change.first == pytest.approx(0.0, abs=0.012)
+    assert change.mean == pytest.approx(0.0953, abs=0.005)
+    worths = [
+        lifetime(
+            replace(period(), age=age), minor=100_000, path=[1.0, 1.0], doubt=0.0, change=change, now_ms=NOW, terms=ValueTerms()
+        ).expected
+        for age in (0, 1)
+    ]
+    assert worths[0] == pytest.approx(100_000 + 110_000, rel=0.02)
+    assert worths[1] == pytest.approx(110_000 + 121_000, rel=0.02)
+    # What an earlier release published tells no first renewals apart: all are alike, as before.
+    before = replace(firm, first_changes=0, first_change=0.0)
+    assert Change.of(before).first == pytest.approx(Change.of(before).mean)
 
 
 def test_margin_service_and_discount_take_their_part() -> None:
