@@ -6,7 +6,9 @@ channel speaking to a provider that you control (a server of the test, a sandbox
     @asynccontextmanager
     async def kit(folder: Path) -> AsyncIterator[Kit]:
         async with FakeProvider() as provider:
-            yield Kit(MyChannel(provider.url), seen=lambda: provider.keys, take_away=provider.stop)
+            yield Kit(
+                MyChannel(provider.url), seen=lambda: provider.keys, take_away=provider.stop, make_busy=provider.limit_rate
+            )
 
     rapport check-channel my_channel.kit:kit
 """
@@ -49,6 +51,11 @@ class Kit:
     channel: Channel
     seen: Callable[[], list[str]]
     take_away: Callable[[], Awaitable[None]]
+    make_busy: Callable[[], Awaitable[float]] | None = None
+    """Lets the provider answer that it takes nothing for now, and returns the seconds it asks for (0: it names none).
+
+    None: the provider has no such answer.
+    """
 
 
 MakeKit: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Kit]]
@@ -181,6 +188,17 @@ async def _provider_away(kit: Kit) -> None:
     _hold(result.verdict is Verdict.UNAVAILABLE, what)
 
 
+async def _provider_busy(kit: Kit) -> None:
+    if kit.make_busy is None:
+        return
+    seconds = await kit.make_busy()
+    result = await kit.channel.send(delivery_of("key-1"))
+    later = result.verdict in {Verdict.UNAVAILABLE, Verdict.DEFERRED}
+    _hold(later, f"to a provider that is busy it answered {result.verdict.value}: the message would not be tried again")
+    asked = f"the provider asked for {seconds:g} seconds and is given {result.retry_after_seconds:g}"
+    _hold(result.retry_after_seconds >= seconds, asked)
+
+
 async def _tells_no_secrets(kit: Kit) -> None:
     accepted = await kit.channel.send(delivery_of("key-1"))
     await kit.take_away()
@@ -224,6 +242,7 @@ LAWS: Final = (
     Law("messages at the same time are all delivered", _many_at_once),
     Law("no content makes it raise or lose the message", _any_content),
     Law("a provider that is away is a verdict and not an exception", _provider_away),
+    Law("a provider that is busy is asked again later, and not before it says", _provider_busy),
     Law("what it reports holds neither address nor text", _tells_no_secrets),
     Law("an interrupted attempt leaves it usable", _interrupted),
     Law("nobody without a profile is reached where an address is needed", _addresses),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from handlers.channels.drafts import Drafts
 from handlers.channels.lane import millis
 from handlers.channels.outcomes import Sender
 from handlers.channels.task_events import events_of
@@ -39,6 +40,7 @@ class TaskDesk:
     sender: Sender
     clock: Clock
     zone: str
+    drafts: Drafts | None = None
 
     async def open_tasks(self, *, every: bool = False) -> list[tuple[Task, str]]:
         """Return tasks and how each stands, in the order of the board; tasks of forgotten clients are removed here."""
@@ -51,8 +53,11 @@ class TaskDesk:
                 found.append((task, stands))
         return found
 
-    async def context(self, task_id: str) -> list[str]:
-        """Return all that helps with a task, in lines: why, what is suggested, and what is known now. Raises UsageError."""
+    async def context(self, task_id: str, *, tone: str = "", channel: str = "") -> list[str]:
+        """Return all that helps with a task, in lines: why, what is suggested, and what is known now. Raises UsageError.
+
+        Of a message that waits for approval also every word of it, in `tone` and by `channel` where these are given.
+        """
         task = await self._find(task_id)
         stands, state = await self._stands(task)
         if state is None:
@@ -70,9 +75,18 @@ class TaskDesk:
             "",
             f"Why: {'; '.join(trigger.reasons)}",
             "",
+            *await self._draft(task, state, stands, tone=tone, channel=channel),
             "Known now:",
             *(f"  {line}" for line in describe(state)),
         ]
+
+    async def _draft(self, task: Task, state: ClientState, stands: str, *, tone: str, channel: str) -> list[str]:
+        if self.drafts is None or not task.is_approval or stands != OPEN:
+            return []
+        now_ms = millis(self.clock)
+        edits = Done(outcome=TaskOutcome.APPROVED, author="you", at_ms=now_ms, tone=tone, channel=channel)
+        regime = await self.store.regime(state.client_id)
+        return [*self.drafts.of(task, state, regime, edits=edits, now_ms=now_ms), ""]
 
     async def finish(
         self,

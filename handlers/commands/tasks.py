@@ -13,20 +13,25 @@ from rich.table import Table
 from rich.text import Text
 
 from handlers.channels.call_list import call_list, phone_days_of
+from handlers.channels.drafts import Drafts
 from handlers.channels.kafka_producer import KafkaSender
+from handlers.channels.links import links_of
 from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.task_desk import CALLABLE, TaskDesk
 from handlers.channels.task_plan import read_plan
 from handlers.channels.tasks import Done, Task, TaskOutcome
+from handlers.channels.template_facts import facts_stated
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
 from models.triggers import Tone
 from models.workdays import zone_named
+from streams.engine.program import ClientProgram
 from streams.runtime.clock import SystemClock, make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.control import control_id
+from streams.wire.policy_file import policy_in_force
 from streams.wire.topics import CHANNELS
 
 T = TypeVar("T")
@@ -111,12 +116,20 @@ def calls(
 
 
 @tasks.command
-def show(task_id: Annotated[str, Parameter(help="The id that `list` shows, or its beginning.")], /) -> None:
+def show(
+    task_id: Annotated[str, Parameter(help="The id that `list` shows, or its beginning.")],
+    /,
+    *,
+    tone: Annotated[Tone | None, Parameter(help="Of a message to approve: show it in this tone, if it is softer.")] = None,
+    channel: Annotated[str, Parameter(help="Of a message to approve: show it as it would go through this channel.")] = "",
+) -> None:
     """Show a task whole: why, what is suggested, and what is known of the client at this moment.
+
+    Of a message that waits for approval also what would leave: to whom, by what, in which language, subject and text.
 
     Example: rapport tasks show 3f2c9a
     """
-    print("\n".join(_run(lambda desk: desk.context(task_id))))
+    print("\n".join(_run(lambda desk: desk.context(task_id, tone=tone.value if tone else "", channel=channel))))
 
 
 @tasks.command
@@ -240,6 +253,12 @@ async def _with_desk(settings: Settings, step: Callable[[TaskDesk], Awaitable[T]
             sender=sender,
             clock=make_clock(settings.clock_file),
             zone=settings.firm_timezone,
+            drafts=Drafts(
+                program=ClientProgram(policy=policy_in_force(settings, facts_stated=facts_stated)),
+                firm_name=settings.firm_name,
+                firm_locale=settings.firm_locale,
+                with_links=links_of(settings) is not None,
+            ),
         )
         return await step(desk)
     finally:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -33,7 +33,12 @@ async def email(folder: Path) -> AsyncIterator[Kit]:
     async with SmtpSink() as sink:
         fields = {"smtp_port": sink.port, "mail_from": "Firm <care@firm.example>", "smtp_timeout_seconds": 5}
         channel = EmailChannel(Settings.model_validate(fields))
-        yield Kit(channel, lambda: [mail.message_id.partition("@")[0] for mail in sink.mails], sink.stop)
+
+        async def make_busy() -> float:
+            sink.on_rcpt.append("451 4.7.1 too many messages, try again later")
+            return 0  # mail servers name no time
+
+        yield Kit(channel, lambda: [mail.message_id.partition("@")[0] for mail in sink.mails], sink.stop, make_busy)
 
 
 @asynccontextmanager
@@ -56,7 +61,19 @@ async def scripted(folder: Path) -> AsyncIterator[Kit]:
     async def take_away() -> None:
         channel.script = [Verdict.UNAVAILABLE]
 
-    yield Kit(channel, lambda: [message.idempotency_key for message in channel.sent], take_away)
+    async def make_busy() -> float:
+        channel.script = [Verdict.DEFERRED]
+        return 0
+
+    yield Kit(channel, lambda: [message.idempotency_key for message in channel.sent], take_away, make_busy)
+
+
+def busy(sink: HttpSink) -> Callable[[], Awaitable[float]]:
+    async def make_busy() -> float:
+        sink.script.append("429 Too Many Requests\r\nRetry-After: 120")
+        return 120
+
+    return make_busy
 
 
 @asynccontextmanager
@@ -65,7 +82,7 @@ async def sms(folder: Path) -> AsyncIterator[Kit]:
     async with HttpSink() as sink:
         fields = {"sms_url": sink.url, "http_private_targets": True, "http_timeout_seconds": 5}
         channel = SmsChannel(Settings.model_validate(fields))
-        yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop)
+        yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop, busy(sink))
 
 
 @asynccontextmanager
@@ -74,7 +91,7 @@ async def webhook(folder: Path) -> AsyncIterator[Kit]:
     async with HttpSink() as sink:
         fields = {"channel_webhook_url": sink.url, "http_private_targets": True, "http_timeout_seconds": 5}
         channel = WebhookChannel(Settings.model_validate({**fields, "channel_webhook_secret": STANDARD_SECRET}))
-        yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop)
+        yield Kit(channel, lambda: [posted.headers["idempotency-key"] for posted in sink.seen], sink.stop, busy(sink))
 
 
 class CountingBoard(MemoryTaskBoard):

@@ -24,6 +24,7 @@ class Carrier:
     def __init__(self) -> None:
         self.taken: list[str] = []
         self.is_away = False
+        self.is_busy_for = 0.0
         self.is_closed = False
 
     def address_of(self, recipient: Recipient) -> str | None:
@@ -33,6 +34,8 @@ class Carrier:
         await pause(0)
         if self.is_away:
             return SendResult(Verdict.UNAVAILABLE, "nobody opens")
+        if self.is_busy_for:
+            return SendResult(Verdict.UNAVAILABLE, "too many birds", retry_after_seconds=self.is_busy_for)
         self.taken.append(message.idempotency_key)
         return SendResult(Verdict.ACCEPTED, "taken")
 
@@ -89,6 +92,16 @@ class Raises(Carrier):
         return await super().send(message)
 
 
+class TakesBusyForNo(Carrier):
+    async def send(self, message: Delivery) -> SendResult:
+        return SendResult(Verdict.REFUSED, "429") if self.is_busy_for else await super().send(message)
+
+
+class KnocksAgainAtOnce(Carrier):
+    async def send(self, message: Delivery) -> SendResult:
+        return SendResult(Verdict.UNAVAILABLE, "429") if self.is_busy_for else await super().send(message)
+
+
 class Chatters(Carrier):
     async def send(self, message: Delivery) -> SendResult:
         return SendResult((await super().send(message)).verdict, f"delivered to {message.address}")
@@ -121,6 +134,7 @@ BROKEN = {
     "messages at the same time": OneAtATime,
     "no content": Formats,
     "a provider that is away": Raises,
+    "a provider that is busy": TakesBusyForNo,
     "what it reports": Chatters,
     "an interrupted attempt": StaysStuck,
     "nobody without a profile": GuessesAddresses,
@@ -136,7 +150,11 @@ def kit_of(make: Callable[[], Carrier]) -> MakeKit:
         async def take_away() -> None:
             channel.is_away = True
 
-        yield Kit(channel, lambda: channel.taken, take_away)
+        async def make_busy() -> float:
+            channel.is_busy_for = 30.0
+            return channel.is_busy_for
+
+        yield Kit(channel, lambda: channel.taken, take_away, make_busy)
 
     return kit
 
@@ -156,6 +174,12 @@ async def test_each_law_catches_the_channel_that_breaks_it_and_says_how(
     findings = await check_channel(kit_of(make), tmp_path)
     (caught,) = [finding for finding in findings if finding.law.sentence.startswith(law)]
     assert caught.wrong
+
+
+async def test_a_channel_that_asks_again_before_the_provider_said_is_caught(tmp_path: Path) -> None:
+    caught = {finding.law.sentence: finding.wrong for finding in await check_channel(kit_of(KnocksAgainAtOnce), tmp_path)}
+    busy = next(wrong for sentence, wrong in caught.items() if sentence.startswith("a provider that is busy"))
+    assert busy == "the provider asked for 30 seconds and is given 0"
 
 
 def test_every_law_has_a_channel_that_breaks_it() -> None:
