@@ -46,6 +46,7 @@ class PublicHolidays(Mapping[str, frozenset[date]]):
     def __init__(self, own: Mapping[str, frozenset[date]] | None = None) -> None:
         """Add the days of `own` to the calendars of their countries."""
         self._own = dict(own or {})
+        self._both: dict[str, frozenset[date]] = {}
 
     @property
     def own(self) -> Mapping[str, frozenset[date]]:
@@ -56,8 +57,11 @@ class PublicHolidays(Mapping[str, frozenset[date]]):
         """Return the holidays of `country`; KeyError for a country without a calendar."""
         if country not in self._own and country not in _countries():
             raise KeyError(country)
-        known = _of_country(country)
-        return known | self._own[country] if country in self._own else known
+        if country not in self._own:
+            return _of_country(country)
+        if country not in self._both:
+            self._both[country] = _of_country(country) | self._own[country]
+        return self._both[country]
 
     def __iter__(self) -> Iterator[str]:
         """Go through the countries that have a calendar."""

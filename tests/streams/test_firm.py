@@ -1,5 +1,6 @@
 """The policy of the firm: its zone, and the holidays of each client's country."""
 
+from dataclasses import replace as replace_field
 from datetime import UTC, date, datetime
 
 import pytest
@@ -32,6 +33,24 @@ def test_a_country_without_a_calendar_has_working_days_only() -> None:
     assert opens("XX", "UTC", datetime(2025, 10, 3, 12, tzinfo=UTC)) == date(2025, 10, 3)
     assert "XX" not in PublicHolidays()
     assert "DE" in set(PublicHolidays())
+
+
+def test_a_client_of_unknown_country_makes_nobody_load_the_calendars() -> None:
+    class Unloadable(dict[str, frozenset[date]]):
+        def get(self, *_args: object) -> frozenset[date]:  # type: ignore[override]
+            raise AssertionError
+
+    policy = replace_field(firm_policy(Settings()), holidays=Unloadable())
+    noon = datetime(2025, 10, 3, 12, tzinfo=UTC)
+    assert policy.open_hour(ClientState("c"), int(noon.timestamp() * 1000)) == int(noon.timestamp() * 1000)
+
+
+def test_days_of_the_firm_s_own_are_free_beside_the_public_ones() -> None:
+    bridge_day = date(2025, 10, 2)
+    days = PublicHolidays({"DE": frozenset({bridge_day})})
+    assert {bridge_day, date(2025, 10, 3)} <= days["DE"]
+    assert days["DE"] is days["DE"]
+    assert bridge_day not in days["FR"]
 
 
 def test_the_zone_of_the_firm_holds_where_the_client_s_is_unknown() -> None:
