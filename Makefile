@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 
+# Some machines tell Python to keep no compiled files; then each of the many processes started here would compile all it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-latency bench-gateway format lock clean
 
