@@ -98,5 +98,12 @@ async def _run(settings: Settings, *, afresh: tuple[str, ...]) -> None:
             hours=settings.learner_check_hours,
         )
         checking = asyncio.create_task(standing.run())
+        checking.add_done_callback(_tell_end)
         stack.callback(checking.cancel)
         await trainer.run(afresh=afresh)
+
+
+def _tell_end(checking: asyncio.Task[None]) -> None:
+    """Say so when the check dies: learning goes on, and RapportLearnerUnchecked fires days later."""
+    if not checking.cancelled() and (error := checking.exception()) is not None:
+        log.error("stored features are no longer checked until the trainer is started anew", exc_info=error)
