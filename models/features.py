@@ -15,7 +15,7 @@ from typing import Final
 from models.firm_view import FirmView
 from models.ids import derive
 from models.money import exponent
-from models.paydays import next_runs, payday
+from models.paydays import by_runs, next_run, payday
 from models.state.client import ClientState
 from models.state.habits import Habits, weekday
 from models.state.history import payable_ms
@@ -135,16 +135,13 @@ FEATURES: Final = (
     *(Feature(f"payday_open_{days}", "logit", _W,
               f"how many of their payments go over {days} days on their weekdays", clock=_REC) for days in LATE_DAYS),
     Feature("payday_days", "15 days", _W, "their usual days late, moved to the weekdays on which they pay", clock=_EFF),
-    *(Feature(f"month_run_{days}", "7 days", _W, f"whether their next run of the month pays within {days} days", clock=_EFF)
-      for days in LATE_DAYS),
-    *(Feature(f"half_run_{days}", "7 days", _W, f"whether their next run of the half month pays within {days} days", clock=_EFF)
-      for days in LATE_DAYS),
     *(Feature(f"next_run_{days}", "7 days", _W, f"whether their next payment run pays within {days} days", clock=_EFF)
       for days in LATE_DAYS),
-    Feature("month_habit", "share", _W, "how much they keep to one time of the month"),
-    Feature("half_habit", "share", _W, "how much they keep to two times of the month"),
     Feature("run_habit", "share", _W, "how regular their payment runs are"),
     Feature("run_age", "gaps", _C, "time since their last payment day against their rhythm", clock=_REC),
+    *(Feature(f"run_open_{days}", "logit", _W, f"how likely their payment runs leave it open for over {days} days", clock=_REC)
+      for days in LATE_DAYS),
+    Feature("run_days", "15 days", _W, "days late of the payment run that is expected to pay it", clock=_REC),
     *(Feature(f"still_open_{days}", "logit", _O, f"of invoices still open at this point, how many took over {days} days",
               clock=_REC) for days in LATE_DAYS),
 )  # fmt: skip
@@ -156,8 +153,10 @@ TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in FEATURES
 """Hash of names, units and order; a snapshot made with another one is refused."""
 
 _PACK: Final = struct.Struct(f"<{len(FEATURES)}e")
+PACKED: Final = _PACK.size  # bytes; a vector of another length was stored by a release with another table
 _PRIOR_LABELS: Final = 3.0  # a client needs about three outcomes before their own share outweighs the firm's
 _FEW: Final = 3  # outcomes or payments, from which a habit begins
+_FIRM_WEIGHT: Final = 0.5  # what the firm's mean delay weighs beside each of a client's own
 _SHORT_TERMS: Final = 10
 _FLAGS: Final = tuple(tuple(float(day == falls) for day in range(7)) for falls in range(7))
 _NO_BOOK: Final = (0.0,) * 5
@@ -195,7 +194,7 @@ def lateness_features(
     habits, today, due = state.habits, now_ms // DAY_MS, invoice.due_ms // DAY_MS
     at_issue = landmark is Landmark.ISSUE
     settled, mean = len(habits.recent_days), firm.mean_days
-    weight = settled / (settled + 2.0)
+    weight = settled / (settled + _FIRM_WEIGHT)
     median = _bounded((weight * habits.median + (1 - weight) * mean) / 15, -2.0, 4.0)
     count = len(habits.endings)
     rows = [row for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
@@ -214,8 +213,7 @@ def lateness_features(
         *_friction(state, invoice, now_ms),
         firm.lately,
         *_progress(state, invoice, now_ms, seen_ms, at_issue=at_issue),
-        *_payday(habits, due, today - due - 1, firm),
-        *_runs(habits, due, today),
+        *_paydays(habits, due, today, firm),
         *_still_open(habits, others, today - due - 1, firm),
     ]
 
@@ -366,26 +364,29 @@ def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -
     return found
 
 
-def _payday(habits: Habits, due: int, floor: int, firm: FirmView) -> list[float]:
-    """Return the conditional shares once more, each recent delay moved to the weekdays on which the client pays."""
+def _paydays(habits: Habits, due: int, today: int, firm: FirmView) -> list[float]:
+    """Return the conditional shares once more, each recent delay moved to the client's weekdays; what its payment runs say."""
+    floor = today - due - 1
     limits = [floor, *[days if days > floor else floor for days in LATE_DAYS]]  # noqa: FURB136 - as in _bounded
-    (survivors, *passed), days, count = payday(habits, due, limits)
+    (survivors, *passed), total, count = payday(habits, due, limits)
     base = firm.longer(floor) + 3.0
-    found = []
-    for limit, beyond in zip(limits[1:], passed, strict=True):
-        share = (firm.longer(limit) + 1.0) / base
-        found.append(_logit(_bounded((beyond + 2.0 * share) / (survivors + 2.0), 0.01, 0.99)))
-    found.append(_bounded((days + 2 * firm.mean_days) / (count + 2) / 15, -2.0, 4.0))
-    return found
-
-
-def _runs(habits: Habits, due: int, today: int) -> list[float]:
-    runs = next_runs(habits, due, today)
-    near = ((runs.monthly, runs.monthly_habit), (runs.half_monthly, runs.half_habit), (runs.regular, runs.regular_habit))
-    found = [habit * _bounded((day - days - 0.5) / 7, -1.5, 1.5) for day, habit in near for days in LATE_DAYS]
+    shares = [
+        _bounded((beyond + 2.0 * (firm.longer(limit) + 1.0) / base) / (survivors + 2.0), 0.01, 0.99)
+        for limit, beyond in zip(limits[1:], passed, strict=True)
+    ]
+    usual = (total + 2 * firm.mean_days) / (count + 2)
+    run, habit = next_run(habits, due, today)
     since = today - habits.endings[-1].day if habits.run_gap else 0
-    age = _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2
-    return [*found, runs.monthly_habit, runs.half_habit, runs.regular_habit, age]
+    chances, days = by_runs(habits, due, today, limits[1:], (shares, usual))
+    return [
+        *[_logit(share) for share in shares],
+        _bounded(usual / 15, -2.0, 4.0),
+        *[habit * _bounded((run - limit - 0.5) / 7, -1.5, 1.5) for limit in LATE_DAYS],
+        habit,
+        _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2,
+        *[_logit(_bounded(chance, 0.01, 0.99)) for chance in chances],
+        _bounded(days / 15, -2.0, 4.0),
+    ]
 
 
 def _bounded(value: float, low: float, high: float) -> float:

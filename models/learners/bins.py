@@ -24,7 +24,7 @@ class Cut:
 _SHARES: Final = (-2.0, -1.0, -0.3, 0.3, 1.0, 2.0)
 _DAYS: Final = (-0.7, -0.2, 0.2, 0.7, 1.5)
 _RUNS: Final = (-1.0, -0.4, -0.1, 0.1, 0.4, 1.0)
-_OWN: Final = (("still_open", _SHARES), ("payday_open", _SHARES), ("month_run", _RUNS), ("half_run", _RUNS), ("next_run", _RUNS))
+_OWN: Final = (("still_open", _SHARES), ("payday_open", _SHARES), ("run_open", _SHARES), ("next_run", _RUNS))
 _POINTS: Final = (
     ("payday_days", _DAYS),
     ("payday_wait", (-1.0, -0.5, 0.0, 0.5, 1.0)),

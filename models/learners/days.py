@@ -2,10 +2,10 @@
 
 The middle is an average of opinions, each weighed by how far off it was lately (`opinions`): a Kalman regression reweighted
 toward the absolute error (iteratively reweighted least squares) on top of the client's shrunk median, that median itself, the
-delays moved to the weekdays on which the client pays, and the first with either of these. All are lines, and so is what is
-published. The range comes from the errors that were really made, in units of the client's own spread, for four groups of clients
-apart (`errors`): split conformal prediction on a fading window. An invoice that is still open after thirty days counts as an
-error of at least that many, or the range would be learned from the paid ones only.
+delays moved to the weekdays on which the client pays, the payment run that is expected, and the first with each of the others.
+All are lines, and so is what is published. The range comes from the errors that were really made, in units of the client's own
+spread, for four groups of clients apart (`errors`): split conformal prediction on a fading window. An invoice that is still open
+after thirty days counts as an error of at least that many, or the range would be learned from the paid ones only.
 """
 
 from math import isfinite
@@ -27,7 +27,8 @@ _FORGETTING: Final = 0.9997
 _PACE: Final = 0.01  # of the typical error
 _MEDIAN: Final = INDEX["median_days"]
 _PAYDAY: Final = INDEX["payday_days"]
-_OPINIONS: Final = 5
+_RUN: Final = INDEX["run_days"]
+_OPINIONS: Final = 7
 _PRIOR: Final = 0.01
 _OPEN: Final = LATE_DAYS[-1]
 _STILL_OPEN: Final = _OPEN + 1.0
@@ -47,21 +48,24 @@ class DaysLearner:
 
     def middle(self, features: tuple[float, ...], wide: Vector) -> float:
         """Return the expected days late before the range is put around it."""
-        own, paydays = self._shares()
-        return _UNIT * (features[_MEDIAN] + own * self.line.value(wide) + paydays * (features[_PAYDAY] - features[_MEDIAN]))
+        own, paydays, runs = self._shares()
+        usual = features[_MEDIAN]
+        moved = paydays * (features[_PAYDAY] - usual) + runs * (features[_RUN] - usual)
+        return _UNIT * (usual + own * self.line.value(wide) + moved)
 
     def weights(self) -> Vector:
         """Return the expanded weights of the middle on top of the client's median: all opinions as one line."""
-        own, paydays = self._shares()
+        own, paydays, runs = self._shares()
         found: Vector = own * self.line.mean
         found[_PAYDAY + 1] += paydays
-        found[_MEDIAN + 1] -= paydays
+        found[_RUN + 1] += runs
+        found[_MEDIAN + 1] -= paydays + runs
         return found
 
-    def _shares(self) -> tuple[float, float]:
-        """Return what the regression and the client's weekdays weigh; the rest is the median's."""
-        own, paydays, _, own_and_paydays, own_and_median = self.opinions.weights
-        return own + (own_and_paydays + own_and_median) / 2, paydays + own_and_paydays / 2
+    def _shares(self) -> tuple[float, float, float]:
+        """Return what the regression, the client's weekdays and its runs weigh; the rest is the median's."""
+        own, paydays, runs, _, with_paydays, with_runs, with_median = self.opinions.weights
+        return own + (with_paydays + with_runs + with_median) / 2, paydays + with_paydays / 2, runs + with_runs / 2
 
     def learn(self, features: tuple[float, ...], *, days_late: int) -> None:
         """Learn one settlement. Raises DivergedError for numbers that are not finite; nothing is changed then."""
@@ -72,12 +76,12 @@ class DaysLearner:
         error = days - middle
         if not isfinite(error):
             return
-        usual, paydays = _UNIT * features[_MEDIAN], _UNIT * features[_PAYDAY]
+        usual, paydays, runs = _UNIT * features[_MEDIAN], _UNIT * features[_PAYDAY], _UNIT * features[_RUN]
         own = usual + _UNIT * self.line.value(wide)
         scale = scale_of(features)
         open_after = (_STILL_OPEN - middle) / scale if days_late > _OPEN else None
         self.errors.see(group_of(features), error / scale, open_after=open_after)
-        said = (own, paydays, usual, (own + paydays) / 2, (own + usual) / 2)
+        said = (own, paydays, runs, usual, (own + paydays) / 2, (own + runs) / 2, (own + usual) / 2)
         self.opinions.see([days - opinion for opinion in said], typical=max(self.typical, 1.0))
         error = days - own
         self.typical += max(_PACE, 1.0 / (self.line.seen + 20)) * (abs(error) - self.typical)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Final
 
-from models.features import INDEX, LATE_DAYS, Landmark, lateness_features, pack, unpack
+from models.features import INDEX, LATE_DAYS, PACKED, Landmark, lateness_features, pack, unpack
 from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
@@ -162,12 +162,16 @@ class LatenessScorer:
 
 
 def _last_asked(state: ClientState) -> Asked | None:
-    """Return the latest question about the next invoice due, None with too little history or where it is decided already."""
+    """Return the latest question about the next invoice due, None with too little history or where it is decided already.
+
+    None too where a release with another feature table put it: its next landmark is asked by this one.
+    """
     watch = next_watch(state)
     if watch is None or state.habits.known < EVIDENCE:
         return None
     asked = last_question(watch)
-    return asked if asked.chances and asked.chances[0] != DECIDED else None
+    answered = len(asked.features) == PACKED and asked.chances and asked.chances[0] != DECIDED
+    return asked if answered else None
 
 
 def next_watch(state: ClientState) -> Watch | None:

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
-from models.features import LATE_DAYS, OFFSETS, TABLE, Landmark, log_amount_of
+from models.features import LATE_DAYS, OFFSETS, PACKED, TABLE, Landmark, log_amount_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Scorer
 from models.state.client import ClientState
 from models.state.habits import (
@@ -171,9 +171,8 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
     else:
         days_late = day - agreed_due_ms(row, state.ledger.plans) // DAY_MS
         habits = with_ending(habits, Ending(mark, days_late, day))
-        if watch is not None and watch.asked:
-            ended = replace(watch, settled_day=day)
-            late, questions = days_late > LATE_DAYS[0], _questions(watch)
+        if watch is not None and (questions := _questions(watch)):
+            ended, late = replace(watch, settled_day=day), days_late > LATE_DAYS[0]
             examples.append(_example(state, ended, questions, known_ms=state.now_ms, over_days=0, late=late))
         habits = _corrected(habits, mark, late=days_late > LATE_DAYS[0], counted=watch is not None)
     if watch is not None:
@@ -253,10 +252,9 @@ def cohort_of(state: ClientState, service_line: str, contract_type: str) -> Coho
 
 
 def _questions(watch: Watch, *, before_ms: float = inf) -> tuple[Question, ...]:
-    """Return what was asked about an invoice before a moment."""
-    return tuple(
-        [_question(row, features) for row, features in zip(watch.asked, features_of(watch), strict=True) if row.at_ms < before_ms]
-    )
+    """Return what was asked about an invoice before a moment, by this release's feature table."""
+    rows = zip(watch.asked, features_of(watch), strict=True)
+    return tuple([_question(row, features) for row, features in rows if row.at_ms < before_ms and len(features) == PACKED])
 
 
 def _question(row: Asked, features: bytes) -> Question:

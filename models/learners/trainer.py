@@ -64,7 +64,7 @@ class Head:
         self.gradient = GradientLogistic(WIDTH)
         self.blend = Blend()
         self.recalibration = Recalibration()
-        self._shares = (INDEX[f"still_open_{days}"], INDEX[f"payday_open_{days}"])
+        self._shares = (INDEX[f"still_open_{days}"], INDEX[f"run_open_{days}"])
 
     def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
         """Learn one answered question; blend and recalibration first, from what the learners would say before they learn it.

@@ -283,7 +283,7 @@ def _ended(habits: Habits, endings: tuple[Ending, ...]) -> Habits:
         spread=_quantile(recent, 0.75) - _quantile(recent, 0.25),
         recent_days=recent,
         pay_weekdays=tuple(weekdays) if endings else (),
-        **_rhythm(endings, _runs(habits, endings)),
+        **_rhythm(_runs(habits, endings)),
     )
 
 
@@ -299,14 +299,15 @@ def _runs(habits: Habits, endings: tuple[Ending, ...]) -> tuple[int, ...]:
     return tuple(sorted(days.union(day for day in habits.runs if day < forgotten))[-RUNS_KEPT:])
 
 
-def _rhythm(endings: tuple[Ending, ...], runs: tuple[int, ...]) -> dict[str, int | tuple[int, ...]]:
+def _rhythm(runs: tuple[int, ...]) -> dict[str, int | tuple[int, ...]]:
     """Return the fields about the time of the month and the gaps between payment days."""
-    count = max(1, len(endings))
+    count = max(1, len(runs))
+    # Each day of payment once: a bundle of invoices says no more about the time of the month than one.
     month_sine = month_cosine = half_sine = half_cosine = 0.0
-    for row in endings:
-        sine, cosine = month_phase(row.day)
+    for day in runs:
+        sine, cosine = month_phase(day)
         month_sine, month_cosine = month_sine + sine, month_cosine + cosine
-        sine, cosine = month_phase(row.day, 2)
+        sine, cosine = month_phase(day, 2)
         half_sine, half_cosine = half_sine + sine, half_cosine + cosine
     gaps = tuple(sorted([later - earlier for earlier, later in pairwise(runs)]))
     regular = len(runs) >= _FEW_RUNS

@@ -4,9 +4,10 @@ from base64 import b64decode
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from models.events.union import AnyClientEvent, AnyEvent
-from models.features import FEATURES, INDEX, TABLE, Landmark, lateness_features, pack, unpack
+from models.features import FEATURES, INDEX, PACKED, TABLE, Landmark, lateness_features, pack, unpack
 from models.firm_view import NEW_FIRM
 from models.learners.baseline import BASELINE
 from models.learners.blend import Blend
@@ -18,7 +19,9 @@ from models.learners.kalman import DivergedError
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load
 from models.learners.trainer import LatenessTrainer
+from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
+from models.transition import transition
 from models.triggers import Example
 from tests.models.builders import Events, ms, tick
 from tests.models.examples import DECISIVE, example, noise, trained
@@ -230,3 +233,33 @@ def test_a_logit_that_is_not_finite_changes_no_recalibration() -> None:
     with pytest.raises(DivergedError, match="not finite"):
         line.learn(float("nan"), label=False)
     assert line.dump() == before
+
+
+def test_a_question_of_another_feature_table_is_neither_learned_nor_scored() -> None:
+    build = Events()
+    scorer = LatenessScorer(trained(200).publish())
+    events: list[AnyClientEvent] = [
+        event
+        for index in range(5)
+        for event in (
+            build.issued(index * 10, f"I{index}", 1_000, due=index * 10 + 5),
+            build.paid(index * 10 + 8, f"P{index}", 1_000, f"I{index}"),
+        )
+    ]
+    state = final([*events, build.issued(60, "OPEN", 1_000, due=90), tick(61)])
+    assert scorer.opinion(state) is not None
+    before = with_features_of(state, b"\x00" * (PACKED + 8))
+    assert scorer.opinion(before) is None
+    assert scorer.score(before) == BASELINE.score(before)
+    later = transition(before, tick(96), policy=DEFAULT_POLICY, scorer=scorer)
+    (answered,) = [row for row in later.outputs if isinstance(row, Example) and row.invoice_id == "OPEN" and row.over_days == 5]
+    assert [row.landmark for row in answered.questions] == [1, 2, 3]
+    assert all(len(b64decode(row.features)) == PACKED for row in answered.questions)
+
+
+def with_features_of(state: ClientState, features: bytes) -> ClientState:
+    """Return the state as a release with another feature table would have left it."""
+    watches = tuple(
+        replace(watch, asked=tuple(replace(row, features=features) for row in watch.asked)) for watch in state.habits.watches
+    )
+    return replace(state, habits=replace(state.habits, watches=watches))
