@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Any, Final
 
 from cyclopts import App, CycloptsError, Group, UnknownCommandError
@@ -145,6 +146,9 @@ def main() -> None:
     """Run one command and exit with its code; errors that have a fix are one line, never a traceback."""
     # Before anything imports it: on matrices of ninety rows its threads cost learning twenty times what they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter of a client's name shows a question mark
     sys.exit(run())
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from handlers.commands.book.column_names import Meaning
@@ -16,6 +15,7 @@ from handlers.evaluation import batch
 from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads
 from handlers.evaluation.report import report_page
 from handlers.evaluation.telling import Telling, Told
+from handlers.terminal.waiting import shown
 from models.events.union import AnyClientEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
@@ -50,13 +50,12 @@ def evaluate(
     for line in notes:
         out.print(line, markup=False)
     policy = policy_in_force(load_settings())
-    screen = Console(stderr=True)
-    told = Telling(policy).tell(track(_let_go(events), "telling the history", len(events), console=screen, transient=True))
+    told = Telling(policy).tell(shown(_let_go(events), "telling the history", total=len(events)))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")
     heads = []
-    for head in track(judge_heads(told.examples), "judging", len(JUDGED), console=screen, transient=True):
+    for head in shown(judge_heads(told.examples), "judging", total=len(JUDGED)):
         heads.append(head)
         out.print(head_table(head))
     days = judge_days(told.examples)
@@ -84,8 +83,7 @@ def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], lis
         )
         raise UsageError(message)
     totals = Totals()
-    read = read_book(plan, totals=totals, rejects=None)
-    events = list(track(read, "reading the book", total=None, console=Console(stderr=True), transient=True))
+    events = list(read_book(plan, totals=totals, rejects=None))
     events.sort(key=lambda event: event.received_ms)
     return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
 

@@ -82,10 +82,11 @@ class _Desk:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be replayed, and why."""
+    """A line that cannot be replayed, why, and how many of its kind it stands for."""
 
     line: int
     reason: str
+    alike: int = 1
 
 
 def format_of(path: Path, asked: Format | None) -> Format:
@@ -116,7 +117,7 @@ def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) 
         plan = make_plan(path, asked=asked, home_currency=home_currency)
         totals = Totals()
         yield from deliveries(read_book(plan, totals=totals, rejects=None))
-        yield from (BadLine(bad.line, bad.reason) for bad in totals.first_rejections)
+        yield from (BadLine(bad.line, bad.reason, alike=totals.reasons[words]) for words, bad in totals.examples.items())
         return
     with path.open("rb") as file:
         yield from read_lines(file)

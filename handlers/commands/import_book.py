@@ -63,6 +63,6 @@ def _tell(totals: Totals, target: Path | None) -> None:
     if not totals.rejected:
         return
     where = f", all in {target}" if target else ""
-    print(f"{totals.rejected:,} rows rejected{where}; for example:", file=sys.stderr)
-    for rejection in totals.first_rejections:
-        print(f"  line {rejection.line}: {rejection.reason}", file=sys.stderr)
+    print(f"{totals.rejected:,} rows rejected{where}:", file=sys.stderr)
+    for line in totals.left_out():
+        print(f"  {line}", file=sys.stderr)

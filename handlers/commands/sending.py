@@ -37,7 +37,7 @@ class Sent:
     def note(self, found: Delivery | BadLine) -> bool:
         """Count one line; say whether it can be sent."""
         if isinstance(found, BadLine):
-            self.bad_count += 1
+            self.bad_count += found.alike
             if len(self.bad) < 3:  # noqa: PLR2004 (examples for the screen)
                 self.bad.append(found)
             return False

@@ -80,11 +80,11 @@ def events_of(file: Path | None, *, form: Format | None, asked: Asked) -> Iterat
 
 
 def _read(history: Iterable[Delivery | BadLine]) -> Iterator[AnyClientEvent]:
-    bad = 0
+    bad = told = 0
     for found in history:
         if isinstance(found, BadLine):
-            bad += 1
-            if bad <= 3:  # noqa: PLR2004 (examples for the screen)
+            bad, told = bad + found.alike, told + 1
+            if told <= 3:  # noqa: PLR2004 (examples for the screen)
                 print(f"line {found.line}: {found.reason}", file=sys.stderr)
             continue
         yield from found.events

@@ -55,6 +55,15 @@ def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.count("\n") == 1
 
 
+def test_a_terminal_that_lacks_a_letter_of_a_name_still_shows_the_rest(tmp_path: Path) -> None:
+    book = tmp_path / "book.csv"
+    book.write_text("Client,Échéance,Montant,Date\nŁódź,2024-03-31,10.00,2024-03-01\n", encoding="utf-8")
+    command = [*RAPPORT, "import", str(book), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"due_on          <- ?ch?ance" in done.stdout
+
+
 def test_wrong_usage_says_where_the_command_is_taught(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["learners", "activate"]) == EXIT_USAGE
     assert capsys.readouterr().err.endswith("See: rapport learners activate --help\n")

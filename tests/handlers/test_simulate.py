@@ -193,3 +193,13 @@ def test_the_firm_s_year_leads_to_every_segment_and_journey_and_to_silences_with
     assert triggered == {Journey.ONBOARDING, Journey.RENEWAL, Journey.DELAY_SUPPORT, Journey.GAP_CHECKIN}
     assert any(decision.outcome is DecisionOutcome.SUPPRESSED for decision in decisions)
     assert all(decision.reasons for decision in decisions)
+
+
+def test_every_row_of_a_book_that_cannot_be_read_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = tmp_path / "book.csv"
+    rows = "".join(f"A,{number},2024-03-01,{'0.00' if number % 2 else '10.00'}\n" for number in range(20))
+    book.write_text("customer,invoice,date,amount\n" + rows + "A,21,soon,10.00\n", encoding="utf-8")
+    assert run(["simulate", str(book)]) == 0
+    said = capsys.readouterr().err
+    assert "line 3: the amount is zero" in said
+    assert "11 lines could not be read" in said

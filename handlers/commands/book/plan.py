@@ -15,6 +15,7 @@ from handlers.commands.book.columns import PRESETS, choose_columns
 from handlers.commands.book.dates import Order, OrderEvidence
 from handlers.commands.book.kinds import RowKind, kind_of
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
+from handlers.terminal.waiting import shown
 from models.money import Money, exponent
 from streams.runtime.errors import UsageError
 
@@ -154,7 +155,7 @@ def unit_of(currency: str) -> Money:
 
 def _look(layout: Layout, places: dict[Meaning, int]) -> _Survey:
     survey = _Survey(orders={meaning: OrderEvidence() for meaning in DATES if meaning in places})
-    for row in rows(layout):
+    for row in shown(rows(layout), "looking at the book"):
         survey.rows += 1
         _count(survey, row, places)
         for meaning, evidence in survey.orders.items():

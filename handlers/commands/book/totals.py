@@ -13,6 +13,7 @@ from handlers.commands.book.bills import Rejection
 from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.plan import Plan
 from handlers.commands.book.rows import BookReader
+from handlers.terminal.waiting import shown
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
@@ -55,7 +56,6 @@ class Totals:
     kinds: Counter[str] = field(default_factory=Counter)
     by_currency: dict[str, CurrencyTotals] = field(default_factory=dict)
     rejected: int = 0
-    first_rejections: list[Rejection] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Rejection] = field(default_factory=dict)
 
@@ -83,8 +83,6 @@ class Totals:
         alike = _PARTICULARS.sub("...", rejection.reason)
         self.reasons[alike] += 1
         self.examples.setdefault(alike, rejection)
-        if len(self.first_rejections) < 3:  # noqa: PLR2004 (examples for the screen; the file has all)
-            self.first_rejections.append(rejection)
 
     def lines(self) -> Iterator[str]:
         """Yield the totals for people, one line per currency."""
@@ -111,7 +109,7 @@ def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[A
     """Yield the events of a whole book while counting them; rejected rows go to the CSV at `rejects`, made when needed."""
     with ExitStack() as stack:
         writer = None
-        for found in BookReader(plan).read_all():
+        for found in shown(BookReader(plan).read_all(), "reading the book", total=plan.rows):
             if isinstance(found, Rejection):
                 totals.reject(found)
                 if rejects is not None:
