@@ -136,7 +136,8 @@ def head_table(head: Judged) -> Table:
             f"{row.adaptive_error:.4f}",
         )
     table.caption = (
-        f"perfect predictions of this number would show {head.floor[0]:.3f} in equal bins, one in twenty {head.floor[1]:.3f}"
+        f"perfect predictions of this number would show {head.floor_in_tenths[0]:.3f} and {head.floor[0]:.3f} in equal bins, "
+        f"one in twenty {head.floor_in_tenths[1]:.3f} and {head.floor[1]:.3f}"
     )
     return table
 

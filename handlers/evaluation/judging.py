@@ -63,7 +63,8 @@ class Row:
 class Judged:
     """One head: how many questions in the tail, the share that came true, every predictor, and our reliability.
 
-    `floor` is the calibration error that chance alone gives perfect predictions of this number: its mean and its 95 % point.
+    `floor` is the calibration error in equal bins that chance alone gives perfect predictions of this number: its mean and its
+    95 % point; `floor_in_tenths` the same in tenths of the scale.
     """
 
     landmark: Landmark
@@ -73,6 +74,7 @@ class Judged:
     rows: tuple[Row, ...]
     bins: tuple[Bin, ...]
     floor: tuple[float, float]
+    floor_in_tenths: tuple[float, float]
 
     @property
     def title(self) -> str:
@@ -143,6 +145,7 @@ def _judge(examples: Sequence[Answered], answers: Answers) -> Judged:
         rows=tuple(_row(name, chances[tail], labels, clients) for name, chances in predictors.items()),
         bins=tuple(reliability(answers.chances[tail], labels)),
         floor=noise_floor(answers.chances[tail]),
+        floor_in_tenths=noise_floor(answers.chances[tail], calibration_error),
     )
 
 

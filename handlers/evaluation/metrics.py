@@ -65,15 +65,13 @@ def adaptive_error(chances: Floats, labels: Floats) -> float:
     return float(sum(len(rows) * abs(chances[rows].mean() - labels[rows].mean()) for rows in bins) / len(chances))
 
 
-def noise_floor(chances: Floats) -> tuple[float, float]:
-    """Return mean and 95 % point of the adaptive error that perfectly calibrated chances of this size and shape would show.
+def noise_floor(chances: Floats, error: Callable[[Floats, Floats], float] = adaptive_error) -> tuple[float, float]:
+    """Return mean and 95 % point of the calibration `error` that perfectly calibrated chances of this size and shape would show.
 
     Outcomes are drawn with exactly the given chances (seeded): what a calibration error must exceed to mean anything.
     """
     dice = np.random.default_rng(_SEED)
-    found = [
-        adaptive_error(chances, (dice.random(len(chances)) < chances).astype(np.float64)) for _ in range(_resamples(len(chances)))
-    ]
+    found = [error(chances, (dice.random(len(chances)) < chances).astype(np.float64)) for _ in range(_resamples(len(chances)))]
     return float(np.mean(found)), float(np.quantile(found, 0.95))
 
 

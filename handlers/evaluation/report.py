@@ -87,8 +87,9 @@ def _head(head: Judged) -> Iterator[str]:
             f"<td>{row.adaptive_error:.3f}"
         )
     yield (
-        f"<tr><td colspan=6><small>perfect predictions of this number, by chance (one in twenty: {head.floor[1]:.3f} or more)"
-        f"</small><td><small>{head.floor[0]:.3f}</small></table>"
+        "<tr><td colspan=5><small>perfect predictions of this number, by chance (one in twenty: "
+        f"{head.floor_in_tenths[1]:.3f}, {head.floor[1]:.3f} or more)</small>"
+        f"<td><small>{head.floor_in_tenths[0]:.3f}</small><td><small>{head.floor[0]:.3f}</small></table>"
     )
     yield f"<figure>{reliability_plot(head)}<figcaption>Of 100 invoices given 30 %, 30 should be late: "
     yield "dots on the line.</figcaption></figure></div>"

@@ -8,7 +8,7 @@ import pytest
 
 from handlers.commands.book.plan import Asked
 from handlers.commands.evaluate import evaluate, read_history
-from handlers.evaluation.metrics import adaptive_error, noise_floor
+from handlers.evaluation.metrics import adaptive_error, calibration_error, noise_floor
 from handlers.evaluation.telling import Telling
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
@@ -92,6 +92,7 @@ def test_the_floor_of_the_calibration_error_falls_with_the_number_of_questions()
     dice = np.random.default_rng(4)
     few, many = dice.random(200), dice.random(5_000)
     assert noise_floor(few)[0] > 2 * noise_floor(many)[0]
+    assert noise_floor(few, calibration_error)[0] > 2 * noise_floor(many, calibration_error)[0]
     assert noise_floor(many)[0] < noise_floor(many)[1] < 0.03
     assert adaptive_error(many, (many > 0.5).astype(float)) > 0.2
 
