@@ -84,6 +84,7 @@ class AnswerGiven(BaseModel):
     form: Annotated[str, Field(min_length=1, max_length=64)]
     words: Annotated[str, Field(max_length=LONGEST_WORDS)] = ""
     day: Annotated[str, Field(max_length=10)] = ""
+    channel: Annotated[str, Field(max_length=10)] = ""
 
 
 class AnswerTaken(BaseModel):
@@ -165,7 +166,8 @@ class Portal:
 
     async def answer(self, link: Link, given: AnswerGiven, *, language: str) -> AnswerTaken:
         """Publish what the client says; raises HTTPException, in `language`, for an answer that cannot be taken as it is."""
-        answer = Answer(choice=given.choice, form=given.form, words=" ".join(given.words.split()), day=given.day)
+        words = " ".join(given.words.split())
+        answer = Answer(choice=given.choice, form=given.form, words=words, day=given.day, channel=given.channel)
         now, zone = self.clock.now(), zone_named(self.zone, self.zone)
         try:
             events = events_of(link, answer, now=now, zone=zone)

@@ -30,6 +30,9 @@ REQUEST_DAYS: Final = 14
 """How long reminders rest after a request, so that a person can answer it first."""
 
 LESS_PER_MONTH: Final = 1
+CHANNELS: Final = ("email", "sms", "portal")
+"""By which a client may ask to be reached; used where the firm's policy has them (`contact.fallback_channels`)."""
+
 LONGEST_PROMISE_DAYS: Final = 60
 LONGEST_WORDS: Final = 200
 SOURCE: Final = "link"
@@ -49,6 +52,7 @@ class Choice(StrEnum):
     CONTACT = "contact"
     SNOOZE = "snooze"
     LESS = "less"
+    CHANNEL = "channel"
     USUAL = "usual"
     WAKE = "wake"
     OPT_OUT = "opt_out"
@@ -68,6 +72,7 @@ class AnswerRefusal(StrEnum):
     NO_CONTACT = "no_contact"
     NO_DAY = "no_day"
     OUT_OF_REACH = "out_of_reach"
+    NO_CHANNEL = "no_channel"
 
 
 class AnswerError(RapportError):
@@ -87,6 +92,7 @@ class Answer:
     form: str
     words: str = ""
     day: str = ""
+    channel: str = ""
 
 
 def offered(link: Link) -> tuple[Choice, ...]:
@@ -94,7 +100,7 @@ def offered(link: Link) -> tuple[Choice, ...]:
     if link.scope is LinkScope.OPT_OUT:
         return (Choice.OPT_OUT,)
     about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
-    return (*about, Choice.SNOOZE, Choice.LESS, Choice.OPT_OUT)
+    return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.OPT_OUT)
 
 
 def permitted(link: Link) -> frozenset[Choice]:
@@ -135,6 +141,8 @@ class _Told:
             case Choice.LESS | Choice.USUAL:
                 most = LESS_PER_MONTH if self.answer.choice is Choice.LESS else _UNLIMITED
                 return (self._make(ClientProfiled, "", most_per_month=most),)
+            case Choice.CHANNEL:
+                return (self._make(ClientProfiled, self.answer.channel, channel=self._way()),)
             case Choice.PLAN:
                 return self._request("the client asks for a payment plan", Request.PLAN)
             case Choice.CONTACT:
@@ -198,6 +206,11 @@ class _Told:
             )
             for invoice_id in about
         )
+
+    def _way(self) -> str:
+        if self.answer.channel not in CHANNELS:
+            raise AnswerError(AnswerRefusal.NO_CHANNEL)
+        return self.answer.channel
 
     def _promised(self, zone: ZoneInfo) -> datetime:
         today, last = self.now.astimezone(zone).date(), last_promise_day(self.now, zone)

@@ -129,6 +129,7 @@ class Desk:
             form=fields.get("form", "")[:_LONGEST_FORM],
             words=words[:LONGEST_WORDS],
             day=fields.get("day", "")[:_LONGEST_DAY],
+            channel=fields.get("channel", "")[:_LONGEST_DAY],
         )
 
     def _one_click(self) -> Answer:

@@ -12,7 +12,17 @@ from typing import Final
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from handlers.preferences.choices import LONGEST_WORDS, REQUEST_DAYS, SNOOZE_DAYS, UNDO, Answer, AnswerRefusal, Choice, offered
+from handlers.preferences.choices import (
+    CHANNELS,
+    LONGEST_WORDS,
+    REQUEST_DAYS,
+    SNOOZE_DAYS,
+    UNDO,
+    Answer,
+    AnswerRefusal,
+    Choice,
+    offered,
+)
 from handlers.preferences.wording import Note, OfferWords, Words, words_in
 from streams.wire.links import Link, LinkScope
 
@@ -30,6 +40,7 @@ class Offer:
     text: str = ""
     day: str = ""
     words: str = ""
+    channel: str = ""
     must: bool = False
     quiet: bool = True
     plain: bool = False
@@ -74,9 +85,16 @@ class Pages:
         words = words_in(language)
         said: Note = getattr(words.done, answer.choice.value)
         day = words.day(date.fromisoformat(answer.day)) if answer.choice is Choice.PROMISE else ""
+        channel = getattr(words.channels, answer.channel, "")
         undo = UNDO.get(answer.choice)
         offers = [] if undo is None else [_formed(undo, words)]
-        return self._page(language, Note(said.title, said.line.format(day=day, **_NUMBERS)), offers=offers, form=form, days=days)
+        return self._page(
+            language,
+            Note(said.title, said.line.format(day=day, channel=channel, **_NUMBERS)),
+            offers=offers,
+            form=form,
+            days=days,
+        )
 
     def sorry(self, what: str, language: str) -> str:
         """Return a page that offers nothing; `what` is a field of `wording.Sorry`."""
@@ -108,6 +126,7 @@ class Pages:
                 first_day=days.first.isoformat() if days else "",
                 last_day=days.last.isoformat() if days else "",
                 longest_words=LONGEST_WORDS,
+                channels=[(name, getattr(words_in(language).channels, name)) for name in CHANNELS],
                 error=error,
                 given=given or Answer(choice=Choice.OPT_OUT, form=""),
                 closing="" if offers is None else words_in(language).reply,
@@ -147,6 +166,7 @@ def _formed(choice: Choice, words: Words) -> Offer:
         text=said.text.format_map(_NUMBERS),
         day=said.day,
         words=said.words,
+        channel=said.channel,
         must=choice is Choice.CONTACT,
         quiet=choice is not Choice.PROMISE,
         plain=choice in _TAKEN_BACK,

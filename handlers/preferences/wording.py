@@ -23,6 +23,7 @@ class OfferWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str = ""
     day: str = ""
     words: str = ""
+    channel: str = ""
 
 
 class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +35,7 @@ class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: OfferWords
     snooze: OfferWords
     less: OfferWords
+    channel: OfferWords
     usual: OfferWords
     wake: OfferWords
     opt_out: OfferWords
@@ -64,6 +66,7 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: Note
     snooze: Note
     less: Note
+    channel: Note
     usual: Note
     wake: Note
     opt_out: Note
@@ -86,10 +89,22 @@ class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     no_contact: str
     no_day: str
     out_of_reach: str
+    no_channel: str
+
+
+class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ways to be reached, as they stand in a list and in a sentence after a colon."""
+
+    email: str
+    sms: str
+    portal: str
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One language. `locale` is how it writes days; sentences may hold `{request_days}`, `{snooze_days}` and `{day}`."""
+    """One language. `locale` is how it writes days.
+
+    Sentences may hold `{request_days}`, `{snooze_days}`, `{day}` and `{channel}`.
+    """
 
     locale: str
     ask: str
@@ -101,6 +116,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     done: Done
     sorry: Sorry
     refused: Refused
+    channels: Channels
 
     def day(self, day: date) -> str:
         """Return a day as this language writes it: `20 March 2026`."""

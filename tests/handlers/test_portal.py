@@ -14,7 +14,7 @@ from handlers.portal.api import Portal, build_portal
 from handlers.portal.tokens import portal_link
 from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import PromiseMade
-from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
+from models.events.signals import ClientProfiled, DeliveryOutcome, DeliveryReported, Purpose
 from models.policy.policy import DEFAULT_POLICY
 from models.state.codec import encode
 from models.triggers import Journey
@@ -138,11 +138,20 @@ async def test_a_promise_through_the_portal_is_an_event_and_repeating_it_is_the_
     assert promise.invoice_id is None, "about everything that is open"
 
 
+async def test_a_client_may_choose_in_the_portal_how_to_be_reached(place: Place) -> None:
+    given = {"choice": "channel", "channel": "portal", "form": "f1"}
+    assert (await place.http.post("/answers", json=given, headers=place.may())).status_code == 200
+    (wish,) = place.publisher.events
+    assert isinstance(wish, ClientProfiled)
+    assert (wish.channel, wish.email) == ("portal", None), "nothing else of the profile is touched"
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"choice": "promise", "day": "2030-01-01", "form": "f"},
         {"choice": "contact", "form": "f"},
+        {"choice": "channel", "form": "f", "channel": "fax"},
         {"choice": "unheard-of", "form": "f"},
         {"choice": "snooze", "form": ""},
         {"choice": "snooze", "form": "f", "client_id": "bob"},

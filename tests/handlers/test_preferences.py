@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from handlers.channels.phrases import PHRASES
 from handlers.preferences.choices import UNDO, Choice, offered
@@ -23,7 +25,8 @@ from models.events.delays import DisputeOpened, PromiseMade
 from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
-from models.state.client import ClientState
+from models.policy.reach import way_to
+from models.state.client import ClientState, Field
 from models.transition import transition
 from models.triggers import Journey
 from streams.runtime import metrics
@@ -105,7 +108,7 @@ async def test_a_page_is_accessible_and_lets_nothing_out(seat: Seat, about: dict
     assert next(page.all("html"))["lang"] == "en"
     assert len(list(page.all("h1"))) == len(list(page.all("main"))) == len(list(page.all("title"))) == 1
     labelled = {label["for"] for label in page.all("label")}
-    asked = {field["id"] for field in page.all("input", "textarea") if field.get("type") != "hidden"}
+    asked = {field["id"] for field in page.all("input", "textarea", "select") if field.get("type") != "hidden"}
     assert labelled == asked
     assert not list(page.all("script", "img", "link", "a", "iframe"))
     assert "Ferro &amp; &lt;Partner&gt;" in answer.text
@@ -126,7 +129,8 @@ async def test_every_choice_that_is_offered_is_taken_and_confirmed(seat: Seat, a
     ]
     assert shown == [choice.value for choice in offered(link(**about))]
     for choice in shown:
-        answer = await seat.post(choice or "", form=f"of {choice}", about=about, day="2026-03-20", words="Bob <b@x.example>")
+        given = {"day": "2026-03-20", "words": "Bob <b@x.example>", "channel": "sms"}
+        answer = await seat.post(choice or "", form=f"of {choice}", about=about, **given)
         assert answer.status_code == 200
         undo = [field["value"] for field in Outline(answer.text).all("input") if field["name"] == "choice"]
         assert undo == ([UNDO[Choice(choice or "")].value] if Choice(choice or "") in UNDO else [])
@@ -339,6 +343,22 @@ async def test_an_answer_that_could_not_be_kept_is_not_confirmed(seat: Seat) -> 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert "Paused" not in answer.text
     assert seat.meter.read(metrics.LINK_REQUESTS, choice="snooze", outcome="not_saved") == 1
+
+
+async def test_a_way_to_be_reached_is_chosen_holds_before_the_next_message_and_nothing_else_is_taken_for_one(seat: Seat) -> None:
+    answer = await seat.post("channel", channel="sms")
+    assert "From the next message on we write this way wherever it is possible: text message." in answer.text
+    state = replace(seat.folded(), person=replace(seat.folded().person, phone=Field("+493090182000", 1), email=Field("a@b.c", 1)))
+    texting = dataclasses.replace(DEFAULT_POLICY, fallback_channels=("sms",))
+    at_ms = round(NOW.timestamp() * 1000)
+    way, why = way_to(state, texting, channel="email", purpose=Purpose.SERVICING, at_ms=at_ms)
+    assert (way, why) == ("sms", ("the client asked to be reached by sms",))
+    assert way_to(state, DEFAULT_POLICY, channel="email", purpose=Purpose.SERVICING, at_ms=at_ms)[0] == "email"
+    for wrong in ("fax", "task", ""):
+        refused = await seat.post("channel", form="f2", channel=wrong)
+        assert refused.status_code == 422
+        assert "Please choose one of the ways." in refused.text
+    assert len(seat.publisher.events) == 1
 
 
 @given(choice=st.sampled_from(Choice), words=st.text(max_size=300), day=st.text(max_size=30), form=st.text(max_size=80))
