@@ -14,6 +14,7 @@ from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
 from models.learners.outside import with_risk
 from models.patterns import Reading, patterns
+from models.policy.favourable import windows
 from models.policy.hours import EXPLORED, explain_hour
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
@@ -167,6 +168,7 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
         yield f"managers disagree on the segment, the latest word holds: {told}"
     if lateness(state).labelled:
         yield belief_of(lateness(state), state, policy).explain()
+    yield from (row.words for row in windows(state))
     hour = explain_hour(state, policy)
     if hour:
         yield f"{hour}; messages wait for it within the day, one in {EXPLORED} does not"
@@ -199,6 +201,7 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "exposure": [{name: getattr(row, name) for name in names} for row in rows],
         "tiers": None if tiers is None else tiers.explain(policy),
         "hour": explain_hour(state, policy) or None,
+        "favourable": [row.words for row in windows(state)],
         "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),
         "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],

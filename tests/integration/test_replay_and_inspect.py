@@ -29,6 +29,7 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     explained = until(lambda: _settled(environment), timeout=60, what="the history to be folded")
     assert explained["name"] == "Kessler Print GmbH"
     assert explained["segment"] in {"slow", "problem"}
+    assert (explained["hour"], explained["favourable"]) == (None, [])
     decisions = explained["decisions"]
     assert isinstance(decisions, list)
     assert {"triggered", "suppressed"} <= {decision["outcome"] for decision in decisions}

@@ -81,6 +81,8 @@ async def roll_back_and_return(settings: Settings) -> None:
     """Pin an older version of each learner with a challenger beside it, as people do by command, and go back to the latest."""
     stand = await read_stand(settings)
     assert set(stand.judges) == set(LEARNERS)
+    assert sum(stand.pay.due.known) > 0, "curves and seasons are stored with the learners"
+    assert sum(stand.renewals.due.known) > 0
     turns = {learner: stand.of(learner)[-2:] for learner in LEARNERS}
     back = [ordered(settings, older, pinned=True) for older, _ in turns.values()]
     beside = [ordered(settings, latest, role=LearnerRole.CHALLENGER) for _, latest in turns.values()]

@@ -39,6 +39,7 @@ def test_days_of_a_year_are_read_and_anything_else_is_none() -> None:
 
 def test_a_window_holds_until_it_is_lifted_or_over_and_one_that_makes_no_sense_is_none() -> None:
     assert [row.season.first for row in windows(told("07-01..09-15", "whenever", "01-01..01-31"))] == ["07-01", "01-01"]
+    assert windows(told("07-01..09-15"))[0].words == "they can decide from 07-01 to 09-15 (sam: talked on the phone)"
     assert windows(told("07-01..09-15", until=10)) == []
     build = Events()
     word = build.override(1, OverrideEffect.WINDOW, until=900, value="07-01..09-15")
