@@ -3,14 +3,11 @@
 import signal
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
@@ -27,6 +24,7 @@ from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
+from streams.wire import reading
 from streams.wire.codec import encode_event
 from streams.wire.headers import Position, read_origin
 from streams.wire.partitioning import partition_of
@@ -174,20 +172,7 @@ async def until_caught_up(settings: Settings, *, timeout: float = 60.0) -> None:
 async def read_topic(settings: Settings, topic: Topic) -> dict[int, list[Record]]:
     """Return all records of `topic` by partition."""
     count = 1 if topic.partitioning is Partitioning.SINGLE else settings.partitions
-    at = [TopicPartition(settings.topic(topic.name), partition) for partition in range(count)]
-    consumer: Any = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
-    found: defaultdict[int, list[Record]] = defaultdict(list)
-    await consumer.start()
-    try:
-        consumer.assign(at)
-        ends = await consumer.end_offsets(at)
-        await consumer.seek_to_beginning(*at)
-        while any([await consumer.position(tp) < ends[tp] for tp in at]):
-            for tp, records in (await consumer.getmany(*at, timeout_ms=500)).items():
-                found[tp.partition] += records
-    finally:
-        await consumer.stop()
-    return found
+    return await reading.read_topic(settings, topic.name, partitions=list(range(count)))
 
 
 async def stored_states(settings: Settings, partition: int) -> dict[str, bytes]:

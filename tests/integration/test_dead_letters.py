@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from handlers.cli import run
 from streams.agents.intake import interpret_webhook
@@ -12,6 +12,7 @@ from streams.runtime.errors import DeadLetterError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.dead_letters import DeadLetter
 from streams.wire.headers import Origin
+from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import DEAD_LETTERS, WEBHOOKS
 from tests.streams.stripe_samples import dispute, event
@@ -56,18 +57,8 @@ def fail(settings: Settings, records: Sequence[Record]) -> None:
 
 
 def webhooks(settings: Settings) -> list[Record]:
-    async def read() -> list[Record]:
-        found: list[Record] = []
-        async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest") as consumer:
-            places = [TopicPartition(settings.topic(WEBHOOKS.name), partition) for partition in range(settings.partitions)]
-            consumer.assign(places)
-            for place, end in (await consumer.end_offsets(places)).items():
-                while await consumer.position(place) < end:
-                    for records in (await consumer.getmany(place, timeout_ms=200)).values():
-                        found += records
-        return found
-
-    return asyncio.run(read())
+    found = asyncio.run(read_topic(settings, WEBHOOKS.name, partitions=list(range(settings.partitions))))
+    return [record for records in found.values() for record in records]
 
 
 def test_letters_are_listed_shown_mended_and_driven_again_once(

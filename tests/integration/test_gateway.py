@@ -13,7 +13,6 @@ from functools import partial
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
 from handlers.stack.local import LocalStack
@@ -22,6 +21,7 @@ from streams.runtime.clock import SystemClock
 from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
 from streams.wire.deliveries import body_hash
+from streams.wire.reading import read_topic
 from streams.wire.records import Record
 from streams.wire.topics import WEBHOOKS
 from tests.conftest import SettingsMaker
@@ -68,15 +68,8 @@ async def kafka_found(client: httpx.AsyncClient) -> None:
 
 
 async def published(settings: Settings) -> list[Record]:
-    found: list[Record] = []
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest") as consumer:
-        places = [TopicPartition(settings.topic(WEBHOOKS.name), partition) for partition in range(settings.partitions)]
-        consumer.assign(places)
-        for place, end in (await consumer.end_offsets(places)).items():
-            while await consumer.position(place) < end:
-                for records in (await consumer.getmany(place, timeout_ms=200)).values():
-                    found += records
-    return found
+    found = await read_topic(settings, WEBHOOKS.name, partitions=list(range(settings.partitions)))
+    return [record for records in found.values() for record in records]
 
 
 async def test_a_signed_request_lands_on_the_topic_and_a_forged_one_does_not(settings: Settings) -> None:
