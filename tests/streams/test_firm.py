@@ -37,7 +37,7 @@ def test_a_country_without_a_calendar_has_working_days_only() -> None:
 
 def test_a_client_of_unknown_country_makes_nobody_load_the_calendars() -> None:
     class Unloadable(dict[str, frozenset[date]]):
-        def get(self, *_args: object) -> frozenset[date]:  # type: ignore[override]
+        def get(self, *_args: object) -> frozenset[date]:
             raise AssertionError
 
     policy = replace_field(firm_policy(Settings()), holidays=Unloadable())
