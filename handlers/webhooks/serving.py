@@ -7,6 +7,7 @@ import uvicorn
 
 from handlers.preferences.desk import Desk, add_links
 from handlers.preferences.pages import Pages
+from handlers.webhooks.patience import PatientProtocol
 from handlers.webhooks.publisher import Budget, KafkaPublisher
 from handlers.webhooks.server import Gateway, build_app
 from handlers.webhooks.signatures import make_verifiers
@@ -44,6 +45,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http=PatientProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

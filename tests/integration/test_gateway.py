@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from handlers.stack.local import LocalStack
+from handlers.webhooks.patience import PatientProtocol
 from handlers.webhooks.serving import listen, make_server
 from streams.runtime.clock import SystemClock
 from streams.runtime.settings import Settings
@@ -124,6 +125,20 @@ async def test_without_kafka_the_gateway_lives_and_asks_senders_to_retry(setting
         assert (await client.get("/health/ready")).status_code == 503
         answer = await post(client, b'{"id": "evt_1"}')
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /webhooks/stripe HTTP/1.1\r\nX: "])
+async def test_who_never_finishes_the_head_of_a_request_is_shown_out(
+    begun: bytes, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatientProtocol, "head_seconds", 0.2)
+    async with serving(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(begun)
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
+        assert (await client.get("/health/live")).status_code == 200
 
 
 @pytest.fixture
