@@ -73,6 +73,7 @@ COMMANDS: Final = (
         _LOOK,
     ),
     Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
+    Command("clients", "handlers.commands.clients.commands:clients", "Say that two clients are one company.", _LOOK),
     Command(
         "overrides",
         "handlers.commands.overrides.commands:overrides",

@@ -12,9 +12,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.control import ClockTicked
+from models.events.envelope import ClientEvent
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
-from models.events.signals import ApprovalAnswered, ClientAsked, ClientErased, DeliveryReported
+from models.events.signals import ApprovalAnswered, ClientAbsorbed, ClientAsked, ClientErased, ClientMerged, DeliveryReported
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.renewal_questions import due_renewals, next_renewal_ms, notice_contracts
@@ -23,6 +24,7 @@ from models.policy.aftermath import judge_late_news
 from models.policy.approval import answered
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.hours import heard_at
+from models.policy.merging import absorb, absorb_after_erasure, merge, passes_on
 from models.policy.openings import has_openings
 from models.policy.outcomes import erased, paid, reported, retract_what_no_longer_holds
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
@@ -35,10 +37,11 @@ from models.policy.unanswered import fire_unanswered, forget_answered, note_answ
 from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
 from models.state.closing import tidy
 from models.state.evolve import evolve
+from models.state.identity import heard
 from models.state.memory import remember, remembers, undecidable
 from models.state.plans import instalment_anchor
-from models.triggers import ExamplesWithdrawn, Journey, Output
-from models.workdays import DAY_MS, moment
+from models.triggers import AnyOutput, Journey
+from models.workdays import DAY_MS
 
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
 FIRED_AT_ONCE: Final = 64
@@ -60,9 +63,14 @@ class Transition:
     """The next state, the outputs in order, and when the client must be woken at the latest (epoch ms, None: never)."""
 
     state: ClientState
-    outputs: tuple[Output, ...]
+    outputs: tuple[AnyOutput, ...]
     next_due_ms: int | None
     disposition: Disposition
+
+    @property
+    def passed_on(self) -> list[AnyClientEvent]:
+        """What goes back on the log for other clients, into whom this one was merged."""
+        return [output for output in self.outputs if isinstance(output, ClientEvent)]
 
 
 def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, scorer: Scorer) -> Transition:
@@ -80,16 +88,25 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
         _wake(turn, max(state.now_ms, event.occurred_ms))
         return _result(turn, Disposition.APPLIED)
     known = state or ClientState(event.client_id, now_ms=event.received_ms)
-    memory = known.memory
-    if remembers(memory.ring, event.event_id):
+    memory, came = known.memory, event.passed_on
+    if came is not None:
+        news = heard(known.identity, came)
+        if news is None:
+            return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
+        known = replace(known, identity=news)
+    # What comes round to the one who passed it on is remembered there, and yet it is no repetition.
+    if remembers(memory.ring, event.event_id) and not (came is not None and known.client_id in came.path):
         return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
     now = max(known.now_ms, event.received_ms)
-    if undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
+    if came is None and undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
         return Transition(known, (), _next_due(known), Disposition.LATE)
     turn = Turn(known, policy, scorer)
     _fire_due(turn, now, plans_later=not known.erased_ms and not isinstance(event, ClientErased))
     turn.state = _remembered(turn.state, event, now)
-    if not known.erased_ms:
+    if known.erased_ms:
+        if isinstance(event, ClientAbsorbed):
+            absorb_after_erasure(turn, event)
+    elif not passes_on(turn, event):
         _apply(turn, event)
     return _result(turn, Disposition.APPLIED)
 
@@ -98,7 +115,7 @@ def _wake(turn: Turn, until_ms: int) -> None:
     """Fire what is due; a client that is woken although nothing is due is planned anew: another policy is in force."""
     state = turn.state
     timers = state.care.timers
-    if not state.erased_ms and (not timers or timers[0].due_ms > until_ms):
+    if not state.erased_ms and not state.identity.into and (not timers or timers[0].due_ms > until_ms):
         turn.state = replace(state, now_ms=until_ms)
         _plan(turn)
     _fire_due(turn, until_ms)
@@ -107,20 +124,9 @@ def _wake(turn: Turn, until_ms: int) -> None:
 def _apply(turn: Turn, event: AnyClientEvent) -> None:
     note_answer(turn, event)
     before = turn.state
-    match event:
-        case ClientErased():
-            erased(turn, event)
-            turn.outputs.append(ExamplesWithdrawn(client_id=before.client_id, decided_at=moment(turn.state.now_ms)))
-            return
-        case DeliveryReported():
-            reported(turn, event)
-        case ClientAsked() | ApprovalAnswered():
-            _said(turn, event)
-        case _:
-            turn.state, known = notice(before, notice_contracts(before, evolve(before, event)), turn.scorer)
-            turn.outputs += known
-            if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
-                judge_late_news(turn, before, event.received_ms)
+    if _leaves(turn, event):
+        return
+    _fold(turn, event)
     if isinstance(event, PaymentReceived) and event.source not in turn.state.feeds:
         turn.state = replace(turn.state, feeds=(*turn.state.feeds, event.source)[-FEEDS_KEPT:])
     turn.state = tidy(turn.state)
@@ -147,12 +153,35 @@ def _paid(turn: Turn, event: PaymentReceived, *, first: bool) -> None:
         enter_onboarding(turn, event)
 
 
-def _said(turn: Turn, event: ClientAsked | ApprovalAnswered) -> None:
-    if isinstance(event, ClientAsked):
-        turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
-        ask_a_person(turn, event)
-    else:
-        answered(turn, event)
+def _leaves(turn: Turn, event: AnyClientEvent) -> bool:
+    """Carry out an event after which the client is no client of its own any more; False for any other one."""
+    match event:
+        case ClientErased():
+            erased(turn, event)
+            return True
+        case ClientMerged():
+            return merge(turn, event)
+        case _:
+            return False
+
+
+def _fold(turn: Turn, event: AnyClientEvent) -> None:
+    before = turn.state
+    match event:
+        case ClientAbsorbed():
+            absorb(turn, event)
+        case DeliveryReported():
+            reported(turn, event)
+        case ClientAsked():
+            turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
+            ask_a_person(turn, event)
+        case ApprovalAnswered():
+            answered(turn, event)
+        case _:
+            turn.state, known = notice(before, notice_contracts(before, evolve(before, event)), turn.scorer)
+            turn.outputs += known
+            if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
+                judge_late_news(turn, before, event.received_ms)
 
 
 def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:

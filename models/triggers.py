@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from models.events.envelope import Identifier, Instant
 from models.events.signals import Purpose, Role
+from models.events.union import AnyClientEvent
 from models.money import Money
 
 
@@ -48,6 +49,7 @@ class CancelWhen(StrEnum):
     PATTERN_ENDED = "pattern_ended"
     CLIENT_ANSWERED = "client_answered"
     EARLIER_UNSENT = "earlier_unsent"
+    CLIENT_MERGED = "client_merged"
 
 
 class _Output(BaseModel):
@@ -366,6 +368,8 @@ _NAMES: dict[type[BaseModel], set[str]] = {
 
 ChannelRecord: TypeAlias = Trigger | Retraction
 Output: TypeAlias = Trigger | Retraction | Decision | Example | RenewalExample | ExamplesWithdrawn
+AnyOutput: TypeAlias = Output | AnyClientEvent
+"""Outputs, and events that go back on the log because they are another client's now."""
 
 CHANNEL_RECORD_ADAPTER: TypeAdapter[ChannelRecord] = TypeAdapter(Annotated[ChannelRecord, Field(discriminator="kind")])
 """Reads one record of a `triggers.<channel>` topic."""

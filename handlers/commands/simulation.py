@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from models.events.control import ClockTicked, PolicyActivated
+from models.events.envelope import ClientEvent
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.ids import derive
@@ -20,7 +21,7 @@ from models.policy.gate import send_ms, still_allowed
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.transition import Disposition, transition
-from models.triggers import Output, Retraction, Trigger
+from models.triggers import AnyOutput, Retraction, Trigger
 from streams.engine.program import ClientProgram
 
 SOURCE: Final = "simulation"
@@ -39,7 +40,7 @@ class Happening:
     client_id: str
     before: ClientState | None
     after: ClientState
-    outputs: tuple[Output, ...]
+    outputs: tuple[AnyOutput, ...]
     disposition: Disposition
 
 
@@ -60,7 +61,7 @@ class Simulation:
     def feed(self, event: AnyClientEvent) -> Iterator[Happening]:
         """Yield what becomes due before `event`, then what the event itself does."""
         yield from self.run_until(event.received_ms)
-        yield self._think(event.client_id, event, at_ms=self.now_ms)
+        yield from self._follow(self._think(event.client_id, event, at_ms=self.now_ms))
 
     def govern(self, event: AnyControlEvent) -> Iterator[Happening]:
         """Put a control event in force as a partition does: what is due before it comes first, an activation wakes everybody."""
@@ -132,7 +133,14 @@ class Simulation:
             outcome=outcome,
             reason="; ".join(allowed.reasons) or None,
         )
-        yield self._think(trigger.client_id, report, at_ms=self.now_ms)
+        yield from self._follow(self._think(trigger.client_id, report, at_ms=self.now_ms))
+
+    def _follow(self, happening: Happening) -> Iterator[Happening]:
+        """Yield it, and then what comes of the events that the client passed on to another one."""
+        yield happening
+        for output in happening.outputs:
+            if isinstance(output, ClientEvent):
+                yield from self._follow(self._think(output.client_id, output, at_ms=self.now_ms))
 
     def _note(self, due_ms: int, client_id: str, trigger: Trigger | None = None) -> None:
         self._count += 1  # keeps equal times in the order in which they were planned

@@ -49,14 +49,19 @@ class RenewalTelling:
             now = event.received_ms
             self._wake(now)
             self._turn(now)
-            result = transition(told.states.get(event.client_id), event, policy=DEFAULT_POLICY, scorer=self._scorer)
-            self._keep(event.client_id, result)
+            self._fold(event)
             told.events += 1
             told.first_ms = told.first_ms or now
             told.last_ms = now
         self._wake(until_ms)
         self._turn(until_ms)
         return told
+
+    def _fold(self, event: AnyClientEvent) -> None:
+        result = transition(self.told.states.get(event.client_id), event, policy=DEFAULT_POLICY, scorer=self._scorer)
+        self._keep(event.client_id, result)
+        for told in result.passed_on:
+            self._fold(told)
 
     def _wake(self, until_ms: int) -> None:
         for client, tick in self._wakeups.until(until_ms):

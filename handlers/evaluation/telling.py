@@ -52,13 +52,19 @@ class Telling:
             now = event.received_ms
             self._wake(now)
             self._turn(now)
-            state = self._states.get(event.client_id)
-            self._keep(event.client_id, transition(state, event, policy=self._policy, scorer=self._scorer))
+            self._fold(event)
             self.told.events += 1
             self.told.first_ms = self.told.first_ms or now
             self.told.last_ms = now
         self.told.clients = len(self._states)
         return self.told
+
+    def _fold(self, event: AnyClientEvent) -> None:
+        state = self._states.get(event.client_id)
+        result = transition(state, event, policy=self._policy, scorer=self._scorer)
+        self._keep(event.client_id, result)
+        for told in result.passed_on:
+            self._fold(told)
 
     def _wake(self, until_ms: int) -> None:
         for client, tick in self._wakeups.until(until_ms):

@@ -33,12 +33,12 @@ from models.ids import derive
 from models.policy.gate import still_allowed
 from models.policy.policy import Policy
 from models.state.client import ClientState
-from models.state.codec import decode
 from models.triggers import Journey
 from models.workdays import zone_named
 from streams.runtime.clock import Clock
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import PORTAL_REQUESTS, Meter
+from streams.state.merged import read_standing
 from streams.state.ports import StateStore
 from streams.wire.links import Link, LinkError, LinkKeys
 
@@ -118,8 +118,7 @@ class Portal:
 
     async def state_of(self, link: Link) -> ClientState:
         """Return what is known of the holder; a forgotten client's mailbox is emptied here. Raises HTTPException."""
-        raw = await self.store.read(link.client_id)
-        state = None if raw is None else decode(raw)
+        state = await read_standing(self.store, link.client_id)
         if state is None or state.erased_ms:
             await self.mailbox.forget(link.client_id)
             self.count("unknown")

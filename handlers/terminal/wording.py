@@ -33,8 +33,10 @@ from models.events.payments import (
 )
 from models.events.signals import (
     ApprovalAnswered,
+    ClientAbsorbed,
     ClientAsked,
     ClientErased,
+    ClientMerged,
     ClientProfiled,
     ConsentChanged,
     ContactLogged,
@@ -166,6 +168,10 @@ def _word(event: AnyEvent) -> str | None:
             return f"{event.author} lifts the override"
         case ApprovalAnswered():
             return f"{event.author}: {event.verdict.value} the message{f' ({event.note})' if event.note else ''}"
+        case ClientMerged():
+            return f"{event.author} merges it into {event.into}: {event.reason}"
+        case ClientAbsorbed():
+            return f"what was known of {event.passed_on.path[-1] if event.passed_on else 'another one'} arrives"
         case _:
             return None
 

@@ -72,7 +72,22 @@ class Envelope(BaseModel):
         return epoch_ms(self.received_at or self.occurred_at)
 
 
+class PassedOn(BaseModel):
+    """How an event that named another client came here: by those merged into this one, the first one named first.
+
+    `number` counts what the last of them has ever passed on: so what arrives twice is known, for ever, by one number. `first` is
+    the number with which it began to pass on to this client.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    number: Annotated[int, Field(ge=1)]
+    first: Annotated[int, Field(ge=1)]
+
+
 class ClientEvent(Envelope):
     """An event about one client of the firm."""
 
     client_id: Identifier = Field(description="The firm's client; the key of the log.")
+    passed_on: PassedOn | None = Field(default=None, description="Written by Rapport alone: whose event it was before a merge.")

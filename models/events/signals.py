@@ -220,6 +220,27 @@ class ContactLogged(ClientEvent):
     note: Annotated[str, Field(max_length=1000)] | None = None
 
 
+class ClientMerged(ClientEvent):
+    """The client and another one are the same company: what is known moves to that one, and what still comes is passed on.
+
+    A client that was merged before stays where it went; merging in a circle leaves one of them standing.
+    """
+
+    kind: Literal["client.merged"] = "client.merged"
+    into: Identifier = Field(description="The client that remains.")
+    author: Identifier
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class ClientAbsorbed(ClientEvent):
+    """What was known of a client that was merged into this one. Written by Rapport alone."""
+
+    kind: Literal["client.absorbed"] = "client.absorbed"
+    state: Annotated[str, StringConstraints(max_length=700_000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")] = Field(
+        description="Its state, as stored, in base64."
+    )
+
+
 class ClientErased(ClientEvent):
     """Everything known of the client is to be forgotten; what is pending is retracted."""
 

@@ -35,8 +35,10 @@ from models.events.payments import (
 )
 from models.events.signals import (
     ApprovalAnswered,
+    ClientAbsorbed,
     ClientAsked,
     ClientErased,
+    ClientMerged,
     ClientProfiled,
     ConsentChanged,
     ContactLogged,
@@ -66,8 +68,9 @@ SignalEvent: TypeAlias = (
     | ClientAsked
     | ApprovalAnswered
     | ClientErased
+    | ClientMerged
 )
-AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent
+AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent | ClientAbsorbed
 AnyEvent: TypeAlias = AnyClientEvent | ClockTicked
 """What the core folds into the state of a client."""
 

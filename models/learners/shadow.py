@@ -13,7 +13,7 @@ from models.renewal_features import RenewalLandmark, unpack_renewal
 from models.state.client import ClientState
 from models.state.habits import Asked
 from models.state.rows import Invoice
-from models.triggers import Example, Output, Question, RenewalExample, RenewalQuestion
+from models.triggers import AnyOutput, Example, Question, RenewalExample, RenewalQuestion
 from models.workdays import DAY_MS
 
 
@@ -24,7 +24,7 @@ class Challengers:
     lateness: LatenessScorer | None = None
     renewal: PublishedRenewals | None = None
 
-    def answer(self, output: Output) -> Output:
+    def answer(self, output: AnyOutput) -> AnyOutput:
         """Return an answered example with what the challenger says to its questions; any other output as it is.
 
         It answers from the features stored with a question, and only questions that were put after it was trained: to an

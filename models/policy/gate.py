@@ -37,6 +37,7 @@ class GateResult:
     reasons: tuple[str, ...] = ()
 
 
+_MERGED: Final = PREDICATES.index(CancelWhen.CLIENT_MERGED)  # asked of every message: no client answers for another's name
 _OPEN = GateResult(allowed=True)
 Verdict: TypeAlias = tuple[CancelWhen, str] | None
 
@@ -67,7 +68,7 @@ def check(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) -> G
     """Ask every predicate of a pending trigger; the first that holds is named."""
     if now_ms >= row.expires_ms:
         return GateResult(allowed=False, reasons=("it has expired",))
-    for index in row.cancel_when:
+    for index in (_MERGED, *row.cancel_when):
         verdict = _holds(PREDICATES[index], state, row, now_ms)
         if verdict is not None:
             return GateResult(allowed=False, because=verdict[0], reasons=(verdict[1],))
@@ -188,8 +189,8 @@ def _override(state: ClientState, effect: OverrideEffect, journey: Journey, at_m
 
 def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per predicate
     match predicate:
-        case CancelWhen.CLIENT_ERASED:
-            return (predicate, "the client asked to be forgotten") if state.erased_ms else None
+        case CancelWhen.CLIENT_ERASED | CancelWhen.CLIENT_MERGED:
+            return _gone(predicate, state)
         case CancelWhen.CONSENT_WITHDRAWN:
             why = refusal(state, PURPOSES[row.purpose], row.channel)
             return (predicate, why) if why else None
@@ -209,6 +210,12 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             return (predicate, "the client has answered since it was first said") if _answered_first(state, row) else None
         case CancelWhen.EARLIER_UNSENT:
             return None  # said by the outcome of the step before (see models.policy.outcomes), never by a state
+
+
+def _gone(predicate: CancelWhen, state: ClientState) -> Verdict:
+    if predicate is CancelWhen.CLIENT_ERASED:
+        return (predicate, "the client asked to be forgotten") if state.erased_ms else None
+    return (predicate, f"the client was merged into {state.identity.into}") if state.identity.into else None
 
 
 def is_answered(state: ClientState, row: Unanswered) -> bool:

@@ -21,8 +21,8 @@ from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending, Run
 from models.state.plans import instalment_anchor
-from models.triggers import CancelWhen, DecisionOutcome, Journey
-from models.workdays import DAY_MS
+from models.triggers import CancelWhen, DecisionOutcome, ExamplesWithdrawn, Journey
+from models.workdays import DAY_MS, moment
 
 _FOR_GOOD: Final = frozenset(
     {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
@@ -56,11 +56,16 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
             # Nobody will say any more: count it as a contact rather than write too often.
             turn.state = commit(turn.state, row.trigger_id, at_ms=row.not_before_ms, policy=turn.policy)
             continue
-        _mark(turn, row, result.because, known_ms=min(now, known_ms))
-        turn.retract(row, result.because, result.reasons)
-        withdrawn(turn, row)
-        if result.because not in _FOR_GOOD:
-            _again(turn, row, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
+        take_back(turn, row, result.because, result.reasons, known_ms=min(now, known_ms))
+
+
+def take_back(turn: Turn, row: Pending, because: CancelWhen, reasons: tuple[str, ...], *, known_ms: int) -> None:
+    """Take a message back that may not have left; its step is due anew after a while, unless what it was about is over."""
+    _mark(turn, row, because, known_ms=known_ms)
+    turn.retract(row, because, reasons)
+    withdrawn(turn, row)
+    if because not in _FOR_GOOD:
+        _again(turn, row, ready_ms=turn.state.now_ms + turn.policy.settle_days * DAY_MS, tries=0)
 
 
 def reported(turn: Turn, event: DeliveryReported) -> None:
@@ -109,12 +114,13 @@ def paid(turn: Turn, event: PaymentReceived) -> None:
 
 
 def erased(turn: Turn, event: ClientErased) -> None:
-    """Retract what is pending and forget everything but the fact of the erasure."""
+    """Retract what is pending and forget everything but the fact of the erasure, also what was learned under other names."""
     del event  # who asked is written in the log, not in the state
     for row in turn.state.care.pending:
         if not row.retracted:
             turn.retract(row, CancelWhen.CLIENT_ERASED, ("the client asked to be forgotten",))
     state = turn.state
+    forget_examples(turn, state.client_id, *(row.client_id for row in state.identity.aliases))
     turn.state = ClientState(
         state.client_id,
         now_ms=state.now_ms,
@@ -122,6 +128,12 @@ def erased(turn: Turn, event: ClientErased) -> None:
         events=state.events,
         memory=Memory(ring=state.memory.ring, evicted_ms=state.memory.evicted_ms),
     )
+
+
+def forget_examples(turn: Turn, *client_ids: str) -> None:
+    """Take back what was learned from clients under these names."""
+    at = moment(turn.state.now_ms)
+    turn.outputs += [ExamplesWithdrawn(client_id=name, decided_at=at) for name in client_ids]
 
 
 def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:

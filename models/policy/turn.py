@@ -23,11 +23,11 @@ from models.policy.segments import effective_segment
 from models.policy.trials import Trial, exposed, trial_of
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
 from models.triggers import (
+    AnyOutput,
     CancelWhen,
     Decision,
     DecisionOutcome,
     Journey,
-    Output,
     Retraction,
     Ruled,
     SegmentChange,
@@ -57,7 +57,7 @@ class Turn:
         self.state = state
         self.policy = policy
         self.scorer = scorer
-        self.outputs: list[Output] = []
+        self.outputs: list[AnyOutput] = []
         self.unplanned = False
         """Whether the timers may be other ones than the state calls for."""
         self._scored: tuple[ClientState, Score | None] | None = None

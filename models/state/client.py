@@ -12,6 +12,7 @@ import msgspec
 from models.events.signals import Purpose
 from models.state.approvals import Approval
 from models.state.habits import Habits
+from models.state.identity import Identity
 from models.state.renewals import Renewals
 from models.state.rhythm import Rhythm
 from models.state.rows import Ledger
@@ -340,3 +341,4 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     habits: Habits = Habits()
     renewals: Renewals = Renewals()
     feeds: tuple[str, ...] = ()
+    identity: Identity = Identity()

@@ -29,10 +29,14 @@ def describe(state: ClientState) -> list[str]:
     """Return what is known of the client, a line each: segment, exposure, open items, what is pending and due, last decisions."""
     if state.erased_ms:
         return [f"{state.client_id}: erased on {_day(state.erased_ms)}; nothing else is kept"]
+    if state.identity.into:
+        who, told = state.identity, state.identity.told - 1
+        return [f"{state.client_id}: merged into {who.into} on {_day(who.merged_ms)}; {told} later events were passed on there"]
     name = state.person.name.value
     lines = [
         f"{state.client_id}{f' ({name})' if name else ''}: segment {state.care.segment.value}, as of {_minute(state.now_ms)}"
     ]
+    lines += _names(state)
     lines += [explain_exposure(row) for row in exposures(state.ledger, state.now_ms)]
     lines += [_item(row, state.now_ms) for row in items(state.ledger, state.now_ms)]
     lines += _habits(state)
@@ -51,6 +55,9 @@ def describe_change(before: ClientState | None, after: ClientState) -> list[str]
         lines = []
     if after.erased_ms and not before.erased_ms:
         return [*lines, "the client was erased"]
+    if after.identity.into != before.identity.into:
+        return [*lines, f"merged into {after.identity.into}" if after.identity.into else "stands on its own again"]
+    lines += [line for line in _names(after) if line not in _names(before)]
     was = {row.currency: row for row in exposures(before.ledger, before.now_ms)}
     for row in exposures(after.ledger, after.now_ms):
         old = was.pop(row.currency, Exposure(row.currency, 0, 0, 0, 0, 0, 0, 0))
@@ -108,6 +115,15 @@ def _item(row: Item, now_ms: int) -> str:
         word = "no longer holds" if plan.is_broken else f"instalment {plan.number} of {plan.of} is next, due {_day(plan.due_ms)}"
         parts.append(f"plan: {word}")
     return f"invoice {invoice.invoice_id}: {Money(row.left, code)} open, {when}{', ' + ', '.join(parts) if parts else ''}"
+
+
+def _names(state: ClientState) -> list[str]:
+    """Return who else the client is, and what was passed on in their names and never came: look for it in the dead letters."""
+    lines = []
+    for row in state.identity.aliases:
+        lost = f"; {len(row.missing)} of what it passed on did not come" if row.missing else ""
+        lines.append(f"{row.client_id} is part of it{lost}")
+    return lines
 
 
 def _habits(state: ClientState) -> list[str]:

@@ -232,6 +232,40 @@ def without_watch(habits: Habits, invoice_id: str) -> Habits:
     return msgspec.structs.replace(habits, watches=rows)
 
 
+def united(one: Habits, two: Habits, *, twice: int) -> Habits:
+    """Return the habits of two clients who turned out to be one; `twice` counts the invoices that both were told of.
+
+    Answers carry no day: those of `two` count as the earlier ones.
+    """
+    answered = {row.mark for row in one.answers}
+    answers = [row for row in two.answers if row.mark not in answered]
+    again = [row for row in two.answers if row.mark in answered]
+    ended = {row.mark for row in one.endings}
+    endings = sorted((*one.endings, *(row for row in two.endings if row.mark not in ended)), key=_ended_in_order)
+    watching = {row.invoice_id: row for row in one.watches}
+    for row in two.watches:
+        if row.invoice_id not in watching or (row.settled_day and not watching[row.invoice_id].settled_day):
+            watching[row.invoice_id] = row
+    watches = tuple(watching.values())
+    habits = msgspec.structs.replace(
+        one,
+        issued=max(0, one.issued + two.issued - twice),
+        first_issue_ms=min(filter(None, (one.first_issue_ms, two.first_issue_ms)), default=0),
+        last_issue_ms=max(one.last_issue_ms, two.last_issue_ms),
+        log_amounts=one.log_amounts + (two.log_amounts * max(0, two.issued - twice) / two.issued if two.issued else 0.0),
+        watches=watches[:WATCHED],
+        unwatched=one.unwatched + two.unwatched + max(0, len(watches) - WATCHED),
+        runs=tuple(sorted({*one.runs, *two.runs})[-RUNS_KEPT:]),
+    )
+    habits = _answered(
+        habits,
+        (*answers, *one.answers)[-KEPT:],
+        known=two.known - len(again),
+        late=two.late - sum(row.late for row in again),
+    )
+    return _ended(habits, tuple(endings[-KEPT:]))
+
+
 def _crossed(rows: tuple[Asked, ...]) -> tuple[Asked, ...]:
     """Return the rows, the features of all but the first crossed with the first one's: from full to differing and back."""
     if len(rows) < 2:  # noqa: PLR2004 - one question differs from nothing

@@ -42,7 +42,7 @@ def issued(state: ClientState, event: InvoiceIssued) -> ClientState:
     )
     # Where both happened in the same millisecond the amendment holds: it can only have followed.
     after = _amount(after, event.amount.minor, event.amount.currency, at, wins_tie=False)
-    return _put(state, before, _due(after, epoch_ms(event.due_at), at, wins_tie=False))
+    return put_invoice(state, before, _due(after, epoch_ms(event.due_at), at, wins_tie=False))
 
 
 def amended(state: ClientState, event: InvoiceAmended) -> ClientState:
@@ -58,7 +58,7 @@ def amended(state: ClientState, event: InvoiceAmended) -> ClientState:
         after = _amount(after, event.amount.minor, event.amount.currency, at, wins_tie=True)
     if event.due_at is not None:
         after = _due(after, epoch_ms(event.due_at), at, wins_tie=True)
-    return _put(state, before, after)
+    return put_invoice(state, before, after)
 
 
 def voided(state: ClientState, event: InvoiceVoided) -> ClientState:
@@ -87,7 +87,7 @@ def credit_issued(state: ClientState, event: CreditNoteIssued) -> ClientState:
         voided=known is not None and known.voided,
         touched_ms=state.now_ms,
     )
-    return _put_credit(state, known, after)
+    return put_credit(state, known, after)
 
 
 def credit_voided(state: ClientState, event: CreditNoteVoided) -> ClientState:
@@ -98,7 +98,7 @@ def credit_voided(state: ClientState, event: CreditNoteVoided) -> ClientState:
     if known is not None and known.voided:
         return state
     after = replace(known or Credit(event.credit_note_id), voided=True, touched_ms=state.now_ms)
-    return _put_credit(state, known, after)
+    return put_credit(state, known, after)
 
 
 def contract_recorded(state: ClientState, event: ContractRecorded) -> ClientState:
@@ -159,10 +159,11 @@ def _mark(state: ClientState, event: InvoiceVoided | InvoiceWrittenOff) -> Clien
         after = replace(before, voided_at=max(before.voided_at, at))
     else:
         after = replace(before, written_off_at=max(before.written_off_at, at))
-    return _put(state, before, after)
+    return put_invoice(state, before, after)
 
 
-def _put(state: ClientState, before: Invoice, after: Invoice) -> ClientState:
+def put_invoice(state: ClientState, before: Invoice, after: Invoice) -> ClientState:
+    """Store `after` in the place of `before`, with its derived figures, and renew the windows."""
     ledger = state.ledger
     after = reckon(after, ledger.payments, ledger.credits, state.now_ms)
     rows = ledger.invoices
@@ -184,7 +185,8 @@ def _billed(row: Invoice) -> tuple[int, str, int]:
     return (row.issued_ms, row.currency, row.minor) if is_live(row) else (0, "", 0)
 
 
-def _put_credit(state: ClientState, before: Credit | None, after: Credit) -> ClientState:
+def put_credit(state: ClientState, before: Credit | None, after: Credit) -> ClientState:
+    """Store `after` in the place of `before` and renew the invoices that either names."""
     ledger = state.ledger
     credits_ = (*(row for row in ledger.credits if row is not before), after)
     invoices = ledger.invoices

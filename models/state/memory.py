@@ -71,6 +71,16 @@ def close(closed: bytes, fact: str) -> tuple[bytes, int]:
     return closed[surplus * _HASH :], surplus
 
 
+def united(one: bytes, two: bytes) -> tuple[bytes, int]:
+    """Return what two memories of closed facts remember together, and how many older ones had to go."""
+    for start in range(0, len(two), _HASH):
+        fact = two[start : start + _HASH]
+        if not _find(one, fact, _HASH):
+            one += fact
+    surplus = max(0, len(one) // _HASH - CLOSED_CAP)
+    return one[surplus * _HASH :], surplus
+
+
 def _find(haystack: bytes, needle: bytes, stride: int) -> bool:
     at = haystack.find(needle)
     while at >= 0:

@@ -50,7 +50,7 @@ def received(state: ClientState, event: PaymentReceived) -> ClientState:
             return state
         others = tuple(row for row in before.parts if row.invoice_id != part.invoice_id)
         after = replace(before, parts=(*others, part))
-    return _put(state, before, _moved_by(after, event, state.now_ms))
+    return put_payment(state, before, _moved_by(after, event, state.now_ms))
 
 
 def pending(state: ClientState, event: PaymentPending) -> ClientState:
@@ -71,7 +71,7 @@ def pending(state: ClientState, event: PaymentPending) -> ClientState:
         pending_invoice=event.invoice_id or "",
         expected_ms=expected,
     )
-    return _put(state, before, _moved_by(after, event, state.now_ms))
+    return put_payment(state, before, _moved_by(after, event, state.now_ms))
 
 
 def failed(state: ClientState, event: PaymentFailed) -> ClientState:
@@ -85,7 +85,7 @@ def failed(state: ClientState, event: PaymentFailed) -> ClientState:
         before = Payment(event.payment_id, code, _OTHER)
     if before.failed_at >= at:
         return state
-    return _put(state, before, _moved_by(replace(before, failed_at=at), event, state.now_ms))
+    return put_payment(state, before, _moved_by(replace(before, failed_at=at), event, state.now_ms))
 
 
 def refunded(state: ClientState, event: PaymentRefunded) -> ClientState:
@@ -120,12 +120,7 @@ def _reduce(state: ClientState, event: PaymentRefunded | PaymentChargedBack | Ch
     if merged == known:
         return state
     after = replace(before, reductions=(*(row for row in rows if row is not known), merged), touched_ms=state.now_ms)
-    state = _put(state, before, after)
-    flows = ((known, -1), (merged, 1))
-    for row, sign in flows:
-        state = _flow_out(state, row.taken_at, code, sign * row.taken)
-        state = _flow_out(state, row.returned_at, code, -sign * row.returned)
-    return state
+    return put_payment(state, before, after)
 
 
 def _reduce_collapsed(
@@ -153,8 +148,8 @@ def _moved_by(row: Payment, event: PaymentReceived | PaymentPending | PaymentFai
     return replace(row, method=method, method_at=at, touched_ms=now_ms)
 
 
-def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:
-    """Store the row and renew everything derived from it: named invoices, windows, cadence, methods."""
+def put_payment(state: ClientState, before: Payment, after: Payment) -> ClientState:
+    """Store `after` in the place of `before` and renew everything derived: named invoices, windows, cadence, methods."""
     ledger = state.ledger
     if is_settlement(after):
         after = replace(after, covered=covered(after, ledger))
@@ -180,9 +175,19 @@ def _put(state: ClientState, before: Payment, after: Payment) -> ClientState:
         totals = add_total(totals, Totals(after.currency, applied=missing))
     ledger = replace(ledger, payments=rows, invoices=invoices, totals=totals)
     state = replace(state, ledger=ledger, rhythm=_rhythm(state, before, after))
+    if before.reductions is not after.reductions:
+        state = _flows(state, before, after)
     if totals and net(after) < net(before):
         state = balanced(state, after.currency)
     return state if is_settlement(after) else _cover(state, after)
+
+
+def _flows(state: ClientState, before: Payment, after: Payment) -> ClientState:
+    for payment, sign in ((before, -1), (after, 1)):
+        for row in payment.reductions:
+            state = _flow_out(state, row.taken_at, after.currency, sign * row.taken)
+            state = _flow_out(state, row.returned_at, after.currency, -sign * row.returned)
+    return state
 
 
 def _cover(state: ClientState, named: Payment) -> ClientState:
@@ -190,7 +195,7 @@ def _cover(state: ClientState, named: Payment) -> ClientState:
     invoices = {part.invoice_id for part in named.parts}
     for row in state.ledger.payments:
         if row.payment_id in invoices and is_settlement(row) and row.covered != covered(row, state.ledger):
-            state = _put(state, row, row)
+            state = put_payment(state, row, row)
     return state
 
 
@@ -201,7 +206,7 @@ def _rhythm(state: ClientState, before: Payment, after: Payment) -> Rhythm:
     if was == now and was_at == now_at and before.method == after.method:
         return rhythm
     buckets, methods, last = rhythm.buckets, list(rhythm.methods or _NO_METHODS), rhythm.last_paid_ms
-    paid = _paid(rhythm)
+    paid = remembered(rhythm)
     if was:
         buckets = add(buckets, was_at, now_ms=state.now_ms, change=Bucket(0, before.currency, payments=-1, money_in=-was))
         paid = _without(paid, (day_of(was_at), before.method))
@@ -223,7 +228,7 @@ def _rhythm(state: ClientState, before: Payment, after: Payment) -> Rhythm:
     )
 
 
-def _paid(rhythm: Rhythm) -> list[tuple[int, int]]:
+def remembered(rhythm: Rhythm) -> list[tuple[int, int]]:
     """Return the remembered payments as (day, method); states written before methods were kept have none for the older ones."""
     days, methods = rhythm.pay_days, rhythm.pay_methods
     return list(zip(days, (*((_OTHER,) * (len(days) - len(methods))), *methods), strict=True))

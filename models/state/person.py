@@ -108,12 +108,13 @@ def risk_reported(state: ClientState, event: RiskReported) -> ClientState:
     after = Risk(
         event.occurred_ms, round(100 * event.weight), epoch_ms(event.expires_at), event.reporter, event.reason[:REASON_KEPT]
     )
-    if known is not None and _rank(known) >= _rank(after):
+    if known is not None and risk_rank(known) >= risk_rank(after):
         return state
     return replace(state, person=replace(state.person, risk=after))
 
 
-def _rank(row: Risk) -> tuple[int, int, int, str, str]:
+def risk_rank(row: Risk) -> tuple[int, int, int, str, str]:
+    """Return the order of reports: the latest holds, of two at the same moment the milder one."""
     return row.at, -row.weight, row.expires_ms, row.reporter, row.reason
 
 

@@ -11,7 +11,7 @@ import msgspec
 from models.events.control import ClockTicked, PolicyActivated
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
-from models.triggers import Decision, Example, ExamplesWithdrawn, Output, RenewalExample, Retraction, Trigger
+from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
 from streams.engine.letters import dead_letter_entry
 from streams.engine.ticks import believed_ms
 from streams.engine.writes import OutboxEntry, Outcome, Writes
@@ -21,7 +21,7 @@ from streams.wire.dead_letters import Reason
 from streams.wire.headers import LOGGED, RECEIVED, Position, origin_headers
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS, Partitioning
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -42,8 +42,8 @@ class Thought(Protocol[S_co]):
         ...
 
     @property
-    def outputs(self) -> Sequence[Output]:
-        """Triggers, retractions and decisions, in order."""
+    def outputs(self) -> Sequence[AnyOutput]:
+        """Triggers, retractions, decisions and events that are passed on to other clients, in order."""
         ...
 
     @property
@@ -195,16 +195,16 @@ class ClientsFold(Generic[S]):
 
     def open(self, states: Mapping[str, S | None], *, regime: bytes) -> "Page[S]":
         """Begin what `fold_events` does at once, for who wants to do something else between its letters."""
-        return Page(self._program.under(regime), states)
+        return Page(self._program.under(regime), states, partitions=self._partitions)
 
     def fold_control(self, batch: ControlBatch, *, watermark_ms: int, regime: bytes) -> Folded[S]:
         """Change `regime`; an event that this release cannot run becomes a dead letter, and what held before goes on."""
-        page: Page[S] = Page(self._program, {})
+        page: Page[S] = Page(self._program, {}, partitions=self._partitions)
         after, wake_ms = None, None
         try:
             after = self._program.govern(regime, batch.event)
         except DeadLetterError as error:
-            page.refuse(batch.event.kind, error, _Outlet(batch.record))
+            page.refuse(batch.event.kind, error, page.outlet(batch.record))
         else:
             page.counts[batch.event.kind, Outcome.CONTROL] += 1
             if after != regime and isinstance(batch.event, PolicyActivated):
@@ -214,8 +214,8 @@ class ClientsFold(Generic[S]):
 
     def fold_tick(self, batch: TickBatch, due: Sequence[tuple[str, S | None]], *, regime: bytes) -> Folded[S]:
         """Fire the timers of `due` under `regime`: clients in order of due time, then name, at most DUE_PER_TICK."""
-        page = Page(self._program.under(regime), dict(due))
-        out = _Outlet(batch.record, batch.tick)
+        page = Page(self._program.under(regime), dict(due), partitions=self._partitions)
+        out = page.outlet(batch.record, batch.tick)
         for client, state in due:
             if state is None:
                 page.timers[client] = None
@@ -248,12 +248,13 @@ def _open(record: Record, partitions: int) -> AnyClientEvent:
 class _Outlet:
     """Outputs of one record, numbered in order."""
 
-    def __init__(self, record: Record, event: AnyEvent | None = None) -> None:
+    def __init__(self, record: Record, event: AnyEvent | None, *, partitions: int) -> None:
         self.record = record
         self.event = event
+        self._partitions = partitions
         self.entries: list[OutboxEntry] = []
 
-    def put(self, output: Output) -> None:
+    def put(self, output: AnyOutput) -> None:
         """Append one output of the core, or a dead letter in its place when no topic takes it."""
         position = Position(self.record.offset, len(self.entries))
         value = encode_output(output)
@@ -265,6 +266,8 @@ class _Outlet:
                 topic = DECISIONS
             case Example() | RenewalExample() | ExamplesWithdrawn():
                 topic = EXAMPLES
+            case _:
+                topic = CLIENT_EVENTS
         if topic is None:
             self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)
             return
@@ -276,12 +279,17 @@ class _Outlet:
             OutboxEntry(
                 position=position,
                 topic=topic.name,
-                partition=0 if topic.partitioning is Partitioning.SINGLE else home,
+                partition=self._partition(topic, output),
                 key=output_key(output),
                 value=value,
                 headers=origin_headers(CLIENT_EVENTS.name, home, position, kind=output.kind) + stations,
             )
         )
+
+    def _partition(self, topic: Topic, output: AnyOutput) -> int:
+        if topic is CLIENT_EVENTS:
+            return partition_of(output.client_id, self._partitions)  # where the client lives to whom it is passed on
+        return 0 if topic.partitioning is Partitioning.SINGLE else self.record.partition
 
     def _stations(self) -> tuple[tuple[str, bytes], ...]:
         logged = (LOGGED, b"%d" % self.record.timestamp)
@@ -303,22 +311,27 @@ _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 class Page(Generic[S]):
     """What a batch has changed so far."""
 
-    def __init__(self, program: Program[S], states: Mapping[str, S | None]) -> None:
+    def __init__(self, program: Program[S], states: Mapping[str, S | None], *, partitions: int) -> None:
         """Begin over `states` with the program that is in force."""
         self._program = program
+        self._partitions = partitions
         self._before = states
         self._after: dict[str, S] = {}
         self.timers: dict[str, int | None] = {}
         self.outbox: list[OutboxEntry] = []
         self.counts: Counter[tuple[str, Outcome]] = Counter()
 
+    def outlet(self, record: Record, event: AnyEvent | None = None) -> _Outlet:
+        """Return where the outputs of a record go."""
+        return _Outlet(record, event, partitions=self._partitions)
+
     def fold(self, letter: _Letter) -> None:
         """Fold the next letter of the batch."""
         match letter:
             case _Readable(event=event):
-                self.turn(event.client_id, event, _Outlet(letter.record, event))
+                self.turn(event.client_id, event, self.outlet(letter.record, event))
             case _Unreadable(error=error):
-                self.refuse("unreadable", error, _Outlet(letter.record))
+                self.refuse("unreadable", error, self.outlet(letter.record))
 
     def wake(self, client: str, event: AnyEvent, out: _Outlet) -> str:
         """Let the core think about `event` for `client` and keep what it says; returns the disposition."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
-from models.events.envelope import epoch_ms
+from models.events.envelope import ClientEvent, epoch_ms
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from streams.engine.fence import Slot
 from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, Folded, Program, TickBatch
@@ -20,7 +20,7 @@ from streams.runtime.clock import ManualClock
 from streams.runtime.errors import FatalError
 from streams.sources.lookup import Reader, Reading
 from streams.state.memory_directory import MemoryDirectory
-from streams.wire.codec import encode_event
+from streams.wire.codec import decode_event, encode_event
 from streams.wire.facts import NOBODY
 from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
@@ -91,7 +91,10 @@ class MemoryPipeline(Generic[S]):
         return [step for event in reading.events for step in self.tell(event)]
 
     def tell(self, event: AnyClientEvent) -> list[Step[S]]:
-        """Put `event` on the client log and fold it; the clock moves to its `received_at` first and fires what is due."""
+        """Put `event` on the client log and fold it; the clock moves to its `received_at` first and fires what is due.
+
+        What it makes the client pass on to another one follows at once.
+        """
         if event.received_at is None:
             event = event.model_copy(update={"received_at": self.clock.now()})
         steps = self.advance_to(event.received_at or self.clock.now())
@@ -99,7 +102,12 @@ class MemoryPipeline(Generic[S]):
         before = self.states.get(event.client_id)
         batch = self._fold.read_events([record])
         folded = self._fold.fold_events(batch, {event.client_id: before}, watermark_ms=self._watermark_ms, regime=self.regime)
-        return [*steps, self._keep(folded, event.client_id, event, before)]
+        step = self._keep(folded, event.client_id, event, before)
+        steps.append(step)
+        for entry in step.entries:
+            if entry.topic == CLIENT_EVENTS.name and isinstance(told := decode_event(entry.value), ClientEvent):
+                steps += self.tell(told)
+        return steps
 
     def govern(self, event: AnyControlEvent) -> list[Step[S]]:
         """Put what changes the regime on the log and fold it; the clock moves to its `received_at` first, as for an event."""

@@ -8,7 +8,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from models.events.control import ClockTicked, PolicyActivated
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
-from models.triggers import Decision, Example, ExamplesWithdrawn, Output, RenewalExample
+from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
 from streams.engine.fold import DUE_PER_TICK, Program
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
@@ -17,7 +17,7 @@ from streams.wire.dead_letters import Reason
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CONTROL_KEY, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 
 S = TypeVar("S")
 
@@ -124,11 +124,13 @@ class _Run(Generic[S]):
         return thought.disposition
 
 
-def _topic(output: Output) -> str:
+def _topic(output: AnyOutput) -> str:
     match output:
         case Decision():
             return DECISIONS.name
         case Example() | RenewalExample() | ExamplesWithdrawn():
             return EXAMPLES.name
-        case _:
+        case Trigger() | Retraction():
             return TRIGGERS[output.channel].name
+        case _:
+            return CLIENT_EVENTS.name

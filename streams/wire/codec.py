@@ -6,8 +6,9 @@ from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from models.events.envelope import ClientEvent
 from models.events.union import EVENT_ADAPTER, AnyLogEvent
-from models.triggers import Example, ExamplesWithdrawn, Output, RenewalExample
+from models.triggers import AnyOutput, Example, ExamplesWithdrawn, Output, RenewalExample
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
@@ -33,7 +34,7 @@ def decode_event(value: bytes | None) -> AnyLogEvent:
         raise DeadLetterError(reason, explain(error)) from error
 
 
-def output_key(output: Output) -> bytes:
+def output_key(output: AnyOutput) -> bytes:
     """Return the key of the record: the client, and for examples, which are kept one by one, also what they are about."""
     match output:
         case Example():
@@ -46,6 +47,8 @@ def output_key(output: Output) -> bytes:
             return output.client_id.encode()
 
 
-def encode_output(output: Output) -> bytes:
-    """Return the JSON of a trigger, retraction or decision; fields that are none are left out."""
+def encode_output(output: AnyOutput) -> bytes:
+    """Return the JSON of an output or of an event that is passed on; fields that are none are left out."""
+    if isinstance(output, ClientEvent):
+        return encode_event(output)
     return _WRITERS[type(output)].dump_json(output, exclude_none=True)

@@ -5,13 +5,12 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from models.events.envelope import ClientEvent
-from models.events.union import EVENT_KINDS, AnyClientEvent
+from models.events.union import EVENT_KINDS, PUBLIC_TOPIC_KINDS, AnyClientEvent
 from models.events.upcasts import UnknownVersionError, upcast, version_of
 from streams.runtime.errors import DeadLetterError
 from streams.wire.dead_letters import Reason
 
-CONTROL_KINDS: Final = frozenset(kind for kind, contract in EVENT_KINDS.items() if not issubclass(contract, ClientEvent))
+OUR_KINDS: Final = frozenset(EVENT_KINDS).difference(*PUBLIC_TOPIC_KINDS.values())
 """Kinds that only we write, into the log itself."""
 
 _EXPLAINED: Final = 5
@@ -23,7 +22,7 @@ def kind_of(fields: Mapping[str, object]) -> str:
     if not isinstance(kind, str) or kind not in EVENT_KINDS:
         said = repr(kind[:60]) if isinstance(kind, str) else "nothing"
         raise DeadLetterError(Reason.UNKNOWN_KIND, f"kind: no event kind is called {said}; see `rapport contracts show`")
-    if kind in CONTROL_KINDS:
+    if kind in OUR_KINDS:
         raise DeadLetterError(Reason.NOT_FROM_OUTSIDE, f"{kind} is written by Rapport alone")
     return kind
 
@@ -31,6 +30,8 @@ def kind_of(fields: Mapping[str, object]) -> str:
 def read_client_event(fields: Mapping[str, object]) -> AnyClientEvent:
     """Return the event that `fields` describe, lifted to the present version; raises DeadLetterError with the reason."""
     kind = kind_of(fields)
+    if fields.get("passed_on") is not None:
+        raise DeadLetterError(Reason.NOT_FROM_OUTSIDE, "passed_on is written by Rapport alone")
     contract = EVENT_KINDS[kind]
     try:
         event = contract.model_validate(dict(upcast(fields, kind=kind, current=version_of(contract))))

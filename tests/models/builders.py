@@ -42,6 +42,7 @@ from models.events.payments import (
 from models.events.signals import (
     ClientAsked,
     ClientErased,
+    ClientMerged,
     ClientProfiled,
     ConsentChanged,
     ContactLogged,
@@ -361,6 +362,9 @@ class Events:
 
     def asks(self, day: float, request: Request = Request.PLAN) -> ClientAsked:
         return ClientAsked(**self._at(day), request=request, channel="email")
+
+    def merged(self, day: float, into: str, *, received: float | None = None, event_id: str | None = None) -> ClientMerged:
+        return ClientMerged(**self._at(day, received, event_id), into=into, author="dana", reason="one company, two names")
 
     def erased(self, day: float) -> ClientErased:
         return ClientErased(**self._at(day), requested_by="ada")

@@ -22,7 +22,7 @@ from streams.sources.registry import read_body
 from streams.wire.catalogue import ASYNCAPI_FILE, CONTRACTS, asyncapi, catalogue, example_of, schema_of, topics_of
 from streams.wire.compatibility import breaking_changes
 from streams.wire.dead_letters import Reason
-from streams.wire.events import CONTROL_KINDS
+from streams.wire.events import OUR_KINDS
 from streams.wire.records import PlainRecord
 from streams.wire.topics import TOPICS
 
@@ -53,6 +53,7 @@ def test_an_example_shows_every_field_that_a_sender_may_give(kind: str) -> None:
     missing = set(CONTRACTS[kind].model_fields) - set(example_of(kind))
     assert missing <= {
         "effective_at",
+        "passed_on",
         "contract_id",
         "payment_id",
         "value",
@@ -79,7 +80,7 @@ def test_a_standard_webhook_may_carry_every_example(topic: str, kind: str) -> No
     assert (event.kind, topic) == (kind, topics_of(kind)[0])
 
 
-@pytest.mark.parametrize("kind", sorted(CONTROL_KINDS))
+@pytest.mark.parametrize("kind", sorted(OUR_KINDS))
 def test_what_only_we_write_is_refused_on_every_public_topic(kind: str) -> None:
     for topic in PUBLIC_TOPIC_KINDS:
         with pytest.raises(DeadLetterError) as raised:

@@ -18,7 +18,7 @@ from models.state.client import ClientState
 from models.state.closing import STATE_LIMIT_BYTES
 from models.state.codec import encode
 from models.transition import transition
-from models.triggers import Decision, DecisionOutcome, Journey, Output, Trigger
+from models.triggers import AnyOutput, Decision, DecisionOutcome, Journey, Trigger
 from models.workdays import DAY_MS, Window, zone_named
 from streams.wire.codec import encode_output
 from tests.models.builders import CLIENT, Events, ms, tick_at
@@ -36,7 +36,7 @@ class Firm:
         self.punctual = punctual
         self.state: ClientState | None = None
         self.due: int | None = None
-        self.outputs: list[Output] = []
+        self.outputs: list[AnyOutput] = []
 
     def feed(self, event: AnyEvent) -> None:
         result = transition(self.state, event, policy=self.policy, scorer=BASELINE)

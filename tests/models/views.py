@@ -13,7 +13,7 @@ from models.state.history import Lateness, lateness
 from models.state.reckoning import gross, left, on_account, taken_back, unapplied
 from models.state.windows import compact
 from models.transition import Transition, transition
-from models.triggers import Output
+from models.triggers import AnyOutput
 from models.workdays import Window
 
 
@@ -32,7 +32,7 @@ def final(events: Sequence[AnyEvent]) -> ClientState:
     return fold(events)[-1].state
 
 
-def outputs_of(results: Sequence[Transition]) -> list[Output]:
+def outputs_of(results: Sequence[Transition]) -> list[AnyOutput]:
     """Return all outputs in order."""
     return [output for result in results for output in result.outputs]
 

@@ -16,6 +16,7 @@ from models.triggers import Journey
 from models.workdays import moment
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
+from streams.state.merged import read_standing
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.codec import encode_event
 
@@ -151,20 +152,24 @@ async def publish(settings: Settings, event: AnyClientEvent) -> None:
 
 
 async def read_state(settings: Settings, client_id: str) -> ClientState | None:
-    """Return the committed state of a client, None for one that is not known; raises RetryError."""
+    """Return the committed state of a client, of one that was merged that of who remains; None for one not known.
+
+    Raises RetryError.
+    """
     redis = connect_redis(settings)
     try:
-        blob = await RedisStateStore(redis, settings).read(client_id)
+        return await read_standing(RedisStateStore(redis, settings), client_id)
     finally:
         await redis.aclose()
-    return None if blob is None else decode(blob)
 
 
 async def read_all(settings: Settings) -> AsyncIterator[ClientState]:
-    """Yield the committed states of all clients, a few hundred at a time; raises RetryError."""
+    """Yield the committed states of all clients but those merged into others, a few hundred at a time; raises RetryError."""
     redis = connect_redis(settings)
     try:
         async for blob in RedisStateStore(redis, settings).every():
-            yield decode(blob)
+            state = decode(blob)
+            if not state.identity.into:
+                yield state
     finally:
         await redis.aclose()

@@ -66,7 +66,7 @@ class Living:
                 monday += WEEK_MS
             self._wake(now)
             self.last_heard_ms[event.client_id] = now
-            self._keep(event.client_id, transition(self._state(event.client_id), event, policy=self.policy, scorer=self._scorer))
+            self._fold(event)
         if monday:
             self._wake(monday)
             yield monday
@@ -79,6 +79,12 @@ class Living:
 
     def _state(self, client: str) -> ClientState | None:
         return self.states.get(client)
+
+    def _fold(self, event: AnyClientEvent) -> None:
+        result = transition(self._state(event.client_id), event, policy=self.policy, scorer=self._scorer)
+        self._keep(event.client_id, result)
+        for told in result.passed_on:
+            self._fold(told)
 
     def _wake(self, until_ms: int) -> None:
         for client, tick in self._wakeups.until(until_ms):

@@ -1,0 +1,1 @@
+"""`rapport clients`: who is who among the clients."""

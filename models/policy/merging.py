@@ -1,0 +1,131 @@
+"""Two clients are one company: the one moves into the other, and what still comes in its name is passed on.
+
+The two may live on different partitions, so nothing is shared: what moves is an event on the log, written as outputs are. The
+one that moves says everything to the one that stays in one order and numbers it, so that what arrives twice is known by a number.
+"""
+
+from base64 import b64decode, b64encode
+from typing import Final
+
+from msgspec.structs import replace
+
+from models.events.envelope import PassedOn
+from models.events.signals import ClientAbsorbed, ClientMerged
+from models.events.union import AnyClientEvent
+from models.ids import derive
+from models.learners.questions import notice
+from models.policy.outcomes import forget_examples, take_back
+from models.policy.turn import NOTES_KEPT, Turn
+from models.state.client import ClientState, Memory, Note
+from models.state.codec import decode, encode
+from models.state.joining import joined
+from models.state.reckoning import is_live
+from models.state.rows import Invoice
+from models.triggers import CancelWhen
+from models.workdays import moment
+
+SOURCE: Final = "rapport"
+
+
+def merge(turn: Turn, event: ClientMerged) -> bool:
+    """Move the client into another one: take back what may not have left, send what is known there, keep where it went.
+
+    Returns False, and changes nothing, where the other one is part of this client already.
+    """
+    state = turn.state
+    if event.into in {state.client_id, *(row.client_id for row in state.identity.aliases)}:
+        _note(turn, "refused", f"{event.author} would merge it into {event.into}, which is part of it")
+        return False
+    for row in state.care.pending:
+        if not row.retracted:
+            reason = f"the client is {event.into} now: {event.reason}"
+            take_back(turn, row, CancelWhen.CLIENT_MERGED, (reason,), known_ms=min(state.now_ms, event.received_ms))
+    known, now = turn.state, moment(turn.state.now_ms)
+    turn.state = ClientState(
+        known.client_id,
+        now_ms=known.now_ms,
+        events=known.events,
+        memory=Memory(ring=known.memory.ring, evicted_ms=known.memory.evicted_ms),
+        identity=replace(known.identity, into=event.into, merged_ms=known.now_ms, first=known.identity.told + 1),
+    )
+    baggage = ClientAbsorbed(
+        event_id=derive("absorbed", known.client_id, known.identity.told + 1),
+        source=SOURCE,
+        client_id=event.into,
+        occurred_at=now,
+        received_at=now,
+        state=b64encode(encode(_luggage(known))).decode(),
+    )
+    _pass_on(turn, baggage)
+    return True
+
+
+def passes_on(turn: Turn, event: AnyClientEvent) -> bool:
+    """Pass an event on to where the client went; False for one that is its own.
+
+    What comes back to where it has been was merged in a circle. The client of it whose name comes first stands up again and
+    keeps what comes, everybody else goes on passing on; so all that was in the circle ends with that one.
+    """
+    state, path = turn.state, event.passed_on.path if event.passed_on else ()
+    if not state.identity.into:
+        return False
+    if state.client_id in path:
+        first = path.index(state.client_id)
+        # What left before a merge that was undone says nothing about the one that holds now.
+        is_circle = path[first + 1 : first + 2] == (state.identity.into,)
+        if is_circle and state.client_id == min(path[first:]):
+            _note(turn, "refused", f"merged in a circle with {', '.join(path[first + 1 :])}: this one remains")
+            turn.state = replace(turn.state, identity=replace(state.identity, into="", merged_ms=0))
+            return False
+        path = path[first + 1 :]
+    _pass_on(turn, event, path)
+    return True
+
+
+def absorb(turn: Turn, event: ClientAbsorbed) -> None:
+    """Take in what was known of a client that was merged into this one."""
+    before, other = turn.state, _unpacked(event)
+    after = joined(before, other)
+    theirs = {row.invoice_id: row for row in other.ledger.invoices}
+    mine = [_told(row, theirs.pop(row.invoice_id, row)) for row in before.ledger.invoices]
+    # Either side has counted its own invoices: only what the two together change is news to whoever learns from them.
+    counted = replace(before, ledger=replace(before.ledger, invoices=(*mine, *theirs.values())))
+    turn.state, answers = notice(counted, after, turn.scorer)
+    turn.outputs += answers
+    _note(turn, "merged", f"{other.client_id} is part of it")
+
+
+def absorb_after_erasure(turn: Turn, event: ClientAbsorbed) -> None:
+    """Keep nothing of a client that was merged into one that had asked to be forgotten, and forget what was learned from it."""
+    other = _unpacked(event)
+    forget_examples(turn, other.client_id, *(row.client_id for row in other.identity.aliases))
+
+
+def _pass_on(turn: Turn, event: AnyClientEvent, path: tuple[str, ...] = ()) -> None:
+    state = turn.state
+    number = state.identity.told + 1
+    came = PassedOn(path=(*path, state.client_id), number=number, first=state.identity.first)
+    turn.outputs.append(event.model_copy(update={"client_id": state.identity.into, "passed_on": came}))
+    turn.state = replace(state, identity=replace(state.identity, told=number))
+
+
+def _luggage(state: ClientState) -> ClientState:
+    """Return what moves: not which deliveries had arrived, for they arrive here again, nor what is worked out anew there."""
+    return replace(
+        state,
+        memory=replace(state.memory, ring=b"", evicted_ms=0),
+        care=replace(state.care, timers=(), notes=(), approvals=()),
+    )
+
+
+def _unpacked(event: ClientAbsorbed) -> ClientState:
+    return decode(b64decode(event.state))
+
+
+def _told(mine: Invoice, theirs: Invoice) -> Invoice:
+    return mine if is_live(mine) else theirs
+
+
+def _note(turn: Turn, what: str, reason: str) -> None:
+    care, row = turn.state.care, Note(turn.state.now_ms, what, "client", reason)
+    turn.state = replace(turn.state, care=replace(care, notes=(*care.notes, row)[-NOTES_KEPT:]))

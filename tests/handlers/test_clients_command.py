@@ -1,0 +1,104 @@
+"""`rapport clients merge`: what goes on the log, what is refused before, and how simulate tells it."""
+
+from pathlib import Path
+
+import pytest
+
+from handlers.commands.clients.desk import merge_of
+from handlers.commands.simulate import simulate
+from models.events.union import AnyClientEvent
+from models.state.client import ClientState
+from models.state.codec import encode
+from models.state.describe import describe
+from streams.runtime.errors import UsageError
+from streams.state.memory_store import MemoryPartitions, MemoryStateStore
+from streams.state.merged import read_standing
+from streams.wire.codec import encode_event
+from streams.wire.topics import CLIENT_EVENTS
+from tests.models.builders import Events, on
+from tests.models.test_merging import Firm
+
+
+def firm() -> Firm:
+    told: list[AnyClientEvent] = [
+        Events("a").profiled(0, name="Ada's Bakery"),
+        Events("a").issued(1, "I1", 90_000, event_id="i1"),
+        Events("b").profiled(0),
+        Events("c").profiled(0),
+        Events("c").erased(1).model_copy(update={"event_id": "c-erased"}),
+        Events("d").profiled(0),
+        Events("d").merged(1, "b", event_id="d-merged"),
+    ]
+    return Firm().tell(told).read()
+
+
+def asked(one: str, other: str) -> str:
+    """Return what is refused, as the command says it: it looks up whom the names stand for first."""
+    states = firm().states
+
+    def standing(name: str) -> ClientState | None:
+        state = states.get(name)
+        return states[state.identity.into] if state is not None and state.identity.into else state
+
+    with pytest.raises(UsageError) as raised:
+        merge_of(standing(one), standing(other), client_id=one, into=other, reason="one company", author="dana", now=on(3))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ("x", "b", "no client 'x' is known"),
+        ("a", "x", "no client 'x' is known"),
+        ("a", "a", "are one client already"),
+        ("d", "b", "d and b are one client already: b"),
+        ("b", "d", "are one client already"),
+        ("d", "a", "d was merged into b"),
+        ("a", "d", "d was merged into b"),
+        ("c", "a", "c asked to be forgotten"),
+        ("a", "c", "c asked to be forgotten"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_it_is_on_the_log(one: str, other: str, said: str) -> None:
+    assert said in asked(one, other)
+
+
+def test_what_the_command_writes_merges_and_both_names_are_explained_afterwards() -> None:
+    here = firm()
+    told = merge_of(here.states["a"], here.states["b"], client_id="a", into="b", reason="one company", author="dana", now=on(3))
+    here.tell([told, Events("a").issued(4, "I2", 10_000, event_id="i2")]).read()
+    assert describe(here.states["a"]) == ["a: merged into b on 2024-01-11; 1 later events were passed on there"]
+    said = describe(here.states["b"])
+    assert "a is part of it" in said
+    assert [line.partition(":")[0] for line in said if line.startswith("invoice")] == ["invoice I1", "invoice I2"]
+
+
+async def test_a_client_is_read_under_any_name_it_ever_had() -> None:
+    here = firm().tell([Events("b").merged(4, "a", event_id="b-merged")]).read()
+    data = MemoryPartitions()
+    data.at(CLIENT_EVENTS.name, 0).states.update({name: encode(state) for name, state in here.states.items()})
+    store = MemoryStateStore(data, partitions=1)
+    for name in ("a", "b", "d"):
+        state = await read_standing(store, name)
+        assert state is not None
+        assert state.client_id == "a"
+    assert await read_standing(store, "x") is None
+
+
+def test_simulate_follows_a_client_to_the_name_it_goes_on_under(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[AnyClientEvent] = [
+        Events("a").profiled(0),
+        Events("a").issued(1, "I1", 90_000, due=2, event_id="i1"),
+        Events("a").merged(3, "b", event_id="merge"),
+        Events("a").paid(40, "P1", 90_000, "I1", event_id="p1"),
+    ]
+    history = tmp_path / "history.jsonl"
+    history.write_bytes(b"\n".join(map(encode_event, told)) + b"\n")
+    assert simulate(history) == 0
+    said = capsys.readouterr().out
+    assert "dana merges it into b: one company, two names" in said
+    assert "merged into b" in said
+    assert "what was known of a arrives" in said
+    assert "SEND       delayed_payment_support" in said
+    assert said.index("what was known of a arrives") < said.index("SEND       delayed_payment_support")
+    assert "nothing is open in EUR any more" in said
