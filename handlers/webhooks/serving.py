@@ -20,8 +20,10 @@ from streams.wire.links import LinkKeys
 _KEEP_ALIVE_SECONDS: Final = 30
 
 
-def make_server(settings: Settings) -> uvicorn.Server:
+def make_server(settings: Settings, *, http: type[PatientProtocol] = PatientProtocol) -> uvicorn.Server:
     """Return the HTTP server with its gateway on Kafka, and the links of mails where their secrets are configured.
+
+    `http` says how long a connection may take over the head of a request.
 
     Raises UsageError when no secret of a source is configured, or when the links could not work.
     """
@@ -45,7 +47,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http=PatientProtocol,
+            http=http,
             log_config=None,
             access_log=False,
             server_header=False,

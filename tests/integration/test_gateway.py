@@ -41,10 +41,10 @@ def settings(make_settings: SettingsMaker) -> Settings:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(settings: Settings, *, http: type[PatientProtocol] = PatientProtocol) -> AsyncIterator[httpx.AsyncClient]:
     """Run the real server on a free port and give a client of it."""
     listener = listen(settings)
-    server = make_server(settings)
+    server = make_server(settings, http=http)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     limits = httpx.Limits(max_connections=64)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", limits=limits, timeout=30) as client:
@@ -127,12 +127,15 @@ async def test_without_kafka_the_gateway_lives_and_asks_senders_to_retry(setting
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
+class Impatient(PatientProtocol):
+    """Waits for a moment only."""
+
+    head_seconds = 0.2
+
+
 @pytest.mark.parametrize("begun", [b"", b"POST /webhooks/stripe HTTP/1.1\r\nX: "])
-async def test_who_never_finishes_the_head_of_a_request_is_shown_out(
-    begun: bytes, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(PatientProtocol, "head_seconds", 0.2)
-    async with serving(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})) as client:
+async def test_who_never_finishes_the_head_of_a_request_is_shown_out(begun: bytes, settings: Settings) -> None:
+    async with serving(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"}), http=Impatient) as client:
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(begun)
         async with asyncio.timeout(20):
