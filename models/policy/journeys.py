@@ -5,7 +5,7 @@ anchor for onboarding (the first payment), renewal (negative: before it) and the
 and from the previous step for delay support (from due date plus grace for its first step).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -284,3 +284,11 @@ class Journeys:
     playbooks: tuple[Playbook, ...] = PLAYBOOKS
     contact_check: Step = CONTACT_CHECK
     instalment: Ladder = INSTALMENT_LADDER
+
+    def all_steps(self) -> Iterator[Step]:
+        """Yield every step there is, those for a person included."""
+        for ladder in (*self.delay.values(), self.instalment):
+            yield from (*ladder.steps, ladder.human)
+        yield from (*self.onboarding, *self.renewal, self.contact_check)
+        for playbook in self.playbooks:
+            yield from playbook.steps

@@ -1,18 +1,20 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from handlers.cli import run
 from handlers.commands.policies.backtest import compare
-from handlers.commands.policies.trying import live
+from handlers.commands.policies.trying import Contact, Life, live
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.document import document_of
 from models.policy.policy import DEFAULT_POLICY, stamped
 from streams.wire.codec import encode_event
 from streams.wire.policy_file import write_policy
+from tests.handlers.channel_examples import NOW, trigger
 from tests.journeys.story import with_second_words
 from tests.models.builders import Events, ms
 from tests.models.test_in_force import activated, halt, late
@@ -52,6 +54,28 @@ def test_a_backtest_says_who_gains_and_loses_contacts_per_step_and_segment(
     said = capsys.readouterr().out
     assert "Who loses contacts" in said
     assert "held: payment of invoice A-106 is promised" in said
+
+
+@pytest.mark.parametrize("step", ["keeping_in_touch", "contact_check", "agree_date"])
+def test_a_step_that_the_new_policy_has_is_not_said_to_be_missing_whichever_journey_it_is_of(step: str) -> None:
+    gone = Contact("ada", NOW, trigger(step=step))
+    old, new = Life(DEFAULT_POLICY, contacts=[gone]), Life(DEFAULT_POLICY)
+    (change,) = compare(old, new).changes
+    assert (change.what, change.why) == ("lost", "settled, or the history ends, before it is due")
+    (change,) = compare(Life(DEFAULT_POLICY, contacts=[Contact("ada", NOW, trigger(step="made_up"))]), new).changes
+    assert change.why == "the new policy has no such step"
+
+
+def test_what_comes_instead_is_told_of_the_same_client_and_invoice_only() -> None:
+    old = Life(DEFAULT_POLICY, contacts=[Contact("ada", NOW, trigger(step="agree_date"))])
+    others = [
+        Contact("bob", NOW, trigger(step="offer_help")),
+        Contact("ada", NOW, trigger(step="offer_help", invoice_ids=("in_2",))),
+        Contact("ada", NOW + timedelta(days=2), trigger(step="offer_help")),
+    ]
+    for until, why in ((2, "settled, or the history ends, before it is due"), (3, "instead offer_help on 2026-03-04")):
+        changes = compare(old, Life(DEFAULT_POLICY, contacts=others[:until])).changes
+        assert [change.why for change in changes if change.what == "lost"] == [why]
 
 
 def test_a_policy_held_against_itself_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

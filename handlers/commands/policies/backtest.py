@@ -1,13 +1,12 @@
 """Two policies over the same history: who gains or loses which contacts, and why."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from handlers.commands.policies.trying import Contact, Life
-from models.policy.policy import Policy
 
 _SHOWN: Final = 12
 _NEAR: Final = timedelta(days=1)
@@ -55,13 +54,20 @@ class Comparison:
 def compare(old: Life, new: Life) -> Comparison:
     """Hold the contacts of two lives against each other: by client, journey, anchor and step; then by day."""
     before, after = _by_key(old), _by_key(new)
+    steps = {step.id for step in new.policy.journeys.all_steps()}
+    of_client: dict[str, list[Contact]] = {}
+    for contact in new.contacts:
+        of_client.setdefault(contact.client_id, []).append(contact)
     changes: list[Change] = []
     for key in sorted(before.keys() | after.keys()):
         left, right = before.get(key, []), after.get(key, [])
         for was, becomes in zip(left, right, strict=False):
             if was.at != becomes.at:
                 changes.append(Change("moved", becomes, f"from {was.at:%Y-%m-%d}: {becomes.trigger.reasons[0]}"))
-        changes += [Change("lost", contact, _why_not(contact, new)) for contact in left[len(right) :]]
+        changes += [
+            Change("lost", contact, _why_not(contact, new, steps, of_client.get(contact.client_id, ())))
+            for contact in left[len(right) :]
+        ]
         changes += [Change("gained", contact, "; ".join(contact.trigger.reasons[:2])) for contact in right[len(left) :]]
     return Comparison(old, new, tuple(changes))
 
@@ -96,19 +102,18 @@ def _examples(changes: list[Change], words: str) -> Iterator[str]:
         yield f"  {contact.at:%Y-%m-%d} {contact.client_id}: {contact.trigger.step} ({contact.trigger.segment}): {change.why}"
 
 
-def _why_not(contact: Contact, new: Life) -> str:
-    """Return why a contact of the old policy is none of the new one's."""
+def _why_not(contact: Contact, new: Life, steps: Collection[str], contacts: Iterable[Contact]) -> str:
+    """Return why a contact of the old policy is none of the new one's, which has `steps` and makes `contacts` with the client."""
     client_id, journey, anchor, step = contact.key
-    if step not in _steps(new.policy):
+    if step not in steps:
         return "the new policy has no such step"
     silence = new.silences.get((client_id, journey, anchor))
     if silence is not None and silence.decided_at >= contact.at - _NEAR:
         return f"{silence.outcome.value}: {silence.reasons[0]}"
     others = [
         other
-        for other in new.contacts
-        if other.client_id == client_id
-        and other.trigger.step != step
+        for other in contacts
+        if other.trigger.step != step
         and abs(other.at - contact.at) <= _INSTEAD
         and set(other.trigger.invoice_ids) & set(contact.trigger.invoice_ids)
     ]
@@ -116,12 +121,6 @@ def _why_not(contact: Contact, new: Life) -> str:
         nearest = min(others, key=lambda other: abs(other.at - contact.at))
         return f"instead {nearest.trigger.step} on {nearest.at:%Y-%m-%d}"
     return "settled, or the history ends, before it is due"
-
-
-def _steps(policy: Policy) -> set[str]:
-    ladders = policy.journeys.delay.values()
-    listed = [step for ladder in ladders for step in (*ladder.steps, ladder.human)]
-    return {step.id for step in (*listed, *policy.journeys.onboarding, *policy.journeys.renewal)}
 
 
 def _by_key(life: Life) -> dict[tuple[str, str, str, str], list[Contact]]:
