@@ -69,7 +69,7 @@ class _Place:
 
 def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: FactsStated | None = None) -> list[Finding]:
     """Return everything to object to, in the order of the document; no template is asked for without `facts_stated`."""
-    found = [*_numbers(document)]
+    found = [*_numbers(document), *_ways(document, channels)]
     internal = document.contact.internal_channels
     places = [*_places(document)]
     for place in places:
@@ -141,6 +141,23 @@ def _listed(
         yield _Place((*path, index), journey, step_of(step, section), ceiling, reader, required)
 
 
+def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Finding]:
+    """Object to channels that nobody serves, or that lead to the wrong people."""
+    contact, approval = document.contact, document.approval.channel
+    if approval not in contact.internal_channels:
+        yield Finding(("approval", "channel"), f"{approval} reaches the client, not a colleague", "use task")
+    elif approval == FALLBACK:
+        yield Finding(("approval", "channel"), f"nobody can answer what {approval} tells", "use task")
+    known = ", ".join(sorted(set(channels) - set(contact.internal_channels)))
+    for index, name in enumerate(contact.fallback_channels):
+        path = ("contact", "fallback_channels", index)
+        if name in contact.internal_channels:
+            why = f"{name} reaches colleagues, not the client: a person is asked last, without being named here"
+            yield Finding(path, why, f"remove {name}")
+        elif name not in channels:
+            yield Finding(path, f"no worker delivers by {name}", f"use some of {known}")
+
+
 def _numbers(document: PolicyDocument) -> Iterator[Finding]:
     contact, segments, rfm = document.contact, document.segments, document.rfm
     if FALLBACK not in contact.internal_channels:
@@ -149,17 +166,6 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
             f"{FALLBACK} must be among them: colleagues are asked there when a client cannot be reached",
             f"add {FALLBACK}",
         )
-    if document.approval.channel not in contact.internal_channels:
-        yield Finding(
-            ("approval", "channel"), f"{document.approval.channel} reaches the client, not a colleague", f"use {FALLBACK} or task"
-        )
-    for index, name in enumerate(contact.fallback_channels):
-        if name in contact.internal_channels:
-            yield Finding(
-                ("contact", "fallback_channels", index),
-                f"{name} reaches colleagues, not the client: a person is asked last, without being named here",
-                f"remove {name}",
-            )
     most = _MONTH // contact.min_gap_days + 1 if contact.min_gap_days else contact.contacts_per_month
     if most < contact.contacts_per_month:
         yield Finding(

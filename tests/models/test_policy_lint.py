@@ -35,6 +35,10 @@ def test_the_shipped_policy_is_sound() -> None:
     ("old", "new", "path", "says"),
     [
         ("id: clear_dates", "id: offer_plan", "slow.steps.1.id", "there twice"),
+        ("fallback_channels: []", "fallback_channels: [sms, fax]", "contact.fallback_channels.1", "no worker delivers by fax"),
+        ("fallback_channels: []", "fallback_channels: [task]", "contact.fallback_channels.0", "reaches colleagues"),
+        ("channel: task", "channel: console", "approval.channel", "nobody can answer"),
+        ("channel: task", "channel: email", "approval.channel", "reaches the client"),
         ("id: clear_dates", "id: personal_contact", "slow.steps.0.id", "there twice"),
         ("id: clear_dates", "id: unheard_of", "slow.steps.0.tone", "no template"),
         ("tone: structured\n", "tone: firm\n", "slow.steps.0.tone", "firmer than a slow client may meet"),
