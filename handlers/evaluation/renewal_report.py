@@ -12,7 +12,8 @@ from models.money import Money
 _SIDE: Final = 220
 _STYLE: Final = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child{text-align:left}.ours{font-weight:600}small{color:#666}svg{background:#fafafa;margin:.5rem 0}"""
+td:first-child,th:first-child{text-align:left}.ours{font-weight:600}small{color:#666}svg{background:#fafafa;margin:.5rem 0}
+@media(max-width:50rem){table{display:block;overflow-x:auto}}"""
 
 
 @dataclass(slots=True)
