@@ -1,6 +1,7 @@
 """Fixtures that need the outside: real servers, settings of a test's own, the shared data."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ hypothesis_settings.load_profile("rapport")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(os.environ.get("RAPPORT_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SettingsMaker = Callable[..., Settings]
 
 
@@ -92,20 +94,29 @@ def pytest_configure() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def pytest_report_header() -> str:
-    """Say whether the recorded payloads are there."""
-    if SHARED_DATA.is_dir():
-        return f"recorded webhooks and histories: {SHARED_DATA}"
-    return f"recorded webhooks and histories: none at {SHARED_DATA}; tests that read them are deselected (RAPPORT_SHARED_DATA)"
+@pytest.fixture
+def chromium() -> str:
+    """Return where Chromium is; who asks for it is left out where there is none."""
+    assert CHROMIUM is not None
+    return CHROMIUM
+
+
+def pytest_report_header() -> list[str]:
+    """Say whether the recorded payloads are there, and a browser."""
+    recorded = str(SHARED_DATA)
+    if not SHARED_DATA.is_dir():
+        recorded = f"none at {SHARED_DATA}; tests that read them are deselected (RAPPORT_SHARED_DATA)"
+    browser = CHROMIUM or "none; tests that look at pages in it are deselected (Debian: apt-get install chromium)"
+    return [f"recorded webhooks and histories: {recorded}", f"Chromium: {browser}"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what reads the recordings where there are none: they are not part of the repository."""
-    if SHARED_DATA.is_dir():
-        return
-    reading = [item for item in items if "shared_data" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=reading)
-    items[:] = [item for item in items if item not in reading]
+    """Leave out what needs the recordings, which are not part of the repository, or a browser, where there is none."""
+    missing = {name for name, there in (("shared_data", SHARED_DATA.is_dir()), ("chromium", CHROMIUM is not None)) if not there}
+    needing = [item for item in items if not missing.isdisjoint(getattr(item, "fixturenames", ()))]
+    if needing:
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]
 
 
 def _delete(settings: Settings) -> None:
