@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import redis
 
 from streams.engine.program import ClientProgram
 from streams.runtime.clock import monotonic
@@ -45,6 +46,7 @@ QUIX: Final = os.environ.get("BENCH_QUIX_PYTHON")
 PYTHONS: Final = {"floor": sys.executable, "faust_each": sys.executable, "faust_take": sys.executable} | (
     {"quix": QUIX} if QUIX else {}
 )
+_SAMPLED: Final = 1000  # keys of a peer whose size is asked for
 ROWS: Final = {
     "floor": "aiokafka, no work",
     "faust_each": "stock Faust, event by event, Redis",
@@ -120,7 +122,18 @@ def contender(name: str, settings: Settings, alone: float, folder: Path) -> Row:
     found = json.loads(done.stdout.strip().splitlines()[-1])
     cpu = found["cpu"] / found["events"]
     beyond = None if name == "floor" else (cpu - alone) * 1e6
-    return Row(ROWS[name], found["events"] / found["seconds"], cpu * 1e6, beyond, memory=found["memory"])
+    per_client = _bytes_under(settings, f"{name.removeprefix('faust_')}:*")
+    return Row(ROWS[name], found["events"] / found["seconds"], cpu * 1e6, beyond, per_client=per_client, memory=found["memory"])
+
+
+def _bytes_under(settings: Settings, keys: str) -> float | None:
+    """Return what each key of a peer takes in Redis, none where it keeps nothing there, and delete them."""
+    with redis.Redis.from_url(settings.redis_url) as wire:
+        names: list[bytes] = list(wire.scan_iter(match=keys, count=1000))
+        sizes: list[int] = [wire.memory_usage(name, samples=0) or 0 for name in names[:: max(1, len(names) // _SAMPLED)]]
+        for first in range(0, len(names), _SAMPLED):
+            wire.delete(*names[first : first + _SAMPLED])
+    return sum(sizes) / len(sizes) if sizes else None
 
 
 def ours(settings: Settings, workers: int, alone: float, clients: int, folder: Path) -> Row:
