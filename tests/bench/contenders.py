@@ -1,7 +1,9 @@
-"""One contender in a process of its own: `python -m tests.bench.contenders NAME EVENTS FOLDER`, settings from the environment.
+"""One contender in a process of its own: `python -m tests.bench.contenders NAME EVENTS FOLDER WAITING PACED`.
 
 All do the same: read the client log, decode, let `models.transition` think, keep the state, send the outputs. Each prints one
-line of JSON: events, seconds from the first event to the last, processor seconds used meanwhile, resident memory in MiB.
+line of JSON: events, seconds from the first of EVENTS to the last, processor seconds used meanwhile, resident memory in MiB. It
+goes on through all that is WAITING, prints an empty line, and then the ms from each of PACED further records to its state
+being kept. Settings come from the environment.
 """
 
 import asyncio
@@ -9,12 +11,12 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from streams.engine.program import ClientProgram
-from streams.runtime.clock import monotonic
+from streams.runtime.clock import SystemClock, monotonic
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.topics import CLIENT_EVENTS, DECISIONS
@@ -30,32 +32,43 @@ def cpu_seconds() -> float:
 
 
 class Watch:
-    """Counts events, and tells when all are done."""
+    """Counts events, measures the first `expected` of them, and how long those wait that come after the `waiting` ones."""
 
-    def __init__(self, expected: int) -> None:
-        """Expect so many events."""
-        self._expected = expected
+    def __init__(self, expected: int, waiting: int, paced: int) -> None:
+        """Expect so many events; see the module."""
+        self._expected, self._waiting, self._paced = expected, waiting, paced
         self._count = 0
         self._began = 0.0
         self._cpu_began = 0.0
-        self._cpu = 0.0
-        self._seconds = 0.0
+        self._clock = SystemClock()
+        self._waits: list[int] = []
 
-    def saw(self, events: int) -> bool:
-        """Count `events`; returns true when those were the last. The clock starts with the first."""
+    def saw(self, sent_ms: Sequence[int]) -> bool:
+        """Count events by the timestamps of their records, the clock starts with the first; returns true after the last."""
         if not self._count:
             self._began, self._cpu_began = monotonic(), cpu_seconds()
-        self._count += events
-        self._seconds, self._cpu = monotonic() - self._began, cpu_seconds() - self._cpu_began
-        return self._count >= self._expected
+        before, self._count = self._count, self._count + len(sent_ms)
+        if before < self._expected <= self._count:
+            self._tell()
+        if before < self._waiting <= self._count:
+            _say("")
+        now_ms = self._clock.now().timestamp() * 1000
+        self._waits += [round(now_ms - sent) for sent in sent_ms[max(0, self._waiting - before) :]]
+        if self._count < self._waiting + self._paced:
+            return False
+        _say(json.dumps(sorted(self._waits)))
+        return True
 
-    def tell(self) -> None:
-        """Print the figures."""
+    def _tell(self) -> None:
         # The largest size that getrusage tells is inherited from the process that started this one.
         (line,) = (row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmRSS:"))
-        memory = int(line.split()[1]) // 1024
-        sys.stdout.write(json.dumps({"events": self._count, "seconds": self._seconds, "cpu": self._cpu, "memory": memory}) + "\n")
-        sys.stdout.flush()
+        found = {"events": self._count, "seconds": monotonic() - self._began, "cpu": cpu_seconds() - self._cpu_began}
+        _say(json.dumps({**found, "memory": int(line.split()[1]) // 1024}))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 async def floor(settings: Settings, watch: Watch) -> None:
@@ -71,7 +84,7 @@ async def floor(settings: Settings, watch: Watch) -> None:
     await consumer.start()
     while True:
         found = await consumer.getmany(timeout_ms=500)
-        if watch.saw(sum(map(len, found.values()))):
+        if watch.saw([record.timestamp for records in found.values() for record in records]):
             break
     await consumer.stop()
 
@@ -102,13 +115,14 @@ async def faust_each(settings: Settings, watch: Watch) -> None:
     outputs = app.topic(settings.topic(DECISIONS.name), value_serializer="raw")
 
     async def agent(stream: Any) -> None:  # noqa: ANN401 - likewise
-        async for key, value in stream.items():
+        async for event in stream.events():
+            key = event.message.key
             name = f"each:{key.decode()}"
-            blob, told = _think(await redis.get(name), value)
+            blob, told = _think(await redis.get(name), event.value)
             await redis.set(name, blob)
             for output in told:
                 outputs.send_soon(key=key, value=output)
-            if watch.saw(1):
+            if watch.saw([event.message.timestamp * 1000]):
                 over.set()
 
     app.agent(_faust_topic(app, settings))(agent)
@@ -135,7 +149,7 @@ async def faust_take(settings: Settings, watch: Watch) -> None:
                 for output in thought.outputs:
                     outputs.send_soon(key=event.message.key, value=encode_output(output))
             await redis.mset({name: PROGRAM.encode(state) for name, state in states.items() if state is not None})
-            if watch.saw(len(batch)):
+            if watch.saw([event.message.timestamp * 1000 for event in batch]):
                 over.set()
 
     app.agent(_faust_topic(app, settings))(agent)
@@ -158,14 +172,14 @@ async def quix(settings: Settings, watch: Watch) -> None:
     source = application.topic(settings.topic(CLIENT_EVENTS.name), key_deserializer="bytes", value_deserializer="bytes")
     told_topic = application.topic(settings.topic(DECISIONS.name), key_serializer="bytes", value_serializer="bytes")
 
-    def fold(value: bytes, state: Any) -> list[bytes]:  # noqa: ANN401 - quixstreams is optional
+    def fold(value: bytes, _key: bytes, sent_ms: int, _headers: Any, state: Any) -> list[bytes]:  # noqa: ANN401 - quixstreams is optional
         blob, told = _think(state.get_bytes("s"), value)
         state.set_bytes("s", blob)
-        if watch.saw(1):
+        if watch.saw([sent_ms]):
             application.stop()
         return told
 
-    frame = application.dataframe(source).apply(fold, stateful=True, expand=True)
+    frame = application.dataframe(source).apply(fold, stateful=True, expand=True, metadata=True)
     frame.to_topic(told_topic)
     application.run()
 
@@ -180,13 +194,13 @@ CONTENDERS: Final[dict[str, Callable[[Settings, Watch], Any]]] = {
 
 async def _contend(name: str, watch: Watch) -> None:
     await CONTENDERS[name](load_settings(), watch)
-    watch.tell()
     os._exit(0)  # the tasks of a stock worker do not let themselves be cancelled, so this loop would never end
 
 
 def main() -> None:
     """Run the contender named on the command line."""
-    asyncio.run(_contend(sys.argv[1], Watch(int(sys.argv[2]))))
+    expected, waiting, paced = (int(sys.argv[place]) for place in (2, 4, 5))
+    asyncio.run(_contend(sys.argv[1], Watch(expected, waiting, paced)))
 
 
 if __name__ == "__main__":
