@@ -10,9 +10,11 @@ from aiokafka.errors import KafkaError
 
 from streams.engine.fence import Fence, Slot
 from streams.engine.log_view import LogView
-from streams.runtime.clock import Clock
+from streams.engine.redis_fence import RedisFence
+from streams.runtime.clock import Clock, SystemClock
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
+from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS, INTAKE_TOPICS
 
 WATCHED_TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS)
@@ -86,6 +88,16 @@ async def _timestamps(settings: Settings, wanted: Mapping[Slot, int]) -> dict[Sl
     finally:
         await consumer.stop()
     return stamps
+
+
+async def lag_now(settings: Settings) -> list[PartitionLag]:
+    """Connect, read the lag once and let go. Ages are by the machine's time, as brokers stamp, also where a clock file drives."""
+    redis, view = connect_redis(settings), LogView(settings)
+    try:
+        return list(await read_lag(settings, RedisFence(redis, settings), clock=SystemClock(), view=view))
+    finally:
+        await view.close()
+        await redis.aclose()
 
 
 def total(lags: Sequence[PartitionLag], topic: str) -> tuple[int, float]:

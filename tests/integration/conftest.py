@@ -1,12 +1,17 @@
 """Fixtures of tests that run the program's commands on real servers."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from streams.runtime.clock import FileClock
 from streams.runtime.settings import Settings
 from tests.commands import RAPPORT, environment_of
+from tests.conftest import SettingsMaker
 
 
 @pytest.fixture
@@ -22,3 +27,21 @@ def worker(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     yield process
     process.terminate()
     process.wait(60)
+
+
+@pytest.fixture
+def settings_with_links(make_settings: SettingsMaker, tmp_path: Path) -> Callable[[datetime], Settings]:
+    """Make settings of a gateway whose links work, under a clock that stands."""
+
+    def make(now: datetime) -> Settings:
+        clock_file = tmp_path / "clock"
+        FileClock.write(clock_file, now)
+        return make_settings(
+            clock_file=clock_file,
+            webhook_secrets={"stripe": [SecretStr("whsec_links")]},
+            webhook_port=0,
+            link_secrets=["k" * 40],
+            link_url="http://127.0.0.1:8080",
+        )
+
+    return make

@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.engine.lag import read_lag, total
-from streams.engine.log_view import LogView
-from streams.engine.redis_fence import RedisFence
-from streams.runtime.clock import SystemClock
+from streams.engine.lag import lag_now, total
 from streams.runtime.settings import Settings
-from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
 from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, until_caught_up
 from tests.streams.counting import CountingProgram
@@ -90,12 +86,7 @@ async def test_lag_is_told_in_records_and_seconds_also_when_every_worker_is_dead
 
 async def lag_of(settings: Settings) -> tuple[int, bool, int]:
     """Return the records waiting on the client log, whether the oldest has an age, and how many partitions were ever taken."""
-    redis, view = connect_redis(settings), LogView(settings)
-    try:
-        lags = await read_lag(settings, RedisFence(redis, settings), clock=SystemClock(), view=view)
-    finally:
-        await view.close()
-        await redis.aclose()
+    lags = await lag_now(settings)
     own = [at for at in lags if at.slot.topic == CLIENT_EVENTS.name]
     records, seconds = total(lags, CLIENT_EVENTS.name)
     return records, seconds > 0, sum(at.next_offset is not None for at in own)

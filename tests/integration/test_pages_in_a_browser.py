@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Page, ViewportSize, async_playwright
-from pydantic import SecretStr
 
 from handlers.channels.links import links_of
 from handlers.commands.evaluate import evaluate
@@ -16,10 +15,8 @@ from handlers.commands.evaluate_renewals import AskedValue, evaluate_renewals
 from handlers.preferences.wording import LANGUAGES, words_in
 from models.events.signals import ClientProfiled
 from models.events.union import EVENT_ADAPTER
-from streams.runtime.clock import FileClock
 from streams.runtime.settings import Settings
 from streams.wire.topics import SIGNALS
-from tests.conftest import SettingsMaker
 from tests.handlers.channel_examples import trigger
 from tests.handlers.test_evaluate import write_book
 from tests.handlers.test_evaluate_renewals import WORLD, write_periods
@@ -56,16 +53,8 @@ async def overflows(page: Page) -> bool:
 
 
 @pytest.fixture
-def settings(make_settings: SettingsMaker, tmp_path: Path) -> Settings:
-    clock_file = tmp_path / "clock"
-    FileClock.write(clock_file, NOW)
-    return make_settings(
-        clock_file=clock_file,
-        webhook_secrets={"stripe": [SecretStr("whsec_links")]},
-        webhook_port=0,
-        link_secrets=["k" * 40],
-        link_url="http://127.0.0.1:8080",
-    )
+def settings(settings_with_links: Callable[[datetime], Settings]) -> Settings:
+    return settings_with_links(NOW)
 
 
 async def chosen(settings: Settings) -> list[ClientProfiled]:

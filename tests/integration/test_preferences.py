@@ -2,25 +2,22 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from handlers.channels.links import links_of
 from models.events.payments import PaymentReceived
 from models.events.signals import ClientProfiled
 from models.money import Money
 from models.triggers import CHANNEL_RECORD_ADAPTER, CancelWhen, Retraction, Trigger
-from streams.runtime.clock import FileClock
 from streams.runtime.settings import Settings
 from streams.wire.topics import CLIENT_EVENTS, SIGNALS, TRIGGERS
-from tests.conftest import REPOSITORY, SettingsMaker
+from tests.conftest import REPOSITORY
 from tests.integration.engine_world import environment, feed, on_the_log, read_topic, until_caught_up
 from tests.integration.test_gateway import kafka_found, serving
 from tests.waiting import until_async
@@ -31,16 +28,8 @@ NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def settings(make_settings: SettingsMaker, tmp_path: Path) -> Settings:
-    clock_file = tmp_path / "clock"
-    FileClock.write(clock_file, NOW)
-    return make_settings(
-        clock_file=clock_file,
-        webhook_secrets={"stripe": [SecretStr("whsec_links")]},
-        webhook_port=0,
-        link_secrets=["k" * 40],
-        link_url="http://127.0.0.1:8080",
-    )
+def settings(settings_with_links: Callable[[datetime], Settings]) -> Settings:
+    return settings_with_links(NOW)
 
 
 @contextmanager

@@ -9,13 +9,10 @@ import structlog
 
 from handlers.commands.learners.checking import check
 from models.learners.consistency import ExamplesChecked
-from streams.engine.lag import read_lag, total
-from streams.engine.log_view import LogView
-from streams.engine.redis_fence import RedisFence
-from streams.runtime.clock import Clock, SystemClock, make_clock, monotonic
+from streams.engine.lag import lag_now, total
+from streams.runtime.clock import Clock, make_clock, monotonic
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
-from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
 
 log = structlog.get_logger(__name__)
@@ -74,19 +71,8 @@ def _tell(found: ExamplesChecked | None) -> None:
 
 async def look(settings: Settings) -> ExamplesChecked | None:
     """Check a sample of clients and tell the trainer; None where workers are so far behind that answers lack for that alone."""
-    if await _behind_seconds(settings) > SETTLE_MINUTES * 60:
+    if total(await lag_now(settings), CLIENT_EVENTS.name)[1] > SETTLE_MINUTES * 60:
         return None
     now = make_clock(settings.clock_file).now()
     share = settings.learner_check_share
     return await check(settings, share=share, days=DAYS, settle_minutes=SETTLE_MINUTES, now=now, author=AUTHOR)
-
-
-async def _behind_seconds(settings: Settings) -> float:
-    redis, view = connect_redis(settings), LogView(settings)
-    try:
-        # Brokers stamp records by the machine's time, also where a clock file drives everything else.
-        lags = await read_lag(settings, RedisFence(redis, settings), clock=SystemClock(), view=view)
-    finally:
-        await view.close()
-        await redis.aclose()
-    return total(lags, CLIENT_EVENTS.name)[1]
