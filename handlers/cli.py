@@ -1,6 +1,7 @@
 """One command with subcommands. Each is imported only when it is called, so that `rapport --help` is quick."""
 
 import difflib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, Final
 
 from cyclopts import App, CycloptsError, Group, UnknownCommandError
@@ -147,6 +149,10 @@ def main() -> None:
     """Run one command and exit with its code; errors that have a fix are one line, never a traceback."""
     # Before anything imports it: on matrices of ninety rows its threads cost learning twenty times what they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Started without an output (`>&-`), a command does its work all the same.
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter of a client's name shows a question mark
@@ -156,7 +162,18 @@ def main() -> None:
 def run(tokens: Sequence[str] | None = None, *, app: App | None = None) -> int:
     """Run one command, of `app` where one is given, and return its exit code (see `EXIT_*`)."""
     try:
-        code = _call(sys.argv[1:] if tokens is None else list(tokens), app)
+        return _finished(sys.argv[1:] if tokens is None else list(tokens), app)
+    except BrokenPipeError:
+        return _left_alone()
+    except SystemExit as ending:
+        if isinstance(ending.__context__, BrokenPipeError):  # rich, and with it every help page, ends the process by itself
+            return _left_alone()
+        raise
+
+
+def _finished(tokens: list[str], app: App | None) -> int:
+    try:
+        code = _call(tokens, app)
         sys.stdout.flush()
     except CycloptsError as error:
         return _complain(_wrong_usage(error), code=EXIT_USAGE)
@@ -167,16 +184,22 @@ def run(tokens: Sequence[str] | None = None, *, app: App | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left. Nothing more can be said there, not even by the interpreter when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
     return code
+
+
+def _left_alone() -> int:
+    """Say no more: whoever read us has left, and what is still buffered must not fail when the interpreter flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    return EXIT_BROKEN_PIPE
 
 
 def _call(tokens: list[str], app: App | None) -> int:
     if app is None:
         app = build_app(chosen=next((token for token in tokens if not token.startswith("-")), None))
+    # That Kafka is away is said once, by us. Those that serve hear all of it again when they configure their log.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -90,7 +89,6 @@ def after_paid(*, as_json: Annotated[bool, Parameter(name="--json", help="As JSO
 
     Exit codes: 0 nothing was sent after it was paid, 1 something was, or a server is away.
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     found = asyncio.run(read_after_paid(load_settings()))
     print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(found.lines()))
     return int(bool(found.cases))

@@ -1,7 +1,6 @@
 """`rapport fence show|accept-loss|supersede|rebuild` (`fence`, a cyclopts App): positions that a person must decide about."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -109,7 +108,6 @@ def _slots(settings: Settings) -> list[Slot]:
 
 @asynccontextmanager
 async def _repair(settings: Settings) -> AsyncIterator[Repair]:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     redis, view = connect_redis(settings), LogView(settings)
     try:
         yield Repair(redis, settings, view=view)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -62,7 +61,6 @@ def client(
 
     Example: rapport inspect client cus_1a2b3c --decisions 20
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     settings = load_settings()
     started = policy_in_force(settings, facts_stated=facts_stated)
     state, blob, found = asyncio.run(_read_client(settings, client_id, decisions))
@@ -83,7 +81,6 @@ def trigger(trigger_id: str, /, *, as_json: AsJson = False) -> None:
 
     Example: rapport inspect trigger 3f2c9a
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # likewise
     settings = load_settings()
     records, decisions = asyncio.run(_read_trigger(settings, trigger_id))
     if not records and not decisions:

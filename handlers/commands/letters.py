@@ -1,6 +1,5 @@
 """Reads the dead letters of a deployment, a bounded stretch at a time, and drives chosen ones again."""
 
-import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -242,7 +241,6 @@ class LetterBox:
 
 @asynccontextmanager
 async def _answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Settings) -> AsyncIterator[None]:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     try:
         await client.start()
         yield

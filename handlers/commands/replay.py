@@ -1,7 +1,6 @@
 """`rapport replay`: send a recorded history into a running system. Exposes the function `replay`."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -53,7 +52,6 @@ def send_all(
     history: Iterable[Delivery | BadLine], *, settings: Settings, sent: Sent, rate: float | None = None, skip: int = 0
 ) -> int:
     """Send `history` with progress on standard error, and say at the end, or when stopped, how far it came."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     try:
         asyncio.run(send(history, settings=settings, sent=sent, rate=rate, skip=skip, report=_progress))
     except (KeyboardInterrupt, Exception):

@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time
 from typing import Annotated, Any, TypeVar
@@ -240,7 +239,6 @@ def _ending(task: Task, ending: Done) -> str:
 
 
 def _run(step: Callable[[TaskDesk], Awaitable[T]]) -> T:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     return asyncio.run(_with_desk(load_settings(), step))
 
 

@@ -1,7 +1,6 @@
 """What `rapport doctor` looks at, and what to do about what is missing."""
 
 import asyncio
-import logging
 import shutil
 import subprocess
 import sys
@@ -166,7 +165,6 @@ async def _guarded(what: str, look: Awaitable[list[Finding]]) -> list[Finding]:
 
 
 async def _kafka(settings: Settings) -> list[Finding]:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would complain about is a finding here
     try:
         facts = await read_topics(settings)
     except RapportError as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -183,7 +182,6 @@ def _told(
 ) -> Iterator[_Told]:
     """Yield what was told and done: of a history at once, of the running system partition by partition, and what matters only."""
     if history is None:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
         for partition in range(settings.partitions):
             yield asyncio.run(_logged(settings, partition, matters))
         return

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -197,7 +196,6 @@ def check(
 
     Exit codes: 0 the same, 1 they differ or a server is away.
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     settings = load_settings()
     now = make_clock(settings.clock_file).now()
     author = author_named(None)
@@ -284,7 +282,6 @@ def trusted(stand: Stand, *, anyway: bool) -> None:
 
 
 def _stand(settings: Settings) -> Stand:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     return asyncio.run(read_stand(settings))
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -226,7 +225,6 @@ async def _until_folded(settings: Settings, client_id: str, holds: Callable[[Ove
 
 
 def _run(step: Coroutine[Any, Any, T]) -> T:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
     return asyncio.run(step)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -98,7 +97,6 @@ def movers(
     """
     wanted = None if quarter is None else read_quarter(quarter)
     if file is None:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
         decisions, source = asyncio.run(_decided(load_settings())), "the log of decisions"
     else:
         living = Living(chosen_policy(policy)).live(_history(file, form=form, asked=asked))
