@@ -5,7 +5,8 @@ it neither parses nor keeps: the log gets a hash of it, a metric the reason, and
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +20,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.webhooks.publisher import Budget, BusyError, Publisher
-from handlers.webhooks.signatures import Verifier
+from handlers.webhooks.signatures import Refusal, Verifier
 from streams.runtime import metrics
 from streams.runtime.clock import Clock, monotonic
 from streams.runtime.errors import RetryError
@@ -83,6 +84,14 @@ class _Held:
         self._budget.give_back(self._size)
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The headers of a request, names in lower case. Of one that comes twice the first counts, as in the framework."""
+
+    headers: Mapping[str, str]
+    repeated: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """What a gateway is made of. `largest_body` in bytes."""
@@ -94,13 +103,13 @@ class Gateway:
     budget: Budget
     largest_body: int
 
-    async def accept(self, source: str, headers: Mapping[str, str], receive: Receive) -> Response:
-        """Answer one delivery of `source`, whose headers have names in lower case and whose body `receive` brings."""
+    async def accept(self, source: str, head: Head, receive: Receive) -> Response:
+        """Answer one delivery of `source` with this head, whose body `receive` brings."""
         started = monotonic()
         # A label is a name of ours or "unknown": strangers must not be able to make series.
         label = source if source in self.verifiers else "unknown"
         try:
-            await self._take(source, headers, receive)
+            await self._take(source, head, receive)
         except _AnsweredError as answer:
             self.meter.count(metrics.INGEST_REQUESTS, source=label, outcome=answer.outcome)
             return _refuse(answer)
@@ -110,15 +119,15 @@ class Gateway:
         self.meter.set(metrics.INGEST_LAST_ACCEPTED, self.clock.now().timestamp(), source=label)
         return _ACCEPTED.get(source, _YES)
 
-    async def _take(self, source: str, headers: Mapping[str, str], receive: Receive) -> None:
+    async def _take(self, source: str, head: Head, receive: Receive) -> None:
         verifier = self.verifiers.get(source)
         if verifier is None:
             raise _AnsweredError(HTTPStatus.NOT_FOUND, Outcome.UNKNOWN_SOURCE, "no such source is configured here")
-        _check_headers(headers, limit=self.largest_body)
+        _check_headers(head.headers, limit=self.largest_body)
         with _Held(self.budget) as held:
             try:
                 body = await self._body(receive, held)
-                await self._pass_on(source, verifier, body, headers)
+                await self._pass_on(source, verifier, body, head)
             except TimeoutError as error:
                 raise _AnsweredError(HTTPStatus.REQUEST_TIMEOUT, Outcome.TOO_SLOW, "the body did not arrive in time") from error
             except BusyError as error:
@@ -142,16 +151,17 @@ class Gateway:
                 if not piece.get("more_body", False):
                     return bytes(body)
 
-    async def _pass_on(self, source: str, verifier: Verifier, body: bytes, headers: Mapping[str, str]) -> None:
+    async def _pass_on(self, source: str, verifier: Verifier, body: bytes, head: Head) -> None:
         if not body:
             raise _AnsweredError(HTTPStatus.BAD_REQUEST, Outcome.EMPTY, "the body is empty")
         received_at = self.clock.now()
-        refusal = verifier.refusal(body, headers, now=received_at)
+        is_ambiguous = not verifier.reads.isdisjoint(head.repeated)
+        refusal = Refusal.AMBIGUOUS if is_ambiguous else verifier.refusal(body, head.headers, now=received_at)
         if refusal is not None:
             self.meter.count(metrics.INGEST_REFUSALS, source=source, reason=refusal)
             log.info("a webhook was refused", source=source, reason=str(refusal), sha256=body_hash(body))
             raise _AnsweredError(HTTPStatus.UNAUTHORIZED, Outcome.REFUSED, "unauthorized")
-        delivery_id = verifier.delivery_id(headers) or body_hash(body)
+        delivery_id = verifier.delivery_id(head.headers) or body_hash(body)
         await self.publisher.publish(Delivery(source=source, body=body, received_at=received_at, delivery_id=delivery_id))
 
 
@@ -198,10 +208,16 @@ class _Door:
         if scope["method"] != "POST":
             answer: Response = PlainTextResponse("Method Not Allowed", HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
         else:
-            # Of a header that comes twice the first counts, as in the framework.
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
-            answer = await self._gateway.accept(scope["path"].removeprefix(_DOOR), headers, receive)
+            answer = await self._gateway.accept(scope["path"].removeprefix(_DOOR), _read_head(scope["headers"]), receive)
         await answer(scope, receive, send)
+
+
+def _read_head(pairs: Sequence[tuple[bytes, bytes]]) -> Head:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(pairs)}
+    if len(headers) == len(pairs):
+        return Head(headers)
+    times = Counter(name.decode("latin-1") for name, _ in pairs)
+    return Head(headers, repeated=frozenset(name for name, count in times.items() if count > 1))
 
 
 def _check_headers(headers: Mapping[str, str], *, limit: int) -> None:

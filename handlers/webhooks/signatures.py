@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from gocardless_pro.errors import InvalidSignatureError
 
@@ -36,12 +36,18 @@ class Refusal(StrEnum):
 
     MISSING = "missing"
     MALFORMED = "malformed"
+    AMBIGUOUS = "ambiguous"
     STALE = "stale"
     MISMATCH = "mismatch"
 
 
 class Verifier(Protocol):
     """Believes or refuses the webhooks of one source."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the headers it decides by, in lower case. No sender gives one twice: to believe either would be a guess."""
+        ...
 
     def refusal(self, body: bytes, headers: Mapping[str, str], *, now: datetime) -> Refusal | None:
         """Return why the webhook is refused, or none when one of the secrets signed exactly these bytes within the window.
@@ -60,6 +66,7 @@ class StripeVerifier:
     """`Stripe-Signature: t=<seconds>,v1=<hex>[,v1=...]`: HMAC-SHA256 of `<seconds>.<body>`."""
 
     secrets: Sequence[str]
+    reads: ClassVar[frozenset[str]] = frozenset({"stripe-signature"})
 
     def refusal(self, body: bytes, headers: Mapping[str, str], *, now: datetime) -> Refusal | None:
         """Return why the webhook is refused, or none."""
@@ -90,6 +97,7 @@ class GoCardlessVerifier:
     """`Webhook-Signature: <hex>`: HMAC-SHA256 of the body. It carries no time; the log's memory of event ids stops replays."""
 
     secrets: Sequence[str]
+    reads: ClassVar[frozenset[str]] = frozenset({"webhook-signature"})
 
     def refusal(self, body: bytes, headers: Mapping[str, str], *, now: datetime) -> Refusal | None:  # noqa: ARG002
         """Return why the webhook is refused, or none."""
@@ -116,6 +124,8 @@ class GoCardlessVerifier:
 
 class StandardVerifier:
     """Standard Webhooks: HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, base64, under `v1,`."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"})
 
     def __init__(self, secrets: Sequence[str]) -> None:
         """Decode the secrets (`whsec_` and base64); raises ValueError for one that cannot be."""

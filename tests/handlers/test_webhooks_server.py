@@ -96,6 +96,41 @@ async def test_every_refused_signature_gets_the_same_401_and_nothing_is_kept(doo
     assert reasons == {"missing": 1, "malformed": 1, "mismatch": 2, "stale": 1}
 
 
+def _signed(source: str, body: bytes) -> dict[str, str]:
+    match source:
+        case "stripe":
+            return stripe_headers(body, secret=SECRETS[source], at=NOW)
+        case "gocardless":
+            return gocardless_headers(body, secret=SECRETS[source])
+        case _:
+            return standard_headers(body, secret=SECRETS[source], at=NOW)
+
+
+@pytest.mark.parametrize("source", tuple(VERIFIERS))
+@pytest.mark.parametrize("is_valid_first", [True, False])
+async def test_a_header_that_signs_and_comes_twice_is_refused_whichever_of_the_two_holds(
+    door: Door, source: str, *, is_valid_first: bool
+) -> None:
+    body, bad = b'{"id": "evt_1"}', _signed(source, b"another body")
+    good = _signed(source, body)
+    for name in good:
+        # As a proxy in between may write them: the case of a name says nothing.
+        two = [(name.upper(), good[name]), (name.title(), bad[name])]
+        others = [pair for pair in (JSON | good).items() if pair[0] != name]
+        answer = await door.client.post(
+            f"/webhooks/{source}", content=body, headers=others + (two if is_valid_first else two[::-1])
+        )
+        assert (answer.status_code, answer.content) == (401, b'{"error":"unauthorized"}')
+    assert door.publisher.published == []
+    assert door.meter.read(metrics.INGEST_REFUSALS, source=source, reason="ambiguous") == len(good)
+
+
+async def test_a_header_that_signs_nothing_may_come_twice(door: Door) -> None:
+    body = b'{"id": "evt_1"}'
+    headers = [*(JSON | _signed("stripe", body)).items(), ("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2")]
+    assert (await door.client.post("/webhooks/stripe", content=body, headers=headers)).status_code == 200
+
+
 async def test_a_refused_body_is_never_parsed_nor_logged(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
     answer = await door.client.post(
         "/webhooks/stripe", content=b"{canary-7381", headers={**JSON, "stripe-signature": "t=1,v1=00"}
