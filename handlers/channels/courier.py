@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -27,6 +26,7 @@ from handlers.channels.presend import EXPIRED, LastLook, Look
 from handlers.channels.trigger_records import read_body
 from models.events.signals import DeliveryOutcome
 from models.triggers import Trigger
+from models.workdays import moment
 from streams.runtime.clock import Clock, monotonic
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import CHANNEL_AMBIGUOUS, CHANNEL_SEND_DURATION, CHANNEL_SENDS, CONTACT_SUPPRESSED, Meter
@@ -148,7 +148,7 @@ class Courier:
             address=address,
             content=content,
             attempt=entry.attempt + 1,
-            at=datetime.fromtimestamp(now_ms / 1000, UTC),
+            at=moment(now_ms),
         )
 
     async def _send(self, message: Delivery) -> SendResult:

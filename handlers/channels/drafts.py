@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from babel import Locale
@@ -14,10 +13,12 @@ from handlers.channels.presend import recipient_of
 from handlers.channels.tasks import Done, Task
 from handlers.channels.wording import locale_named
 from models.events.control import ClockTicked
+from models.events.envelope import epoch_ms
 from models.events.signals import ApprovalAnswered, Verdict
 from models.state.client import ClientState
 from models.transition import Transition, transition
 from models.triggers import APPROVE, Decision, Trigger
+from models.workdays import moment
 from streams.engine.program import ClientProgram
 
 _WAKES: Final = 24
@@ -70,7 +71,7 @@ def _tried(
     task: Task, state: ClientState, bound: ClientProgram, *, edits: Done, now_ms: int
 ) -> tuple[Trigger | None, ClientState, tuple[str, ...]]:
     """Return the message that an approval lets out, the state then, and what was decided instead where there is none."""
-    at = _moment(now_ms)
+    at = moment(now_ms)
     event = ApprovalAnswered(
         event_id=f"try-{task.task_id}",
         source="draft",
@@ -93,9 +94,9 @@ def _tried(
                 return output, result.state, ()
             if isinstance(output, Decision) and (output.step, output.anchor) == (step, anchor):
                 why = output.reasons
-        if result.next_due_ms is None or result.next_due_ms > round(task.trigger.expires_at.timestamp() * 1000):
+        if result.next_due_ms is None or result.next_due_ms > epoch_ms(task.trigger.expires_at):
             break
-        due = _moment(result.next_due_ms)
+        due = moment(result.next_due_ms)
         result = turn(result.state, ClockTicked(event_id="tick", source="draft", occurred_at=due, received_at=due))
     return None, result.state, why or ("nothing of this journey is due any more",)
 
@@ -112,7 +113,3 @@ def _no_links(trigger: Trigger, language: str) -> Links:
 
 def _language(locale: Locale) -> str:
     return str(locale.get_display_name("en"))
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -21,6 +21,7 @@ from handlers.channels.ledger import (
     Withdrawal,
 )
 from handlers.channels.trigger_records import read_trigger_record
+from models.events.envelope import epoch_ms
 from streams.runtime.clock import Clock, fresh_id
 from streams.runtime.errors import DeadLetterError
 from streams.wire.records import Record
@@ -176,4 +177,4 @@ def _unbroken(records: Sequence[Record]) -> Sequence[Record]:
 
 def millis(clock: Clock) -> int:
     """Return the present moment of `clock` in epoch milliseconds."""
-    return round(clock.now().timestamp() * 1000)
+    return epoch_ms(clock.now())

@@ -13,9 +13,9 @@ import orjson
 from redis.exceptions import RedisError
 
 from handlers.channels.redis_ledger import keys_at, prefix_of
-from streams.runtime.errors import RetryError, UsageError
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
-from streams.state.redis_store import connect_redis
+from streams.state.redis_store import connect_redis, redis_away
 from streams.wire.headers import Position
 from streams.wire.partitioning import partition_of
 from streams.wire.topics import TRIGGERS
@@ -68,7 +68,7 @@ class LedgerMove:
                         raise UsageError(message)
             return Standings({channel: await self._accepted(channel) for channel in TRIGGERS})
         except RedisError as error:
-            raise RetryError(_away(error)) from error
+            raise redis_away(error) from error
 
     async def _accepted(self, channel: str) -> dict[int, Position]:
         found = {}
@@ -86,7 +86,7 @@ class LedgerMove:
                 for partition, position in accepted.items():
                     moved += await self._move(channel, partition, places[partition][position])
         except RedisError as error:
-            raise RetryError(_away(error)) from error
+            raise redis_away(error) from error
         return moved
 
     async def _move(self, channel: str, partition: int, begins: Mapping[int, Position]) -> int:
@@ -147,7 +147,7 @@ class LedgerMove:
                         await self._redis.restore(new.encode() + key[len(old) :], max(left, 0), dumped, replace=True)
                         copied += 1
         except RedisError as error:
-            raise RetryError(_away(error)) from error
+            raise redis_away(error) from error
         return copied
 
     @staticmethod
@@ -164,7 +164,3 @@ class _Row:
     home: int
     body: bytes | None = None
     moments: list[float | None] = field(default_factory=list)
-
-
-def _away(error: RedisError) -> str:
-    return f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"

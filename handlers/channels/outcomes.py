@@ -1,13 +1,13 @@
 """Publishes what became of triggers: from the ledger to `signals`, so that a crash loses none."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from handlers.channels.failpoints import OUTCOME_PUBLISHED
 from handlers.channels.ledger import Ledger, Report
 from models.events.signals import DeliveryReported
 from models.ids import derive
+from models.workdays import moment
 from streams.runtime.metrics import CHANNEL_OUTCOMES, Meter
 from streams.wire.codec import encode_event
 from streams.wire.topics import SIGNALS
@@ -25,7 +25,7 @@ class Sender(Protocol):
 
 def outcome_event(report: Report, *, channel: str) -> DeliveryReported:
     """Return the event of `report`. Its id is derived, so that publishing it twice is noticed downstream."""
-    at = datetime.fromtimestamp(report.at_ms / 1000, UTC)
+    at = moment(report.at_ms)
     return DeliveryReported(
         event_id=derive("delivery", report.trigger_id, report.outcome.value, report.attempt),
         source=f"channel.{channel}",

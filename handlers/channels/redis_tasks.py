@@ -1,14 +1,12 @@
 """The board of tasks in Redis or Valkey: one hash of tasks, one of how they ended, under one hash tag."""
 
-from typing import Any, cast
+from typing import cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from handlers.channels.tasks import Done, Task, decode_done, decode_task, encode_done, encode_task, in_order
-from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
-from streams.state.redis_store import connect_redis
+from streams.state.redis_store import answer_of, connect_redis
 
 
 class RedisTaskBoard:
@@ -22,14 +20,14 @@ class RedisTaskBoard:
 
     async def put(self, task: Task) -> bool:
         """See `TaskBoard.put`."""
-        return bool(await _asked(self._redis.hsetnx(self._tasks, task.task_id, cast("str", encode_task(task)))))
+        return bool(await answer_of(self._redis.hsetnx(self._tasks, task.task_id, cast("str", encode_task(task)))))
 
     async def get(self, task_id: str) -> Task | None:
         """See `TaskBoard.get`."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.hget(self._tasks, task_id)
         pipe.hget(self._done, task_id)
-        raw, done = await _asked(pipe.execute())
+        raw, done = await answer_of(pipe.execute())
         return None if raw is None else decode_task(raw, done)
 
     async def tasks(self) -> list[Task]:
@@ -37,7 +35,7 @@ class RedisTaskBoard:
         pipe = self._redis.pipeline(transaction=True)
         pipe.hgetall(self._tasks)
         pipe.hgetall(self._done)
-        kept, done = await _asked(pipe.execute())
+        kept, done = await answer_of(pipe.execute())
         return in_order(decode_task(raw, done.get(task_id)) for task_id, raw in kept.items())
 
     async def finish(self, task_id: str, done: Done) -> Done | None:
@@ -46,9 +44,9 @@ class RedisTaskBoard:
         pipe.hexists(self._tasks, task_id)
         pipe.hsetnx(self._done, task_id, cast("str", encode_done(done)))
         pipe.hget(self._done, task_id)
-        known, _, holds = await _asked(pipe.execute())
+        known, _, holds = await answer_of(pipe.execute())
         if not known:
-            await _asked(self._redis.hdel(self._done, task_id))
+            await answer_of(self._redis.hdel(self._done, task_id))
             return None
         return decode_done(holds)
 
@@ -57,16 +55,8 @@ class RedisTaskBoard:
         pipe = self._redis.pipeline(transaction=True)
         pipe.hdel(self._tasks, task_id)
         pipe.hdel(self._done, task_id)
-        await _asked(pipe.execute())
+        await answer_of(pipe.execute())
 
     async def close(self) -> None:
         """Give back connections."""
         await self._redis.aclose()
-
-
-async def _asked(reply: Any) -> Any:  # noqa: ANN401 - the client's types cover both its kinds, waiting and not
-    try:
-        return await reply
-    except RedisError as error:
-        message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
-        raise RetryError(message) from error

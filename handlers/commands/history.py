@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
+from models.events.envelope import epoch_ms
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent
 from models.ids import derive
 from streams.agents.intake import interpret_webhook
@@ -60,7 +61,7 @@ class Delivery:
             topic=WEBHOOKS.name,
             partition=0,
             offset=offset,
-            timestamp=round(self.received_at.timestamp() * 1000),
+            timestamp=epoch_ms(self.received_at),
             key=self.client_id.encode(),
             value=self.body,
             headers=self.headers(),

@@ -16,6 +16,7 @@ from handlers.commands.history import BadLine, Delivery, Format, format_of, read
 from handlers.commands.simulation import Happening, Simulation
 from handlers.commands.tour import Story, Totals
 from models.events.control import PolicyActivated
+from models.events.envelope import epoch_ms
 from models.events.union import AnyClientEvent, AnyControlEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
@@ -115,4 +116,4 @@ def end_of_day_ms(moment: datetime) -> int:
         moment = moment.replace(tzinfo=UTC)
     if moment.hour == moment.minute == moment.second == 0:
         moment = moment.replace(hour=23, minute=59, second=59)
-    return round(moment.timestamp() * 1000)
+    return epoch_ms(moment)

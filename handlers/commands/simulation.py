@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from models.events.control import ClockTicked, PolicyActivated
-from models.events.envelope import ClientEvent
+from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.ids import derive
@@ -96,7 +96,7 @@ class Simulation:
         for output in thought.outputs:
             match output:
                 case Trigger():
-                    self._note(max(at_ms, _ms(output.not_before)), client_id, output)
+                    self._note(max(at_ms, epoch_ms(output.not_before)), client_id, output)
                 case Retraction():
                     self._retracted.add(output.trigger_id)
                 case _:
@@ -154,7 +154,3 @@ class Simulation:
 def _tick(due_ms: int) -> ClockTicked:
     moment = datetime.fromtimestamp(due_ms / 1000, UTC)
     return ClockTicked(event_id=derive("tick", SOURCE, due_ms), source="clock", occurred_at=moment, received_at=moment)
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -22,6 +22,7 @@ from handlers.channels.tasks import Done, Task, TaskOutcome
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
+from models.events.envelope import epoch_ms
 from models.triggers import Tone
 from models.workdays import zone_named
 from streams.engine.program import ClientProgram
@@ -197,12 +198,12 @@ def hold(
     Example: rapport tasks hold 3f2c9a --until 2026-03-20 --note "their bookkeeper is on leave"
     """
     zone = zone_named(load_settings().firm_timezone, "UTC")
-    until_ms = round(datetime.combine(until, time(0), zone).timestamp() * 1000) if until else 0
+    until_ms = epoch_ms(datetime.combine(until, time(0), zone)) if until else 0
     _decided(task_id, TaskOutcome.HELD, author, note=note, until_ms=until_ms)
 
 
 def _decided(task_id: str, outcome: TaskOutcome, author: str, **said: Any) -> tuple[Task, Done]:  # noqa: ANN401 - as Done's
-    at_ms = round(make_clock(load_settings().clock_file).now().timestamp() * 1000)
+    at_ms = epoch_ms(make_clock(load_settings().clock_file).now())
     said["note"] = " ".join(said["note"].split())
     done = Done(outcome=outcome, author=author or getpass.getuser(), at_ms=at_ms, **said)
     found = _run(lambda desk: desk.decide(task_id, done))

@@ -11,6 +11,7 @@ from handlers.demo.crew import Crew
 from handlers.demo.firm import YEAR_START, FirmYear
 from handlers.demo.live import Scene
 from handlers.demo.posting import Poster
+from models.events.envelope import epoch_ms
 from streams.runtime.clock import FileClock
 
 PATIENCE_SECONDS: Final = 60.0
@@ -61,21 +62,17 @@ class Drive:
                 crashed = True
             self.crew.raise_if_dead()
             await self.backlogs.settle(
-                now_ms=_ms(now) - _TIMERS_MAY_WAIT_MS,
+                now_ms=epoch_ms(now) - _TIMERS_MAY_WAIT_MS,
                 enough=lambda left: not left.lag and not left.timers and left.delivering <= _UNDER_WAY,
                 patience_seconds=PATIENCE_SECONDS,
             )
             workers = sum(name.startswith("worker") for name in self.crew.alive())
             scene = Scene(day=now, done=day, days=year.length, posted=self.posted, mails=self.mails(), workers=workers)
             self.show(scene)
-        await self.backlogs.settle(now_ms=_ms(now), patience_seconds=PATIENCE_SECONDS)
+        await self.backlogs.settle(now_ms=epoch_ms(now), patience_seconds=PATIENCE_SECONDS)
         return now
 
     def _crash(self, crash: Crash) -> None:
         pid = self.crew.kill(crash.victim)
         self.say(f"kill -9 {crash.victim} (process {pid}) with the day's webhooks in flight; {crash.successor} takes over")
         self.crew.start(crash.successor, "worker")
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -10,6 +10,7 @@ from typing import Final
 from handlers.demo.backlog import Backlogs
 from handlers.demo.crew import Crew, DemoError
 from handlers.demo.live import Stage
+from models.events.envelope import epoch_ms
 
 _PATIENCE_SECONDS: Final = 120.0
 _TOTALS: Final = re.compile(r"^  (?P<totals>[A-Z]{3}: .*)$", re.MULTILINE)
@@ -34,7 +35,7 @@ async def adopt(ledger: Path, *, crew: Crew, backlogs: Backlogs, now: datetime, 
     before = len(mails)
     await crew.run("replay", str(ledger), "--format", "csv")
     stage.say("the book is sent; waiting until it is folded ...")
-    await backlogs.settle(now_ms=round(now.timestamp() * 1000), patience_seconds=_PATIENCE_SECONDS)
+    await backlogs.settle(now_ms=epoch_ms(now), patience_seconds=_PATIENCE_SECONDS)
     if len(mails) != before:
         message = f"{len(mails) - before} mails left while an old book was adopted; none should"
         raise DemoError(message)

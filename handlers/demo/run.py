@@ -23,6 +23,7 @@ from handlers.demo.smtp_sink import SmtpSink
 from handlers.demo.summary import Outcome, farewell, summary
 from handlers.demo.verifying import check_mails, gather_evidence
 from handlers.stack.ports import free_ports
+from models.events.envelope import epoch_ms
 from streams.runtime.clock import fresh_id, monotonic
 
 _READY_SECONDS: Final = 60.0
@@ -85,7 +86,7 @@ class _Run:
                 await adopt(self.ledger, crew=crew, backlogs=backlogs, now=now, mails=sink.mails, stage=self.stage)
             # It writes to the client log when it activates what it learned, which must not change while it is compared.
             await asyncio.to_thread(crew.finish, "trainer")
-            await backlogs.settle(now_ms=round(now.timestamp() * 1000), patience_seconds=PATIENCE_SECONDS)
+            await backlogs.settle(now_ms=epoch_ms(now), patience_seconds=PATIENCE_SECONDS)
             await self._prove(backlogs, sink, crash=crash, now=now, adopted=adopted)
 
     async def _pass_the_year(self, poster: Poster, backlogs: Backlogs, crew: Crew, sink: SmtpSink, crash: Crash) -> datetime:
@@ -106,7 +107,7 @@ class _Run:
         evidence = await gather_evidence(self.place.settings)
         mails = [mail.message_id.partition("@")[0] for mail in sink.mails]
         check_mails(mails, evidence)
-        last = await backlogs.look(now_ms=round(now.timestamp() * 1000))
+        last = await backlogs.look(now_ms=epoch_ms(now))
         outcome = Outcome(
             year=self.year, evidence=evidence, mails=mails, now=now, victim=crash.victim, left=last, adopted=adopted
         )

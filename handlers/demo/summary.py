@@ -14,6 +14,7 @@ from handlers.demo.people import Person, people
 from handlers.demo.place import KEPT_STACK, Place
 from handlers.demo.verifying import Evidence
 from handlers.terminal.wording import general
+from models.events.envelope import epoch_ms
 from models.money import Money
 from models.policy.segments import effective_segment
 from models.state.balances import exposures
@@ -81,7 +82,7 @@ def _events(outcome: Outcome) -> Iterator[str]:
 
 
 def _segments(outcome: Outcome) -> Iterator[str]:
-    now_ms = round(outcome.now.timestamp() * 1000)
+    now_ms = epoch_ms(outcome.now)
     states = outcome.states
     kinds: dict[str, Counter[str]] = {}
     for person in outcome.year.clients:
@@ -123,7 +124,7 @@ def _silences(decisions: Sequence[Decision]) -> Iterator[str]:
 def _book(outcome: Outcome) -> Iterator[str]:
     if outcome.adopted is None:
         return
-    now_ms = round(outcome.now.timestamp() * 1000)
+    now_ms = epoch_ms(outcome.now)
     states = [state for client, state in outcome.states.items() if client not in outcome.ours]
     segments = Counter(effective_segment(state, now_ms).value for state in states)
     found = ", ".join(f"{segments[segment.value]:,} {segment.value}" for segment in Segment if segments[segment.value])

@@ -6,12 +6,10 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from handlers.mailbox.messages import MOST_KEPT, Message
-from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
-from streams.state.redis_store import connect_redis
+from streams.state.redis_store import answer_of, connect_redis
 
 KEPT: Final = timedelta(days=400)
 """A client's mailbox goes when nothing was laid out in it for so long."""
@@ -55,23 +53,23 @@ class RedisMailbox:
     async def messages(self, client_id: str, *, limit: int, before: str = "") -> list[Message]:
         """See `Mailbox.messages`."""
         stream, index, read = self._keys(client_id)
-        at = await _asked(self._redis.hget(index, before)) if before else None
+        at = await answer_of(self._redis.hget(index, before)) if before else None
         newest = f"({at.decode()}" if at else "+"
-        rows = await _asked(self._redis.xrevrange(stream, max=newest, min="-", count=limit))
+        rows = await answer_of(self._redis.xrevrange(stream, max=newest, min="-", count=limit))
         if not rows:
             return []
         found = [_DECODER.decode(fields[b"body"]) for _, fields in rows]
-        marks: Sequence[bytes | None] = await _asked(self._redis.hmget(read, [each.message_id for each in found]))
+        marks: Sequence[bytes | None] = await answer_of(self._redis.hmget(read, [each.message_id for each in found]))
         return [_marked(each, mark) for each, mark in zip(found, marks, strict=True)]
 
     async def get(self, client_id: str, message_id: str) -> Message | None:
         """See `Mailbox.get`."""
         stream, index, read = self._keys(client_id)
-        at = await _asked(self._redis.hget(index, message_id))
+        at = await answer_of(self._redis.hget(index, message_id))
         if not at:
             return None
-        rows = await _asked(self._redis.xrange(stream, min=at, max=at))
-        mark = await _asked(self._redis.hget(read, message_id))
+        rows = await answer_of(self._redis.xrange(stream, min=at, max=at))
+        mark = await answer_of(self._redis.hget(read, message_id))
         return _marked(_DECODER.decode(rows[0][1][b"body"]), mark) if rows else None
 
     async def mark_read(self, client_id: str, message_id: str, *, at_ms: int) -> Message | None:
@@ -81,7 +79,7 @@ class RedisMailbox:
 
     async def forget(self, client_id: str) -> None:
         """See `Mailbox.forget`."""
-        await _asked(self._redis.delete(*self._keys(client_id)))
+        await answer_of(self._redis.delete(*self._keys(client_id)))
 
     async def close(self) -> None:
         """Give back connections."""
@@ -89,7 +87,7 @@ class RedisMailbox:
 
     async def _script(self, script: str, client_id: str, *given: str | bytes | int) -> Any:  # noqa: ANN401 - as Redis answers
         keys = self._keys(client_id)
-        return await _asked(self._redis.eval(script, len(keys), *keys, *given))
+        return await answer_of(self._redis.eval(script, len(keys), *keys, *given))
 
     def _keys(self, client_id: str) -> tuple[str, str, str]:
         prefix = f"{{{self._prefix}:{client_id}}}"
@@ -98,11 +96,3 @@ class RedisMailbox:
 
 def _marked(message: Message, mark: bytes | None) -> Message:
     return message if mark is None else msgspec.structs.replace(message, read_ms=int(mark))
-
-
-async def _asked(reply: Any) -> Any:  # noqa: ANN401 - the client's types cover both its kinds, waiting and not
-    try:
-        return await reply
-    except RedisError as error:
-        message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
-        raise RetryError(message) from error

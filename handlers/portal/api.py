@@ -13,7 +13,7 @@ history. Nothing a client asked us to forget is shown.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -28,13 +28,14 @@ from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Cho
 from handlers.preferences.desk import EventPublisher
 from handlers.preferences.pages import refused_in_words
 from handlers.preferences.wording import language_for
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
 from models.ids import derive
 from models.policy.gate import still_allowed
 from models.policy.policy import Policy
 from models.state.client import ClientState
 from models.triggers import Journey
-from models.workdays import zone_named
+from models.workdays import moment, zone_named
 from streams.runtime.clock import Clock
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import PORTAL_REQUESTS, Meter
@@ -128,12 +129,12 @@ class Portal:
     def view(self, message: Message, state: ClientState) -> MessageView:
         """Return `message` as it stands now."""
         trigger = message.why()
-        now_ms = max(state.now_ms, round(self.clock.now().timestamp() * 1000))
+        now_ms = max(state.now_ms, epoch_ms(self.clock.now()))
         result = still_allowed(state, trigger, now_ms=now_ms, policy=self.policy)
         return MessageView(
             id=message.message_id,
-            sent_at=_moment(message.sent_ms),
-            read_at=_moment(message.read_ms) if message.read_ms else None,
+            sent_at=moment(message.sent_ms),
+            read_at=moment(message.read_ms) if message.read_ms else None,
             overtaken=not result.allowed,
             journey=trigger.journey,
             purpose=trigger.purpose,
@@ -161,7 +162,7 @@ class Portal:
             outcome=DeliveryOutcome.DELIVERED,
         )
         await self.publisher.publish_events([report])
-        return await self.mailbox.mark_read(link.client_id, message_id, at_ms=round(at.timestamp() * 1000))
+        return await self.mailbox.mark_read(link.client_id, message_id, at_ms=epoch_ms(at))
 
     async def answer(self, link: Link, given: AnswerGiven, *, language: str) -> AnswerTaken:
         """Publish what the client says; raises HTTPException, in `language`, for an answer that cannot be taken as it is."""
@@ -274,7 +275,3 @@ def _shown(portal: Portal, message: Message | None, state: ClientState, *, outco
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such message")
     portal.count(outcome)
     return portal.view(message, state)
-
-
-def _moment(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)

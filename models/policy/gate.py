@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from models.events.envelope import epoch_ms
 from models.events.invoices import ContractStatus
 from models.events.payments import PaymentMethod
 from models.events.signals import OverrideEffect, Purpose
@@ -58,7 +59,7 @@ def send_ms(state: ClientState, trigger: Trigger, *, now_ms: int, policy: Policy
     row = pending_of(trigger)
     moment = max(now_ms, row.not_before_ms)
     if row.channel not in policy.internal_channels:
-        decided_ms = round(trigger.decided_at.timestamp() * 1000)
+        decided_ms = epoch_ms(trigger.decided_at)
         known = next((each for each in state.care.pending if each.trigger_id == row.trigger_id), row)
         moment = policy.open_hour(state, max(moment, rest_ms(state, known, decided_ms=decided_ms, policy=policy)))
     return moment if moment < row.expires_ms else None
@@ -86,8 +87,8 @@ def pending_of(trigger: Trigger) -> Pending:
         step=trigger.step,
         channel=trigger.channel,
         purpose=PURPOSES.index(trigger.purpose),
-        not_before_ms=round(trigger.not_before.timestamp() * 1000),
-        expires_ms=round(trigger.expires_at.timestamp() * 1000),
+        not_before_ms=epoch_ms(trigger.not_before),
+        expires_ms=epoch_ms(trigger.expires_at),
         cancel_when=tuple(PREDICATES.index(predicate) for predicate in trigger.cancel_when),
         invoice_ids=trigger.invoice_ids,
         contract_id=trigger.contract_id or "",

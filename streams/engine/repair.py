@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from streams.engine.fence import Slot
 from streams.engine.log_view import LogView
 from streams.engine.stage import Bounds
 from streams.runtime.clock import fresh_id
-from streams.runtime.errors import RetryError, UsageError
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
+from streams.state.redis_store import answer_of
 
 _SCRIPT: Final = files("streams.engine").joinpath("scripts", "repair.lua")
 
@@ -62,11 +62,8 @@ class Repair:
 
     async def _look(self, slot: Slot, bounds: Bounds) -> FenceView:
         keys = self._keys(slot)
-        try:
-            fields: Any = await self._redis.hmget(keys.fence, "next", "gen", "own", "inc")
-            depth = int(await self._redis.xlen(keys.outbox))
-        except RedisError as error:
-            raise RetryError(_away(error)) from error
+        fields = await answer_of(self._redis.hmget(keys.fence, "next", "gen", "own", "inc"))
+        depth = int(await answer_of(self._redis.xlen(keys.outbox)))
         position, generation, owner, incarnation = fields
         return FenceView(
             slot=slot,
@@ -122,10 +119,8 @@ class Repair:
         return at.bounds.end
 
     async def _do(self, what: str, at: FenceView, *, to: int) -> None:
-        try:
-            reply: Any = await self._script(keys=self._keys(at.slot).all(), args=[what, at.next_offset or 0, fresh_id(), to])
-        except RedisError as error:
-            raise RetryError(_away(error)) from error
+        args: list[str | int | float] = [what, at.next_offset or 0, fresh_id(), to]
+        reply = await answer_of(self._script(keys=self._keys(at.slot).all(), args=args))
         if reply[0] != b"done":
             message = (
                 f"{_name(at.slot)} moved on while you decided, to offset {reply[1].decode() or 'none'}; look again and repeat"
@@ -142,7 +137,3 @@ def _name(slot: Slot) -> str:
 
 def _number(value: bytes | None) -> int | None:
     return None if value is None else int(value)
-
-
-def _away(error: Exception) -> str:
-    return f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"

@@ -8,12 +8,11 @@ from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.state.keys import directory_base
 from streams.state.ports import RETENTION
+from streams.state.redis_store import answer_of
 from streams.wire.facts import FURTHEST, LINKS, Known
 
 _CHUNK: Final = 2_000
@@ -42,11 +41,7 @@ class RedisDirectory:
         told = [(place, *chain.from_iterable(said.items())) for place, said in learned.items()]
         # One argument: the client takes far longer to write thousands of small ones than Redis to read them.
         packed = msgspec.msgpack.encode((LINKS, told, list(wanted)))
-        try:
-            reply = await self._script(keys=[self._base], args=[self._retention_ms, FURTHEST, packed])
-        except RedisError as error:
-            message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
-            raise RetryError(message) from error
+        reply = await answer_of(self._script(keys=[self._base], args=[self._retention_ms, FURTHEST, packed]))
         return {place.decode(): _pairs(flat) for place, flat in reply}
 
 

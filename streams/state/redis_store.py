@@ -69,6 +69,19 @@ def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
     return client
 
 
+def redis_away(error: RedisError) -> RetryError:
+    """Return what to raise from `error`: the cause and the fix, in the same words wherever Redis does not answer."""
+    return RetryError(f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`")
+
+
+async def answer_of(reply: Any) -> Any:  # noqa: ANN401 - the client's types cover both its kinds, waiting and not
+    """Wait for a reply of Redis; raises RetryError while it does not answer."""
+    try:
+        return await reply
+    except RedisError as error:
+        raise redis_away(error) from error
+
+
 class RedisStateStore:
     """The committed states in Redis."""
 
@@ -95,11 +108,7 @@ class RedisStateStore:
     async def kept(self, topic: str, partition: int, names: Sequence[str]) -> list[bytes | None]:
         """Return what a partition of `topic` (bare name) keeps under `names`; raises RetryError while Redis is away."""
         states = PartitionKeys.of(self._settings, topic, partition).states
-        try:
-            return cast("list[bytes | None]", await self._redis.hmget(states, list(names)))
-        except RedisError as error:
-            message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
-            raise RetryError(message) from error
+        return cast("list[bytes | None]", await answer_of(self._redis.hmget(states, list(names))))
 
     async def every(self) -> AsyncIterator[bytes]:
         """Yield the encoded state of every client, some hundred at a time; raises RetryError while Redis is away.
@@ -112,15 +121,10 @@ class RedisStateStore:
                 async for _, blob in self._redis.hscan_iter(states, count=_AT_ONCE):
                     yield cast("bytes", blob)
             except RedisError as error:
-                message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
-                raise RetryError(message) from error
+                raise redis_away(error) from error
 
     def _keys(self, client_id: str) -> PartitionKeys:
         return PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition_of(client_id, self._settings.partitions))
 
     async def _field(self, key: str, name: str) -> bytes | None:
-        try:
-            return cast("bytes | None", await self._redis.hget(key, name))
-        except RedisError as error:
-            message = f"Redis does not answer ({error}); check REDIS_URL and `rapport doctor`"
-            raise RetryError(message) from error
+        return cast("bytes | None", await answer_of(self._redis.hget(key, name)))

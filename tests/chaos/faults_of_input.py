@@ -23,7 +23,6 @@ from tests.waiting import pause, until_async
 HOUR_MS: Final = 3_600_000
 _POSTS: Final = 200
 _POSTERS: Final = 20
-_JSON: Final = {"content-type": "application/json"}
 
 
 async def nothing_else(site: Site) -> None:

@@ -14,6 +14,7 @@ from handlers.channels.ledger import Ledgers, Owner, Standing
 from handlers.channels.memory_ledger import MemoryLedgers
 from handlers.channels.outcomes import publish_outcomes
 from handlers.channels.presend import LastLook
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryReported
 from models.triggers import Retraction, Trigger
 from streams.runtime.clock import ManualClock
@@ -179,7 +180,7 @@ class Bench:
 
     def _look(self, state: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
         assert state == b"state"
-        assert now_ms == round(self.clock.now().timestamp() * 1000)
+        assert now_ms == epoch_ms(self.clock.now())
         del trigger, regime
         return self.looks.pop(0) if self.looks else LastLook(allowed=True, recipient=ADA)
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from handlers.channels.contract import Content, Delivery, Recipient
+from models.events.envelope import epoch_ms
 from models.events.signals import Purpose
 from models.money import Money
 from models.triggers import CancelWhen, Journey, Retraction, Tone, Trigger
@@ -71,7 +72,7 @@ def record(content: Trigger | Retraction | bytes, *, offset: int, src_offset: in
         topic="triggers.email",
         partition=0,
         offset=offset,
-        timestamp=round(NOW.timestamp() * 1000),
+        timestamp=epoch_ms(NOW),
         key=b"ada",
         value=value,
         headers=origin.to_headers(),

@@ -8,6 +8,7 @@ from handlers.channels.lane import Continue, Pause, Reopen, SeekTo
 from handlers.channels.ledger import Owner
 from handlers.channels.memory_ledger import MemoryLedgers
 from handlers.channels.presend import LastLook
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome
 from models.ids import derive
 from streams.runtime.errors import RetryError
@@ -122,7 +123,7 @@ async def test_the_last_look_stops_what_is_no_longer_right(bench: Bench) -> None
 
 async def test_what_is_right_but_not_now_is_held_and_looked_at_again(bench: Bench) -> None:
     morning = NOW + 12 * HOUR
-    bench.looks = [LastLook(allowed=True, recipient=ADA, not_before_ms=round(morning.timestamp() * 1000))]
+    bench.looks = [LastLook(allowed=True, recipient=ADA, not_before_ms=epoch_ms(morning))]
     await bench.take(trigger())
     await bench.work()
     assert bench.channel.sent == []

@@ -17,6 +17,7 @@ from models.state.client import ClientState
 from models.state.codec import encode
 from models.transition import transition
 from models.triggers import CancelWhen
+from models.workdays import moment
 from streams.engine.program import ClientProgram
 from tests.handlers.channel_examples import trigger
 from tests.models.builders import Events, ms
@@ -109,7 +110,7 @@ def test_a_client_who_asked_to_be_forgotten_is_not_written_to() -> None:
 def test_at_night_a_message_waits_for_the_clients_own_morning() -> None:
     seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(NIGHT), b"")
     assert seen.allowed
-    assert datetime.fromtimestamp(seen.not_before_ms / 1000, UTC) == datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+    assert moment(seen.not_before_ms) == datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
 
 
 def test_a_task_for_staff_does_not_wait_for_the_clients_morning() -> None:

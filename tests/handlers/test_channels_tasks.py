@@ -7,6 +7,7 @@ from handlers.channels.task_desk import OPEN, TaskDesk
 from handlers.channels.task_plan import AgreedPlan, read_plan
 from handlers.channels.tasks import DECISIONS, Done, MemoryTaskBoard, TaskOutcome
 from models.events.delays import DisputeOpened, PlanAgreed, PromiseMade
+from models.events.envelope import epoch_ms
 from models.events.invoices import InvoiceIssued
 from models.events.signals import (
     ApprovalAnswered,
@@ -110,7 +111,7 @@ async def test_a_reached_client_counts_as_a_contact_by_a_person(office: Office) 
     assert (contact.author, contact.note, contact.occurred_at) == ("eva", "said so", NOW)
     office.fold(contact)
     assert office.state is not None
-    assert office.state.care.last_human_ms == round(NOW.timestamp() * 1000)
+    assert office.state.care.last_human_ms == epoch_ms(NOW)
 
 
 async def test_a_promise_holds_the_invoices_of_the_task_until_its_day(office: Office) -> None:
@@ -212,8 +213,8 @@ async def test_tasks_of_a_client_who_asked_to_be_forgotten_are_removed(office: O
 
 
 def _word(outcome: TaskOutcome, *, tone: str = "", until: datetime | None = None) -> Done:
-    until_ms = round(until.timestamp() * 1000) if until else 0
-    return Done(outcome=outcome, author="eva", at_ms=round(NOW.timestamp() * 1000), note="seen", tone=tone, until_ms=until_ms)
+    until_ms = epoch_ms(until) if until else 0
+    return Done(outcome=outcome, author="eva", at_ms=epoch_ms(NOW), note="seen", tone=tone, until_ms=until_ms)
 
 
 @pytest.fixture

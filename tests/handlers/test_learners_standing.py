@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from handlers.commands.learners.standing import StandingCheck
+from models.events.envelope import epoch_ms
 from models.learners.consistency import ExamplesChecked
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError
@@ -39,7 +40,7 @@ class Night:
         if not self._passes(len(self.looked)):
             message = "no Kafka answers"
             raise RetryError(message)
-        self.last_ms = round(at.timestamp() * 1000)
+        self.last_ms = epoch_ms(at)
         return ExamplesChecked(
             checked_at=at, author="trainer", clients=1, questions=1, mismatched=0, missing=0, extra=0, worst=0, passed=True
         )
@@ -59,7 +60,7 @@ def test_it_looks_once_in_so_many_hours_and_never_without_a_rest() -> None:
 
 def test_nothing_is_checked_before_the_trainer_has_read_what_there_is_nor_soon_after_somebody_else_s_check() -> None:
     assert Night(looks=600, last_ms=None).live(hours=6).looked == []
-    lately = round(on(100).timestamp() * 1000) - 2 * HOUR_MS
+    lately = epoch_ms(on(100)) - 2 * HOUR_MS
     assert [round(seconds / 3600) for seconds in Night(looks=600, last_ms=lately).live(hours=6).looked] == [4, 10]
 
 

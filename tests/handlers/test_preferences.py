@@ -22,6 +22,7 @@ from handlers.preferences.pages import Pages
 from handlers.preferences.wording import LANGUAGES, words_in
 from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import DisputeOpened, PromiseMade
+from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
@@ -252,7 +253,7 @@ async def test_a_promise_changed_is_the_same_promise_with_another_day(seat: Seat
         seat.clock.advance_to(NOW + timedelta(minutes=number))
         await seat.post("promise", form=f"f{number}", day=day)
     (promise,) = seat.folded().ledger.promises
-    assert promise.promised_ms == round(datetime(2026, 3, 20, 22, 59, tzinfo=UTC).timestamp() * 1000)
+    assert promise.promised_ms == epoch_ms(datetime(2026, 3, 20, 22, 59, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("day", ["", "soon", "2026-03-01", "2026-05-02", "2026-02-30", "9999-12-31"])
@@ -350,7 +351,7 @@ async def test_a_way_to_be_reached_is_chosen_holds_before_the_next_message_and_n
     assert "From the next message on we write this way wherever it is possible: text message." in answer.text
     state = replace(seat.folded(), person=replace(seat.folded().person, phone=Field("+493090182000", 1), email=Field("a@b.c", 1)))
     texting = dataclasses.replace(DEFAULT_POLICY, fallback_channels=("sms",))
-    at_ms = round(NOW.timestamp() * 1000)
+    at_ms = epoch_ms(NOW)
     way, why = way_to(state, texting, channel="email", purpose=Purpose.SERVICING, at_ms=at_ms)
     assert (way, why) == ("sms", ("the client asked to be reached by sms",))
     assert way_to(state, DEFAULT_POLICY, channel="email", purpose=Purpose.SERVICING, at_ms=at_ms)[0] == "email"

@@ -8,6 +8,7 @@ from handlers.cli import EXIT_USAGE, run
 from handlers.commands.history import BadLine, Delivery, read_lines
 from handlers.commands.simulation import Simulation
 from handlers.demo.firm import firm_year
+from models.events.envelope import epoch_ms
 from models.events.union import AnyClientEvent
 from models.triggers import Decision, DecisionOutcome, Journey, Retraction, Trigger
 from streams.agents.intake import interpret_webhook
@@ -145,7 +146,7 @@ def test_a_payment_in_quiet_hours_takes_back_what_was_not_sent_yet() -> None:
     (trigger,) = [output for output in outputs if isinstance(output, Trigger)]
     (retraction,) = [output for output in outputs if isinstance(output, Retraction)]
     assert retraction.trigger_id == trigger.trigger_id
-    later = [happening.event.kind for happening in simulation.run_until(round(trigger.expires_at.timestamp() * 1000))]
+    later = [happening.event.kind for happening in simulation.run_until(epoch_ms(trigger.expires_at))]
     assert "delivery.reported" not in later
 
 
@@ -156,7 +157,7 @@ def test_a_delivered_trigger_reports_its_outcome_once_at_the_hour_it_was_allowed
     triggers = [output for happening in happenings for output in happening.outputs if isinstance(output, Trigger)]
     reports = [happening for happening in happenings if happening.event.kind == "delivery.reported"]
     assert len(reports) == len(triggers) == 1
-    assert reports[0].at_ms == round(triggers[0].not_before.timestamp() * 1000)
+    assert reports[0].at_ms == epoch_ms(triggers[0].not_before)
 
 
 def test_a_history_told_twice_gives_the_same_outputs_byte_for_byte() -> None:

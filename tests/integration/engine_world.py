@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from models.events.envelope import epoch_ms
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
 from models.money import Money
@@ -150,7 +151,7 @@ async def until_caught_up(settings: Settings, *, timeout: float = 60.0) -> None:
     slots = [Slot(topic.name, partition) for topic in WATCHED_TOPICS for partition in range(settings.partitions)]
 
     async def timers_due() -> int:
-        now_ms = round(clock.now().timestamp() * 1000)
+        now_ms = epoch_ms(clock.now())
         keys = [PartitionKeys.of(settings, CLIENT_EVENTS.name, partition).timers for partition in range(settings.partitions)]
         return sum([int(await redis.zcount(key, "-inf", now_ms)) for key in keys])
 

@@ -8,6 +8,7 @@ import pytest
 from handlers.commands.learners.checking import check
 from handlers.commands.learners.standing import look
 from handlers.commands.overrides.desk import end, publish, read_all, read_state, standing, word
+from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect
 from models.learners.consistency import ExamplesChecked
 from models.policy.segments import effective_segment
@@ -59,7 +60,7 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
             until=now + timedelta(days=30),
             now=now,
         )
-        assert effective_segment(await state_of(settings), round(now.timestamp() * 1000)) is not Segment.RELIABLE
+        assert effective_segment(await state_of(settings), epoch_ms(now)) is not Segment.RELIABLE
         await publish(settings, told)
         await until_async(lambda: held(settings), timeout=60, what="the word in the state")
         state = await state_of(settings)

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from handlers.channels.assembly import make_channel, make_worker
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.demo.smtp_sink import SmtpSink
+from models.events.envelope import epoch_ms
 from models.events.payments import PaymentReceived
 from models.events.signals import ClientProfiled, Purpose
 from models.events.union import AnyClientEvent
@@ -163,8 +164,8 @@ async def test_receipts_bounces_complaints_replies_and_stop_come_back_as_what_th
     assert [(row.channel, row.cause) for row in known["ada"].person.suppressions] == [("email", "hard")]
     assert not known["ada"].care.contacts  # thanks for money answer it: they take no place in the budget, by whichever way
     # A soft bounce rests for a day and is no opt-out.
-    now_ms = round((NOW + timedelta(hours=1)).timestamp() * 1000)
-    assert rest_of(known["bo"], "email", now_ms) == round((NOW + timedelta(days=1)).timestamp() * 1000)
+    now_ms = epoch_ms(NOW + timedelta(hours=1))
+    assert rest_of(known["bo"], "email", now_ms) == epoch_ms(NOW + timedelta(days=1))
     assert refusal(known["bo"], Purpose.RELATIONSHIP, "email") is None
     # A complaint is about what it was about: mails about open work still come.
     assert refusal(known["cy"], Purpose.RELATIONSHIP, "email") == "email is suppressed (complaint)"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from models.events.envelope import ClientEvent
+from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import ApprovalAnswered
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
 from models.learners.baseline import BASELINE
@@ -72,10 +72,10 @@ def read(path: Path) -> Story:
         at = datetime.fromisoformat(f"{words[0]}T{words[1]}").replace(tzinfo=UTC)
         if words[2:5] == ["worker", "down", "until"]:
             up = datetime.fromisoformat(f"{words[5]}T{words[6]}").replace(tzinfo=UTC)
-            down = (round(at.timestamp() * 1000), round(up.timestamp() * 1000))
+            down = (epoch_ms(at), epoch_ms(up))
             continue
         if words[2:] == ["nothing", "more"]:
-            until = round(at.timestamp() * 1000)
+            until = epoch_ms(at)
             continue
         events.append(_event(at, words[2], words[3:], len(events)))
     expected = tuple(line.rstrip() for line in ledger.splitlines() if line.strip())
@@ -135,7 +135,7 @@ class _Teller:
             match output:
                 case Trigger():
                     self.asked = output.trigger_id if output.step.startswith(APPROVE) else self.asked
-                    self.mail[output.trigger_id] = (round(output.not_before.timestamp() * 1000) + MINUTE_MS, output.channel)
+                    self.mail[output.trigger_id] = (epoch_ms(output.not_before) + MINUTE_MS, output.channel)
                 case Retraction():
                     self.mail.pop(output.trigger_id, None)
                 case Decision():

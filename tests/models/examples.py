@@ -6,6 +6,7 @@ from hashlib import blake2b
 from math import exp
 from typing import Final
 
+from models.events.envelope import epoch_ms
 from models.features import FEATURES, INDEX, TABLE, pack
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, Question
@@ -27,7 +28,7 @@ def example(number: int, *, over_days: int = 5) -> Example:
     values[INDEX[DECISIVE]] *= 2
     late = noise("outcome", number) < 1 / (1 + exp(-2 * values[INDEX[DECISIVE]] + 1))
     at = _START + timedelta(days=number // _PER_DAY)
-    asked = round((at - timedelta(days=36)).timestamp() * 1000)
+    asked = epoch_ms(at - timedelta(days=36))
     return Example(
         client_id=f"client-{number % 17}",
         decided_at=at,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
 from models.events.control import PolicyActivated
+from models.events.envelope import epoch_ms
 from models.events.signals import ApprovalAnswered, Verdict
 from models.events.union import AnyClientEvent
 from models.policy.document import document_of, policy_of
@@ -197,7 +198,7 @@ def test_under_approval_nothing_reaches_a_client_that_nobody_approved(story: Seq
     approved = 0
     for event in story:
         firm.run([event])
-        tasks = [row for row in _asked(firm) if answers and event.received_ms < round(row.expires_at.timestamp() * 1000)]
+        tasks = [row for row in _asked(firm) if answers and event.received_ms < epoch_ms(row.expires_at)]
         for task in tasks[approved:]:
             at = (event.received_ms - ms(0)) / DAY_MS
             firm.feed(_answer(at, task).model_copy(update={"event_id": f"a-{task.trigger_id}"}))
@@ -218,7 +219,7 @@ def test_questions_wake_alike_by_tick_and_event_and_pass_the_gate_when_they_are_
         taken_back = {row.trigger_id for row in woken.outputs if isinstance(row, Retraction)}
         for trigger in _asked(woken)[-1:]:
             now = woken.state.now_ms if woken.state else 0
-            fresh = now == round(trigger.decided_at.timestamp() * 1000) and trigger.trigger_id not in taken_back
+            fresh = now == epoch_ms(trigger.decided_at) and trigger.trigger_id not in taken_back
             if fresh and woken.state is not None:
                 assert still_allowed(woken.state, trigger, now_ms=now, policy=woken.policy).allowed
         if late.due is not None and event.received_ms - late.due >= DAY_MS:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
+from models.events.envelope import epoch_ms
 from models.events.signals import Colleague, Role
 from models.events.union import AnyClientEvent
 from models.policy.budget import MONTH_MS, commit, contact_times, full, refund, reserve, rest_ms, room, spend, unspend
@@ -157,7 +158,7 @@ def test_a_call_between_decision_and_dispatch_makes_the_message_keep_the_gap_or_
     build = Events()
     firm = Firm().run([build.profiled(0), build.issued(1, due=10)], until_ms=ms(14))
     (trigger,) = firm.triggers
-    now = round(trigger.not_before.timestamp() * 1000)
+    now = epoch_ms(trigger.not_before)
     assert firm.state is not None
     assert send_ms(firm.state, trigger, now_ms=now, policy=DEFAULT_POLICY) == now
     firm.feed(build.called(14.1))

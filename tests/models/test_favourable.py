@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect
 from models.policy.favourable import AHEAD_DAYS, favourable_ms, is_outside, read_season, windows
 from models.state.client import ClientState
@@ -26,7 +27,7 @@ def told(*values: str, until: float = 3_000) -> ClientState:
 
 
 def at(day: date) -> int:
-    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+    return epoch_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
 def test_days_of_a_year_are_read_and_anything_else_is_none() -> None:
@@ -74,9 +75,9 @@ def test_a_window_that_is_over_changes_nothing_any_more() -> None:
     word = build.override(1, OverrideEffect.WINDOW, until=3_000, value="07-01..07-31")
     renews = on(0) + timedelta(days=270)
     span = {
-        "usual_ms": round((renews - timedelta(days=14)).timestamp() * 1000),
-        "end_ms": round((renews - timedelta(days=6)).timestamp() * 1000),
-        "renews_ms": round(renews.timestamp() * 1000),
+        "usual_ms": epoch_ms(renews - timedelta(days=14)),
+        "end_ms": epoch_ms(renews - timedelta(days=6)),
+        "renews_ms": epoch_ms(renews),
     }
     july = (date(renews.year, 7, 31) - on(0).date()).days
     within, after = (final([build.profiled(0), word, tick(day)]) for day in (july - 5, july + 2))

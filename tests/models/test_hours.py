@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.events.envelope import epoch_ms
 from models.events.payments import PaymentMethod
 from models.events.signals import ClientAsked, DeliveryOutcome, OverrideEffect, Purpose, Request
 from models.events.union import AnyClientEvent
@@ -33,7 +34,7 @@ def client(*hours: int, zone: str = "Europe/Berlin") -> ClientState:
     state = final([known])
     for day, hour in enumerate(hours):
         at = datetime(2024, 3, 1, hour, 30, tzinfo=ZoneInfo(zone)) + timedelta(days=day)
-        state = heard_at(state, round(at.timestamp() * 1000), DEFAULT_POLICY)
+        state = heard_at(state, epoch_ms(at), DEFAULT_POLICY)
     return state
 
 
@@ -73,7 +74,7 @@ def test_few_or_mixed_answers_teach_nothing() -> None:
 
 def test_a_message_waits_for_the_part_of_the_day_in_which_they_answer_and_says_so() -> None:
     state = client(*[16] * 6)
-    friday = round(datetime(2024, 3, 22, 8, tzinfo=BERLIN).timestamp() * 1000)
+    friday = epoch_ms(datetime(2024, 3, 22, 8, tzinfo=BERLIN))
     found, why = moved(state, friday)
     assert moment(found).astimezone(BERLIN).time() == PARTS[LATE][0]
     assert (found - friday) // 3_600_000 == 7
@@ -91,7 +92,7 @@ def test_a_habit_that_has_changed_is_unlearnt() -> None:
 
 
 def test_one_message_in_eight_goes_as_if_nothing_were_learnt_and_always_the_same_one() -> None:
-    state, at = client(*[16] * 6), round(datetime(2024, 3, 20, 8, tzinfo=BERLIN).timestamp() * 1000)
+    state, at = client(*[16] * 6), epoch_ms(datetime(2024, 3, 20, 8, tzinfo=BERLIN))
     asked = [hour_of(state, DEFAULT_POLICY, at_ms=at, what=f"I{number}") for number in range(800)]
     plain = sum(not why for _, why in asked)
     assert 0.7 < plain * EXPLORED / 800 < 1.3

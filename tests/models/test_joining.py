@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.events.envelope import epoch_ms
 from models.events.union import AnyClientEvent
 from models.state.client import Care, ClientState, Person
 from models.state.joining import joined
@@ -39,7 +40,7 @@ def test_whoever_adds_a_field_says_what_becomes_of_it_when_two_clients_are_one(s
 def known_as(name: str, events: list[AnyClientEvent]) -> ClientState:
     """Return what is known of a client after `events`, which may be none."""
     mine = [event.model_copy(update={"client_id": name}) for event in events]
-    return final(mine) if mine else ClientState(name, now_ms=round(on(7).timestamp() * 1000))
+    return final(mine) if mine else ClientState(name, now_ms=epoch_ms(on(7)))
 
 
 @given(facts(), st.data())

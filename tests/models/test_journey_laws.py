@@ -8,6 +8,7 @@ from typing import Self
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome, Purpose
 from models.events.union import AnyClientEvent, AnyEvent
 from models.ids import derive
@@ -166,7 +167,7 @@ def test_nobody_is_contacted_in_quiet_hours(story: list[AnyClientEvent]) -> None
     for trigger in firm.triggers:
         assert firm.state is not None
         zone = zone_named(firm.state.person.timezone.value, DEFAULT_POLICY.zone)
-        moment = round(trigger.not_before.timestamp() * 1000)
+        moment = epoch_ms(trigger.not_before)
         assert is_open(moment, Window(), zone), (trigger.not_before, zone)
         assert trigger.decided_at <= trigger.not_before < trigger.expires_at
 
@@ -177,7 +178,7 @@ def test_contacts_keep_their_distance(story: list[AnyClientEvent]) -> None:
     firm = Firm().run(story, until_ms=HORIZON)
     retracted = {output.trigger_id for output in firm.outputs if output.kind == "retraction"}
     moments = sorted(
-        round(trigger.not_before.timestamp() * 1000)
+        epoch_ms(trigger.not_before)
         for trigger in firm.triggers
         if trigger.channel == "email"
         and trigger.trigger_id not in retracted
@@ -198,13 +199,13 @@ def test_a_call_by_a_colleague_counts_as_a_contact_for_every_journey(story: list
     both = sorted([*story, *calls], key=lambda event: (event.received_ms, event.event_id))
     firm = Firm().run(both, until_ms=HORIZON)
     for trigger in firm.triggers:
-        decided = round(trigger.decided_at.timestamp() * 1000)
+        decided = epoch_ms(trigger.decided_at)
         # What is due at the very moment of a call is decided first; the look before sending keeps its distance then.
         known = [call.occurred_ms for call in calls if call.received_ms < decided]
         if (
             known and trigger.channel not in DEFAULT_POLICY.internal_channels and trigger.step != "thank_you"
         ):  # a receipt is exempt
-            assert round(trigger.not_before.timestamp() * 1000) - known[-1] >= DEFAULT_POLICY.min_gap_days * DAY_MS, trigger
+            assert epoch_ms(trigger.not_before) - known[-1] >= DEFAULT_POLICY.min_gap_days * DAY_MS, trigger
 
 
 @given(stories())

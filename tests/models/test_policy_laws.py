@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 
+from models.events.envelope import epoch_ms
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.policy import DEFAULT_POLICY
@@ -50,7 +51,7 @@ def test_windows_open_in_order_and_each_once_under_any_sound_policy(
 def test_contacts_keep_the_distance_of_any_sound_policy(document: PolicyDocument, story: list[AnyClientEvent]) -> None:
     policy = policy_of(document)
     firm = Firm(policy=policy).run(story, until_ms=HORIZON)
-    moments = sorted(round(trigger.not_before.timestamp() * 1000) for trigger in _delivered(firm) if trigger.channel == "email")
+    moments = sorted(epoch_ms(trigger.not_before) for trigger in _delivered(firm) if trigger.channel == "email")
     assert all(later - earlier >= policy.min_gap_days * DAY_MS for earlier, later in pairwise(moments))
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from models.events.envelope import epoch_ms
 from models.events.invoices import ContractRecorded, ContractStatus
 from models.events.union import AnyEvent
 from models.money import Money
@@ -103,7 +104,7 @@ def test_work_that_is_billed_past_the_date_renews_a_contract_about_which_nobody_
     state = final([agreed(0, YEAR), bill, tick(YEAR + 31)])
     (found,) = answers([agreed(0, YEAR), bill, tick(YEAR + 31)])
     assert found.renewed
-    assert [row.renews_ms for row in state.renewals.periods] == [round(on(2 * YEAR).timestamp() * 1000)]
+    assert [row.renews_ms for row in state.renewals.periods] == [epoch_ms(on(2 * YEAR))]
 
 
 def test_who_keeps_another_contract_has_not_left() -> None:
@@ -213,7 +214,7 @@ def test_what_arrives_after_a_question_does_not_change_it(lead: int) -> None:
             story.append(build.paid(month * 30 + 20, f"P{month}", 50_000, f"I{month}"))
     story += [build.disputed(YEAR - 10, "D1", "I3"), ended(YEAR + 1)]
     story.sort(key=lambda event: event.received_ms)
-    moment = round(on(YEAR - lead).timestamp() * 1000)
+    moment = epoch_ms(on(YEAR - lead))
     cut = [event for event in story if event.received_ms <= moment]
     (whole,) = answers([*story, tick(YEAR + 31)])
     there = next(row for row in final([*cut, tick(YEAR - lead)]).renewals.periods[0].asked if row.at_ms == moment)

@@ -1,5 +1,6 @@
 """What clients ask for becomes a task for a person, once a day, with the client's own words."""
 
+from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, Request
 from models.policy.requests import ANSWER_DAYS
 from models.triggers import CancelWhen
@@ -30,7 +31,7 @@ def test_a_request_becomes_a_task_with_a_due_time_and_the_clients_words() -> Non
     assert task.channel in {"console", "task"}
     assert (task.step, task.facts["request"]) == ("answer_request", "plan")
     assert task.reasons[:2] == ("the client asks for a payment plan", "in their words: three parts, please")
-    assert round(task.expires_at.timestamp() * 1000) == ms(1) + ANSWER_DAYS * DAY_MS
+    assert epoch_ms(task.expires_at) == ms(1) + ANSWER_DAYS * DAY_MS
     assert task.cancel_when == (CancelWhen.CLIENT_ERASED,)
 
 

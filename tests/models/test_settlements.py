@@ -17,7 +17,6 @@ from models.state.codec import decode, encode
 from models.transition import transition
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-EUR_120 = Money(12_000, "EUR")
 
 
 def issued(minor: int = 12_000) -> InvoiceIssued:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.events.control import HaltChanged, HaltScope
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome, OverrideEffect, Purpose
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.baseline import BASELINE
@@ -45,7 +46,7 @@ class Delivering(Firm):
         super().feed(event)
         for output in self.outputs[seen:]:
             if isinstance(output, Trigger):
-                self.posted[output.trigger_id] = (round(output.not_before.timestamp() * 1000) + 60_000, output.channel)
+                self.posted[output.trigger_id] = (epoch_ms(output.not_before) + 60_000, output.channel)
             elif isinstance(output, Retraction):
                 self.posted.pop(output.trigger_id, None)
 
@@ -260,13 +261,13 @@ def test_a_second_word_is_one_in_time_within_the_budget_and_never_after_an_answe
         assert same == [first, second], "once, and in one lineage"
         assert firsts[second.anchor, second.step].journey is Journey.DELAY_SUPPORT
         assert second.channel not in {first.channel, *policy.internal_channels}
-        left, decided = round(first.not_before.timestamp() * 1000) + 60_000, round(second.decided_at.timestamp() * 1000)
+        left, decided = epoch_ms(first.not_before) + 60_000, epoch_ms(second.decided_at)
         assert decided >= left + HOUR_MS * _hours(policy, second.step)
         assert second.not_before < second.expires_at
         assert not [event for event in answers if left <= event.received_ms < decided]
         assert set(second.invoice_ids) <= set(first.invoice_ids)
     moments = sorted(
-        round(row.not_before.timestamp() * 1000)
+        epoch_ms(row.not_before)
         for row in _sends(firm)
         if row.channel not in policy.internal_channels and row.step != "thank_you"
     )

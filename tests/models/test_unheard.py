@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome
 from models.events.union import AnyClientEvent
 from models.policy.gate import earlier_unheard, still_allowed
@@ -36,7 +37,7 @@ class Interrupted(Delivering):
         if up is not None:
             self.posted[trigger_id] = (up, channel)
             return
-        if at_ms >= round(trigger.expires_at.timestamp() * 1000):
+        if at_ms >= epoch_ms(trigger.expires_at):
             super().report(at_ms, trigger_id, channel, DeliveryOutcome.EXPIRED)
         elif earlier_unheard(state_of(self), trigger, now_ms=at_ms) is not None:
             self.posted[trigger_id] = (at_ms + LOOK_AGAIN_MS, channel)

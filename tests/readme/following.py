@@ -15,6 +15,7 @@ from handlers.demo.stripe_objects import Bill
 from handlers.webhooks.publisher import Budget, MemoryPublisher
 from handlers.webhooks.server import Gateway, build_app
 from handlers.webhooks.signatures import StripeVerifier
+from models.events.envelope import epoch_ms
 from models.learners.baseline import BASELINE
 from models.policy.gate import still_allowed
 from models.policy.policy import DEFAULT_POLICY
@@ -81,7 +82,7 @@ def _record(delivery: Delivery) -> PlainRecord:
         topic=WEBHOOKS.name,
         partition=0,
         offset=0,
-        timestamp=round(delivery.received_at.timestamp() * 1000),
+        timestamp=epoch_ms(delivery.received_at),
         key=delivery.key,
         value=delivery.body,
         headers=delivery.to_headers(),
@@ -124,7 +125,7 @@ def _decided(state: ClientState | None, paid: Delivery) -> Iterator[str]:
     yield _station("", f"not before {trigger.not_before:%Y-%m-%d %H:%M}, expires {trigger.expires_at:%Y-%m-%d %H:%M} UTC")
     yield _station("", f"unless {', '.join(trigger.cancel_when)}")
     yield _station("topic decisions", f"{decision.outcome}: {'; '.join(decision.reasons)}")
-    now_ms = round(trigger.not_before.timestamp() * 1000)
+    now_ms = epoch_ms(trigger.not_before)
     allowed = still_allowed(after, trigger, now_ms=now_ms, policy=DEFAULT_POLICY).allowed
     yield _station("last look before sending", f"models/policy/gate.py: {'still right' if allowed else 'not any more'}")
     person = after.person

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events.delays import DisputeOpened
+from models.events.envelope import epoch_ms
 from models.events.payments import PaymentChargedBack, PaymentReceived, PaymentRefunded
 from models.events.union import EVENT_ADAPTER
 from models.money import Money
@@ -42,7 +43,7 @@ class Intake:
             topic="webhooks",
             partition=0,
             offset=0,
-            timestamp=round(RECEIVED.timestamp() * 1000),
+            timestamp=epoch_ms(RECEIVED),
             key=b"k",
             value=body,
             headers=(("source", source.encode()), ("received_at", RECEIVED.isoformat().encode())),

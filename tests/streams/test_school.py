@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.events.control import LearnerActivated
+from models.events.envelope import epoch_ms
 from models.learners.activation import LATENESS, LEARNERS, RENEWAL, scorer_of, verify
 from models.learners.consistency import ExamplesChecked
 from models.learners.promotion import ActivationRule
@@ -305,7 +306,7 @@ def test_while_stored_features_differ_from_a_replay_versions_are_published_but_n
     assert len(failed.snapshots()) >= 4
     assert failed.activations() == []
     assert school.distrusted == "late_share is off"
-    assert school.checked_ms == round(example(0).decided_at.timestamp() * 1000)
+    assert school.checked_ms == epoch_ms(example(0).decided_at)
     mended = [*log, checked(len(log), passed=True), *(record(number + 2, number) for number in range(200, 300))]
     assert failed.learn(mended).distrusted == ""
     assert failed.activations()[-1].version == failed.snapshots()[-1].version

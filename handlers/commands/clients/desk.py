@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from models.events.envelope import epoch_ms
 from models.events.signals import ClientMerged
 from models.ids import derive
 from models.state.client import ClientState
@@ -32,7 +33,7 @@ def merge_of(
             message = f"{name} asked to be forgotten: there is nothing to merge, and nothing may be kept of the other one"
             raise UsageError(message)
     return ClientMerged(
-        event_id=derive("client.merged", client_id, into, round(now.timestamp() * 1000)),
+        event_id=derive("client.merged", client_id, into, epoch_ms(now)),
         source=SOURCE,
         client_id=client_id,
         occurred_at=now,

@@ -22,7 +22,7 @@ from handlers.commands.policies.trying import without_outcomes
 from handlers.commands.regime_changes import regimes_now
 from handlers.commands.simulate import events_of
 from handlers.commands.simulation import Simulation
-from models.events.envelope import ClientEvent
+from models.events.envelope import ClientEvent, epoch_ms
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, policy_of
 from models.policy.policy import Policy
@@ -213,5 +213,5 @@ async def _logged(settings: Settings, partition: int, matters: Callable[[Decisio
     await read_each(settings, DECISIONS.name, partitions=[partition], see=see)
     if clients:
         await read_each(settings, CLIENT_EVENTS.name, partitions=[partition], see=keep)
-    now_ms = round(make_clock(settings.clock_file).now().timestamp() * 1000)
+    now_ms = epoch_ms(make_clock(settings.clock_file).now())
     return _Told(sorted(events, key=lambda event: event.received_ms), list(decisions.values()), now_ms)

@@ -13,6 +13,7 @@ from typing import Final
 
 from handlers.commands.experiments.accounts import Account, Bill
 from models.events.delays import DisputeOpened
+from models.events.envelope import epoch_ms
 from models.events.signals import ConsentChanged, DeliveryOutcome, DeliveryReported, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.lift import ALARM, ANYWHERE, LEAST, Interval, RunningLift, Unit, odds_against
@@ -89,7 +90,7 @@ def exposures(decisions: Iterable[Decision], name: str) -> dict[str, tuple[int, 
     first: dict[str, tuple[int, ExperimentArm]] = {}
     for decision in sorted(decisions, key=lambda row: row.decided_at):
         if decision.experiment is not None and decision.experiment.name == name:
-            first.setdefault(decision.client_id, (round(decision.decided_at.timestamp() * 1000), decision.experiment))
+            first.setdefault(decision.client_id, (epoch_ms(decision.decided_at), decision.experiment))
     return first
 
 
@@ -135,7 +136,7 @@ def _signals(events: Iterable[AnyClientEvent], decisions: Iterable[Decision]) ->
                 continue
     for decision in decisions:
         if decision.outcome is DecisionOutcome.SENT_AFTER_PAID:
-            found.note(decision.client_id, round(decision.decided_at.timestamp() * 1000), Guardrail.SENT_AFTER_PAID)
+            found.note(decision.client_id, epoch_ms(decision.decided_at), Guardrail.SENT_AFTER_PAID)
     return found
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from models.events.control import FeedChanged
 from models.events.envelope import epoch_ms
 from models.feeds import Arrivals
 from models.regime import LateFeed, Regime
+from models.workdays import moment
 from streams.wire.control import control_id
 
 AUTOMATIC: Final = "automatic"
@@ -83,7 +84,7 @@ def feed_event(feed: str, now: datetime, *, late_ms: int | None, author: str, re
         author=author,
         reason=reason,
         feed=feed,
-        late_since=None if late_ms is None else datetime.fromtimestamp(late_ms / 1000, UTC),
+        late_since=None if late_ms is None else moment(late_ms),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from models.events.envelope import epoch_ms
 from models.features import TABLE
 from models.learners.consistency import LIMIT, AnyExample, Difference, ExamplesChecked, differences, is_sampled, questions_of
 from models.renewal_features import RENEWAL_TABLE
@@ -137,7 +138,7 @@ async def _read(settings: Settings, *, share: float, night: str) -> Sides:
 
 async def _tell(settings: Settings, result: ExamplesChecked) -> None:
     """Write the result where the trainer reads it, in the order of what it learns; the last one holds."""
-    place = Position(round(result.checked_at.timestamp() * 1000), 0)
+    place = Position(epoch_ms(result.checked_at), 0)
     headers = origin_headers(CHECKED, 0, place, kind=CHECKED)
     value = result.model_dump_json().encode()
     producer = KafkaProducer(settings, Meter())

@@ -9,6 +9,7 @@ import msgspec
 
 from handlers.commands.regime_changes import read_regimes
 from models.events.control import LearnerActivated, LearnerRole
+from models.events.envelope import epoch_ms
 from models.ids import derive
 from models.learners.activation import LATENESS, RENEWAL, TABLES, verify
 from models.learners.cohorts import PayCohorts, RenewalCohorts
@@ -116,7 +117,7 @@ def order(
     now = make_clock(settings.clock_file).now()
     version = snapshot.version if snapshot else "none"
     event = LearnerActivated(
-        event_id=derive("control", "person", learner, role.value, version, round(now.timestamp() * 1000)),
+        event_id=derive("control", "person", learner, role.value, version, epoch_ms(now)),
         source="rapport learners",
         occurred_at=now,
         received_at=now,

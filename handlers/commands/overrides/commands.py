@@ -28,7 +28,7 @@ from handlers.commands.overrides.scoring import Scored, by_author, score
 from handlers.commands.policies.commands import chosen_policy
 from handlers.commands.regime_changes import author_named
 from handlers.commands.simulate import events_of
-from models.events.envelope import ClientEvent
+from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
@@ -160,7 +160,7 @@ def list_overrides(
     Example: rapport overrides list
     """
     settings = load_settings()
-    now_ms = round(make_clock(settings.clock_file).now().timestamp() * 1000)
+    now_ms = epoch_ms(make_clock(settings.clock_file).now())
     found = _run(_in_force(settings, client_id, now_ms))
     if as_json:
         print(json.dumps([row_as_json(client, row) for client, row in found], ensure_ascii=False, indent=2))
@@ -193,7 +193,7 @@ def lift(
 async def _lift(settings: Settings, client_id: str, override_id: str | None, author: str) -> int:
     now = make_clock(settings.clock_file).now()
     state = await read_state(settings, client_id)
-    rows = [] if state is None else standing(state, max(state.now_ms, round(now.timestamp() * 1000)))
+    rows = [] if state is None else standing(state, max(state.now_ms, epoch_ms(now)))
     row = chosen(rows, override_id, client_id)
     ended = end(row, client_id, author=author, now=now)
     await publish(settings, ended)

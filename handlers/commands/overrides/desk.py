@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from handlers.channels.kafka_producer import KafkaSender
+from models.events.envelope import epoch_ms
 from models.events.signals import OverrideCleared, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, public_topic
 from models.ids import derive
@@ -65,7 +66,7 @@ def word(
         raise UsageError(message)
     scope = journey.value if journey else invoice_id or ""
     return OverrideSet(
-        event_id=derive("override.set", client_id, effect.value, scope, author, round(now.timestamp() * 1000)),
+        event_id=derive("override.set", client_id, effect.value, scope, author, epoch_ms(now)),
         source=SOURCE,
         occurred_at=now,
         received_at=now,
@@ -84,7 +85,7 @@ def word(
 def end(row: Override, client_id: str, *, author: str, now: datetime) -> OverrideCleared:
     """Return the event that ends an override before its expiry."""
     return OverrideCleared(
-        event_id=derive("override.cleared", client_id, row.override_id, round(now.timestamp() * 1000)),
+        event_id=derive("override.cleared", client_id, row.override_id, epoch_ms(now)),
         source=SOURCE,
         occurred_at=now,
         received_at=now,

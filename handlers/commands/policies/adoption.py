@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from handlers.commands.policies.trying import Contact, Life, live
+from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.ids import derive
@@ -72,12 +73,12 @@ class Adoption:
 
 def plan(policy: Policy, events: Sequence[AnyClientEvent], *, as_of: datetime, per_day: int) -> Adoption:
     """Return the plan of taking over a book at `as_of`, with at most `per_day` first contacts on a day."""
-    until_ms = round(as_of.timestamp() * 1000) + HORIZON_DAYS * DAY_MS
+    until_ms = epoch_ms(as_of) + HORIZON_DAYS * DAY_MS
     clients = list(dict.fromkeys(event.client_id for event in events))
     first_seen: dict[str, int] = {}
     for event in events:
         first_seen[event.client_id] = min(first_seen.get(event.client_id, event.received_ms), event.received_ms)
-    today = live(policy, _held(events, dict.fromkeys(clients, as_of), first_seen), until_ms=round(as_of.timestamp() * 1000))
+    today = live(policy, _held(events, dict.fromkeys(clients, as_of), first_seen), until_ms=epoch_ms(as_of))
     waiting = {client: _too_old(today.simulation.states[client], policy) for client in clients}
     never = as_of + timedelta(days=_HELD_DAYS)
     free = {client: never if waiting[client] else as_of for client in clients}

@@ -7,7 +7,7 @@ nobody knows whether they would have paid sooner or later under another policy.
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from handlers.commands.simulation import INNER_SOURCES, Happening, Simulation
@@ -15,6 +15,7 @@ from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
 from models.triggers import Decision, DecisionOutcome, Trigger
+from models.workdays import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Life:
     @property
     def now(self) -> datetime:
         """The time the simulation stands at."""
-        return datetime.fromtimestamp(self.simulation.now_ms / 1000, UTC)
+        return moment(self.simulation.now_ms)
 
     def take(self, happenings: Iterable[Happening]) -> None:
         """Note what left and what did not."""

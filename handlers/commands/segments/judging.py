@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from msgspec.structs import replace as with_fields
 
 from handlers.commands.segments.living import WEEK_MS, Living, segments_of
+from models.events.envelope import epoch_ms
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
@@ -140,7 +141,7 @@ def _dues(events: Sequence[AnyClientEvent]) -> Dues:
     for event in events:
         match event:
             case InvoiceIssued():
-                issued[event.client_id, event.invoice_id] = round(event.due_at.timestamp() * 1000)
+                issued[event.client_id, event.invoice_id] = epoch_ms(event.due_at)
             case PaymentReceived() if event.invoice_id:
                 paid[event.client_id, event.invoice_id] = event.occurred_ms
             case _:
