@@ -128,7 +128,7 @@ def build_app(*, chosen: str | None = None) -> App:
         # The overview reads as written and spares the import of a Markdown parser; a command's own paragraphs are re-wrapped.
         help_format="plaintext" if chosen is None else "markdown",
         suppress_keyboard_interrupt=False,
-        group_commands=Group("Options", sort_key=len(GROUPS)),
+        group_commands=Group("Options", sort_key=len(GROUPS)) if chosen is None else Group("Commands"),
     )
     groups = {name: Group(name, sort_key=place) for place, name in enumerate(GROUPS)}
     for command in COMMANDS:

@@ -5,10 +5,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Final
 
-from cyclopts import Parameter
-
+from handlers.commands.options import JsonOption
 from models.triggers import Decision, DecisionOutcome
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.reading import read_each
@@ -78,7 +77,7 @@ class AfterPaid:
         }
 
 
-def after_paid(*, as_json: Annotated[bool, Parameter(name="--json", help="As JSON, for programs.", negative="")] = False) -> int:
+def after_paid(*, as_json: JsonOption = False) -> int:
     """Count what was sent although it was paid, and what left although it was taken back. The aim is none of both.
 
     A payment takes back every message about its invoices that has not left. Whether that held is measured: the payment's

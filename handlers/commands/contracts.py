@@ -32,7 +32,10 @@ At = Annotated[Path, Parameter(help="Folder of the published contracts.")]
 
 @contracts.command
 def show(kind: Annotated[str | None, Parameter(help="An event kind, e.g. payment.received; none: list all.")] = None) -> None:
-    """Print the JSON Schema of a kind with its example, or the list of kinds."""
+    """Print the JSON Schema of a kind with its example, or the list of kinds.
+
+    Example: rapport contracts show payment.received
+    """
     if kind is None:
         table = Table("kind", "version", "topics")
         for name in CONTRACTS:
@@ -52,7 +55,12 @@ def show(kind: Annotated[str | None, Parameter(help="An event kind, e.g. payment
 
 @contracts.command
 def write(*, to: At = FOLDER) -> int:
-    """Write all generated files. Refuses a change that would break a version that is published already."""
+    """Write all generated files. Refuses a change that would break a version that is published already.
+
+    Example: rapport contracts write
+
+    Exit codes: 0 written, 1 refused.
+    """
     if broken := _broken(to):
         _complain("these changes break a published version", broken)
         print(
@@ -71,7 +79,12 @@ def write(*, to: At = FOLDER) -> int:
 
 @contracts.command
 def check(*, at: At = FOLDER) -> int:
-    """Hold the published files against the code; exit with 1 and say what differs, and how to mend it."""
+    """Hold the published files against the code; say what differs, and how to mend it.
+
+    Example: rapport contracts check
+
+    Exit codes: 0 they agree, 1 they differ.
+    """
     broken = _broken(at)
     if broken:
         _complain("these changes break a published version", broken)

@@ -1,7 +1,6 @@
 """`rapport dead-letters list|show|redrive` (`dead_letters`, a cyclopts App)."""
 
 import asyncio
-import getpass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from handlers.commands.letters import LetterBox, Place, Shelf, Shelved, Stretch, Wanted
+from handlers.commands.regime_changes import author_named
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
@@ -23,7 +23,13 @@ dead_letters = App(
     help="""List, show and redrive unreadable records.
 
     What Rapport cannot read it keeps: the original bytes with stage, reason and position. Once the cause is mended (a new
-    release, a client named in the processor, a corrected body) `redrive` puts them back where they came from.
+    release, a client named in the processor, a corrected body) `redrive` puts them back where they came from:
+
+        rapport dead-letters list
+        rapport dead-letters show 0:17 --save body.json
+        rapport dead-letters redrive 0:17 --edit body.json
+
+    Exit codes: 0 done, 1 a server is away, 2 no such letter, or no restriction was given.
     """,
 )
 
@@ -44,7 +50,10 @@ def list_letters(
     last: Last = 10_000,
     limit: Annotated[int, Parameter(help="Show at most this many, the newest.")] = 50,
 ) -> None:
-    """Show dead letters with their reasons, the newest last."""
+    """Show dead letters with their reasons, the newest last.
+
+    Example: rapport dead-letters list --source stripe --reason no_client
+    """
     wanted = Wanted(stage=stage, reason=reason, source=source)
     shelf = asyncio.run(LetterBox(load_settings()).survey(wanted, stretch=Stretch(start=start, last=last), limit=limit))
     console = Console()
@@ -60,7 +69,10 @@ def show(
     *,
     save: Annotated[Path | None, Parameter(help="Write the original bytes to this file, e.g. to edit them.")] = None,
 ) -> None:
-    """Show one dead letter whole: why, since when, its headers and its bytes."""
+    """Show one dead letter whole: why, since when, its headers and its bytes.
+
+    Example: rapport dead-letters show 0:17
+    """
     shelved = asyncio.run(LetterBox(load_settings()).read(Place.parse(place)))
     letter = shelved.letter
     console = Console()
@@ -88,7 +100,7 @@ def show(
 
 @dead_letters.command
 def redrive(
-    *places: Annotated[str, Parameter(help="Letters as partition:offset; none: all that the options fit.")],
+    *places: Annotated[str, Parameter(help="Letters as partition:offset; none: all that fit the options.")],
     stage: Stage = None,
     reason: ReasonName = None,
     source: Source = None,
@@ -105,6 +117,8 @@ def redrive(
 
     What was driven again is noted on the topic of dead letters, so a second run leaves it alone. Ids of events make it
     harmless when something is driven twice. Try --dry-run first.
+
+    Example: rapport dead-letters redrive --reason no_client --dry-run
     """
     settings = load_settings()
     named = frozenset(Place.parse(place) for place in places)
@@ -133,7 +147,7 @@ async def _redrive(
     letters = box.chosen(wanted, stretch=stretch, known=set() if again else shelf.redriven, limit=limit)
     if dry_run:
         return sum([1 async for _ in letters])
-    return await box.redrive(letters, body=body, actor=getpass.getuser(), note=note, clock=make_clock(settings.clock_file))
+    return await box.redrive(letters, body=body, actor=author_named(None), note=note, clock=make_clock(settings.clock_file))
 
 
 def _corrected(edit: Path | None) -> bytes | None:

@@ -29,7 +29,7 @@ NOTES = (
 
 
 def evaluate(
-    file: Path,
+    file: Annotated[Path, Parameter(help="The receivables book, a CSV.")],
     /,
     *,
     report: Annotated[Path | None, Parameter(help="Write a page with tables and reliability plots (HTML) here.")] = None,

@@ -73,7 +73,7 @@ class _Case:
 
 
 def evaluate_renewals(
-    file: Path | None = None,
+    file: Annotated[Path | None, Parameter(help="A CSV of contracts; or else --synthetic.")] = None,
     /,
     *,
     synthetic: Annotated[int, Parameter(help="Instead of a file: a made-up firm of so many clients whose truth is known.")] = 0,

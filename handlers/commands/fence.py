@@ -28,7 +28,7 @@ fence = App(
     """,
 )
 
-_Topic = Annotated[str, Parameter(help="Bare name of the topic.")]
+_Topic = Annotated[str, Parameter(help="Name of the topic without RAPPORT_TOPIC_PREFIX.")]
 _Partition = Annotated[int, Parameter(help="Its partition.")]
 _Every = Annotated[bool, Parameter(name="--all", help="Every partition of every topic.", negative="")]
 
@@ -38,6 +38,8 @@ def show(
     *, everything: Annotated[bool, Parameter(name="--all", help="Also partitions that are well.", negative="")] = False
 ) -> int:
     """Show partitions whose fence is not well, or all of them: position, owner, log.
+
+    Example: rapport fence show --all
 
     Exit codes: 0 all are well, 1 some are not or a server is away.
     """
@@ -52,7 +54,7 @@ def accept_loss(
     *,
     topic: _Topic,
     partition: _Partition,
-    records: Annotated[int, Parameter(help="How many deleted records you accept to lose: must be the exact number.")],
+    records: Annotated[int, Parameter(help="How many deleted records you accept to lose: exactly as many as are gone.")],
 ) -> None:
     """Let a partition go on that retention has passed: records that were deleted before they were folded are lost for good.
 

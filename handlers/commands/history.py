@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
+from handlers.commands.options import Format
 from models.events.envelope import epoch_ms
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent
 from models.ids import derive
@@ -24,8 +25,6 @@ from streams.wire.deliveries import DELIVERY_ID, RECEIVED_AT, SOURCE
 from streams.wire.events import explain
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
-
-Format: TypeAlias = Literal["jsonl", "csv"]
 
 _CONTROLS: Final = (b"policy.activated", b"halt.changed", b"feed.changed")
 _GENERIC: Final = "generic"  # the source that carries our own contracts

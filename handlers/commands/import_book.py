@@ -15,7 +15,7 @@ from streams.runtime.settings import load_settings
 
 
 def import_book(
-    file: Path,
+    file: Annotated[Path, Parameter(help="The receivables book, a CSV.")],
     /,
     *,
     dry_run: Annotated[bool, Parameter(negative=(), help="Say what would be imported and what would be rejected.")] = False,

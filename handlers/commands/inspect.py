@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from handlers.channels.template_facts import facts_stated
+from handlers.commands.options import JsonOption
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
@@ -43,16 +44,14 @@ inspect = App(
     """,
 )
 
-AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object, for programs.")]
-
 
 @inspect.command
 def client(
-    client_id: str,
+    client_id: Annotated[str, Parameter(help="The id under which its events come.")],
     /,
     *,
     decisions: Annotated[int, Parameter(help="How many of the latest decisions to read from the log of decisions.")] = 0,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Explain a client: segment and score with reasons, exposure term by term, what is pending, due and was decided.
 
@@ -76,10 +75,15 @@ def client(
 
 
 @inspect.command
-def trigger(trigger_id: str, /, *, as_json: AsJson = False) -> None:
+def trigger(
+    trigger_id: Annotated[str, Parameter(help="The id that decisions and channels name, in full.")],
+    /,
+    *,
+    as_json: JsonOption = False,
+) -> None:
     """Explain a trigger: what it asked for and why, whether it was taken back, and every decision about it.
 
-    Example: rapport inspect trigger 3f2c9a
+    Example: rapport inspect trigger 3e8e9081f1cc4c6605c1e6ab88846c86
     """
     settings = load_settings()
     records, decisions = asyncio.run(_read_trigger(settings, trigger_id))

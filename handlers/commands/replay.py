@@ -9,17 +9,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.history import BadLine, Delivery, Format, format_of, read_history
+from handlers.commands.history import BadLine, Delivery, format_of, read_history
+from handlers.commands.options import FormOption
 from handlers.commands.sending import Sent, send
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 
 
 def replay(
-    file: Path,
+    file: Annotated[Path, Parameter(help="The history: jsonl, or a receivables CSV.")],
     /,
     *,
-    form: Annotated[Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")] = None,
+    form: FormOption = None,
     rate: Annotated[float | None, Parameter(help="At most this many deliveries per second.")] = None,
     skip: Annotated[int, Parameter(help="Leave out the first so many: to go on where an earlier run was stopped.")] = 0,
     dry_run: Annotated[bool, Parameter(negative=(), help="Read everything, say what would be sent, send nothing.")] = False,

@@ -12,7 +12,8 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
-from handlers.commands.history import BadLine, Delivery, Format, format_of, read_controls, read_history
+from handlers.commands.history import BadLine, Delivery, format_of, read_controls, read_history
+from handlers.commands.options import Format, FormOption
 from handlers.commands.simulation import Happening, Simulation
 from handlers.commands.tour import Story, Totals
 from models.events.control import PolicyActivated
@@ -26,12 +27,12 @@ SAMPLE: Final = "sample_history.jsonl"
 
 
 def simulate(
-    file: Path | None = None,
+    file: Annotated[Path | None, Parameter(help="The history to tell; none: a short one of three clients.")] = None,
     /,
     *,
     client: Annotated[str | None, Parameter(help="Tell the story of this client only.")] = None,
     until: Annotated[datetime | None, Parameter(help="Let time pass up to this day, also after the last event.")] = None,
-    form: Annotated[Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")] = None,
+    form: FormOption = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object per happening, for programs.")] = False,
     policy: Annotated[Path | None, Parameter(help="Policy file to decide by; default: RAPPORT_POLICY_FILE.")] = None,
     asked: Asked | None = None,

@@ -4,6 +4,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import HaltChanged, HaltScope
 from models.events.envelope import epoch_ms
@@ -20,8 +21,7 @@ from streams.wire.topics import CHANNELS
 What: TypeAlias = Annotated[
     HaltScope | None, Parameter(help="all, journey, channel, purpose or experiment; none: show what is stopped.")
 ]
-Target: TypeAlias = Annotated[str | None, Parameter(help="Which journey, channel, purpose or experiment; nothing after all.")]
-Author: TypeAlias = Annotated[str | None, Parameter(help="Who decides this; default: the account this runs under.")]
+Target: TypeAlias = Annotated[str | None, Parameter(help="Which journey, channel, purpose or experiment; none with all.")]
 
 _TARGETS = {
     HaltScope.JOURNEY: tuple(journey.value for journey in Journey),
@@ -46,8 +46,10 @@ def halt(
 
     A stopped experiment holds nothing back: from then on every company gets the step as it stands.
 
-    Example: rapport halt all --reason "wrong amounts in the feed"
-    Example: rapport halt journey pre_renewal --reason "new price list comes first"
+    For example:
+
+        rapport halt all --reason "wrong amounts in the feed"
+        rapport halt journey pre_renewal --reason "new price list comes first"
 
     Exit codes: 0 in force on every partition, 1 a server is away or a worker has not followed yet, 2 wrong usage.
     """

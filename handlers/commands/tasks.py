@@ -1,7 +1,6 @@
 """`rapport tasks list|calls|show|done|approve|hold` (`tasks`, a cyclopts App): the work that the policy leaves to people."""
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time
 from typing import Annotated, Any, TypeVar
@@ -20,6 +19,7 @@ from handlers.channels.task_desk import CALLABLE, TaskDesk
 from handlers.channels.task_plan import read_plan
 from handlers.channels.tasks import Done, Task, TaskOutcome
 from handlers.channels.template_facts import facts_stated
+from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
 from models.events.envelope import epoch_ms
@@ -47,8 +47,8 @@ tasks = App(
     - promise: a day was named (`--day`); nothing is asked for before it has passed
     - plan: days and amounts were agreed (`--instalment`, once for each; one alone defers); the invoice rests while they are paid
     - dispute: something is wrong; reminders about it stop until that is settled
-    - no_answer: nobody was reached; the step comes again
-    - wrong_contact: it was the wrong person; mails rest for two weeks so that the right one can be found
+    - no-answer: nobody was reached; the step comes again
+    - wrong-contact: it was the wrong person; mails rest for two weeks so that the right one can be found
 
     A day of calls, on the firm's phone days (RAPPORT_PHONE_DAYS=tue,thu), begins with
 
@@ -138,23 +138,23 @@ def done(
     /,
     *,
     outcome: Annotated[TaskOutcome, Parameter(help="How it ended.")],
-    day: Annotated[date | None, Parameter(help="For a promise: the day on which will be paid.")] = None,
+    day: Annotated[date | None, Parameter(help="For a promise: the day on which the client will pay.")] = None,
     instalment: Annotated[
         tuple[str, ...], Parameter(help='For a plan, once for each instalment: "2026-03-20 400.00 EUR".', consume_multiple=False)
     ] = (),
     invoice: Annotated[str, Parameter(help="For a plan: the invoice; none: the one that the task names.")] = "",
     note: Annotated[str, Parameter(help="What was said, for colleagues; for a dispute, its cause.")] = "",
-    author: Annotated[str, Parameter(help="Who spoke; none: you.")] = "",
+    author: Author = None,
 ) -> None:
     """End a task and report what came of it. Repeating it is harmless.
 
-    Examples:
+    For example:
+
         rapport tasks done 3f2c9a --outcome promise --day 2026-03-20 --note "pays after the budget round"
         rapport tasks done 3f2c9a --outcome plan --instalment "2026-03-20 400.00 EUR" --instalment "2026-04-20 400.00 EUR"
-        rapport tasks done 3f2c9a --outcome no_answer
-
+        rapport tasks done 3f2c9a --outcome no-answer
     """
-    plan, who = read_plan(instalment, invoice), author or getpass.getuser()
+    plan, who = read_plan(instalment, invoice), author_named(author)
     ended = _run(lambda desk: desk.finish(task_id, outcome=outcome, day=day, plan=plan, note=note, author=who))
     print(f"Reported: {_ending(*ended)}")
 
@@ -167,7 +167,7 @@ def approve(
     tone: Annotated[Tone | None, Parameter(help="Say it in this tone; a firmer one than the message's changes nothing.")] = None,
     channel: Annotated[str, Parameter(help="Send it through this channel; none: as it stands.")] = "",
     note: Annotated[str, Parameter(help="A word for colleagues; it stands among the reasons.")] = "",
-    author: Annotated[str, Parameter(help="Who decides; none: you.")] = "",
+    author: Author = None,
 ) -> None:
     """Let a message go that the policy put before a person: as it is, more softly, or through another channel.
 
@@ -191,7 +191,7 @@ def hold(
     *,
     note: Annotated[str, Parameter(help="Why, for colleagues.")],
     until: Annotated[date | None, Parameter(help="Ask again from this day on; none: in a week.")] = None,
-    author: Annotated[str, Parameter(help="Who decides; none: you.")] = "",
+    author: Author = None,
 ) -> None:
     """Hold back a message that the policy put before a person. Nothing of its journey leaves until then; then it is asked again.
 
@@ -202,10 +202,10 @@ def hold(
     _decided(task_id, TaskOutcome.HELD, author, note=note, until_ms=until_ms)
 
 
-def _decided(task_id: str, outcome: TaskOutcome, author: str, **said: Any) -> tuple[Task, Done]:  # noqa: ANN401 - as Done's
+def _decided(task_id: str, outcome: TaskOutcome, author: str | None, **said: Any) -> tuple[Task, Done]:  # noqa: ANN401 - as Done's
     at_ms = epoch_ms(make_clock(load_settings().clock_file).now())
     said["note"] = " ".join(said["note"].split())
-    done = Done(outcome=outcome, author=author or getpass.getuser(), at_ms=at_ms, **said)
+    done = Done(outcome=outcome, author=author_named(author), at_ms=at_ms, **said)
     found = _run(lambda desk: desk.decide(task_id, done))
     print(f"Reported: {_ending(*found)}")
     return found

@@ -44,7 +44,9 @@ def up(
 ) -> None:
     """Start the servers and create the topics; print the two lines that tell other programs where they are.
 
-    Running it again changes nothing. Try: eval "$(rapport stack up)"
+    Running it again changes nothing.
+
+    Example: eval "$(rapport stack up)"
     """
     display = Display()
     started = monotonic()
@@ -76,7 +78,10 @@ def down(
     name: Name = DEFAULT_NAME,
     delete: Annotated[bool, Parameter(help="Delete the data of the stack as well.", negative="")] = False,
 ) -> None:
-    """Stop the servers cleanly; their data stays. Running it again changes nothing."""
+    """Stop the servers cleanly; their data stays. Running it again changes nothing.
+
+    Example: rapport stack down
+    """
     local = LocalStack(name=name)
     ran = local.is_running()
     local.stop()
@@ -87,7 +92,10 @@ def down(
 
 @stack.command
 def topics() -> None:
-    """Create the topics on the Kafka of KAFKA_BOOTSTRAP, or check those that exist. Running it again changes nothing."""
+    """Create the topics on the Kafka of KAFKA_BOOTSTRAP, or check those that exist. Running it again changes nothing.
+
+    Example: rapport stack topics
+    """
     settings = load_settings()
     created = run_apart(ensure_topics(settings))
     Display().say(f"{len(created)} topics created at {settings.kafka_bootstrap}, the others are as they should be.")
@@ -95,7 +103,12 @@ def topics() -> None:
 
 @stack.command
 def status(*, name: Annotated[str | None, Parameter(help="Only this stack; all, if not given.")] = None) -> int:
-    """Show what runs, where, and how much disk it takes. Exit code 1 if a server of a stack is missing."""
+    """Show what runs, where, and how much disk it takes.
+
+    Example: rapport stack status
+
+    Exit codes: 0 every server runs, 1 a server of a stack is missing, or there is no stack.
+    """
     console = Console()
     names = [name] if name else stack_names()
     table = Table("stack", "server", "address", "pid", "state", "MB on disk", box=None)
@@ -130,7 +143,10 @@ def logs(
         bool, Parameter(name=["--follow", "-f"], help="Go on printing what is added, until Ctrl-C.", negative="")
     ] = False,
 ) -> None:
-    """Print the end of the servers' logs."""
+    """Print the end of the servers' logs.
+
+    Example: rapport stack logs kafka --follow
+    """
     folder = LocalStack(name=name).folder / "logs"
     files = sorted(path for path in folder.glob("*.log") if path.name.startswith(server or ""))
     if not files:
@@ -145,7 +161,9 @@ def logs(
 def doctor() -> int:
     """Check this machine and the servers line by line, each with the fix if something is missing.
 
-    Exit code 0 if all that is needed is there, else 1.
+    Example: rapport doctor
+
+    Exit codes: 0 all that is needed is there, 1 something is missing.
     """
     from handlers.stack.doctor import examine, show
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from handlers.commands.clients.desk import merge_of
+from handlers.commands.options import Author
 from handlers.commands.overrides.desk import publish, read_state
 from handlers.commands.regime_changes import author_named
 from models.state.balances import exposures
@@ -40,7 +41,7 @@ def merge(
     *,
     into: Annotated[str, Parameter(help="The client that remains.")],
     reason: Annotated[str, Parameter(help="Why, for colleagues; at least three letters.")],
-    author: Annotated[str | None, Parameter(help="Who decides; none: you.")] = None,
+    author: Author = None,
     dry_run: Annotated[bool, Parameter(help="Only show the two.", negative="")] = False,
 ) -> int:
     """Merge a client into another one, for good. Try --dry-run first: it shows both and writes nothing.

@@ -17,7 +17,7 @@ from handlers.commands.experiments.accounts import accounts_of
 from handlers.commands.experiments.reckoning import result_of
 from handlers.commands.experiments.steps import RESPONSE_DAYS, is_message, rows_of
 from handlers.commands.experiments.telling import result_json, step_table, tell_experiment, tell_result
-from handlers.commands.history import Format
+from handlers.commands.options import Format, FormOption, JsonOption
 from handlers.commands.policies.trying import without_outcomes
 from handlers.commands.regime_changes import regimes_now
 from handlers.commands.simulate import events_of
@@ -51,10 +51,6 @@ PolicyOption: TypeAlias = Annotated[
 HistoryOption: TypeAlias = Annotated[
     Path | None, Parameter(help="A history, lived through in memory under the policy; none: what the running system did.")
 ]
-FormOption: TypeAlias = Annotated[
-    Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
-]
-JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +94,10 @@ def report(
     Of a HISTORY the program lives through, the clients did what they did under other messages: it tries the experiment out and
     shows who would be exposed, and its differences mean nothing.
 
-    Example: rapport experiments report
-    Example: rapport experiments report history.jsonl --policy firm.yaml --name help_at_once
+    For example:
+
+        rapport experiments report
+        rapport experiments report history.jsonl --policy firm.yaml --name help_at_once
 
     Exit codes: 0 told, 1 a draw is broken or a guardrail says stop, 2 no such experiment, or a file cannot be read.
     """
@@ -146,8 +144,10 @@ def steps(
     Response: the client paid, answered, promised, asked for something or disputed within two weeks. Days: from the message until
     its invoice was paid, at the median, counted up to sixty. It says what followed, not what was caused: for that, compare arms.
 
-    Example: rapport experiments steps
-    Example: rapport experiments steps history.jsonl
+    For example:
+
+        rapport experiments steps
+        rapport experiments steps history.jsonl
 
     Exit codes: 0 told, 1 a server is away, 2 a file cannot be read.
     """

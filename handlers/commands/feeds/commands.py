@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from handlers.commands.feeds.tail import Tail
 from handlers.commands.feeds.watch import FeedWatch, feed_event
+from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, read_regimes, regimes_now
 from models.events.envelope import epoch_ms
 from models.regime import LateFeed
@@ -25,7 +26,6 @@ from streams.wire.admin import ensure_topics
 from streams.wire.control import tell_every_partition
 
 Feed: TypeAlias = Annotated[str, Parameter(help="The source as its events name it, for example stripe.")]
-Author: TypeAlias = Annotated[str | None, Parameter(help="Who decides this; default: the account this runs under.")]
 _MINUTE: Final = "%Y-%m-%d %H:%M"
 
 feeds = App(
@@ -65,7 +65,7 @@ def late(
     since: Annotated[datetime | None, Parameter(help="Since when nothing came (UTC); default: now.")] = None,
     author: Author = None,
 ) -> None:
-    """Call a source late: reminders to its clients wait until you, or nobody but you, say otherwise with `on-time`.
+    """Call a source late: reminders to its clients wait until a person says with `on-time` that it delivers.
 
     Example: rapport feeds late gocardless --reason "their status page says so"
     """

@@ -11,6 +11,7 @@ from handlers.commands.learners.checking import check as run_check
 from handlers.commands.learners.curves import cohort_lines, season_lines
 from handlers.commands.learners.desk import Stand, order, read_stand
 from handlers.commands.learners.telling import as_json, checked_words, payback_lines, show_lines, table_of
+from handlers.commands.options import JsonOption
 from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
@@ -38,7 +39,6 @@ learners = App(
     """,
 )
 
-AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object, for programs.")]
 Why = Annotated[str, Parameter(help="Why, for whoever reads the log later.")]
 Learner = Annotated[Literal["lateness", "renewal"], Parameter(help="Which learner, where no version says it.")]
 Anyway = Annotated[bool, Parameter(negative=(), help="Although the last check of stored features failed.")]
@@ -46,7 +46,7 @@ Version = Annotated[str, Parameter(help="A version that `list` shows, or its beg
 
 
 @learners.command(name="list")
-def list_versions(*, json_: AsJson = False) -> None:
+def list_versions(*, json_: JsonOption = False) -> None:
     """List the versions, the latest last: from when, how good at that time, and which one decides.
 
     Log loss (lower is better) is over about the last 500 questions that were answered before the version was taken, each judged
@@ -183,7 +183,7 @@ def check(
     share: Annotated[float, Parameter(help="Share of the clients, another sample each night.")] = 0.02,
     days: Annotated[int, Parameter(help="Only what was answered in so many days.")] = 30,
     settle_minutes: Annotated[float, Parameter(help="Leave out what may still be on its way.")] = 15.0,
-    json_: AsJson = False,
+    json_: JsonOption = False,
 ) -> int:
     """Fold the log of a sample of clients anew, and compare features and answer of each answered question.
 
@@ -227,7 +227,7 @@ def payback() -> int:
 
 
 @learners.command
-def cohorts(*, json_: AsJson = False) -> int:
+def cohorts(*, json_: JsonOption = False) -> int:
     """Show how clients of one onboarding month, service line or contract type go: days to pay, renewals, raises.
 
     "paid by day 30" is the share of invoices paid within 30 days after they were issued; "kept" is the share of contracts still
@@ -248,7 +248,7 @@ def cohorts(*, json_: AsJson = False) -> int:
 
 
 @learners.command
-def seasons(*, json_: AsJson = False) -> int:
+def seasons(*, json_: JsonOption = False) -> int:
     """Show the year by half months: when many contracts renew (cliff), when less goes well (freeze), and more (favourable).
 
     A half month is marked when it differs from the rest of the year in two years at least, by more than chance and by enough to

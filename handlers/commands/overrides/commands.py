@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.history import Format
+from handlers.commands.options import Author, FormOption, JsonOption, PolicyOption
 from handlers.commands.overrides.desk import (
     chosen,
     conflicts,
@@ -44,7 +44,6 @@ from streams.wire.reading import read_each
 from streams.wire.topics import CHANNELS, CLIENT_EVENTS
 
 T = TypeVar("T")
-AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
 
 _USUAL_DAYS: Final = 30
 _PATIENCE_SECONDS: Final = 10.0
@@ -87,18 +86,18 @@ def set_override(
     window: Annotated[str | None, Parameter(help="Of effect window: from and to, as 07-01..09-15, of every year.")] = None,
     journey: Annotated[Journey | None, Parameter(help="This journey only; none: the client as a whole.")] = None,
     until: Annotated[date | None, Parameter(help="The day on which it ends; none: in 30 days.")] = None,
-    author: Annotated[str | None, Parameter(help="Who decides; none: you.")] = None,
+    author: Author = None,
 ) -> int:
     """Decide over the head of the policy about a client, until a day. The same author's next word on it takes its place.
 
     Overrides that say otherwise are shown, with which of the two holds.
 
-    Examples:
+    For example:
+
         rapport overrides set cus_1a2b3c --effect hold --reason "new finance lead, calls back" --until 2026-04-15
         rapport overrides set cus_1a2b3c --effect segment --segment reliable --reason "paid by parent from now on"
         rapport overrides set cus_1a2b3c --effect channel --channel sms --invoice R-17 --reason "asked for a text"
         rapport overrides set cus_1a2b3c --effect window --window 07-01..09-15 --reason "their fiscal year" --until 2028-07-01
-
     """
     settings = load_settings()
     now = make_clock(settings.clock_file).now()
@@ -153,7 +152,7 @@ async def _set(settings: Settings, told: OverrideSet) -> int:
 
 @overrides.command(name="list")
 def list_overrides(
-    client_id: Annotated[str | None, Parameter(help="One client; none: all.")] = None, /, *, as_json: AsJson = False
+    client_id: Annotated[str | None, Parameter(help="One client; none: all.")] = None, /, *, as_json: JsonOption = False
 ) -> int:
     """List the overrides in force, the one that ends first first.
 
@@ -181,7 +180,7 @@ def lift(
     ] = None,
     /,
     *,
-    author: Annotated[str | None, Parameter(help="Who ends it; none: you.")] = None,
+    author: Author = None,
 ) -> int:
     """End an override before its expiry.
 
@@ -233,11 +232,9 @@ def report(
     file: Annotated[Path | None, Parameter(help="A history; none: the client log of the running system.")] = None,
     /,
     *,
-    policy: Annotated[
-        Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
-    ] = None,
-    form: Annotated[Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")] = None,
-    as_json: AsJson = False,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
     asked: Asked | None = None,
 ) -> int:
     """Score every override against what rules and learner would have done: who set it, what came of it, who was nearer.

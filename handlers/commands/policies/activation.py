@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
+from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
 from models.events.envelope import epoch_ms
@@ -25,11 +26,11 @@ from streams.wire.topics import CHANNELS
 
 
 def activate(
-    file: Path,
+    file: Annotated[Path, Parameter(help="The policy file.")],
     /,
     *,
     reason: Annotated[str, Parameter(help="Why; it is kept with the activation.")],
-    author: Annotated[str | None, Parameter(help="Who decides this; default: the account this runs under.")] = None,
+    author: Author = None,
     yes: Annotated[bool, Parameter(name="--yes", negative=(), help="Do not ask.")] = False,
 ) -> int:
     """Put a policy in force for all clients through the log: no restart, and a replay decides as the live run did.

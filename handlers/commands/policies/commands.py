@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from handlers.channels.template_facts import facts_stated
+from handlers.commands.options import JsonOption, PolicyOption
 from handlers.commands.policies.activation import activate
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
@@ -37,10 +38,6 @@ policy.command(forecast)
 policy.command(adopt)
 policy.command(activate)
 
-PolicyOption: TypeAlias = Annotated[
-    Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
-]
-JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
 _WIDTH: Final = 150
 
 
@@ -74,7 +71,7 @@ def show(
 
 
 @policy.command(name="lint")
-def check(file: Path, /, *, as_json: JsonOption = False) -> int:
+def check(file: Annotated[Path, Parameter(help="The policy file.")], /, *, as_json: JsonOption = False) -> int:
     """Check a policy file before it is used.
 
     Types and names; steps that are never reached, out of order or there twice; messages still sendable when the next is due;

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
-from handlers.commands.history import Format, read_controls
+from handlers.commands.history import read_controls
+from handlers.commands.options import Format, FormOption, JsonOption, PolicyOption
 from handlers.commands.policies import adoption, backtest
 from handlers.commands.policies.trying import Contact, Life, live
 from handlers.commands.simulate import end_of_day_ms, events_of
@@ -27,17 +28,10 @@ from streams.wire.policy_file import policy_in_force
 HistoryOption: TypeAlias = Annotated[
     Path | None, Parameter(help="Lines of our contracts, recorded webhooks, Stripe events or a receivables CSV; none: a sample.")
 ]
-PolicyOption: TypeAlias = Annotated[
-    Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
-]
 AgainstOption: TypeAlias = Annotated[
     Path | None, Parameter(help="The policy it is held against; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]
 UntilOption: TypeAlias = Annotated[datetime | None, Parameter(help="Let time pass up to this day; default: the last event.")]
-FormOption: TypeAlias = Annotated[
-    Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
-]
-JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
 
 
 def try_policy(
@@ -106,7 +100,7 @@ def forecast(
 
 
 def adopt(
-    book: Path,
+    book: Annotated[Path, Parameter(help="The receivables book: a CSV, or its events as jsonl.")],
     /,
     *,
     per_day: Annotated[int, Parameter(help="Most clients who hear from us for the first time on one day.")] = 10,
@@ -121,7 +115,7 @@ def adopt(
 ) -> int:
     """Plan the takeover of an existing receivables book: who would be contacted when, at which stage; nothing is sent.
 
-    History builds segments and stages start at the beginning. What is overdue for longer than the policy adopts by itself waits
+    History builds segments; stages start at the beginning. What is overdue for longer than the policy adopts by itself waits
     for a person. To carry the plan out, replay the file written by --holds before the book is imported.
 
     Example: rapport policy adopt book.csv --per-day 10

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -11,7 +11,8 @@ from rich.table import Table
 
 from handlers.commands.book.plan import Asked
 from handlers.commands.evaluate import read_history
-from handlers.commands.history import Format, format_of
+from handlers.commands.history import format_of
+from handlers.commands.options import Format, FormOption, JsonOption, PolicyOption
 from handlers.commands.policies.commands import chosen_policy
 from handlers.commands.segments.judging import Judged, judge
 from handlers.commands.segments.living import Living
@@ -37,18 +38,10 @@ segments = App(
     """,
 )
 
-PolicyOption: TypeAlias = Annotated[
-    Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
-]
-FormOption: TypeAlias = Annotated[
-    Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
-]
-JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
-
 
 @segments.command
 def evaluate(
-    file: Path,
+    file: Annotated[Path, Parameter(help="The history to live through: jsonl, or a receivables CSV.")],
     /,
     *,
     policy: PolicyOption = None,
@@ -112,7 +105,14 @@ def movers(
 
 
 @segments.command
-def tiers(file: Path, /, *, policy: PolicyOption = None, form: FormOption = None, asked: Asked | None = None) -> int:
+def tiers(
+    file: Annotated[Path, Parameter(help="The history to live through: jsonl, or a receivables CSV.")],
+    /,
+    *,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    asked: Asked | None = None,
+) -> int:
     """Propose cut-points of the recency, frequency and monetary tiers from the firm's own quartiles, ready for the policy file.
 
     Shows how many clients are in each tier by the policy's cut-points and by the proposed ones. Nothing is changed.
@@ -141,7 +141,7 @@ def tiers(file: Path, /, *, policy: PolicyOption = None, form: FormOption = None
 
 @segments.command
 def observe(
-    file: Path,
+    file: Annotated[Path, Parameter(help="The history to live through: jsonl, or a receivables CSV.")],
     /,
     *,
     report: Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")] = None,
