@@ -88,9 +88,10 @@ def check(*, at: At = FOLDER) -> int:
     broken = _broken(at)
     if broken:
         _complain("these changes break a published version", broken)
-    stale = [name for name, text in catalogue().items() if _published(at / name) != text]
+    wanted = catalogue()
+    stale = [name for name, text in wanted.items() if _published(at / name) != text]
     for name in stale:
-        _complain(f"{at / name} differs from the code", _difference(_published(at / name) or "", catalogue()[name]))
+        _complain(f"{at / name} differs from the code", _difference(_published(at / name) or "", wanted[name]))
     unknown = (
         sorted(file.name for file in at.glob("*.schema.json") if file.name != POLICY_FILE and not _is_of_a_contract(file.name))
         if at.is_dir()
@@ -101,7 +102,7 @@ def check(*, at: At = FOLDER) -> int:
     if broken or stale or unknown:
         print(_FIX, file=sys.stderr)
         return 1
-    print(f"{len(catalogue())} files in {at} agree with the code.")
+    print(f"{len(wanted)} files in {at} agree with the code.")
     return 0
 
 

@@ -18,7 +18,7 @@ def demo(
     ledger: Annotated[Path, Parameter(help="A receivables CSV to replay after the year, if the file is there.")] = LEDGER,
     keep: Annotated[bool, Parameter(negative=(), help="Leave Kafka and Valkey running, with everything in them.")] = False,
 ) -> int:
-    """Live a year of a small firm on real Kafka and Valkey: forty clients, some 3,400 signed Stripe webhooks, real mails.
+    """Live a year of a small firm on real Kafka and Valkey: forty clients, some 2,800 signed Stripe webhooks, real mails.
 
     Starts the local stack, the webhook gateway, two workers, the channel workers and an SMTP sink; drives a shared clock
     through the year, a day at a time, posting each day's webhooks over HTTP; kills one worker with kill -9 half-way; and at the

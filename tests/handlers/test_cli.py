@@ -172,8 +172,8 @@ def test_whatever_can_be_run_shows_an_example_of_itself_and_says_what_each_word_
     for words, app in _runnable(command):
         assert run([*words.split(), "--help"]) == 0
         said = " ".join(capsys.readouterr().out.split())
-        written = [line.strip() for line in (app.default_command.__doc__ or "").splitlines()]
+        written = [" ".join(line.split()) for line in (app.default_command.__doc__ or "").splitlines()]
         examples = [line for line in written if line.startswith("rapport ")]
         assert [line for line in examples if line not in said] == [], words
         assert said.count(f"rapport {words}") > 1, f"{words}: only its usage names it"
-        assert [argument.name for argument in app.assemble_argument_collection() if not argument.parameter.help] == [], words
+        assert [each.name for each in app.assemble_argument_collection() if each.show and not each.parameter.help] == [], words
