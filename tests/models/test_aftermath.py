@@ -52,6 +52,16 @@ def test_a_payment_that_arrives_after_the_mail_is_the_aim_and_no_finding() -> No
     assert findings(firm) == []
 
 
+def test_a_part_of_the_money_that_waited_in_a_backlog_is_no_finding_while_the_rest_was_rightly_asked_for() -> None:
+    build = Events()
+    firm = overdue(build)
+    firm.feed(build.reported(8, firm.triggers[0].trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.paid(7.5, minor=40_000, received=8 - 3 * MINUTE))
+    assert findings(firm) == []
+    firm.feed(build.paid(7.6, "P2", 60_000, received=8 - 2 * MINUTE))
+    assert findings(firm) == [("sent_after_paid", 120.0)]
+
+
 def test_a_dispute_that_came_too_late_is_counted_but_not_as_paid() -> None:
     build = Events()
     firm = overdue(build)
