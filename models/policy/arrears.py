@@ -12,13 +12,12 @@ from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence
-from models.policy.turn import find_run
 from models.state.balances import items
 from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
 from models.state.plans import PLAN_GRACE_MS, Standing, is_agreed
 from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
-from models.state.rows import Invoice
+from models.state.rows import Invoice, Ledger
 from models.triggers import Journey
 from models.workdays import DAY_MS, local_day, rolled_ms
 
@@ -57,7 +56,9 @@ class Arrear(msgspec.Struct, frozen=True):
 def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
     """Return all open invoices at the state's time, oldest due first."""
     rows = items(state.ledger, state.now_ms)
-    return [_arrear(row, state, policy) for row in rows]
+    # A client may have hundreds of open invoices: what is the same for all of them is found once.
+    runs, is_claimed = _runs(state), _is_claimed(state.ledger)
+    return [_arrear(row, runs, state, policy, is_claimed=is_claimed) for row in rows]
 
 
 def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
@@ -65,7 +66,7 @@ def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
     if state.ledger.plans:
         return min(((row.core_ms, row.invoice.invoice_id) for row in arrears(state, policy)), default=None)
     first: tuple[int, str] | None = None
-    runs = {run.anchor: run for run in reversed(state.care.runs) if run.journey == _JOURNEY}
+    runs = _runs(state)
     grace_ms = policy.grace_days * DAY_MS
     for invoice in state.ledger.invoices:
         # Due dates only roll forward: one that is later than the first found as it stands need not be rolled to know it.
@@ -146,11 +147,21 @@ def _least(code: str, state: ClientState, policy: Policy) -> int:
     return max(policy.small_units * unit, round(policy.small_share * usual))
 
 
-def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
+def _runs(state: ClientState) -> dict[str, Run]:
+    """Return the runs of this journey by what they are about; of several the first, as `find_run` does."""
+    return {run.anchor: run for run in reversed(state.care.runs) if run.journey == _JOURNEY}
+
+
+def _is_claimed(ledger: Ledger) -> bool:
+    """Say whether anything may hold back an invoice, or have held it back: without, `_claims` has nothing to find."""
+    return bool(ledger.disputes or ledger.promises or ledger.plans) or any(row.pending for row in ledger.payments)
+
+
+def _arrear(item: Item, runs: dict[str, Run], state: ClientState, policy: Policy, *, is_claimed: bool) -> Arrear:
     invoice, plan = item.invoice, item.standing
     missing = plan is not None and plan.is_missed and not plan.is_broken
     anchor = plan.anchor if plan is not None and missing else invoice.invoice_id
-    run = find_run(state, Journey.DELAY_SUPPORT, anchor) or Run(_JOURNEY, anchor)
+    run = runs.get(anchor) or Run(_JOURNEY, anchor)
     due_ms = plan.due_ms if plan is not None and missing else invoice.due_ms
     if plan is not None and missing:
         core = max(due_since(due_ms, state, policy), plan.plan.agreed_at + policy.settle_days * DAY_MS, run.ready_ms)
@@ -158,7 +169,7 @@ def _arrear(item: Item, state: ClientState, policy: Policy) -> Arrear:
     else:
         core = _core_ms(invoice, run, state, policy)
         ladder = ladder_of(run, state, policy)
-    ready, until = _claims(invoice, state, policy)
+    ready, until = _claims(invoice, state, policy) if is_claimed else (0, 0)
     silence = _silence(item, run, state, policy, until)
     return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms)
 

@@ -1,5 +1,7 @@
 """The collectable balance: which money may be asked for, and why the rest may not."""
 
+from operator import itemgetter
+
 from models.state.plans import standing_of
 from models.state.reckoning import (
     Exposure,
@@ -18,10 +20,10 @@ from models.state.rows import Dispute, Invoice, Ledger, Promise
 
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     """Return the open invoices, oldest due first, each with what of it may be asked for at `now_ms`."""
-    open_rows = [row for row in ledger.invoices if not row.settled_ms and left(row)]
+    open_rows = [(row.due_ms, row.invoice_id, owed, row) for row in ledger.invoices if not row.settled_ms and (owed := left(row))]
     if not open_rows:
         return ()
-    open_rows.sort(key=lambda row: (row.due_ms, row.invoice_id))
+    open_rows.sort(key=itemgetter(0, 1))
     disputes = [row for row in ledger.disputes if dispute_open(row)]
     promises = [row for row in ledger.promises if promise_holds(row, now_ms)]
     flights = [row for row in ledger.payments if row.pending and now_ms < flight_ends(row)]
@@ -29,9 +31,10 @@ def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     for flight in flights:
         if not flight.pending_invoice:
             pools.flying[flight.currency] = pools.flying.get(flight.currency, 0) + flight.pending
+    if not (disputes or promises or flights or ledger.plans):
+        return tuple(_free(invoice, owed, pools.cash) for *_, owed, invoice in open_rows)
     found: list[Item] = []
-    for invoice in open_rows:
-        owed = left(invoice)
+    for *_, owed, invoice in open_rows:
         disputed = min(owed, invoice.charged_back + _named(disputes, invoice, owed) + pools.disputed_of(invoice, owed))
         free = owed - disputed
         standing = standing_of(invoice, ledger.plans, left=owed, now_ms=now_ms) if ledger.plans else None
@@ -81,6 +84,14 @@ def has_open_dispute(ledger: Ledger) -> bool:
     if any(row.opened_at > row.closed_at for row in ledger.disputes):
         return True
     return any(row.charged_back and is_live(row) and left(row) for row in ledger.invoices)
+
+
+def _free(invoice: Invoice, owed: int, cash: dict[str, int]) -> Item:
+    """Return an invoice on which nobody has a claim but who took money back: the usual case, and a client may have hundreds."""
+    disputed = min(owed, invoice.charged_back)
+    free = owed - disputed
+    covered = _take(cash, invoice.currency, free) if cash else 0
+    return Item(invoice, owed, disputed, 0, 0, covered, free - covered)
 
 
 class _Pools:
