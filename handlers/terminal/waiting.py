@@ -1,15 +1,34 @@
 """A line that shows how far something is, for people at a terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 T = TypeVar("T")
 
 
 def shown(things: Iterable[T], words: str, *, total: int | None = None) -> Iterator[T]:
-    """Yield `things` while a terminal shows `words` and how far it is; a file of errors gets nothing of it."""
+    """Yield `things` while a terminal shows `words` and how far it is; a file of errors gets nothing of it.
+
+    How many there are is `total`, or what they say themselves.
+    """
     screen = Console(stderr=True)
+    if total is None and isinstance(things, Sized):
+        total = len(things)
     yield from track(things, words, total, console=screen, transient=True, disable=not screen.is_terminal)
+
+
+@contextmanager
+def counted(words: str, *, total: int) -> Iterator[Callable[..., None]]:
+    """Show the same of what is counted elsewhere: call what is given for each thing, or with how many they were."""
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task(words, total=total)
+
+        def count(things: int = 1) -> None:
+            progress.advance(task, things)
+
+        yield count

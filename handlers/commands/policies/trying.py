@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers.commands.simulation import INNER_SOURCES, Happening, Simulation
+from handlers.terminal.waiting import shown
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
@@ -88,7 +89,7 @@ def live(
     """Return the life of a history under `policy`, up to `until_ms` or its last event; `controls` held for everybody then."""
     life = Life(policy, simulation=Simulation(policy=policy))
     waiting = deque(controls)
-    for event in without_outcomes(events):
+    for event in without_outcomes(shown(events, "living the history")):
         if until_ms is not None and event.received_ms > until_ms:
             break
         while waiting and waiting[0].received_ms <= event.received_ms:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from handlers.evaluation.wakeups import Wakeups
+from handlers.terminal.waiting import shown
 from models.events.union import AnyClientEvent
 from models.features import Landmark
 from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
@@ -57,7 +58,7 @@ class Living:
     def weeks(self, events: Iterable[AnyClientEvent]) -> Iterator[int]:
         """Live the history; yield each Monday (epoch ms) at which somebody is known, with all states as of then."""
         monday = 0
-        for event in events:
+        for event in shown(events, "living the history"):
             now = event.received_ms
             monday = monday or _next_monday(now)
             while now >= monday:
