@@ -1,9 +1,9 @@
 """Answered questions as arrays, and the two baselines that need no library: the client's own share, and its median delay."""
 
-from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import heappop, heappush, heappushpop
 from math import ceil
 from operator import attrgetter, itemgetter
 from typing import Final
@@ -141,13 +141,32 @@ def _medians(ended: Sequence[Answered], asked: Sequence[tuple[int, str]]) -> Flo
     """Return the median days late of the client's last twelve as known at each question; the firm's where there is none."""
     known = sorted(((row.known_day, row.client_id, row.days_late or 0) for row in ended), key=itemgetter(0))
     recent: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=12))
-    every: list[int] = []
+    every = RunningMedian()
     found, place = [], 0
     for day, client in asked:
         while place < len(known) and known[place][0] < day:
             recent[known[place][1]].append(known[place][2])
-            insort(every, known[place][2], lo=bisect_left(every, known[place][2]))
+            every.add(known[place][2])
             place += 1
         own = recent[client]
-        found.append(float(np.median(own)) if own else float(every[len(every) // 2]) if every else 0.0)
+        found.append(float(np.median(own)) if own else float(every.value))
     return np.array(found)
+
+
+@dataclass(slots=True)
+class RunningMedian:
+    """The upper median of all that was added, found without moving half of them each time, as a sorted list does."""
+
+    _below: list[int] = field(default_factory=list)  # negated; the smaller half, without the median
+    _above: list[int] = field(default_factory=list)
+
+    def add(self, value: int) -> None:
+        """Count one more."""
+        heappush(self._above, -heappushpop(self._below, -value))
+        if len(self._above) > len(self._below) + 1:
+            heappush(self._below, -heappop(self._above))
+
+    @property
+    def value(self) -> int:
+        """The median, 0 before anything was added."""
+        return self._above[0] if self._above else 0

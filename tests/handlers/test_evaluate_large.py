@@ -1,7 +1,10 @@
 """What keeps `rapport evaluate` bounded on a large book: questions kept once, twins refit seldom and never on the future."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
+from handlers.evaluation.answers import RunningMedian
 from handlers.evaluation.batch import often, refit_days, refit_regularly
 from handlers.evaluation.kept import Keeper, matrix
 from handlers.evaluation.metrics import Floats, auc, interval
@@ -56,3 +59,12 @@ def test_intervals_of_large_books_draw_fewer_times_and_still_hold_the_figure() -
     chances = np.clip(0.3 + 0.2 * labels + dice.normal(0, 0.2, 30_000), 0, 1)
     low, high = interval(lambda rows: auc(chances[rows], labels[rows]), [f"c{number % 900}" for number in range(30_000)])
     assert low < auc(chances, labels) < high < low + 0.02
+
+
+@given(st.lists(st.integers(-40, 400), max_size=60))
+def test_the_running_median_is_the_middle_of_the_sorted_values_after_each_one(values: list[int]) -> None:
+    running = RunningMedian()
+    assert running.value == 0
+    for count, value in enumerate(values, start=1):
+        running.add(value)
+        assert running.value == sorted(values[:count])[count // 2]
