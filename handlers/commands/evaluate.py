@@ -50,7 +50,7 @@ def evaluate(
     for line in notes:
         out.print(line, markup=False)
     policy = policy_in_force(load_settings())
-    told = Telling(policy).tell(shown(_let_go(events), "telling the history", total=len(events)))
+    told = Telling(policy).tell(shown(let_go(events), "telling the history", total=len(events)))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")
@@ -88,7 +88,7 @@ def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], lis
     return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
 
 
-def _let_go(events: list[AnyClientEvent]) -> Iterator[AnyClientEvent]:
+def let_go(events: list[AnyClientEvent]) -> Iterator[AnyClientEvent]:
     """Yield events in order and let each go: a large book is not held in memory twice."""
     events.reverse()
     while events:

@@ -7,22 +7,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from handlers.channels.ledger_move import LedgerMove
-from streams.engine.fence import Slot
-from streams.engine.lag import WATCHED_TOPICS, read_lag
-from streams.engine.log_view import LogView
+from handlers.commands.at_rest import at_rest
+from streams.engine.lag import WATCHED_TOPICS
 from streams.engine.producer import KafkaProducer, Outgoing
-from streams.engine.redis_fence import RedisFence
 from streams.engine.resettle import resettle as copy_log
-from streams.runtime.clock import SystemClock
 from streams.runtime.errors import UsageError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings, load_settings
-from streams.state.redis_store import connect_redis
-from streams.wire.admin import admin_client, ensure_topics
+from streams.wire.admin import ensure_topics
 from streams.wire.reading import read_topic
 from streams.wire.topics import CHANNELS, SNAPSHOTS
-
-_MEMBERS = 5  # place of the members in a group's description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,26 +101,4 @@ async def _copy_versions(source: Settings, producer: KafkaProducer) -> None:
 async def _at_rest(settings: Settings) -> int:
     """Return how long the client log is; UsageError while anybody works on it or anything waits."""
     groups = [settings.group, *(f"{settings.group}.channels.{channel}" for channel in CHANNELS)]
-    async with admin_client(settings) as client:
-        # One at a time: aiokafka 0.14 misreads an answer about several groups, for it expects one field less in each.
-        answers = [(await client.describe_consumer_groups([group]))[0] for group in groups]
-    busy = [group for group, answer in zip(groups, answers, strict=True) if answer.groups[0][_MEMBERS]]
-    if busy:
-        message = f"still at work: {', '.join(busy)}; stop workers and channel workers, and wait until Kafka has seen them leave"
-        raise UsageError(message)
-    redis, view = connect_redis(settings), LogView(settings)
-    try:
-        fence = RedisFence(redis, settings)
-        lags = await read_lag(settings, fence, clock=SystemClock(), view=view)
-        waiting = sum(lag.records for lag in lags)
-        slots = [Slot(topic.name, partition) for topic in WATCHED_TOPICS for partition in range(settings.partitions)]
-        unpublished = [slot for slot in slots if await fence.read_outbox(slot, limit=1)]
-    finally:
-        await view.close()
-        await redis.aclose()
-    if waiting or unpublished:
-        message = (
-            f"{waiting} records are not folded and {len(unpublished)} outboxes not empty: let workers run until rapport lag is 0"
-        )
-        raise UsageError(message)
-    return sum(lag.end for lag in lags if lag.slot.topic == WATCHED_TOPICS[-1].name)
+    return await at_rest(settings, groups=groups, topics=[topic.name for topic in WATCHED_TOPICS])

@@ -47,6 +47,22 @@ class ExamplesChecked(BaseModel):
     passed: bool
 
 
+class ExamplesRegenerated(BaseModel):
+    """The examples of the whole log are written anew: all that stood before is void. Learners begin anew where it says so.
+
+    The first of two stands before them; until the second one, behind them, no learner publishes what it has learned of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["examples.regenerated"] = "examples.regenerated"
+    schema_version: Literal[1] = 1
+    regenerated_at: Instant
+    author: str
+    complete: bool = Field(description="False: they follow. True: they are all there.")
+    examples: int = Field(description="How many they are.")
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One question that is not the same in both; `error` is the largest relative error of its features."""

@@ -29,6 +29,7 @@ KEPT_SNAPSHOTS: Final = 60
 
 UNREADABLE: Final = "unreadable"
 _OTHER_TABLE: Final = "other_table"
+_NEVER: Final = 2**62  # an offset that no topic reaches
 Told: TypeAlias = tuple[str, int, bytes | None, bytes]
 """What is to be published: topic, partition, key, value."""
 
@@ -109,6 +110,17 @@ class Pupil:
         """Forget what waits of a client."""
         self._marks[origin.src_partition] = origin.position
         self.trainer.withdraw(client_id)
+
+    def begin_anew(self) -> None:
+        """Forget what was learned, and publish nothing before `speak_from` is said. What the last check found holds on."""
+        memory = self.memory
+        self.trainer = self.subject.begin()
+        self.memory = Memory(b"", {}, quiet_before=_NEVER, distrusted=memory.distrusted, checked_ms=memory.checked_ms)
+        self._marks = {}
+
+    def speak_from(self, offset: int) -> None:
+        """Publish again, from the record at `offset` on."""
+        self.memory = msgspec.structs.replace(self.memory, quiet_before=offset)
 
     def hear(self, checked: ExamplesChecked) -> None:
         """Take note of a check: one that failed keeps versions from activating themselves until one has passed."""

@@ -13,7 +13,7 @@ import orjson
 from pydantic import ValidationError
 
 from models.learners.activation import LATENESS, RENEWAL
-from models.learners.consistency import ExamplesChecked
+from models.learners.consistency import ExamplesChecked, ExamplesRegenerated
 from models.learners.promotion import ActivationRule
 from models.learners.subjects import SUBJECTS
 from models.triggers import ExamplesWithdrawn
@@ -27,6 +27,7 @@ from streams.wire.topics import EXAMPLES
 
 WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
 CHECKED: Final = str(ExamplesChecked.model_fields["kind"].default)
+REGENERATED: Final = str(ExamplesRegenerated.model_fields["kind"].default)
 EVERY: Final = "every"
 """Stands for the learner where a record concerns all of them, or none."""
 
@@ -82,6 +83,7 @@ class School:
         self.withdrawn: list[str] = []
         self._by_kind = {pupil.subject.kind: pupil for pupil in self.pupils.values()}
         self._offset = offset
+        self._quiet_before = quiet_before
         self._partitions = partitions
 
     @property
@@ -107,15 +109,9 @@ class School:
         learner = EVERY
         try:
             origin = read_origin(record.headers)
-            if origin.kind == WITHDRAWN:
-                self._withdraw(record, origin)
-                return None
-            if origin.kind == CHECKED:
-                self._check(record)
-                return None
             pupil = self._by_kind.get(origin.kind)
             if pupil is None:
-                self.counts[EVERY, "other"] += 1
+                self._hear(record, origin)
                 return None
             learner = pupil.subject.learner
             return self._teach(pupil, record, origin)
@@ -142,6 +138,17 @@ class School:
         turned = [trainer.turn(day) for trainer in trainers]
         return self._harvest(record) if any(turned) else None
 
+    def _hear(self, record: Record, origin: Origin) -> None:
+        """Take a record that is no example."""
+        if origin.kind == WITHDRAWN:
+            self._withdraw(record, origin)
+        elif origin.kind == CHECKED:
+            self._check(record)
+        elif origin.kind == REGENERATED:
+            self._regenerate(record)
+        else:
+            self.counts[EVERY, "other"] += 1
+
     def _withdraw(self, record: Record, origin: Origin) -> None:
         concerned = [pupil for pupil in self.pupils.values() if pupil.is_news(record, origin)]
         if not concerned:
@@ -161,6 +168,20 @@ class School:
             if record.offset >= pupil.begins:
                 pupil.hear(checked)
         self.counts[EVERY, "checked"] += 1
+
+    def _regenerate(self, record: Record) -> None:
+        """Begin anew where the examples of the whole log follow; they have the positions of what was learned before."""
+        try:
+            said = ExamplesRegenerated.model_validate_json(record.value or b"")
+        except ValidationError as error:
+            raise DeadLetterError(UNREADABLE, f"{error.error_count()} errors") from error
+        for pupil in self.pupils.values():
+            if record.offset >= pupil.begins:
+                if said.complete:
+                    pupil.speak_from(max(record.offset, self._quiet_before))
+                else:
+                    pupil.begin_anew()
+        self.counts[EVERY, "regenerated"] += 1
 
     def _harvest(self, record: Record) -> Harvest | None:
         pupils = list(self.pupils.values())

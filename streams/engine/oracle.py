@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from models.events.control import ClockTicked, PolicyActivated
@@ -44,10 +45,11 @@ class Folded(Generic[S]):
 
 def fold_partition(program: Program[S], records: Iterable[Record], *, partitions: int) -> Folded[S]:
     """Fold all `records` of one partition, in order from offset 0."""
-    run = _Run(program, partitions)
+    run = PartitionFold(program, partitions=partitions)
+    outputs: list[Told] = []
     for record in records:
-        run.feed(record)
-    return run.folded()
+        outputs += run.feed(record)
+    return run.folded(outputs)
 
 
 def published(outputs: Sequence[Told], topic: str) -> list[tuple[Position, bytes | None, bytes]]:
@@ -58,30 +60,35 @@ def published(outputs: Sequence[Told], topic: str) -> list[tuple[Position, bytes
 _NO_TICK_YET: Final = 0
 
 
-class _Run(Generic[S]):
-    def __init__(self, program: Program[S], partitions: int) -> None:
+class PartitionFold(Generic[S]):
+    """The same fold record by record, for logs whose outputs are too many to hold: it keeps the clients, and nothing it said."""
+
+    def __init__(self, program: Program[S], *, partitions: int) -> None:
+        """Begin before offset 0, with nobody known."""
         self._program = program
         self._partitions = partitions
         self._states: dict[str, S] = {}
         self._timers: dict[str, int] = {}
-        self._outputs: list[Told] = []
+        self._queue: list[tuple[int, bytes]] = []  # timers that were set and not due yet; `_timers` says which stand
         self._outcomes: dict[str, int] = {}
         self._latest_tick = _NO_TICK_YET
         self._regime = b""
 
-    def folded(self) -> Folded[S]:
+    def folded(self, outputs: list[Told]) -> Folded[S]:
+        """Return what it came to, beside the `outputs` that were returned on the way."""
         encoded = {client: self._program.encode(state) for client, state in self._states.items()}
-        return Folded(encoded, self._timers, self._outputs, self._outcomes, self._regime)
+        return Folded(encoded, self._timers, outputs, self._outcomes, self._regime)
 
-    def feed(self, record: Record) -> None:
+    def feed(self, record: Record) -> list[Told]:
+        """Fold the next record and return what is said to it."""
         said: list[Told] = []
         try:
             outcome = self._understand(record, said)
         except DeadLetterError as error:
             outcome = "late" if error.reason == Reason.LATE else "poison"
             said.append(Told(Position(record.offset, len(said)), DEAD_LETTERS.name, record.key, record.value or b""))
-        self._outputs += said
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+        return said
 
     def _understand(self, record: Record, said: list[Told]) -> str:
         event = decode_event(record.value)
@@ -94,7 +101,7 @@ class _Run(Generic[S]):
             before, self._regime = self._regime, self._program.govern(self._regime, event)
             if self._regime != before and isinstance(event, PolicyActivated):
                 for client in self._states:
-                    self._timers[client] = min(self._timers.get(client, record.timestamp), record.timestamp)
+                    self._set(client, min(self._timers.get(client, record.timestamp), record.timestamp))
             return "control"
         if record.key != event.client_id.encode() or partition_of(event.client_id, self._partitions) != record.partition:
             raise DeadLetterError("key", "the record is not where its client lives")  # noqa: EM101
@@ -105,9 +112,21 @@ class _Run(Generic[S]):
         self._latest_tick = max(self._latest_tick, credible)
         moment = datetime.fromtimestamp(self._latest_tick / 1000, UTC)
         clamped = tick.model_copy(update={"occurred_at": moment, "received_at": moment})
-        due = sorted((when, client.encode()) for client, when in self._timers.items() if when <= self._latest_tick)
-        for _, name in due[:DUE_PER_TICK]:
-            self._think(name.decode(), clamped, record.offset, said)
+        for client in self._due():
+            self._think(client, clamped, record.offset, said)
+
+    def _set(self, client: str, when: int) -> None:
+        self._timers[client] = when
+        heappush(self._queue, (when, client.encode()))
+
+    def _due(self) -> list[str]:
+        """Take the clients off the queue who are due by the latest tick, the earliest first, no more than a tick wakes."""
+        due: dict[str, None] = {}
+        while self._queue and self._queue[0][0] <= self._latest_tick and len(due) < DUE_PER_TICK:
+            when, name = heappop(self._queue)
+            if self._timers.get(client := name.decode()) == when:
+                due[client] = None
+        return list(due)
 
     def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
         before = self._states.get(client)
@@ -116,7 +135,7 @@ class _Run(Generic[S]):
             self._states[client] = thought.state
             self._timers.pop(client, None)
             if thought.next_due_ms is not None:
-                self._timers[client] = thought.next_due_ms
+                self._set(client, thought.next_due_ms)
         for output in thought.outputs:
             said.append(Told(Position(offset, len(said)), _topic(output), output_key(output), encode_output(output)))
         if thought.disposition == "late":

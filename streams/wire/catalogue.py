@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from models.events.union import EVENT_KINDS, PUBLIC_TOPIC_KINDS
-from models.learners.consistency import ExamplesChecked
+from models.learners.consistency import ExamplesChecked, ExamplesRegenerated
 from models.learners.published import LearnerSnapshot
 from models.policy.document import PolicyDocument
 from models.triggers import Output
@@ -27,7 +27,13 @@ POLICY_FILE: Final = "policy.v1.schema.json"
 _OUTPUTS: Final = {member.model_fields["kind"].default: member for member in get_args(Output)}
 
 CONTRACTS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
-    {**EVENT_KINDS, **_OUTPUTS, "learner.snapshot": LearnerSnapshot, "examples.checked": ExamplesChecked}
+    {
+        **EVENT_KINDS,
+        **_OUTPUTS,
+        "learner.snapshot": LearnerSnapshot,
+        "examples.checked": ExamplesChecked,
+        "examples.regenerated": ExamplesRegenerated,
+    }
 )
 """Every kind that stands on a topic as JSON: what may come in, and what goes out."""
 
@@ -64,7 +70,7 @@ def topics_of(kind: str) -> list[str]:
         found += [topic.name for topic in TRIGGERS.values()]
     if kind == "decision":
         found.append(DECISIONS.name)
-    if kind in {"example", "renewal_example", "examples.withdrawn", "examples.checked"}:
+    if kind in {"example", "renewal_example", "examples.withdrawn", "examples.checked", "examples.regenerated"}:
         found.append(EXAMPLES.name)
     if kind == "learner.snapshot":
         found.append(SNAPSHOTS.name)

@@ -85,7 +85,8 @@ def test_wrong_usage_says_where_the_command_is_taught(capsys: pytest.CaptureFixt
 ASKING = (
     "after-paid", "dead-letters list", "experiments list", "experiments report", "experiments steps", "feeds list", "fence show",
     "halt", "inspect client ada", "inspect trigger abc", "lag", "learners check", "learners cohorts", "learners list",
-    "learners pin", "learners promote", "learners show", "overrides list", "overrides report", "segments movers", "tasks list",
+    "learners pin", "learners promote", "learners regenerate", "learners show", "overrides list", "overrides report",
+    "segments movers", "tasks list",
 )  # fmt: skip
 
 

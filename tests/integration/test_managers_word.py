@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from handlers.commands.learners.checking import check
+from handlers.commands.learners.regenerating import make_anew
 from handlers.commands.learners.standing import look
 from handlers.commands.overrides.desk import end, publish, read_all, read_state, standing, word
 from models.events.envelope import epoch_ms
@@ -15,6 +16,7 @@ from models.policy.segments import effective_segment
 from models.state.client import ClientState, Override, Segment
 from models.triggers import Example
 from streams.runtime.clock import make_clock
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from streams.wire.topics import EXAMPLES
 from tests.conftest import SettingsMaker
@@ -47,8 +49,10 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
     settings = make_settings()
     await feed(settings, on_the_log(history(), settings))
     with crew_of(settings, tmp_path) as crew:
-        crew.start(module="handlers.cli worker")
+        worker = crew.start(module="handlers.cli worker")
         await until_caught_up(settings)
+        with pytest.raises(UsageError, match="still at work"):
+            await make_anew(settings)
         now = make_clock(settings.clock_file).now()
         told = word(
             "client-1",
@@ -73,6 +77,7 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
 
         await until_async(lifted, timeout=60, what="the word lifted")
         await until_caught_up(settings)
+        assert worker.stop() == 0
     standing_check = await look(settings.model_copy(update={"learner_check_share": 1.0}))
     assert standing_check is not None
     assert (standing_check.passed, standing_check.clients, standing_check.author) == (True, 1, "trainer")
@@ -85,6 +90,9 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
     assert again.mismatched == 1
     heard = [record.value for record in (await read_topic(settings, EXAMPLES))[0] if record.key == b"examples.checked"]
     assert [ExamplesChecked.model_validate_json(value or b"").passed for value in heard] == [True, True, False]
+    stood = len({record.key for record in (await read_topic(settings, EXAMPLES))[0]} - {b"examples.checked"})
+    assert await make_anew(settings) == stood
+    assert (await looked(settings)).passed, "examples made anew take the place of those that were wrong"
 
 
 async def _spoil_one(settings: Settings) -> None:

@@ -3,19 +3,23 @@
 import asyncio
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from handlers.commands.book.plan import Asked
 from handlers.commands.learners.checking import check as run_check
 from handlers.commands.learners.curves import cohort_lines, season_lines
 from handlers.commands.learners.desk import Stand, order, read_stand
+from handlers.commands.learners.from_file import pay_cohorts
+from handlers.commands.learners.regenerating import regenerate
 from handlers.commands.learners.telling import as_json, checked_words, payback_lines, show_lines, table_of
 from handlers.commands.options import JsonOption
 from handlers.commands.regime_changes import author_named, put_in_force
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
-from models.learners.cohorts import cohort_rows
+from models.learners.cohorts import PayCohorts, RenewalCohorts, cohort_rows
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_snapshot import load_renewal
 from models.learners.seasons import halves_of
@@ -39,9 +43,13 @@ learners = App(
     """,
 )
 
+learners.command(regenerate)
+
+
 Why = Annotated[str, Parameter(help="Why, for whoever reads the log later.")]
 Learner = Annotated[Literal["lateness", "renewal"], Parameter(help="Which learner, where no version says it.")]
 Anyway = Annotated[bool, Parameter(negative=(), help="Although the last check of stored features failed.")]
+Book = Annotated[Path | None, Parameter(help="A receivables CSV; none: what the running trainer knows.")]
 Version = Annotated[str, Parameter(help="A version that `list` shows, or its beginning.")]
 
 
@@ -227,41 +235,42 @@ def payback() -> int:
 
 
 @learners.command
-def cohorts(*, json_: JsonOption = False) -> int:
+def cohorts(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOption = False) -> int:
     """Show how clients of one onboarding month, service line or contract type go: days to pay, renewals, raises.
 
     "paid by day 30" is the share of invoices paid within 30 days after they were issued; "kept" is the share of contracts still
     there after the first, second, third renewal, "raised" the share of the renewed that went up by a tenth or more. Kept by
-    `rapport run-trainer` with every answered invoice and renewal; blank where fewer than five are known.
+    `rapport run-trainer` with every answered invoice and renewal; blank where fewer than five are known. With FILE, a
+    receivables CSV, it needs no server: the invoices of the book are told as in `rapport evaluate`; it says nothing of renewals.
 
-    Example: rapport learners cohorts
+    Example: rapport learners cohorts book.csv
 
-    Exit codes: 0 shown, 1 nothing is answered yet or a server is away.
+    Exit codes: 0 shown, 1 nothing is answered yet or a server is away, 2 wrong usage.
     """
-    stand = _stand(load_settings())
-    rows = list(cohort_rows(stand.pay, stand.renewals))
+    rows = list(cohort_rows(*_tallies(file, asked)))
     if not rows:
-        print("no invoice and no renewal is answered yet; rapport run-trainer counts them")
+        print(_nothing(file))
         return 1
     print(json.dumps([asdict(row) for row in rows], indent=2) if json_ else "\n".join(cohort_lines(rows)))
     return 0
 
 
 @learners.command
-def seasons(*, json_: JsonOption = False) -> int:
+def seasons(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOption = False) -> int:
     """Show the year by half months: when many contracts renew (cliff), when less goes well (freeze), and more (favourable).
 
     A half month is marked when it differs from the rest of the year in two years at least, by more than chance and by enough to
     matter: twice as many renewals, or a tenth more or fewer that go well. Cliffs are printed as the policy file takes them.
+    With FILE, a receivables CSV, it needs no server and says nothing of renewals.
 
-    Example: rapport learners seasons
+    Example: rapport learners seasons book.csv
 
-    Exit codes: 0 shown, 1 nothing is answered yet or a server is away.
+    Exit codes: 0 shown, 1 nothing is answered yet or a server is away, 2 wrong usage.
     """
-    stand = _stand(load_settings())
-    renewals, invoices = halves_of(stand.renewals.due, crowds=True), halves_of(stand.pay.due)
+    pay, known = _tallies(file, asked)
+    renewals, invoices = halves_of(known.due, crowds=True), halves_of(pay.due)
     if not any(row.known for row in (*renewals, *invoices)):
-        print("no invoice and no renewal is answered yet; rapport run-trainer counts them")
+        print(_nothing(file))
         return 1
     if json_:
         said = {"renewals": [asdict(row) for row in renewals], "invoices": [asdict(row) for row in invoices]}
@@ -279,6 +288,24 @@ def trusted(stand: Stand, *, anyway: bool) -> None:
             " them cannot be trusted; find the cause, then rapport learners check, or say --anyway"
         )
         raise UsageError(message)
+
+
+def _nothing(file: Path | None) -> str:
+    if file is None:
+        return "no invoice and no renewal is answered yet; rapport run-trainer counts them"
+    return f"no invoice of {file.name} is answered: none fell due a month before its end"
+
+
+def _tallies(file: Path | None, asked: Asked | None) -> tuple[PayCohorts, RenewalCohorts]:
+    """Return what is known of invoices and renewals, by the running trainer or from a file."""
+    settings = load_settings()
+    if file is not None:
+        return pay_cohorts(file, asked=asked or Asked(), settings=settings), RenewalCohorts()
+    if asked is not None:
+        message = "how a file is to be read was said, but not which: name it first"
+        raise UsageError(message)
+    stand = _stand(settings)
+    return stand.pay, stand.renewals
 
 
 def _stand(settings: Settings) -> Stand:
