@@ -15,7 +15,16 @@ from models.events.control import ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
-from models.events.signals import ApprovalAnswered, ClientAbsorbed, ClientAsked, ClientErased, ClientMerged, DeliveryReported
+from models.events.signals import (
+    ApprovalAnswered,
+    ClientAbsorbed,
+    ClientAsked,
+    ClientDelegated,
+    ClientEntrusted,
+    ClientErased,
+    ClientMerged,
+    DeliveryReported,
+)
 from models.events.union import AnyClientEvent, AnyEvent
 from models.learners.questions import due_questions, next_question_ms, notice
 from models.learners.renewal_questions import due_renewals, next_renewal_ms, notice_contracts
@@ -27,6 +36,7 @@ from models.policy.hours import heard_at
 from models.policy.merging import absorb, absorb_after_erasure, merge, passes_on
 from models.policy.openings import has_openings
 from models.policy.outcomes import erased, paid, reported, retract_what_no_longer_holds
+from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
@@ -95,7 +105,7 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
             return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
         known = replace(known, identity=news)
     # What comes round to the one who passed it on is remembered there, and yet it is no repetition.
-    if remembers(memory.ring, event.event_id) and not (came is not None and known.client_id in came.path):
+    if remembers(memory.ring, event.event_id) and not (came is not None and known.client_id in (*came.path, *came.children)):
         return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
     now = max(known.now_ms, event.received_ms)
     if came is None and undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
@@ -106,7 +116,9 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
     if known.erased_ms:
         if isinstance(event, ClientAbsorbed):
             absorb_after_erasure(turn, event)
-    elif not passes_on(turn, event):
+        else:
+            pass_by(turn, event)
+    elif not passes_on(turn, event) and not entrusts(turn, event):
         _apply(turn, event)
     return _result(turn, Disposition.APPLIED)
 
@@ -157,6 +169,7 @@ def _leaves(turn: Turn, event: AnyClientEvent) -> bool:
     """Carry out an event after which the client is no client of its own any more; False for any other one."""
     match event:
         case ClientErased():
+            let_go(turn)
             erased(turn, event)
             return True
         case ClientMerged():
@@ -170,6 +183,10 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
     match event:
         case ClientAbsorbed():
             absorb(turn, event)
+        case ClientDelegated():
+            delegate(turn, event)
+        case ClientEntrusted():
+            take_over(turn, event)
         case DeliveryReported():
             reported(turn, event)
         case ClientAsked():

@@ -14,6 +14,7 @@ from models.events.delays import (
     PromiseMade,
     PromiseWithdrawn,
 )
+from models.events.envelope import ClientEvent
 from models.events.invoices import (
     ContractRecorded,
     CreditNoteIssued,
@@ -35,6 +36,8 @@ from models.events.signals import (
     ApprovalAnswered,
     ClientAbsorbed,
     ClientAsked,
+    ClientDelegated,
+    ClientEntrusted,
     ClientErased,
     ClientMerged,
     ClientProfiled,
@@ -76,7 +79,7 @@ def day(moment: datetime) -> str:
 
 def tell_event(event: AnyEvent) -> str:
     """Return what happened, in one line."""
-    return _money(event) or _paper(event) or _claim(event) or _signal(event) or _word(event) or event.kind
+    return _money(event) or _paper(event) or _claim(event) or _signal(event) or _word(event) or _who(event) or event.kind
 
 
 def _money(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind reads best)
@@ -168,12 +171,26 @@ def _word(event: AnyEvent) -> str | None:
             return f"{event.author} lifts the override"
         case ApprovalAnswered():
             return f"{event.author}: {event.verdict.value} the message{f' ({event.note})' if event.note else ''}"
+        case _:
+            return None
+
+
+def _who(event: AnyEvent) -> str | None:
+    match event:
         case ClientMerged():
             return f"{event.author} merges it into {event.into}: {event.reason}"
         case ClientAbsorbed():
-            return f"what was known of {event.passed_on.path[-1] if event.passed_on else 'another one'} arrives"
+            return f"what was known of {_sender(event)} arrives"
+        case ClientDelegated():
+            return f"{event.author} says that {event.payer or 'nobody else'} pays for it: {event.reason}"
+        case ClientEntrusted():
+            return f"what {_sender(event)} owes arrives" if event.state else f"{_sender(event)} pays for itself again"
         case _:
             return None
+
+
+def _sender(event: ClientEvent) -> str:
+    return event.passed_on.sender if event.passed_on else "another one"
 
 
 def tell_decision(decision: Decision) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.money import Money
 
@@ -75,19 +75,35 @@ class Envelope(BaseModel):
 class PassedOn(BaseModel):
     """How an event that named another client came here: by those merged into this one, the first one named first.
 
+    `children` are those who passed it on to where their facts are, such as to who pays for them; `path` tells of merges since.
     `number` counts what the last of them has ever passed on: so what arrives twice is known, for ever, by one number. `first` is
     the number with which it began to pass on to this client.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    path: tuple[Identifier, ...] = ()
+    children: tuple[Identifier, ...] = ()
     number: Annotated[int, Field(ge=1)]
     first: Annotated[int, Field(ge=1)]
+
+    @property
+    def sender(self) -> str:
+        """Who passed it on last."""
+        return (*self.children, *self.path)[-1]
+
+    @model_validator(mode="after")
+    def _came_from_somebody(self) -> "PassedOn":
+        if not self.path and not self.children:
+            message = "an event that was passed on names who passed it on, in `path` or in `children`"
+            raise ValueError(message)
+        return self
 
 
 class ClientEvent(Envelope):
     """An event about one client of the firm."""
 
     client_id: Identifier = Field(description="The firm's client; the key of the log.")
-    passed_on: PassedOn | None = Field(default=None, description="Written by Rapport alone: whose event it was before a merge.")
+    passed_on: PassedOn | None = Field(
+        default=None, description="Written by Rapport alone: whose event it was before it was passed on."
+    )

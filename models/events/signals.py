@@ -241,6 +241,27 @@ class ClientAbsorbed(ClientEvent):
     )
 
 
+class ClientDelegated(ClientEvent):
+    """From now on another client pays for this one: a parent for its child. What is about money goes to the one that pays.
+
+    The latest by `occurred_at` holds. Ended, what comes anew is the client's own; what the payer has stays there.
+    """
+
+    kind: Literal["client.delegated"] = "client.delegated"
+    payer: Identifier | None = Field(default=None, description="The client that pays; none: it pays for itself again.")
+    author: Identifier
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class ClientEntrusted(ClientEvent):
+    """What a client owes and has paid moves to who pays for it. Written by Rapport alone."""
+
+    kind: Literal["client.entrusted"] = "client.entrusted"
+    state: Annotated[str, StringConstraints(max_length=700_000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")] | None = Field(
+        default=None, description="What of its state is about money, as stored, in base64; none: it pays for itself again."
+    )
+
+
 class ClientErased(ClientEvent):
     """Everything known of the client is to be forgotten; what is pending is retracted."""
 

@@ -37,6 +37,8 @@ from models.events.signals import (
     ApprovalAnswered,
     ClientAbsorbed,
     ClientAsked,
+    ClientDelegated,
+    ClientEntrusted,
     ClientErased,
     ClientMerged,
     ClientProfiled,
@@ -69,8 +71,9 @@ SignalEvent: TypeAlias = (
     | ApprovalAnswered
     | ClientErased
     | ClientMerged
+    | ClientDelegated
 )
-AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent | ClientAbsorbed
+AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent | ClientAbsorbed | ClientEntrusted
 AnyEvent: TypeAlias = AnyClientEvent | ClockTicked
 """What the core folds into the state of a client."""
 

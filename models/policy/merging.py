@@ -13,14 +13,13 @@ from models.events.envelope import PassedOn
 from models.events.signals import ClientAbsorbed, ClientMerged
 from models.events.union import AnyClientEvent
 from models.ids import derive
-from models.learners.questions import notice
 from models.policy.outcomes import forget_examples, take_back
-from models.policy.turn import NOTES_KEPT, Turn
-from models.state.client import ClientState, Memory, Note
+from models.policy.paying import hand_over, learn_of, note, part_with_payer
+from models.policy.turn import Turn
+from models.state.client import ClientState, Memory
 from models.state.codec import decode, encode
+from models.state.identity import parts
 from models.state.joining import joined
-from models.state.reckoning import is_live
-from models.state.rows import Invoice
 from models.triggers import CancelWhen
 from models.workdays import moment
 
@@ -33,9 +32,10 @@ def merge(turn: Turn, event: ClientMerged) -> bool:
     Returns False, and changes nothing, where the other one is part of this client already.
     """
     state = turn.state
-    if event.into in {state.client_id, *(row.client_id for row in state.identity.aliases)}:
-        _note(turn, "refused", f"{event.author} would merge it into {event.into}, which is part of it")
+    if event.into in {state.client_id, *parts(state.identity)}:
+        note(turn, "refused", f"{event.author} would merge it into {event.into}, which is part of it")
         return False
+    part_with_payer(turn)
     for row in state.care.pending:
         if not row.retracted:
             reason = f"the client is {event.into} now: {event.reason}"
@@ -74,7 +74,7 @@ def passes_on(turn: Turn, event: AnyClientEvent) -> bool:
         # What left before a merge that was undone says nothing about the one that holds now.
         is_circle = path[first + 1 : first + 2] == (state.identity.into,)
         if is_circle and state.client_id == min(path[first:]):
-            _note(turn, "refused", f"merged in a circle with {', '.join(path[first + 1 :])}: this one remains")
+            note(turn, "refused", f"merged in a circle with {', '.join(path[first + 1 :])}: this one remains")
             turn.state = replace(turn.state, identity=replace(state.identity, into="", merged_ms=0))
             return False
         path = path[first + 1 :]
@@ -84,27 +84,23 @@ def passes_on(turn: Turn, event: AnyClientEvent) -> bool:
 
 def absorb(turn: Turn, event: ClientAbsorbed) -> None:
     """Take in what was known of a client that was merged into this one."""
-    before, other = turn.state, _unpacked(event)
-    after = joined(before, other)
-    theirs = {row.invoice_id: row for row in other.ledger.invoices}
-    mine = [_told(row, theirs.pop(row.invoice_id, row)) for row in before.ledger.invoices]
-    # Either side has counted its own invoices: only what the two together change is news to whoever learns from them.
-    counted = replace(before, ledger=replace(before.ledger, invoices=(*mine, *theirs.values())))
-    turn.state, answers = notice(counted, after, turn.scorer)
-    turn.outputs += answers
-    _note(turn, "merged", f"{other.client_id} is part of it")
+    other = _unpacked(event)
+    learn_of(turn, other, joined(turn.state, other))
+    hand_over(turn, f"{other.client_id} is part of it", known_ms=turn.state.now_ms)
+    note(turn, "merged", f"{other.client_id} is part of it")
 
 
 def absorb_after_erasure(turn: Turn, event: ClientAbsorbed) -> None:
     """Keep nothing of a client that was merged into one that had asked to be forgotten, and forget what was learned from it."""
     other = _unpacked(event)
-    forget_examples(turn, other.client_id, *(row.client_id for row in other.identity.aliases))
+    forget_examples(turn, other.client_id, *parts(other.identity))
 
 
 def _pass_on(turn: Turn, event: AnyClientEvent, path: tuple[str, ...] = ()) -> None:
     state = turn.state
     number = state.identity.told + 1
-    came = PassedOn(path=(*path, state.client_id), number=number, first=state.identity.first)
+    children = event.passed_on.children if event.passed_on else ()
+    came = PassedOn(path=(*path, state.client_id), children=children, number=number, first=state.identity.first)
     turn.outputs.append(event.model_copy(update={"client_id": state.identity.into, "passed_on": came}))
     turn.state = replace(state, identity=replace(state.identity, told=number))
 
@@ -120,12 +116,3 @@ def _luggage(state: ClientState) -> ClientState:
 
 def _unpacked(event: ClientAbsorbed) -> ClientState:
     return decode(b64decode(event.state))
-
-
-def _told(mine: Invoice, theirs: Invoice) -> Invoice:
-    return mine if is_live(mine) else theirs
-
-
-def _note(turn: Turn, what: str, reason: str) -> None:
-    care, row = turn.state.care, Note(turn.state.now_ms, what, "client", reason)
-    turn.state = replace(turn.state, care=replace(care, notes=(*care.notes, row)[-NOTES_KEPT:]))

@@ -20,6 +20,7 @@ from models.policy.relationship import reopen
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending, Run
+from models.state.identity import Identity, parts
 from models.state.plans import instalment_anchor
 from models.triggers import CancelWhen, DecisionOutcome, ExamplesWithdrawn, Journey
 from models.workdays import DAY_MS, moment
@@ -114,19 +115,23 @@ def paid(turn: Turn, event: PaymentReceived) -> None:
 
 
 def erased(turn: Turn, event: ClientErased) -> None:
-    """Retract what is pending and forget everything but the fact of the erasure, also what was learned under other names."""
+    """Retract what is pending and forget everything but the fact of the erasure, also what was learned under other names.
+
+    Which facts another client has is not forgotten: a payment of what that one owes must go on reaching it.
+    """
     del event  # who asked is written in the log, not in the state
     for row in turn.state.care.pending:
         if not row.retracted:
             turn.retract(row, CancelWhen.CLIENT_ERASED, ("the client asked to be forgotten",))
-    state = turn.state
-    forget_examples(turn, state.client_id, *(row.client_id for row in state.identity.aliases))
+    state, who = turn.state, turn.state.identity
+    forget_examples(turn, state.client_id, *parts(state.identity))
     turn.state = ClientState(
         state.client_id,
         now_ms=state.now_ms,
         erased_ms=max(state.now_ms, 1),
         events=state.events,
         memory=Memory(ring=state.memory.ring, evicted_ms=state.memory.evicted_ms),
+        identity=Identity(elsewhere=who.elsewhere),
     )
 
 

@@ -50,6 +50,8 @@ def segment_timers(state: ClientState, policy: Policy) -> list[Timer]:
 def resegment(turn: Turn) -> None:
     """Judge the client anew and move them where the rules of hysteresis allow it and the filter agrees."""
     state, policy = turn.state, turn.policy
+    if state.identity.payer:
+        return  # another one pays: nothing new is known of how this one does
     now = state.now_ms
     past = lateness(state)
     found = verdict(state, past, policy)

@@ -6,6 +6,7 @@ from models.state.approvals import Approval
 from models.state.balances import exposures, items
 from models.state.client import JOURNEYS, PURPOSES, ClientState, TimerKind
 from models.state.history import cadence, decline_streak, lateness
+from models.state.identity import Alias
 from models.state.person import in_force
 from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS
@@ -118,12 +119,22 @@ def _item(row: Item, now_ms: int) -> str:
 
 
 def _names(state: ClientState) -> list[str]:
-    """Return who else the client is, and what was passed on in their names and never came: look for it in the dead letters."""
-    lines = []
-    for row in state.identity.aliases:
-        lost = f"; {len(row.missing)} of what it passed on did not come" if row.missing else ""
-        lines.append(f"{row.client_id} is part of it{lost}")
+    """Return who else the client is and who pays, and what was passed on and never came: look for it in the dead letters."""
+    who = state.identity
+    lines = [f"{row.client_id} {'was' if row.ended else 'is'} part of it{_lost(row)}" for row in who.aliases]
+    lines += [f"it {'paid' if row.ended else 'pays'} for {row.client_id}{_lost(row)}" for row in who.children]
+    if who.payer:
+        lines.append(f"{who.payer} pays for it: invoices and payments are there")
+    lines += [
+        f"{row.client_id} has invoices and payments of before: what names them goes there"
+        for row in who.elsewhere
+        if row.facts and row.client_id != who.payer
+    ]
     return lines
+
+
+def _lost(row: Alias) -> str:
+    return f"; {len(row.missing)} of what it passed on did not come" if row.missing else ""
 
 
 def _habits(state: ClientState) -> list[str]:

@@ -13,7 +13,7 @@ from models.state.claims import DISPUTES_KEPT
 from models.state.client import Care, ClientState, Field, Forgotten, Memory, Person, Run
 from models.state.closing import LABELS
 from models.state.habits import united as united_habits
-from models.state.identity import Alias, Identity
+from models.state.identity import joined as joined_identities
 from models.state.invoices import put_credit, put_invoice
 from models.state.memory import united as united_facts
 from models.state.payments import FAILURES_KEPT, PAY_DAYS_KEPT, put_payment, remembered
@@ -40,28 +40,30 @@ def joined(state: ClientState, other: ClientState) -> ClientState:
     deliveries had arrived `other` goes on knowing itself: they arrive there.
     """
     state = replace(state, now_ms=max(state.now_ms, other.now_ms))
-    mine = {row.invoice_id for row in state.ledger.invoices if is_live(row)}
-    twice = sum(row.invoice_id in mine for row in other.ledger.invoices if is_live(row))
     firsts = [ms for ms in (state.first_seen_ms, other.first_seen_ms) if ms]
     state = replace(
         state,
         first_seen_ms=min(firsts, default=0),
         person=_person(state.person, other.person),
         care=_care(state, other),
-        habits=united_habits(state.habits, other.habits, twice=twice),
         renewals=_renewals(state.renewals, other.renewals),
+        identity=joined_identities(state.identity, other.identity, state.client_id, other.client_id),
+    )
+    return joined_money(state, other)
+
+
+def joined_money(state: ClientState, other: ClientState) -> ClientState:
+    """Return `state` with all money of `other` in it, and how that is paid; whose it was makes no difference from then on."""
+    mine = {row.invoice_id for row in state.ledger.invoices if is_live(row)}
+    twice = sum(row.invoice_id in mine for row in other.ledger.invoices if is_live(row))
+    state = replace(
+        state,
+        now_ms=max(state.now_ms, other.now_ms),
+        habits=united_habits(state.habits, other.habits, twice=twice),
         feeds=tuple(dict.fromkeys((*other.feeds, *state.feeds)))[-FEEDS_KEPT:],
         memory=_memory(state.memory, other.memory),
-        identity=_identity(state, other),
     )
     return _money(replace(state, rhythm=_rhythm(state, other)), other.ledger)
-
-
-def _identity(state: ClientState, other: ClientState) -> Identity:
-    known = {row.client_id for row in state.identity.aliases} | {state.client_id}
-    names = [other.client_id, *(row.client_id for row in other.identity.aliases)]
-    new = tuple(Alias(name) for name in dict.fromkeys(names) if name not in known)
-    return replace(state.identity, aliases=(*state.identity.aliases, *new))
 
 
 def _memory(one: Memory, two: Memory) -> Memory:

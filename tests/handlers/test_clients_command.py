@@ -1,10 +1,10 @@
-"""`rapport clients merge`: what goes on the log, what is refused before, and how simulate tells it."""
+"""`rapport clients merge|parent`: what goes on the log, what is refused before, and how simulate tells it."""
 
 from pathlib import Path
 
 import pytest
 
-from handlers.commands.clients.desk import merge_of
+from handlers.commands.clients.desk import merge_of, word_of_payer
 from handlers.commands.simulate import simulate
 from models.events.union import AnyClientEvent
 from models.state.client import ClientState
@@ -63,6 +63,57 @@ def test_what_makes_no_sense_is_refused_before_it_is_on_the_log(one: str, other:
     assert said in asked(one, other)
 
 
+def family() -> Firm:
+    here = firm()
+    here.tell([Events("b").delegated(2, "e", event_id="word"), Events("e").profiled(0), Events("f").profiled(0)]).read()
+    return here
+
+
+@pytest.mark.parametrize(
+    ("child", "payer", "said"),
+    [
+        ("x", "b", "no client 'x' is known"),
+        ("a", "x", "no client 'x' is known"),
+        ("a", "a", "are one client"),
+        ("d", "a", "d was merged into b"),
+        ("a", "d", "d was merged into b"),
+        ("c", "a", "c asked to be forgotten"),
+        ("a", "c", "c asked to be forgotten"),
+        ("b", "e", "e pays for b already"),
+        ("e", "b", "rapport clients parent b --none"),
+        ("a", None, "nobody else pays for a"),
+    ],
+)
+def test_who_cannot_pay_is_refused_before_it_is_on_the_log(child: str, payer: str | None, said: str) -> None:
+    states = family().states
+
+    def standing(name: str | None) -> ClientState | None:
+        state = states.get(name or "")
+        return states[state.identity.into] if state is not None and state.identity.into else state
+
+    with pytest.raises(UsageError) as raised:
+        word_of_payer(standing(child), standing(payer), client_id=child, payer=payer, reason="it pays", author="dana", now=on(3))
+    assert said in str(raised.value)
+
+
+def test_what_the_command_writes_makes_another_client_pay_and_ends_it() -> None:
+    here = family()
+
+    def say(payer: str | None, day: float) -> None:
+        known = here.states["f"] if payer else None
+        told = word_of_payer(
+            here.states["a"], known, client_id="a", payer=payer, reason="the holding pays", author="dana", now=on(day)
+        )
+        here.tell([told]).read()
+
+    say("f", 3)
+    assert "invoice I1" in "\n".join(describe(here.states["f"]))
+    say(None, 4)
+    assert "it paid for a" in describe(here.states["f"])
+    here.tell([Events("a").issued(5, "I2", 10_000, event_id="i2")]).read()
+    assert "invoice I2" in "\n".join(describe(here.states["a"]))
+
+
 def test_what_the_command_writes_merges_and_both_names_are_explained_afterwards() -> None:
     here = firm()
     told = merge_of(here.states["a"], here.states["b"], client_id="a", into="b", reason="one company", author="dana", now=on(3))
@@ -101,4 +152,21 @@ def test_simulate_follows_a_client_to_the_name_it_goes_on_under(tmp_path: Path, 
     assert "what was known of a arrives" in said
     assert "SEND       delayed_payment_support" in said
     assert said.index("what was known of a arrives") < said.index("SEND       delayed_payment_support")
+    assert "nothing is open in EUR any more" in said
+
+
+def test_simulate_tells_how_a_parent_is_asked_for_what_its_child_owes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[AnyClientEvent] = [
+        Events("parent").profiled(0),
+        Events("child").issued(1, "I1", 90_000, due=2, event_id="i1"),
+        Events("child").delegated(3, "parent", event_id="word"),
+        Events("child").paid(40, "P1", 90_000, "I1", event_id="p1"),
+    ]
+    history = tmp_path / "history.jsonl"
+    history.write_bytes(b"\n".join(map(encode_event, told)) + b"\n")
+    assert simulate(history) == 0
+    said = capsys.readouterr().out
+    assert "dana says that parent pays for it: the holding pays" in said
+    assert "what child owes arrives" in said
+    assert said.index("what child owes arrives") < said.index("SEND       delayed_payment_support")
     assert "nothing is open in EUR any more" in said

@@ -41,6 +41,7 @@ from models.events.payments import (
 )
 from models.events.signals import (
     ClientAsked,
+    ClientDelegated,
     ClientErased,
     ClientMerged,
     ClientProfiled,
@@ -365,6 +366,11 @@ class Events:
 
     def merged(self, day: float, into: str, *, received: float | None = None, event_id: str | None = None) -> ClientMerged:
         return ClientMerged(**self._at(day, received, event_id), into=into, author="dana", reason="one company, two names")
+
+    def delegated(
+        self, day: float, payer: str | None, *, received: float | None = None, event_id: str | None = None
+    ) -> ClientDelegated:
+        return ClientDelegated(**self._at(day, received, event_id), payer=payer, author="dana", reason="the holding pays")
 
     def erased(self, day: float) -> ClientErased:
         return ClientErased(**self._at(day), requested_by="ada")

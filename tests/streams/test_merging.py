@@ -99,7 +99,7 @@ def test_examples_of_both_names_are_withdrawn_when_the_old_one_is_erased() -> No
     assert {row["client_id"] for row in values if row["kind"] == kind} == {"client-1", OTHER}
 
 
-@pytest.mark.parametrize("kind", ["client.merged", "client.erased", "client.asked"])
+@pytest.mark.parametrize("kind", ["client.merged", "client.delegated", "client.erased", "client.asked"])
 def test_nobody_outside_says_that_an_event_was_passed_on(kind: str) -> None:
     example = {**example_of(kind), "passed_on": {"path": ["client-0042"], "number": 1, "first": 1}}
     value = json.dumps(example).encode()

@@ -1,20 +1,21 @@
-"""`rapport clients merge` (`clients`, a cyclopts App)."""
+"""`rapport clients merge|parent` (`clients`, a cyclopts App)."""
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from handlers.commands.clients.desk import merge_of
-from handlers.commands.options import Author
+from handlers.commands.clients.desk import merge_of, word_of_payer
 from handlers.commands.overrides.desk import publish, read_state
 from handlers.commands.regime_changes import author_named
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.describe import explain_exposure
+from models.state.identity import parts
 from streams.runtime.clock import make_clock, monotonic
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 
 _PATIENCE_SECONDS: Final = 10.0
@@ -22,16 +23,16 @@ _PAUSE_SECONDS: Final = 0.1
 
 clients = App(
     name="clients",
-    help="""Say that two clients are one company.
+    help="""Say who is who: that two clients are one company, or that one pays for another.
 
-    The one moves into the other: its journeys stop and what has not left is taken back; its invoices, payments, promises,
-    consents and contacts go on there, and whatever still comes in its name is passed on. Erasing either erases both. There is
-    no way back: of what was told since, nobody could say whose it was.
-
-    Exit codes: 0 merged, 1 a server is away, or no worker has taken it up within 10 seconds (it is on the log, and holds as
+    Exit codes: 0 it holds, 1 a server is away, or no worker has taken it up within 10 seconds (it is on the log, and holds as
     soon as one runs), 2 wrong usage.
     """,
 )
+
+Reason = Annotated[str, Parameter(help="Why, for colleagues; at least three letters.")]
+Author = Annotated[str | None, Parameter(help="Who decides; none: you.")]
+DryRun = Annotated[bool, Parameter(help="Only show the two.", negative="")]
 
 
 @clients.command
@@ -40,31 +41,91 @@ def merge(
     /,
     *,
     into: Annotated[str, Parameter(help="The client that remains.")],
-    reason: Annotated[str, Parameter(help="Why, for colleagues; at least three letters.")],
+    reason: Reason,
     author: Author = None,
-    dry_run: Annotated[bool, Parameter(help="Only show the two.", negative="")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Merge a client into another one, for good. Try --dry-run first: it shows both and writes nothing.
 
+    The one moves into the other: its journeys stop and what has not left is taken back; its invoices, payments, promises,
+    consents and contacts go on there, and whatever still comes in its name is passed on. Erasing either erases both. There is
+    no way back: of what was told since, nobody could say whose it was.
+
     Example: rapport clients merge cus_1a2b3c --into hollis-wray --reason "the same company in Stripe and in the books"
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
-    settings = load_settings()
+    settings = _settings()
     return asyncio.run(_merge(settings, client_id, into=into, reason=reason, author=author_named(author), is_rehearsal=dry_run))
+
+
+@clients.command
+def parent(
+    client_id: Annotated[str, Parameter(help="The client that is paid for.")],
+    /,
+    *,
+    of: Annotated[str | None, Parameter(help="The client that pays for it from now on.")] = None,
+    nobody: Annotated[bool, Parameter(name="--none", help="It pays for itself again.", negative="")] = False,
+    reason: Reason,
+    author: Author = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Say that a client's invoices are paid by another one, its parent, or by itself again.
+
+    Invoices and payments, open and closed, move to the parent, and whatever is told of the child's money from then on is passed
+    on there: so a payment finds its invoice in whichever name it comes, and reminders go to the one that pays, within its
+    contact budget. Profile, consents, contracts and what is not about money stay the child's own. With --none new invoices are
+    the child's again; what the parent has stays there, and payments that name it go there.
+
+    Example: rapport clients parent hollis-wray-leeds --of hollis-wray --reason "the head office pays all invoices"
+    """
+    if (of is None) != nobody:
+        message = "say who pays: --of PARENT, or --none when the client pays for itself again"
+        raise UsageError(message)
+    settings = _settings()
+    return asyncio.run(_parent(settings, client_id, payer=of, reason=reason, author=author_named(author), is_rehearsal=dry_run))
+
+
+def _settings() -> Settings:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
+    return load_settings()
 
 
 async def _merge(settings: Settings, client_id: str, *, into: str, reason: str, author: str, is_rehearsal: bool) -> int:
     one, other = await read_state(settings, client_id), await read_state(settings, into)
     now = make_clock(settings.clock_file).now()
     told = merge_of(one, other, client_id=client_id, into=into, reason=reason, author=author, now=now)
-    for state in filter(None, (one, other)):
-        print("\n".join(_shown(state)))
+    _show(one, other)
     if is_rehearsal:
         print(f"{client_id} would move into {into}; nothing was written")
         return 0
     await publish(settings, told)
     print(f"{client_id} moves into {into}, by {author}: {reason}")
-    return await _until_arrived(settings, client_id, into)
+    return await _until(settings, into, lambda state: client_id in parts(state.identity))
+
+
+async def _parent(settings: Settings, client_id: str, *, payer: str | None, reason: str, author: str, is_rehearsal: bool) -> int:
+    child = await read_state(settings, client_id)
+    pays = None if payer is None else await read_state(settings, payer)
+    now = make_clock(settings.clock_file).now()
+    told = word_of_payer(child, pays, client_id=client_id, payer=payer, reason=reason, author=author, now=now)
+    _show(child, pays)
+    words = f"{payer or client_id} {{}} for {client_id if payer else 'itself again'}"
+    if is_rehearsal:
+        print(f"{words.format('would pay')}; nothing was written")
+        return 0
+    await publish(settings, told)
+    print(f"{words.format('pays')}, by {author}: {reason}")
+    if payer is None:
+        return await _until(settings, client_id, lambda state: not state.identity.payer)
+    return await _until(settings, payer, lambda state: _pays_for(state, client_id))
+
+
+def _pays_for(state: ClientState, child: str) -> bool:
+    return any(row.client_id == child and not row.ended for row in state.identity.children)
+
+
+def _show(*states: ClientState | None) -> None:
+    for state in filter(None, states):
+        print("\n".join(_shown(state)))
 
 
 def _shown(state: ClientState) -> Iterator[str]:
@@ -74,12 +135,12 @@ def _shown(state: ClientState) -> Iterator[str]:
         yield f"  {explain_exposure(row)}"
 
 
-async def _until_arrived(settings: Settings, client_id: str, into: str) -> int:
-    """Wait until the one that remains knows the other; says so, and returns 1, when no worker takes it up."""
+async def _until(settings: Settings, client_id: str, holds: Callable[[ClientState], bool]) -> int:
+    """Wait until the word holds with a client; says so, and returns 1, when no worker takes it up."""
     deadline = monotonic() + _PATIENCE_SECONDS
     while True:
-        state = await read_state(settings, into)
-        if state is not None and any(row.client_id == client_id for row in state.identity.aliases):
+        state = await read_state(settings, client_id)
+        if state is not None and holds(state):
             return 0
         if monotonic() > deadline:
             print("it is on the log, but no worker has taken it up yet; rapport lag shows how far they are")

@@ -1,10 +1,13 @@
-"""What `rapport clients merge` writes, and what is refused before it is on the log."""
+"""What `rapport clients` writes, and what is refused before it is on the log.
+
+What is read here may be a moment old: should two people say at once that each of two clients is part of the other, one of them
+remains; that each pays for the other, each pays for itself.
+"""
 
 from datetime import datetime
 from typing import Final
 
-from models.events.envelope import epoch_ms
-from models.events.signals import ClientMerged
+from models.events.signals import ClientDelegated, ClientMerged
 from models.ids import derive
 from models.state.client import ClientState
 from streams.runtime.errors import UsageError
@@ -15,25 +18,19 @@ SOURCE: Final = "rapport clients"
 def merge_of(
     one: ClientState | None, other: ClientState | None, *, client_id: str, into: str, reason: str, author: str, now: datetime
 ) -> ClientMerged:
-    """Return the event that merges `client_id` into `into`, given whom the two names stand for now; raises UsageError.
-
-    What is read here may be a moment old: should two people merge the same clients in a circle at once, one of them remains.
-    """
+    """Return the event that merges `client_id` into `into`, given whom the two names stand for now; raises UsageError."""
     if one is None or other is None:
-        message = f"no client {client_id if one is None else into!r} is known; rapport inspect client ID shows one"
-        raise UsageError(message)
+        raise _unknown(client_id if one is None else into)
     if one.client_id == other.client_id:
         message = f"{client_id} and {into} are one client already: {one.client_id}"
         raise UsageError(message)
     for state, name in ((one, client_id), (other, into)):
-        if state.client_id != name:
-            message = f"{name} was merged into {state.client_id}: say that name, if that is meant"
-            raise UsageError(message)
+        _must_stand(state, name)
         if state.erased_ms:
             message = f"{name} asked to be forgotten: there is nothing to merge, and nothing may be kept of the other one"
             raise UsageError(message)
     return ClientMerged(
-        event_id=derive("client.merged", client_id, into, epoch_ms(now)),
+        event_id=derive("client.merged", client_id, into, round(now.timestamp() * 1000)),
         source=SOURCE,
         client_id=client_id,
         occurred_at=now,
@@ -42,3 +39,67 @@ def merge_of(
         author=author,
         reason=reason,
     )
+
+
+def word_of_payer(
+    child: ClientState | None,
+    parent: ClientState | None,
+    *,
+    client_id: str,
+    payer: str | None,
+    reason: str,
+    author: str,
+    now: datetime,
+) -> ClientDelegated:
+    """Return the event by which `payer` pays for `client_id` from now on, None: it does itself; raises UsageError.
+
+    `parent` is whom the name of the payer stands for now, None where there is no payer.
+    """
+    if child is None:
+        raise _unknown(client_id)
+    _must_stand(child, client_id)
+    if payer is None:
+        if not child.identity.payer:
+            message = f"nobody else pays for {client_id}: there is nothing to end"
+            raise UsageError(message)
+    elif parent is None:
+        raise _unknown(payer)
+    else:
+        _must_be_able_to_pay(child, parent, client_id=client_id, payer=payer)
+    return ClientDelegated(
+        event_id=derive("client.delegated", client_id, payer or "", round(now.timestamp() * 1000)),
+        source=SOURCE,
+        client_id=client_id,
+        occurred_at=now,
+        received_at=now,
+        payer=payer,
+        author=author,
+        reason=reason,
+    )
+
+
+def _must_be_able_to_pay(child: ClientState, parent: ClientState, *, client_id: str, payer: str) -> None:
+    if child.client_id == parent.client_id:
+        message = f"{client_id} and {payer} are one client: nobody is named that would pay for another"
+        raise UsageError(message)
+    _must_stand(parent, payer)
+    for state, name in ((child, client_id), (parent, payer)):
+        if state.erased_ms:
+            message = f"{name} asked to be forgotten: nothing may be kept of what it owes or pays"
+            raise UsageError(message)
+    if child.identity.payer == payer:
+        message = f"{payer} pays for {client_id} already"
+        raise UsageError(message)
+    if parent.identity.payer == client_id:
+        message = f"{client_id} pays for {payer}: end that first (rapport clients parent {payer} --none)"
+        raise UsageError(message)
+
+
+def _must_stand(state: ClientState, name: str) -> None:
+    if state.client_id != name:
+        message = f"{name} was merged into {state.client_id}: say that name, if that is meant"
+        raise UsageError(message)
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(f"no client {name!r} is known; rapport inspect client ID shows one")
