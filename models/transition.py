@@ -23,6 +23,8 @@ from models.events.signals import (
     ClientEntrusted,
     ClientErased,
     ClientMerged,
+    ClientParted,
+    ClientSplit,
     DeliveryReported,
 )
 from models.events.union import AnyClientEvent, AnyEvent
@@ -33,7 +35,7 @@ from models.policy.aftermath import judge_late_news
 from models.policy.approval import answered
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.hours import heard_at
-from models.policy.merging import absorb, absorb_after_erasure, merge, passes_on
+from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
 from models.policy.openings import has_openings
 from models.policy.outcomes import erased, paid, reported, retract_what_no_longer_holds
 from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
@@ -104,8 +106,8 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
         if news is None:
             return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
         known = replace(known, identity=news)
-    # What comes round to the one who passed it on is remembered there, and yet it is no repetition.
-    if remembers(memory.ring, event.event_id) and not (came is not None and known.client_id in (*came.path, *came.children)):
+    # What was passed on is known by its number: it may come to one who remembers that it passed through, and is no repetition.
+    if came is None and remembers(memory.ring, event.event_id):
         return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
     now = max(known.now_ms, event.received_ms)
     if came is None and undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
@@ -183,6 +185,10 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
     match event:
         case ClientAbsorbed():
             absorb(turn, event)
+        case ClientSplit():
+            split(turn, event)
+        case ClientParted():
+            part(turn, event)
         case ClientDelegated():
             delegate(turn, event)
         case ClientEntrusted():

@@ -40,7 +40,9 @@ from models.events.signals import (
     ClientEntrusted,
     ClientErased,
     ClientMerged,
+    ClientParted,
     ClientProfiled,
+    ClientSplit,
     ConsentChanged,
     ContactLogged,
     DeliveryReported,
@@ -175,12 +177,16 @@ def _word(event: AnyEvent) -> str | None:
             return None
 
 
-def _who(event: AnyEvent) -> str | None:
+def _who(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind reads best)
     match event:
         case ClientMerged():
             return f"{event.author} merges it into {event.into}: {event.reason}"
         case ClientAbsorbed():
             return f"what was known of {_sender(event)} arrives"
+        case ClientSplit():
+            return f"{event.author} splits it off again: {event.reason}"
+        case ClientParted():
+            return f"{event.names[0]} is no part of it any more"
         case ClientDelegated():
             return f"{event.author} says that {event.payer or 'nobody else'} pays for it: {event.reason}"
         case ClientEntrusted():

@@ -241,6 +241,26 @@ class ClientAbsorbed(ClientEvent):
     )
 
 
+class ClientSplit(ClientEvent):
+    """The client is no part of the one that it was merged into: from now on what comes in its name is its own again.
+
+    What was told before stays there, and what names it goes there.
+    """
+
+    kind: Literal["client.split"] = "client.split"
+    author: Identifier
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class ClientParted(ClientEvent):
+    """Clients that were part of this one are no more. Written by Rapport alone."""
+
+    kind: Literal["client.parted"] = "client.parted"
+    names: Annotated[tuple[Identifier, ...], Field(min_length=1)] = Field(
+        description="The one that was split off, and those that are part of it."
+    )
+
+
 class ClientDelegated(ClientEvent):
     """From now on another client pays for this one: a parent for its child. What is about money goes to the one that pays.
 

@@ -41,7 +41,9 @@ from models.events.signals import (
     ClientEntrusted,
     ClientErased,
     ClientMerged,
+    ClientParted,
     ClientProfiled,
+    ClientSplit,
     ConsentChanged,
     ContactLogged,
     DeliveryReported,
@@ -72,8 +74,12 @@ SignalEvent: TypeAlias = (
     | ClientErased
     | ClientMerged
     | ClientDelegated
+    | ClientSplit
 )
-AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent | ClientAbsorbed | ClientEntrusted
+MovingEvent: TypeAlias = ClientAbsorbed | ClientEntrusted | ClientParted
+"""What clients say to each other when one becomes part of another, or pays for it, and when that ends."""
+
+AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEvent | MovingEvent
 AnyEvent: TypeAlias = AnyClientEvent | ClockTicked
 """What the core folds into the state of a client."""
 

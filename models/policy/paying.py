@@ -10,13 +10,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.envelope import PassedOn
-from models.events.signals import ClientDelegated, ClientEntrusted
+from models.events.signals import ClientAbsorbed, ClientDelegated, ClientEntrusted
 from models.events.union import AnyClientEvent
 from models.ids import derive
 from models.learners.questions import notice
 from models.policy.outcomes import take_back
 from models.policy.turn import NOTES_KEPT, Turn
-from models.state.client import JOURNEYS, ClientState, Note
+from models.state.client import JOURNEYS, ClientState, Memory, Note
 from models.state.codec import decode, encode
 from models.state.elsewhere import facts_named, facts_of, fingerprints, is_about_money, noted, place_of
 from models.state.habits import Habits
@@ -68,7 +68,7 @@ def hand_over(turn: Turn, reason: str, *, known_ms: int) -> None:
         rhythm=state.rhythm,
         habits=state.habits,
         feeds=state.feeds,
-        memory=replace(state.memory, ring=b"", evicted_ms=0),
+        memory=Memory(closed=state.memory.closed),
     )
     care = replace(
         state.care,
@@ -83,19 +83,22 @@ def hand_over(turn: Turn, reason: str, *, known_ms: int) -> None:
 
 def entrusts(turn: Turn, event: AnyClientEvent) -> bool:
     """Pass what is about money on to who has it, or who pays; False for all that is the client's own."""
-    if isinstance(event, ClientEntrusted):
-        facts = facts_of(_unpacked(event.state)) if event.state else b""
-        if not facts:
-            return False
-    elif is_about_money(event):
-        facts = fingerprints(facts_named(event))
-    else:
-        return False
-    place = place_of(turn.state, event)
+    who = turn.state.identity
+    if not who.payer and not who.elsewhere:
+        return False  # as for almost every client
+    facts = b"" if isinstance(event, ClientAbsorbed) else facts_in(event)
+    place = place_of(turn.state, event) if facts else ""
     if not place:
         return False
     _send(turn, event, place, facts)
     return True
+
+
+def facts_in(event: AnyClientEvent) -> bytes:
+    """Return the fingerprints of the facts that an event tells of, none where it is not about money."""
+    if isinstance(event, ClientAbsorbed | ClientEntrusted):
+        return _facts_known(_unpacked(event.state)) if event.state else b""
+    return fingerprints(facts_named(event)) if is_about_money(event) else b""
 
 
 def take_over(turn: Turn, event: ClientEntrusted) -> None:
@@ -178,6 +181,11 @@ def _envelope(turn: Turn, payer: str) -> dict[str, object]:
         "occurred_at": now,
         "received_at": now,
     }
+
+
+def _facts_known(state: ClientState) -> bytes:
+    """Return the facts that a state has, and those of which it knows who has them."""
+    return b"".join((facts_of(state), *(row.facts for row in state.identity.elsewhere)))
 
 
 def _unpacked(packed: str) -> ClientState:

@@ -6,7 +6,7 @@ from models.state.approvals import Approval
 from models.state.balances import exposures, items
 from models.state.client import JOURNEYS, PURPOSES, ClientState, TimerKind
 from models.state.history import cadence, decline_streak, lateness
-from models.state.identity import Alias
+from models.state.identity import Alias, parts
 from models.state.person import in_force
 from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS
@@ -128,7 +128,7 @@ def _names(state: ClientState) -> list[str]:
     lines += [
         f"{row.client_id} has invoices and payments of before: what names them goes there"
         for row in who.elsewhere
-        if row.facts and row.client_id != who.payer
+        if row.facts and row.client_id not in {who.payer, *parts(who)}
     ]
     return lines
 

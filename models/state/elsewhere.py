@@ -36,7 +36,7 @@ from models.events.payments import (
 )
 from models.events.union import AnyClientEvent
 from models.state.client import ClientState
-from models.state.identity import Elsewhere
+from models.state.identity import Elsewhere, parts
 from models.state.memory import fingerprint, is_closed, united
 from models.state.rows import Ledger
 from models.state.totals import count, payment_key
@@ -80,15 +80,15 @@ def place_of(state: ClientState, event: AnyClientEvent) -> str:
     two who pay for each other are as two of whom each pays for itself.
     """
     who = state.identity
-    if not who.payer and not who.elsewhere:
-        return ""
     if event.passed_on is not None and state.client_id in event.passed_on.children:
         return ""
-    here = set(_rows(state.ledger))
+    here, own = set(_rows(state.ledger)), parts(who)
+    # What is part of the client has at most what is on its way here: others who have the fact are asked first.
+    others = sorted(who.elsewhere, key=lambda row: row.client_id in own)
     for fact in facts_named(event):
         if fact in here or is_closed(state.memory.closed, fact):
             return ""
-        for row in who.elsewhere:
+        for row in others:
             if is_closed(row.facts, fact):
                 return row.client_id
     return who.payer

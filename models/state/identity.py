@@ -1,5 +1,6 @@
 """Who else a client is: the names that were merged into it, or the one that it was merged into, and who pays for whom."""
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -54,6 +55,12 @@ def parts(identity: Identity) -> tuple[str, ...]:
     return tuple(row.client_id for row in identity.aliases if not row.ended)
 
 
+def without(identity: Identity, names: Collection[str]) -> Identity:
+    """Return the identity of one of which clients are part no more."""
+    rows = tuple(replace(row, ended=row.ended or row.client_id in names) for row in identity.aliases)
+    return replace(identity, aliases=rows)
+
+
 def heard(identity: Identity, came: PassedOn) -> Identity | None:
     """Return the identity that knows of what came by `came`, None where it was known before.
 
@@ -102,15 +109,20 @@ def joined(one: Identity, two: Identity, name: str, other: str) -> Identity:
         one,
         aliases=tuple(rows.values()),
         payer="" if one.payer in own else one.payer,
-        elsewhere=_elsewhere(one, two, own),
+        elsewhere=_elsewhere(one, two, name),
         children=tuple(replace(row, ended=True) if row.client_id in own else row for row in children.values()),
     )
 
 
-def _elsewhere(one: Identity, two: Identity, own: set[str]) -> tuple[Elsewhere, ...]:
-    """Return who has facts of either; what is part of the client has nothing apart from it, but its numbers stay known."""
+def _elsewhere(one: Identity, two: Identity, name: str) -> tuple[Elsewhere, ...]:
+    """Return who has facts of either but the client itself.
+
+    A part of it may have some on their way that it will keep, should it be split off before they arrive; else they come back.
+    """
     rows = {row.client_id: row for row in one.elsewhere}
     for row in two.elsewhere:
+        if row.client_id == name:
+            continue
         mine = rows.get(row.client_id, Elsewhere(row.client_id))
         rows[row.client_id] = replace(mine, facts=united(mine.facts, row.facts)[0])
-    return tuple(replace(row, facts=b"") if row.client_id in own else row for row in rows.values())
+    return tuple(rows.values())

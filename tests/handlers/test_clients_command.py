@@ -1,10 +1,10 @@
-"""`rapport clients merge|parent`: what goes on the log, what is refused before, and how simulate tells it."""
+"""`rapport clients merge|split|parent`: what goes on the log, what is refused before, and how simulate tells it."""
 
 from pathlib import Path
 
 import pytest
 
-from handlers.commands.clients.desk import merge_of, word_of_payer
+from handlers.commands.clients.desk import left_behind, merge_of, split_of, word_of_payer
 from handlers.commands.simulate import simulate
 from models.events.union import AnyClientEvent
 from models.state.client import ClientState
@@ -61,6 +61,34 @@ def asked(one: str, other: str) -> str:
 )
 def test_what_makes_no_sense_is_refused_before_it_is_on_the_log(one: str, other: str, said: str) -> None:
     assert said in asked(one, other)
+
+
+def test_only_what_was_merged_is_split_off_and_not_from_one_that_was_forgotten() -> None:
+    here = firm()
+    here.tell([Events("g").merged(2, "c", event_id="g-merged")]).read()
+
+    def refused(name: str) -> str:
+        own = here.states.get(name)
+        whole = here.states[own.identity.into] if own is not None and own.identity.into else own
+        with pytest.raises(UsageError) as raised:
+            split_of(own, whole, client_id=name, reason="two after all", author="dana", now=on(3))
+        return str(raised.value)
+
+    assert "no client 'x' is known" in refused("x")
+    assert "a is part of nobody" in refused("a")
+    assert "g is part of c, which asked to be forgotten" in refused("g")
+
+
+def test_what_the_command_writes_splits_and_says_what_stays_behind() -> None:
+    here = firm()
+    here.tell([Events("a").merged(2, "b", event_id="a-merged")]).read()
+    own, whole = here.states["a"], here.states["b"]
+    assert left_behind(own) == "what was told before stays with b, and what names it goes there"
+    assert "must be told in the name of b" in left_behind(here.states["d"])
+    told = split_of(own, whole, client_id="a", reason="two after all", author="dana", now=on(3))
+    here.tell([told, Events("a").issued(4, "I2", 10_000, event_id="i2")]).read()
+    assert "invoice I2" in "\n".join(describe(here.states["a"]))
+    assert "invoice I1" in "\n".join(describe(here.states["b"]))
 
 
 def family() -> Firm:

@@ -45,6 +45,7 @@ from models.events.signals import (
     ClientErased,
     ClientMerged,
     ClientProfiled,
+    ClientSplit,
     ConsentChanged,
     ContactLogged,
     DeliveryOutcome,
@@ -366,6 +367,9 @@ class Events:
 
     def merged(self, day: float, into: str, *, received: float | None = None, event_id: str | None = None) -> ClientMerged:
         return ClientMerged(**self._at(day, received, event_id), into=into, author="dana", reason="one company, two names")
+
+    def split(self, day: float, *, received: float | None = None, event_id: str | None = None) -> ClientSplit:
+        return ClientSplit(**self._at(day, received, event_id), author="dana", reason="two companies after all")
 
     def delegated(
         self, day: float, payer: str | None, *, received: float | None = None, event_id: str | None = None

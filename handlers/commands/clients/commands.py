@@ -1,4 +1,4 @@
-"""`rapport clients merge|parent` (`clients`, a cyclopts App)."""
+"""`rapport clients merge|split|parent` (`clients`, a cyclopts App)."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from handlers.commands.clients.desk import merge_of, word_of_payer
-from handlers.commands.overrides.desk import publish, read_state
+from handlers.commands.clients.desk import left_behind, merge_of, split_of, word_of_payer
+from handlers.commands.overrides.desk import publish, read_name, read_state
 from handlers.commands.regime_changes import author_named
 from models.state.balances import exposures
 from models.state.client import ClientState
@@ -45,16 +45,37 @@ def merge(
     author: Author = None,
     dry_run: DryRun = False,
 ) -> int:
-    """Merge a client into another one, for good. Try --dry-run first: it shows both and writes nothing.
+    """Merge a client into another one. Try --dry-run first: it shows both and writes nothing.
 
     The one moves into the other: its journeys stop and what has not left is taken back; its invoices, payments, promises,
-    consents and contacts go on there, and whatever still comes in its name is passed on. Erasing either erases both. There is
-    no way back: of what was told since, nobody could say whose it was.
+    consents and contacts go on there, and whatever still comes in its name is passed on. Erasing either erases both. What
+    moves does not come back: rapport clients split lets what is new be the client's own again, no more.
 
     Example: rapport clients merge cus_1a2b3c --into hollis-wray --reason "the same company in Stripe and in the books"
     """
     settings = _settings()
     return asyncio.run(_merge(settings, client_id, into=into, reason=reason, author=author_named(author), is_rehearsal=dry_run))
+
+
+@clients.command
+def split(
+    client_id: Annotated[str, Parameter(help="The client that was merged into another one.")],
+    /,
+    *,
+    reason: Reason,
+    author: Author = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Undo a merge for all that comes from now on: the client is one of its own again, and begins afresh.
+
+    What was told before, in either name, stays with the other one, for nobody could say whose it is: its invoices are asked for
+    there, and payments that name them go there. Profile, contracts and consents are to be told anew; what was refused
+    is refused in both names.
+
+    Example: rapport clients split cus_1a2b3c --reason "two companies of one name after all"
+    """
+    settings = _settings()
+    return asyncio.run(_split(settings, client_id, reason=reason, author=author_named(author), is_rehearsal=dry_run))
 
 
 @clients.command
@@ -100,6 +121,20 @@ async def _merge(settings: Settings, client_id: str, *, into: str, reason: str, 
     await publish(settings, told)
     print(f"{client_id} moves into {into}, by {author}: {reason}")
     return await _until(settings, into, lambda state: client_id in parts(state.identity))
+
+
+async def _split(settings: Settings, client_id: str, *, reason: str, author: str, is_rehearsal: bool) -> int:
+    own, whole = await read_name(settings, client_id), await read_state(settings, client_id)
+    now = make_clock(settings.clock_file).now()
+    told = split_of(own, whole, client_id=client_id, reason=reason, author=author, now=now)
+    _show(whole)
+    print(left_behind(own) if own else "")
+    if is_rehearsal:
+        print(f"{client_id} would be a client of its own again; nothing was written")
+        return 0
+    await publish(settings, told)
+    print(f"{client_id} is a client of its own again, by {author}: {reason}")
+    return await _until(settings, client_id, lambda state: state.client_id == client_id)
 
 
 async def _parent(settings: Settings, client_id: str, *, payer: str | None, reason: str, author: str, is_rehearsal: bool) -> int:

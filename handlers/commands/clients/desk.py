@@ -7,7 +7,7 @@ remains; that each pays for the other, each pays for itself.
 from datetime import datetime
 from typing import Final
 
-from models.events.signals import ClientDelegated, ClientMerged
+from models.events.signals import ClientDelegated, ClientMerged, ClientSplit
 from models.ids import derive
 from models.state.client import ClientState
 from streams.runtime.errors import UsageError
@@ -38,6 +38,40 @@ def merge_of(
         into=into,
         author=author,
         reason=reason,
+    )
+
+
+def split_of(
+    own: ClientState | None, whole: ClientState | None, *, client_id: str, reason: str, author: str, now: datetime
+) -> ClientSplit:
+    """Return the event that undoes a merge, given what goes by the name itself, and whom it stands for; raises UsageError."""
+    if own is None:
+        raise _unknown(client_id)
+    if not own.identity.into:
+        message = f"{client_id} is part of nobody: there is no merge to undo"
+        raise UsageError(message)
+    if whole is not None and whole.erased_ms:
+        message = f"{client_id} is part of {whole.client_id}, which asked to be forgotten: nothing may begin anew in its name"
+        raise UsageError(message)
+    return ClientSplit(
+        event_id=derive("client.split", client_id, round(now.timestamp() * 1000)),
+        source=SOURCE,
+        client_id=client_id,
+        occurred_at=now,
+        received_at=now,
+        author=author,
+        reason=reason,
+    )
+
+
+def left_behind(own: ClientState) -> str:
+    """Return in words what becomes of what a merged client had told before it is split off."""
+    into = own.identity.into
+    if any(row.client_id == into and row.facts for row in own.identity.elsewhere):
+        return f"what was told before stays with {into}, and what names it goes there"
+    return (
+        f"which invoices and payments {into} has of it is not known (it had none, or an earlier release merged it): payments of"
+        f" them must be told in the name of {into}"
     )
 
 

@@ -164,6 +164,16 @@ async def read_state(settings: Settings, client_id: str) -> ClientState | None:
         await redis.aclose()
 
 
+async def read_name(settings: Settings, client_id: str) -> ClientState | None:
+    """Return the committed state that goes by a name, also of one that was merged; None for one not known. Raises RetryError."""
+    redis = connect_redis(settings)
+    try:
+        blob = await RedisStateStore(redis, settings).read(client_id)
+    finally:
+        await redis.aclose()
+    return None if blob is None else decode(blob)
+
+
 async def read_all(settings: Settings) -> AsyncIterator[ClientState]:
     """Yield the committed states of all clients but those merged into others, a few hundred at a time; raises RetryError."""
     redis = connect_redis(settings)
