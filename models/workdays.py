@@ -9,7 +9,7 @@ Written rules, each with a test:
 """
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
@@ -21,6 +21,9 @@ WORKWEEK: Final = frozenset({0, 1, 2, 3, 4})
 NO_HOLIDAYS: Final[frozenset[date]] = frozenset()
 # Longer than any run of holidays; a calendar without a single open day is a mistake of its author.
 _HORIZON_DAYS = 400
+LEAST_MINUTES: Final = 30
+"""The shortest time in a day in which messages can be relied on to leave; a wish that leaves less is not met."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,6 +104,18 @@ def next_allowed(now_ms: int, window: Window, zone: ZoneInfo, holidays: Abstract
             return max(now_ms, wall_ms(day, window.opens, zone))
     message = f"no day within {_HORIZON_DAYS} days is open: check the weekdays of the window and the holidays"
     raise ClosedCalendarError(message)
+
+
+@lru_cache(maxsize=4096)
+def narrowed(window: Window, hours: str) -> Window:
+    """Return the part of a window within `hours` (09:00-12:00); the window as it is where that is too little to write in."""
+    begins, _, ends = hours.partition("-")
+    if not ends:
+        return window  # no hours but a word: any
+    opens, closes = max(window.opens, time.fromisoformat(begins)), min(window.closes, time.fromisoformat(ends))
+    if 60 * closes.hour + closes.minute < 60 * opens.hour + opens.minute + LEAST_MINUTES:
+        return window
+    return replace(window, opens=opens, closes=closes)
 
 
 def roll_forward(day: date, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:

@@ -86,6 +86,7 @@ class AnswerGiven(BaseModel):
     words: Annotated[str, Field(max_length=LONGEST_WORDS)] = ""
     day: Annotated[str, Field(max_length=10)] = ""
     channel: Annotated[str, Field(max_length=10)] = ""
+    hours: Annotated[str, Field(max_length=11)] = ""
 
 
 class AnswerTaken(BaseModel):
@@ -167,7 +168,9 @@ class Portal:
     async def answer(self, link: Link, given: AnswerGiven, *, language: str) -> AnswerTaken:
         """Publish what the client says; raises HTTPException, in `language`, for an answer that cannot be taken as it is."""
         words = " ".join(given.words.split())
-        answer = Answer(choice=given.choice, form=given.form, words=words, day=given.day, channel=given.channel)
+        answer = Answer(
+            choice=given.choice, form=given.form, words=words, day=given.day, channel=given.channel, hours=given.hours
+        )
         now, zone = self.clock.now(), zone_named(self.zone, self.zone)
         try:
             events = events_of(link, answer, now=now, zone=zone)

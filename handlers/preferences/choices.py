@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
 from models.events.delays import DisputeOpened, PromiseMade
 from models.events.envelope import ClientEvent
 from models.events.signals import (
+    ANY_HOUR,
     ClientAsked,
     ClientProfiled,
     ConsentChanged,
@@ -33,6 +36,9 @@ LESS_PER_MONTH: Final = 1
 CHANNELS: Final = ("email", "sms", "portal")
 """By which a client may ask to be reached; used where the firm's policy has them (`contact.fallback_channels`)."""
 
+HOURS: Final = ("08:00-12:00", "12:00-15:00", "15:00-18:00", ANY_HOUR)
+"""At which a page asks whether a client wants to be written to; a portal may take others."""
+
 LONGEST_PROMISE_DAYS: Final = 60
 LONGEST_WORDS: Final = 200
 SOURCE: Final = "link"
@@ -53,6 +59,7 @@ class Choice(StrEnum):
     SNOOZE = "snooze"
     LESS = "less"
     CHANNEL = "channel"
+    HOURS = "hours"
     USUAL = "usual"
     WAKE = "wake"
     OPT_OUT = "opt_out"
@@ -73,6 +80,7 @@ class AnswerRefusal(StrEnum):
     NO_DAY = "no_day"
     OUT_OF_REACH = "out_of_reach"
     NO_CHANNEL = "no_channel"
+    NO_HOURS = "no_hours"
 
 
 class AnswerError(RapportError):
@@ -93,6 +101,7 @@ class Answer:
     words: str = ""
     day: str = ""
     channel: str = ""
+    hours: str = ""
 
 
 def offered(link: Link) -> tuple[Choice, ...]:
@@ -100,7 +109,7 @@ def offered(link: Link) -> tuple[Choice, ...]:
     if link.scope is LinkScope.OPT_OUT:
         return (Choice.OPT_OUT,)
     about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
-    return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.OPT_OUT)
+    return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.HOURS, Choice.OPT_OUT)
 
 
 def permitted(link: Link) -> frozenset[Choice]:
@@ -138,11 +147,8 @@ class _Told:
                     self._make(OverrideCleared, journey.value, override_id=self._override(journey), author=AUTHOR)
                     for journey in self._journeys()
                 )
-            case Choice.LESS | Choice.USUAL:
-                most = LESS_PER_MONTH if self.answer.choice is Choice.LESS else _UNLIMITED
-                return (self._make(ClientProfiled, "", most_per_month=most),)
-            case Choice.CHANNEL:
-                return (self._make(ClientProfiled, self.answer.channel, channel=self._way()),)
+            case Choice.LESS | Choice.USUAL | Choice.CHANNEL | Choice.HOURS:
+                return (self._wish(),)
             case Choice.PLAN:
                 return self._request("the client asks for a payment plan", Request.PLAN)
             case Choice.CONTACT:
@@ -211,6 +217,18 @@ class _Told:
         if self.answer.channel not in CHANNELS:
             raise AnswerError(AnswerRefusal.NO_CHANNEL)
         return self.answer.channel
+
+    def _wish(self) -> ClientProfiled:
+        answer = self.answer
+        if answer.choice is Choice.CHANNEL:
+            return self._make(ClientProfiled, answer.channel, channel=self._way())
+        if answer.choice is not Choice.HOURS:
+            most = LESS_PER_MONTH if answer.choice is Choice.LESS else _UNLIMITED
+            return self._make(ClientProfiled, "", most_per_month=most)
+        try:
+            return self._make(ClientProfiled, answer.hours, hours=answer.hours)
+        except ValidationError as error:
+            raise AnswerError(AnswerRefusal.NO_HOURS) from error
 
     def _promised(self, zone: ZoneInfo) -> datetime:
         today, last = self.now.astimezone(zone).date(), last_promise_day(self.now, zone)

@@ -32,6 +32,7 @@ _MULTIPART: Final = "multipart/form-data"
 _ONE_CLICK: Final = ("List-Unsubscribe", "One-Click")
 _LONGEST_FORM: Final = 64
 _LONGEST_DAY: Final = 10
+_LONGEST_HOURS: Final = 11
 
 
 class EventPublisher(Protocol):
@@ -130,6 +131,7 @@ class Desk:
             words=words[:LONGEST_WORDS],
             day=fields.get("day", "")[:_LONGEST_DAY],
             channel=fields.get("channel", "")[:_LONGEST_DAY],
+            hours=fields.get("hours", "")[:_LONGEST_HOURS],
         )
 
     def _one_click(self) -> Answer:

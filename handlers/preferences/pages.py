@@ -14,6 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.preferences.choices import (
     CHANNELS,
+    HOURS,
     LONGEST_WORDS,
     REQUEST_DAYS,
     SNOOZE_DAYS,
@@ -41,6 +42,7 @@ class Offer:
     day: str = ""
     words: str = ""
     channel: str = ""
+    hours: str = ""
     must: bool = False
     quiet: bool = True
     plain: bool = False
@@ -86,11 +88,12 @@ class Pages:
         said: Note = getattr(words.done, answer.choice.value)
         day = words.day(date.fromisoformat(answer.day)) if answer.choice is Choice.PROMISE else ""
         channel = getattr(words.channels, answer.channel, "")
+        hours = words.hours(answer.hours) if answer.choice is Choice.HOURS else ""
         undo = UNDO.get(answer.choice)
         offers = [] if undo is None else [_formed(undo, words)]
         return self._page(
             language,
-            Note(said.title, said.line.format(day=day, channel=channel, **_NUMBERS)),
+            Note(said.title, said.line.format(day=day, channel=channel, hours=hours, **_NUMBERS)),
             offers=offers,
             form=form,
             days=days,
@@ -127,6 +130,7 @@ class Pages:
                 last_day=days.last.isoformat() if days else "",
                 longest_words=LONGEST_WORDS,
                 channels=[(name, getattr(words_in(language).channels, name)) for name in CHANNELS],
+                hours=[(name, words_in(language).hours(name)) for name in HOURS],
                 error=error,
                 given=given or Answer(choice=Choice.OPT_OUT, form=""),
                 closing="" if offers is None else words_in(language).reply,
@@ -167,6 +171,7 @@ def _formed(choice: Choice, words: Words) -> Offer:
         day=said.day,
         words=said.words,
         channel=said.channel,
+        hours=said.hours,
         must=choice is Choice.CONTACT,
         quiet=choice is not Choice.PROMISE,
         plain=choice in _TAKEN_BACK,

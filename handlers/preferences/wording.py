@@ -1,13 +1,13 @@
 """What the pages say, one file per language; a file that lacks a sentence or has one too many is not read at all."""
 
 import tomllib
-from datetime import date
+from datetime import date, time
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
 import msgspec
-from babel.dates import format_date
+from babel.dates import format_date, format_time
 
 LANGUAGES: Final = ("en", "de", "fr", "es")
 """Those the messages are written in as well; the first is spoken where the reader's is none of them."""
@@ -24,6 +24,7 @@ class OfferWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day: str = ""
     words: str = ""
     channel: str = ""
+    hours: str = ""
 
 
 class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +37,7 @@ class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snooze: OfferWords
     less: OfferWords
     channel: OfferWords
+    hours: OfferWords
     usual: OfferWords
     wake: OfferWords
     opt_out: OfferWords
@@ -67,6 +69,7 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snooze: Note
     less: Note
     channel: Note
+    hours: Note
     usual: Note
     wake: Note
     opt_out: Note
@@ -90,6 +93,7 @@ class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     no_day: str
     out_of_reach: str
     no_channel: str
+    no_hours: str
 
 
 class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +107,7 @@ class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One language. `locale` is how it writes days.
 
-    Sentences may hold `{request_days}`, `{snooze_days}`, `{day}` and `{channel}`.
+    Sentences may hold `{request_days}`, `{snooze_days}`, `{day}`, `{channel}` and `{hours}`.
     """
 
     locale: str
@@ -117,10 +121,20 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sorry: Sorry
     refused: Refused
     channels: Channels
+    any_hour: str
 
     def day(self, day: date) -> str:
         """Return a day as this language writes it: `20 March 2026`."""
         return format_date(day, format="long", locale=self.locale)
+
+    def hours(self, hours: str) -> str:
+        """Return hours of a day as this language writes them: eight to noon, or that any will do; empty for none."""
+        begins, _, ends = hours.partition("-")
+        if not ends:
+            return self.any_hour if hours else ""
+        return " \N{EN DASH} ".join(
+            format_time(time.fromisoformat(clock), format="short", locale=self.locale) for clock in (begins, ends)
+        )
 
 
 @lru_cache(maxsize=len(LANGUAGES))

@@ -1,11 +1,26 @@
 """What people and channel workers tell us: consent, profile, overrides, outcomes. Public topic: `signals`."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from models.events.envelope import ClientEvent, Identifier, Instant
+
+ANY_HOUR: Final = "any"
+"""The client has no wish about hours, or none any more."""
+
+_CLOCK: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS: Final = rf"^({ANY_HOUR}|{_CLOCK}-{_CLOCK})$"
+
+
+def _long_enough(hours: str) -> str:
+    if hours != ANY_HOUR:
+        begins, ends = (60 * int(clock[:2]) + int(clock[3:]) for clock in hours.split("-"))
+        if ends < begins + 60:
+            message = f"hours last an hour at least and end on the day they begin, got {hours}"
+            raise ValueError(message)
+    return hours
 
 
 class Purpose(StrEnum):
@@ -69,6 +84,11 @@ class ClientProfiled(ClientEvent):
     channel: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
         default=None,
         description="How the client wants to be reached, e.g. sms; used where the firm's policy allows that channel.",
+    )
+    hours: Annotated[str, StringConstraints(pattern=_HOURS), AfterValidator(_long_enough)] | None = Field(
+        default=None,
+        description="The hours of their own day in which the client wants to be written to, e.g. 09:00-12:00, an hour at"
+        " least; any: they have no wish any more. Quiet hours stay quiet: what lies in them is not met.",
     )
     most_per_month: Annotated[int, Field(ge=1, le=31)] | None = Field(
         default=None, description="The client's own wish: at most so many messages within 30 days, never more than the policy's."

@@ -1,4 +1,4 @@
-"""At which hour a client is written to: what their answers taught, within the hours in which contact is welcome.
+"""At which hour a client is written to: as they said, else as their answers taught, and only while contact is welcome.
 
 An answer is a reply, a message read in the portal, a wish, or a card payment soon after we asked for money: a person did it then.
 That a mail was opened says nothing. Answers are counted by part of the client's own day and fade, so the last twenty or so count.
@@ -54,11 +54,14 @@ def learnt_part(state: ClientState, policy: Policy) -> int | None:
 
 
 def hour_of(state: ClientState, policy: Policy, *, at_ms: int, what: str) -> tuple[int, str]:
-    """Return when a message that could leave at `at_ms` leaves, a day later at most, and why; no reason where it is not moved.
+    """Return when a message that could leave at `at_ms` leaves, and why; no reason where the client's own hours change nothing.
 
-    `what` names the message: the same one is always explored, or never.
+    What the client said holds as it is, whatever was learnt. For what was learnt a message waits a day at most. `what` names
+    the message: the same one is always explored, or never.
     """
-    base, part = policy.open_hour(state, at_ms), learnt_part(state, policy)
+    base, part, window = policy.open_hour(state, at_ms), learnt_part(state, policy), policy.window_of(state)
+    if window != policy.window:
+        return base, f"sent from {window.opens:%H:%M} to {window.closes:%H:%M} their time, as they asked"
     if part is None or not mark_of(f"{state.client_id}:{what}") % EXPLORED:
         return base, ""
     zone = policy.zone_of(state)

@@ -16,7 +16,7 @@ from models.policy.journeys import Journeys
 from models.policy.version import content_version
 from models.state.client import ClientState, Run
 from models.triggers import Journey
-from models.workdays import NO_HOLIDAYS, Window, next_allowed, zone_named
+from models.workdays import NO_HOLIDAYS, Window, narrowed, next_allowed, zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,15 @@ class Policy:
 
     def open_hour(self, state: ClientState, at_ms: int) -> int:
         """Return the first moment at or after `at_ms` at which this client may be contacted."""
-        return next_allowed(at_ms, self.window, self.zone_of(state), self.holidays_of(state))
+        return next_allowed(at_ms, self.window_of(state), self.zone_of(state), self.holidays_of(state))
+
+    def window_of(self, state: ClientState) -> Window:
+        """Return the hours in which this client is written to: the welcome ones, and of those the ones they want.
+
+        A wish for hours in which the firm never writes is not met: quiet hours stay quiet.
+        """
+        wish = state.person.hours.value
+        return narrowed(self.window, wish) if wish else self.window
 
 
 def stamped(policy: Policy) -> Policy:

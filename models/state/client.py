@@ -169,6 +169,7 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pace_at: int = 0
     risk: Risk | None = None
     channel: Field = Field()
+    hours: Field = Field()
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

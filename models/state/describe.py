@@ -1,5 +1,6 @@
 """A client's state in plain words, for people: `rapport inspect`, `rapport simulate`, the console."""
 
+from models.events.signals import ANY_HOUR
 from models.money import Money
 from models.state import approvals
 from models.state.approvals import Approval
@@ -176,6 +177,8 @@ def _agreed(state: ClientState) -> list[str]:
         f"{row.role.replace('_', ' ')}: {', '.join(filter(None, (row.name, row.email, row.phone)))}"
         for row in state.person.colleagues
     ]
+    if state.person.hours.value not in {"", ANY_HOUR}:
+        lines.append(f"wants to be written to at {state.person.hours.value}, their time")
     if state.person.pace:
         lines.append(f"wants at most {state.person.pace} messages a month")
     for contract in state.person.contracts:

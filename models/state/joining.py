@@ -28,7 +28,7 @@ from models.workdays import DAY_MS
 
 FEEDS_KEPT: Final = 4
 UNANSWERED_KEPT: Final = 4
-_FIELDS: Final = ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel")
+_FIELDS: Final = ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel", "hours")
 _ADDRESSES: Final = {"email": "email", "sms": "phone"}
 """The field of the profile that a channel writes to; what is known of the channel goes with the address that holds."""
 

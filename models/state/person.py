@@ -16,7 +16,7 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     """Fields that are named change, the latest by `occurred_at` holds; a new address lifts the suppression of the old one."""
     person, at = state.person, event.occurred_ms
     changed: dict[str, Field] = {}
-    for name in ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel"):
+    for name in ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel", "hours"):
         value: str | None = getattr(event, name)
         known: Field = getattr(person, name)
         if value is not None and (at, value) > (known.at, known.value):

@@ -28,7 +28,7 @@ def every_page(language: str) -> Iterator[tuple[str, str]]:
             about = link(purpose=purpose, scope=scope, journey=journey)
             yield f"{purpose.value}, {scope.value}", made.ask(about, language, form="f", days=DAYS)
     for choice in Choice:
-        answer = Answer(choice=choice, form="f", day="2026-03-20", channel="portal")
+        answer = Answer(choice=choice, form="f", day="2026-03-20", channel="portal", hours="08:00-12:00")
         yield f"after {choice.value}", made.done(answer, language, form="f", days=DAYS)
     for refusal in AnswerRefusal:
         answer = Answer(choice=Choice.PROMISE, form="f", day="2026-09-01")

@@ -146,12 +146,21 @@ async def test_a_client_may_choose_in_the_portal_how_to_be_reached(place: Place)
     assert (wish.channel, wish.email) == ("portal", None), "nothing else of the profile is touched"
 
 
+async def test_a_client_may_say_in_the_portal_at_what_hours_to_be_written_to(place: Place) -> None:
+    given = {"choice": "hours", "hours": "09:30-11:00", "form": "f1"}
+    assert (await place.http.post("/answers", json=given, headers=place.may())).status_code == 200
+    (wish,) = place.publisher.events
+    assert isinstance(wish, ClientProfiled)
+    assert (wish.hours, wish.channel) == ("09:30-11:00", None), "nothing else of the profile is touched"
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"choice": "promise", "day": "2030-01-01", "form": "f"},
         {"choice": "contact", "form": "f"},
         {"choice": "channel", "form": "f", "channel": "fax"},
+        {"choice": "hours", "form": "f", "hours": "11:00-09:00"},
         {"choice": "unheard-of", "form": "f"},
         {"choice": "snooze", "form": ""},
         {"choice": "snooze", "form": "f", "client_id": "bob"},

@@ -2,7 +2,7 @@ import asyncio
 import dataclasses
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from operator import attrgetter
@@ -130,7 +130,7 @@ async def test_every_choice_that_is_offered_is_taken_and_confirmed(seat: Seat, a
     ]
     assert shown == [choice.value for choice in offered(link(**about))]
     for choice in shown:
-        given = {"day": "2026-03-20", "words": "Bob <b@x.example>", "channel": "sms"}
+        given = {"day": "2026-03-20", "words": "Bob <b@x.example>", "channel": "sms", "hours": "08:00-12:00"}
         answer = await seat.post(choice or "", form=f"of {choice}", about=about, **given)
         assert answer.status_code == 200
         undo = [field["value"] for field in Outline(answer.text).all("input") if field["name"] == "choice"]
@@ -360,6 +360,19 @@ async def test_a_way_to_be_reached_is_chosen_holds_before_the_next_message_and_n
         assert refused.status_code == 422
         assert "Please choose one of the ways." in refused.text
     assert len(seat.publisher.events) == 1
+
+
+async def test_hours_to_be_written_to_are_chosen_and_taken_back_and_nothing_else_is_taken_for_them(seat: Seat) -> None:
+    answer = await seat.post("hours", hours="15:00-18:00")
+    assert "write to you at this time of day wherever it is possible: 15:00 \N{EN DASH} 18:00." in answer.text
+    assert DEFAULT_POLICY.window_of(seat.folded()).opens == time(15)
+    for wrong in ("18:00-15:00", "15:00-15:30", "25:00-26:00", "15:00", ""):
+        refused = await seat.post("hours", form="f2", hours=wrong)
+        assert refused.status_code == 422
+        assert "Please choose one of the times." in refused.text
+    seat.clock.advance_to(NOW + timedelta(minutes=1))
+    assert "at any hour" in (await seat.post("hours", form="f3", hours="any")).text
+    assert DEFAULT_POLICY.window_of(seat.folded()) == DEFAULT_POLICY.window
 
 
 @given(choice=st.sampled_from(Choice), words=st.text(max_size=300), day=st.text(max_size=30), form=st.text(max_size=80))

@@ -6,22 +6,26 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from models.events.envelope import epoch_ms
 from models.events.payments import PaymentMethod
-from models.events.signals import ClientAsked, DeliveryOutcome, OverrideEffect, Purpose, Request
+from models.events.signals import ClientAsked, ClientProfiled, DeliveryOutcome, OverrideEffect, Purpose, Request
 from models.events.union import AnyClientEvent
+from models.policy.gate import send_ms
 from models.policy.hours import EXPLORED, PARTS, explain_hour, heard_at, hour_of, learnt_part
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.reach import PAID_WITHIN_DAYS, reaction_rate, way_to
 from models.state.client import ClientState
 from models.state.codec import decode, encode
-from models.workdays import DAY_MS, moment
+from models.state.describe import describe
+from models.state.evolve import evolve
+from models.workdays import DAY_MS, HOUR_MS, moment
 from tests.models.builders import Events, ms, on
 from tests.models.test_journey_laws import Firm
 from tests.models.test_outcomes import state_of
 from tests.models.test_reach import WIDE, told
-from tests.models.views import final
+from tests.models.views import final, is_open
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LATE = len(PARTS) - 1
@@ -64,6 +68,61 @@ def test_what_is_learnt_was_answered_most_among_the_welcome_parts_of_the_day(hou
     if part is not None:
         assert state.care.answers[part] == max(state.care.answers)
     assert decode(encode(state)) == state
+
+
+def wishing(hours: str, *answers: int, zone: str) -> ClientState:
+    """Return a client who said when to be written to, and who answered at other hours."""
+    wish = Events().profiled(200).model_copy(update={"hours": hours, "event_id": "wish"})
+    return evolve(client(*answers, zone=zone), wish)
+
+
+SAID = st.tuples(st.integers(0, 22), st.integers(1, 23)).map(lambda drawn: (drawn[0], min(23, sum(drawn))))
+
+
+@given(said=SAID, at=st.integers(0, 2 * 365 * 24), zone=ZONES, hours=st.lists(st.integers(0, 23)))
+def test_said_hours_beat_learnt_ones_and_never_quiet_ones(said: tuple[int, int], at: int, zone: str, hours: list[int]) -> None:
+    begins, ends = said
+    state = wishing(f"{begins:02}:00-{ends:02}:00", *hours, zone=zone)
+    found, why = hour_of(state, DEFAULT_POLICY, at_ms=ms(at / 24), what="message")
+    assert is_open(found, DEFAULT_POLICY.window, ZoneInfo(zone))
+    clock = moment(found).astimezone(ZoneInfo(zone)).time()
+    opens, closes = DEFAULT_POLICY.window.opens.hour, DEFAULT_POLICY.window.closes.hour
+    is_met = begins < closes and ends > opens
+    assert time(begins) <= clock < time(ends) or not is_met
+    # A wish for all of the welcome hours, or for none of them, leaves what was learnt as it is.
+    assert ("as they asked" in why) == (is_met and (begins > opens or ends < closes))
+
+
+def test_said_hours_hold_for_every_message_also_when_it_leaves_late_and_say_why() -> None:
+    build = Events()
+    profile = build.profiled(0, timezone="Europe/Berlin").model_copy(update={"hours": "15:00-16:00"})
+    log: list[AnyClientEvent] = [profile, build.paid(1, "P0", 5_000, None), build.issued(30, "I1", due=33)]
+    firm = Firm().run(log, until_ms=ms(60))
+    told = [row for row in firm.triggers if row.channel == "email"]
+    assert {row.step for row in told} > {"thank_you"}
+    for row in told:
+        assert row.not_before.astimezone(BERLIN).hour == 15
+    assert any("sent from 15:00 to 16:00 their time, as they asked" in row.reasons for row in told)
+    late = round(told[-1].not_before.timestamp() * 1000) + 2 * HOUR_MS
+    at_ms = send_ms(final(log), told[-1], now_ms=late, policy=DEFAULT_POLICY)
+    assert at_ms is not None
+    assert moment(at_ms).astimezone(BERLIN).hour == 15
+    assert at_ms > late
+
+
+def test_the_later_word_about_hours_holds_and_any_takes_it_back() -> None:
+    build = Events()
+    words = [(3, "any"), (1, "09:00-10:00"), (2, "15:00-16:00")]
+    log = [build.profiled(day, received=4).model_copy(update={"hours": hours}) for day, hours in words]
+    assert DEFAULT_POLICY.window_of(final(log)) == DEFAULT_POLICY.window
+    assert DEFAULT_POLICY.window_of(final(log[1:])).opens == time(15)
+    assert "wants to be written to at 15:00-16:00, their time" in describe(final(log[1:]))
+
+
+@pytest.mark.parametrize("hours", ["9:00-12:00", "09:00-24:00", "09:00-09:59", "17:00-09:00", "09:00", "always"])
+def test_hours_that_are_none_are_refused_with_what_is_wrong(hours: str) -> None:
+    with pytest.raises(ValidationError, match="hours"):
+        ClientProfiled.model_validate({**Events().profiled(0).model_dump(), "hours": hours})
 
 
 def test_few_or_mixed_answers_teach_nothing() -> None:
