@@ -9,6 +9,7 @@ import pytest
 
 from handlers.cli import run
 from handlers.commands.experiments.accounts import accounts_of
+from handlers.commands.experiments.companies import companies_of, decided_in_one_name, in_one_name, names_beside
 from handlers.commands.experiments.reckoning import Result, exposures, result_of
 from handlers.commands.experiments.steps import Row, rows_of
 from handlers.commands.experiments.telling import tell_result
@@ -105,6 +106,77 @@ def test_a_company_counts_once_from_its_first_exposure_and_only_when_its_days_ha
     assert row.money_before == 2_000.0
     waited = (ms(18) - row.at_ms) / 86_400_000
     assert row.days == pytest.approx(0.25 * waited + 0.75 * 30)
+
+
+def _one_company(events: list[AnyClientEvent], decisions: list[Decision], *, day: float) -> Result:
+    company = companies_of(events)
+    return _result(in_one_name(events, company), decided_in_one_name(decisions, company), day=day)
+
+
+def _two(first: str, second: str) -> list[AnyClientEvent]:
+    """Return two clients with an overdue invoice each, one told of a day after the other."""
+    told: list[AnyClientEvent] = []
+    for day, name in enumerate((first, second)):
+        build = Events(name)
+        told += [build.profiled(day), build.issued(1 + day, f"{name}-I1", 50_000, due=10 + day)]
+    return told
+
+
+def _named(arm: str, *, other_than: str = "") -> str:
+    """Return the name of a company that is drawn into an arm."""
+    names = (f"firm-{number}" for number in range(100))
+    return next(name for name in names if name != other_than and drawn(name, HELP, stratum="new/unknown").name == arm)
+
+
+@pytest.mark.parametrize("moves", ["merged", "paid for"])
+def test_two_clients_that_are_one_company_count_once_in_the_arm_of_the_one_that_stands(moves: str) -> None:
+    gone, stands = _named("help"), _named("as_is")
+    move: AnyClientEvent = Events(gone).merged(20, stands, event_id="move")
+    if moves == "paid for":
+        move = Events(gone).delegated(20, stands, event_id="move")
+    paid = [
+        Events(stands).paid(30, "P1", 50_000, f"{gone}-I1", event_id="p1"),
+        Events(gone).paid(31, "P2", 50_000, f"{stands}-I1", event_id="p2"),
+    ]
+    events, decisions = _lived([[*_two(gone, stands), move, *paid]], until=100)
+    assert len({row.client_id for row in decisions if row.experiment}) == 2
+    (row,) = _one_company(events, decisions, day=100).exposed
+    assert (row.client_id, row.arm, row.money) == (stands, "as_is", 1_000.0)
+    own = exposures([each for each in decisions if each.client_id == stands], HELP.name)[stands][0]
+    assert row.at_ms == own
+    assert row.contacts == sum(
+        isinstance(event, DeliveryReported)
+        and event.passed_on is None
+        and event.outcome is DeliveryOutcome.SENT
+        and own <= event.received_ms <= own + 30 * 86_400_000
+        for event in events
+    )
+
+
+def test_a_company_of_which_only_the_client_that_moved_was_drawn_counts_from_that_draw() -> None:
+    gone, stands = _named("help"), _named("as_is")
+    told = [*_two(gone, stands)[:2], Events(stands).profiled(0), Events(gone).merged(20, stands, event_id="move")]
+    paid = Events(stands).paid(30, "P1", 50_000, f"{gone}-I1", event_id="p1")
+    events, decisions = _lived([[*told, paid]], until=100)
+    (row,) = _one_company(events, decisions, day=100).exposed
+    assert (row.client_id, row.arm, row.money) == (stands, "help", 500.0)
+    assert row.at_ms == exposures(decisions, HELP.name)[gone][0]
+
+
+def test_who_is_one_company_is_as_things_are_at_the_end() -> None:
+    told: list[AnyClientEvent] = [
+        Events("a").merged(1, "b"),
+        Events("b").merged(2, "c"),
+        Events("d").delegated(3, "c"),
+        Events("e").delegated(3, "c"),
+        Events("e").delegated(4, None),
+        Events("f").merged(3, "c"),
+        Events("f").split(4),
+        Events("y").merged(5, "x"),
+        Events("x").merged(5, "y"),
+    ]
+    assert companies_of(told) == {"a": "c", "b": "c", "d": "c", "x": "x", "y": "x"}
+    assert names_beside(told) == {"b", "c", "x", "y"}
 
 
 def test_groups_that_cannot_have_come_from_the_draw_raise_the_alarm() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -14,6 +14,7 @@ from rich.console import Console
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
 from handlers.commands.experiments.accounts import accounts_of
+from handlers.commands.experiments.companies import companies_of, decided_in_one_name, in_one_name, names_beside
 from handlers.commands.experiments.reckoning import result_of
 from handlers.commands.experiments.steps import RESPONSE_DAYS, is_message, rows_of
 from handlers.commands.experiments.telling import result_json, step_table, tell_experiment, tell_result
@@ -31,6 +32,7 @@ from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event
+from streams.wire.partitioning import partition_of
 from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_each
 from streams.wire.topics import CLIENT_EVENTS, DECISIONS
@@ -87,8 +89,9 @@ def report(
 ) -> int:
     """Say how each experiment stands: difference in days to pay and in money, with a range that holds however often you look.
 
-    One outcome per company, adjusted by its own past days late within segment and size. "Not decidable" is an answer, and says
-    how many companies would tell. An alarm says that the groups cannot have come from the draw; STOP that a guardrail (opt-outs,
+    One outcome per company, adjusted by its own past days late within segment and size. Clients that were merged, and clients one
+    of which pays for the other, are one company, in the arm of the one that stands. "Not decidable" is an answer, and says how
+    many companies would tell. An alarm says that the groups cannot have come from the draw; STOP that a guardrail (opt-outs,
     complaints, disputes, holds, sent after paid) is worse than in the first arm beyond its limit and beyond chance.
 
     Of a HISTORY the program lives through, the clients did what they did under other messages: it tries the experiment out and
@@ -114,11 +117,10 @@ def report(
         return decision.experiment.name in names if decision.experiment else decision.outcome is DecisionOutcome.SENT_AFTER_PAID
 
     parts = list(_told(settings, history, chosen, matters, form=form, asked=asked))
-    told = _Told(
-        sorted((event for part in parts for event in part.events), key=lambda event: event.received_ms),
-        [decision for part in parts for decision in part.decisions],
-        max(part.now_ms for part in parts),
-    )
+    events = [event for part in parts for event in part.events]
+    if history is None:
+        events += _beside(settings, events, {decision.client_id for part in parts for decision in part.decisions})
+    told = _of_companies(events, [row for part in parts for row in part.decisions], max(part.now_ms for part in parts))
     accounts = accounts_of(told.events)
     results = [result_of(row, told.events, told.decisions, accounts, now_ms=told.now_ms) for row in wanted]
     if as_json:
@@ -196,9 +198,39 @@ def _told(
     yield _Told(events, decisions, simulation.now_ms)
 
 
+def _of_companies(events: list[AnyClientEvent], decisions: list[Decision], now_ms: int) -> _Told:
+    """Return what was told and decided as of companies, which may go by several names, in the order of arrival."""
+    told = sorted(events, key=lambda event: event.received_ms)
+    company = companies_of(told)
+    return _Told(in_one_name(told, company), decided_in_one_name(decisions, company), now_ms)
+
+
+def _beside(settings: Settings, events: list[AnyClientEvent], known: set[str]) -> list[AnyClientEvent]:
+    """Return what was told of the same companies in names that were not read yet."""
+    found: list[AnyClientEvent] = []
+    while names := names_beside([*events, *found]) - known:
+        for partition in sorted({partition_of(name, settings.partitions) for name in names}):
+            found += asyncio.run(_events_of(settings, partition, {name.encode() for name in names}))
+        known = known | names
+    return found
+
+
+async def _events_of(settings: Settings, partition: int, clients: Collection[bytes]) -> list[AnyClientEvent]:
+    """Return the events of some clients of a partition; those of others are read, not kept."""
+    events = list[AnyClientEvent]()
+
+    def keep(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if record.key in clients and isinstance(event := decode_event(record.value), ClientEvent):
+            events.append(event)
+
+    if clients:
+        await read_each(settings, CLIENT_EVENTS.name, partitions=[partition], see=keep)
+    return events
+
+
 async def _logged(settings: Settings, partition: int, matters: Callable[[Decision], bool]) -> _Told:
     """Return the decisions that matter, each once, and the events of their clients; the rest is read, not kept."""
-    clients, decisions, events = set[bytes](), dict[str, Decision](), list[AnyClientEvent]()
+    clients, decisions = set[bytes](), dict[str, Decision]()
 
     def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
         decision = Decision.model_validate_json(record.value)
@@ -206,12 +238,7 @@ async def _logged(settings: Settings, partition: int, matters: Callable[[Decisio
             clients.add(decision.client_id.encode())
             decisions.setdefault(decision.decision_id, decision)
 
-    def keep(record: Any) -> None:  # noqa: ANN401 - likewise
-        if record.key in clients and isinstance(event := decode_event(record.value), ClientEvent):
-            events.append(event)
-
     await read_each(settings, DECISIONS.name, partitions=[partition], see=see)
-    if clients:
-        await read_each(settings, CLIENT_EVENTS.name, partitions=[partition], see=keep)
+    events = await _events_of(settings, partition, clients)
     now_ms = epoch_ms(make_clock(settings.clock_file).now())
     return _Told(sorted(events, key=lambda event: event.received_ms), list(decisions.values()), now_ms)
