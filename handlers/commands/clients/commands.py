@@ -1,7 +1,6 @@
 """`rapport clients merge|split|parent` (`clients`, a cyclopts App)."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from typing import Annotated, Final
 
@@ -53,7 +52,7 @@ def merge(
 
     Example: rapport clients merge cus_1a2b3c --into hollis-wray --reason "the same company in Stripe and in the books"
     """
-    settings = _settings()
+    settings = load_settings()
     return asyncio.run(_merge(settings, client_id, into=into, reason=reason, author=author_named(author), is_rehearsal=dry_run))
 
 
@@ -74,7 +73,7 @@ def split(
 
     Example: rapport clients split cus_1a2b3c --reason "two companies of one name after all"
     """
-    settings = _settings()
+    settings = load_settings()
     return asyncio.run(_split(settings, client_id, reason=reason, author=author_named(author), is_rehearsal=dry_run))
 
 
@@ -101,13 +100,8 @@ def parent(
     if (of is None) != nobody:
         message = "say who pays: --of PARENT, or --none when the client pays for itself again"
         raise UsageError(message)
-    settings = _settings()
+    settings = load_settings()
     return asyncio.run(_parent(settings, client_id, payer=of, reason=reason, author=author_named(author), is_rehearsal=dry_run))
-
-
-def _settings() -> Settings:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is said once, by us
-    return load_settings()
 
 
 async def _merge(settings: Settings, client_id: str, *, into: str, reason: str, author: str, is_rehearsal: bool) -> int:
