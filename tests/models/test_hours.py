@@ -103,7 +103,7 @@ def test_said_hours_hold_for_every_message_also_when_it_leaves_late_and_say_why(
     for row in told:
         assert row.not_before.astimezone(BERLIN).hour == 15
     assert any("sent from 15:00 to 16:00 their time, as they asked" in row.reasons for row in told)
-    late = round(told[-1].not_before.timestamp() * 1000) + 2 * HOUR_MS
+    late = epoch_ms(told[-1].not_before) + 2 * HOUR_MS
     at_ms = send_ms(final(log), told[-1], now_ms=late, policy=DEFAULT_POLICY)
     assert at_ms is not None
     assert moment(at_ms).astimezone(BERLIN).hour == 15

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from handlers.commands.clients.desk import left_behind, merge_of, split_of, word_of_payer
+from handlers.commands.options import Author
 from handlers.commands.overrides.desk import publish, read_name, read_state
 from handlers.commands.regime_changes import author_named
 from models.state.balances import exposures
@@ -30,7 +31,6 @@ clients = App(
 )
 
 Reason = Annotated[str, Parameter(help="Why, for colleagues; at least three letters.")]
-Author = Annotated[str | None, Parameter(help="Who decides; none: you.")]
 DryRun = Annotated[bool, Parameter(help="Only show the two.", negative="")]
 
 

@@ -7,6 +7,7 @@ remains; that each pays for the other, each pays for itself.
 from datetime import datetime
 from typing import Final
 
+from models.events.envelope import epoch_ms
 from models.events.signals import ClientDelegated, ClientMerged, ClientSplit
 from models.ids import derive
 from models.state.client import ClientState
@@ -30,7 +31,7 @@ def merge_of(
             message = f"{name} asked to be forgotten: there is nothing to merge, and nothing may be kept of the other one"
             raise UsageError(message)
     return ClientMerged(
-        event_id=derive("client.merged", client_id, into, round(now.timestamp() * 1000)),
+        event_id=derive("client.merged", client_id, into, epoch_ms(now)),
         source=SOURCE,
         client_id=client_id,
         occurred_at=now,
@@ -54,7 +55,7 @@ def split_of(
         message = f"{client_id} is part of {whole.client_id}, which asked to be forgotten: nothing may begin anew in its name"
         raise UsageError(message)
     return ClientSplit(
-        event_id=derive("client.split", client_id, round(now.timestamp() * 1000)),
+        event_id=derive("client.split", client_id, epoch_ms(now)),
         source=SOURCE,
         client_id=client_id,
         occurred_at=now,
@@ -101,7 +102,7 @@ def word_of_payer(
     else:
         _must_be_able_to_pay(child, parent, client_id=client_id, payer=payer)
     return ClientDelegated(
-        event_id=derive("client.delegated", client_id, payer or "", round(now.timestamp() * 1000)),
+        event_id=derive("client.delegated", client_id, payer or "", epoch_ms(now)),
         source=SOURCE,
         client_id=client_id,
         occurred_at=now,
