@@ -31,7 +31,7 @@ from handlers.mailbox.redis_mailbox import RedisMailbox
 from streams.engine.failpoints import make_failpoint
 from streams.runtime.clock import SystemClock, make_clock
 from streams.runtime.errors import UsageError
-from streams.runtime.health import HealthServer
+from streams.runtime.health import health_served
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
@@ -113,10 +113,11 @@ async def run_workers(settings: Settings, channels: Sequence[Channel]) -> int:
         workers += [make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter) for channel in channels]
         for channel in channels:
             stack.push_async_callback(channel.close)
-        if settings.metrics_port:
-            health = HealthServer(meter, ailments=lambda: [ailment for worker in workers for ailment in worker.ailments()])
-            stack.push_async_callback(health.stop)
-            await health.start(settings.metrics_host, settings.metrics_port)
+
+        def ailments() -> list[str]:
+            return [ailment for worker in workers for ailment in worker.ailments()]
+
+        await stack.enter_async_context(health_served(settings, meter, ailments=ailments))
         _stop_on_signals(workers, watchdog)
         await _run_all(workers, watchdog)
     return 0

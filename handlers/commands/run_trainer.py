@@ -17,7 +17,7 @@ from streams.engine.producer import KafkaProducer
 from streams.engine.redis_fence import RedisFence
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import FatalError
-from streams.runtime.health import HealthServer
+from streams.runtime.health import health_served
 from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
 from streams.runtime.log import configure_log
 from streams.runtime.metrics import Meter
@@ -79,10 +79,7 @@ async def _run(settings: Settings, *, afresh: tuple[str, ...]) -> None:
         stack.push_async_callback(producer.close)
         failpoint = make_failpoint(settings.failpoint)
         trainer = Trainer(settings, fence=RedisFence(redis, settings), producer=producer, meter=meter, failpoint=failpoint)
-        if settings.metrics_port:
-            health = HealthServer(meter, ailments=list)
-            stack.push_async_callback(health.stop)
-            await health.start(settings.metrics_host, settings.metrics_port)
+        await stack.enter_async_context(health_served(settings, meter))
 
         def stop(name: str) -> None:
             log.info("stopping", signal=name)

@@ -38,7 +38,7 @@ def learned(clients: Sequence[Person], states: Mapping[str, ClientState], eviden
     for row in versions:
         if row.version == active.version:
             against = f"{row.candidate.log_loss:.3f}, against {row.rules.log_loss:.3f} of the rules"
-            yield f"            log loss on the {row.candidate.answers} answers it was judged by: {against}"
+            yield f"            log loss (lower is better) on the {row.candidate.answers} answers it was judged by: {against}"
     scorer = scorer_of(active.snapshot)
     scored = [(person, score) for person in clients if (score := _score(states.get(person.client_id), scorer)) is not None]
     if scored:

@@ -160,7 +160,7 @@ def farewell(place: Place, *, keep: bool, own: bool, seconds: float) -> Iterator
     yield ""
     yield f"Done in {seconds:.0f} s. Logs of all processes: {place.logs}"
     if not (keep and own):
-        yield "Next        rapport simulate (the same decisions, told one by one); rapport demo --keep (look inside afterwards)"
+        yield "Next        rapport simulate (three clients, decision by decision); rapport demo --keep (look inside afterwards)"
         return
     settings = place.settings
     yield "Kafka and Valkey go on running. To look inside:"

@@ -1,10 +1,12 @@
 """Two addresses for operators: `/metrics`, and `/health`, which asks about progress and not about the port."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
 
 _LONGEST_REQUEST: Final = 8_192
 _REQUEST_SECONDS: Final = 5.0
@@ -49,6 +51,20 @@ class HealthServer:
             ailments = "\n".join(self._ailments())
             return _response("503 Service Unavailable", ailments.encode()) if ailments else _response("200 OK", b"ok")
         return _response("404 Not Found", b"see /metrics and /health")
+
+
+@asynccontextmanager
+async def health_served(
+    settings: Settings, meter: Meter, *, ailments: Callable[[], Sequence[str]] = tuple
+) -> AsyncIterator[None]:
+    """Show `meter` and `ailments` while the body runs, where `settings` say; nowhere when their port is 0."""
+    health = HealthServer(meter, ailments=ailments)
+    if settings.metrics_port:
+        await health.start(settings.metrics_host, settings.metrics_port)
+    try:
+        yield
+    finally:
+        await health.stop()
 
 
 def _response(status: str, body: bytes) -> bytes:

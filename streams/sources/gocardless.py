@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypedDict
+from typing import Final, TypeAlias
 
 from models.events.invoices import ContractRecorded, ContractStatus
 from models.events.payments import (
@@ -34,16 +34,8 @@ from streams.runtime.errors import DeadLetterError
 from streams.sources import payload as read
 from streams.sources.gocardless_facts import TOWARDS_CUSTOMER, as_resource
 from streams.sources.lookup import Lookup
-from streams.sources.payload import PartlyUnreadableError, Payload
+from streams.sources.payload import Common, PartlyUnreadableError, Payload
 from streams.wire.dead_letters import Reason
-
-
-class _Common(TypedDict):
-    event_id: str
-    source: str
-    client_id: str
-    occurred_at: datetime
-    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +49,7 @@ class _Notice:
     source: str
     received_at: datetime
 
-    def common(self) -> _Common:
+    def common(self) -> Common:
         """Return the envelope."""
         return {
             "event_id": read.required(read.text(self.event, "id"), "id"),

@@ -6,7 +6,7 @@ Details name fields and types, never values: they end in logs and headers, and a
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict
 
 import orjson
 from pydantic import ValidationError
@@ -19,6 +19,17 @@ from streams.wire.events import explain
 
 Payload: TypeAlias = Mapping[str, object]
 """A JSON object."""
+
+
+class Common(TypedDict):
+    """What every event carries, whoever sent it."""
+
+    event_id: str
+    source: str
+    client_id: str
+    occurred_at: datetime
+    received_at: datetime
+
 
 _NOTHING: Final[Payload] = {}
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that a datetime can hold

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, TypedDict
+from typing import Final
 
 from models.events.invoices import ContractStatus
 from models.events.payments import DeclineKind, PaymentMethod
 from models.money import Money, exponent
 from streams.runtime.errors import DeadLetterError
 from streams.sources import payload as read
-from streams.sources.payload import Payload
+from streams.sources.payload import Common, Payload
 from streams.wire.dead_letters import Reason
 
 # Stripe's own exponents where they differ from ISO 4217: it counts ISK and UGX in hundredths, and Malagasy ariary in whole ones.
@@ -80,16 +80,6 @@ IGNORED_FAMILIES: Final = (
     *("terminal.", "test_helpers.", "three_d_secure.", "topup.", "transfer.", "treasury."),
 )
 """Beginnings of the types of events about our side of the trade: catalogue, payouts, cards issued, reports."""
-
-
-class Common(TypedDict):
-    """What every event carries."""
-
-    event_id: str
-    source: str
-    client_id: str
-    occurred_at: datetime
-    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,19 +116,20 @@ def test_a_challenger_stands_beside_the_champion_and_not_in_its_place() -> None:
     assert gone.learner("lateness", LearnerRole.CHALLENGER) is None
 
 
-def test_the_widest_stop_that_reaches_a_contact_is_named() -> None:
-    def stop(number: int, scope: HaltScope, target: str | None) -> HaltChanged:
-        return HaltChanged(
-            event_id=f"h{number}",
-            source="test",
-            occurred_at=START,
-            author="ann",
-            reason="stop",
-            scope=scope,
-            target=target,
-            halted=True,
-        )
+def stop(number: int, scope: HaltScope, target: str | None) -> HaltChanged:
+    return HaltChanged(
+        event_id=f"h{number}",
+        source="test",
+        occurred_at=START,
+        author="ann",
+        reason="stop",
+        scope=scope,
+        target=target,
+        halted=True,
+    )
 
+
+def test_the_widest_stop_that_reaches_a_contact_is_named() -> None:
     sms = fold([stop(1, HaltScope.CHANNEL, "sms")])
     assert sms.halt(channel="email", journey="sms") is None
     found = sms.halt(channel="sms", journey="pre_renewal", purpose="servicing")
@@ -142,16 +143,7 @@ def test_the_widest_stop_that_reaches_a_contact_is_named() -> None:
 def test_a_stop_without_the_target_that_its_scope_needs_is_refused() -> None:
     for scope, target in ((HaltScope.ALL, "sms"), (HaltScope.CHANNEL, None)):
         with pytest.raises(ValueError, match="names it"):
-            HaltChanged(
-                event_id="h",
-                source="test",
-                occurred_at=START,
-                author="ann",
-                reason="stop",
-                scope=scope,
-                target=target,
-                halted=True,
-            )
+            stop(1, scope, target)
 
 
 @pytest.mark.parametrize("blob", [b"\x09", b"\x01\xc1", b"\x01\x95"])

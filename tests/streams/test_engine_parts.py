@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from handlers.stack.ports import free_ports
 from streams.agents.readers import INTAKE_READERS
 from streams.app import TESTED_VERSIONS, check_versions
 from streams.engine.failpoints import make_failpoint
@@ -20,7 +21,7 @@ from streams.engine.patience import patiently
 from streams.engine.writes import OutboxEntry, Outcome
 from streams.runtime import metrics
 from streams.runtime.errors import DeadLetterError, UsageError
-from streams.runtime.health import HealthServer
+from streams.runtime.health import HealthServer, health_served
 from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
 from streams.runtime.metrics import METRICS, Meter, MetricKind
 from streams.runtime.settings import Settings
@@ -157,6 +158,14 @@ async def test_health_is_asked_about_progress_and_metrics_are_shown() -> None:
         assert await ask(port, b"x" * 20_000) == b""
     finally:
         await server.stop()
+
+
+async def test_operators_find_both_addresses_where_the_settings_say_for_as_long_as_the_process_works() -> None:
+    (port,) = free_ports(1)
+    async with health_served(Settings(metrics_port=port), Meter()):
+        assert b"200 OK" in await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
+    with pytest.raises(ConnectionError):
+        await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
 
 
 def test_every_metric_of_the_table_can_be_counted_and_is_shown_under_its_name() -> None:

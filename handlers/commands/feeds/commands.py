@@ -18,7 +18,7 @@ from models.regime import LateFeed
 from models.workdays import moment
 from streams.runtime.clock import SystemClock
 from streams.runtime.errors import UsageError
-from streams.runtime.health import HealthServer
+from streams.runtime.health import health_served
 from streams.runtime.log import configure_log
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings, load_settings
@@ -120,10 +120,7 @@ def watch(
 async def _watch(settings: Settings) -> None:
     stopped, meter = asyncio.Event(), Meter()
     async with AsyncExitStack() as stack:
-        if settings.metrics_port:
-            health = HealthServer(meter, ailments=list)
-            stack.push_async_callback(health.stop)
-            await health.start(settings.metrics_host, settings.metrics_port)
+        await stack.enter_async_context(health_served(settings, meter))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         tail = Tail(
