@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
-from cyclopts import App, CycloptsError, Group, UnknownCommandError
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 from streams.runtime.errors import RapportError, UsageError
 
@@ -128,6 +128,7 @@ def build_app(*, chosen: str | None = None) -> App:
         # The overview reads as written and spares the import of a Markdown parser; a command's own paragraphs are re-wrapped.
         help_format="plaintext" if chosen is None else "markdown",
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=_shown, negative_iterable=()),
         group_commands=Group("Options", sort_key=len(GROUPS)) if chosen is None else Group("Commands"),
     )
     groups = {name: Group(name, sort_key=place) for place, name in enumerate(GROUPS)}
@@ -137,6 +138,11 @@ def build_app(*, chosen: str | None = None) -> App:
         else:
             app.command(command.target, name=command.name, help=command.summary, group=groups[command.group])
     return app
+
+
+def _shown(default: object) -> str | None:
+    """Say in help what holds where nothing is given; nothing of a switch that is off, and of what is empty."""
+    return None if default is None or default is False or default in ("", ()) else str(default)
 
 
 def load_command(command: Command) -> Any:  # noqa: ANN401 (a cyclopts App or any function)

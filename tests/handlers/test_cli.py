@@ -177,4 +177,5 @@ def test_whatever_can_be_run_shows_an_example_of_itself_and_says_what_each_word_
         examples = [line for line in written if line.startswith("rapport ")]
         assert [line for line in examples if line not in said] == [], words
         assert said.count(f"rapport {words}") > 1, f"{words}: only its usage names it"
+        assert not any(noise in said for noise in ("[default: False]", "[default: ()]", '[default: ""]', "--empty-")), words
         assert [each.name for each in app.assemble_argument_collection() if each.show and not each.parameter.help] == [], words
