@@ -8,7 +8,7 @@ from handlers.channels.drafts import Drafts
 from handlers.channels.lane import millis
 from handlers.channels.outcomes import Sender
 from handlers.channels.task_events import events_of
-from handlers.channels.task_plan import AgreedPlan
+from handlers.channels.task_plan import AgreedPlan, Matter
 from handlers.channels.tasks import DECISIONS, Done, Task, TaskBoard, TaskOutcome
 from models.events.union import public_topic
 from models.policy.gate import still_allowed
@@ -95,6 +95,7 @@ class TaskDesk:
         outcome: TaskOutcome,
         day: date | None = None,
         plan: AgreedPlan | None = None,
+        matter: Matter | None = None,
         note: str,
         author: str,
     ) -> tuple[Task, Done]:
@@ -109,11 +110,14 @@ class TaskDesk:
         if done.outcome is not outcome:
             message = f"task {task_id} ended already: {done.outcome.value} by {done.author}"
             raise UsageError(message)
-        return task, await self._report(task, done, day=day, plan=plan)
+        return task, await self._report(task, done, day=day, plan=plan, matter=matter)
 
-    async def _report(self, task: Task, done: Done, *, day: date | None = None, plan: AgreedPlan | None = None) -> Done:
+    async def _report(
+        self, task: Task, done: Done, *, day: date | None = None, plan: AgreedPlan | None = None, matter: Matter | None = None
+    ) -> Done:
         # First the events, then the board: after a crash between them the task is open and the same report may be given again.
-        for event in events_of(task, done, promised=day, plan=plan, zone=zone_named(self.zone, self.zone)):
+        zone = zone_named(self.zone, self.zone)
+        for event in events_of(task, done, promised=day, plan=plan, zone=zone, matter=matter or Matter()):
             await self.sender.send_all(public_topic(event), [(event.client_id.encode(), encode_event(event))])
         return await self.board.finish(task.task_id, done) or done
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from handlers.channels.task_plan import AgreedPlan
+from handlers.channels.task_plan import AgreedPlan, Matter
 from handlers.channels.tasks import Done, Task, TaskOutcome
 from models.events.delays import DisputeOpened, Instalment, PlanAgreed, PromiseMade
 from models.events.envelope import ClientEvent
@@ -29,31 +29,43 @@ WRONG_CONTACT_DAYS: Final = 14
 """How long mails rest after a wrong contact, so that somebody can find the right one."""
 
 _LONGEST_CAUSE: Final = 200
+_ALL: Final = Matter()
+_ABOUT_INVOICES: Final = frozenset({TaskOutcome.PROMISE, TaskOutcome.DISPUTE})
 _LAST_MINUTE: Final = time(23, 59)
 E = TypeVar("E", bound=ClientEvent)
 
 
 def events_of(
-    task: Task, done: Done, *, promised: date | None, zone: ZoneInfo, plan: AgreedPlan | None = None
+    task: Task, done: Done, *, promised: date | None, zone: ZoneInfo, plan: AgreedPlan | None = None, matter: Matter = _ALL
 ) -> tuple[AnyClientEvent, ...]:
-    """Return the events that say how `task` ended. UsageError when a promise or a plan names no day, or another ending one."""
+    """Return the events that say how `task` ended; `matter`: what a promise or a dispute is about.
+
+    UsageError when a promise or a plan names no day, when another ending names one, or a matter that it does not have.
+    """
     if (done.outcome is TaskOutcome.PROMISE) != (promised is not None):
         message = "a promise needs its day, and nothing else has one: --outcome promise --day 2026-03-20"
         raise UsageError(message)
     if (done.outcome is TaskOutcome.PLAN) != (plan is not None):
         message = 'a plan needs its instalments, and nothing else has any: --outcome plan --instalment "2026-03-20 400.00 EUR"'
         raise UsageError(message)
+    if (matter.amount or matter.invoice_id) and done.outcome not in _ABOUT_INVOICES:
+        message = "only a promise or a dispute is about one invoice or a part of it: --outcome dispute --invoice INV-1"
+        raise UsageError(message)
+    if matter.reason and done.outcome is not TaskOutcome.DISPUTE:
+        message = "only a dispute has a reason: --outcome dispute --reason work"
+        raise UsageError(message)
     try:
-        return tuple(_Telling(task, done).events(promised, zone, plan))
+        return tuple(_Telling(task, done, matter).events(promised, zone, plan))
     except ValidationError as error:
         message = f"such a plan cannot be agreed: {explain(error)}"
         raise UsageError(message) from error
 
 
 class _Telling:
-    def __init__(self, task: Task, done: Done) -> None:
+    def __init__(self, task: Task, done: Done, matter: Matter) -> None:
         self._task = task
         self._done = done
+        self._matter = matter
         self._at = datetime.fromtimestamp(done.at_ms / 1000, UTC)
 
     def events(self, promised: date | None, zone: ZoneInfo, plan: AgreedPlan | None) -> Iterator[AnyClientEvent]:
@@ -70,7 +82,8 @@ class _Telling:
                 yield from self._agreed(plan, zone)
             case TaskOutcome.DISPUTE:
                 yield from self._spoken()
-                yield from self._about_invoices(DisputeOpened, "dispute", cause=done.note[:_LONGEST_CAUSE] or None)
+                cause = done.note[:_LONGEST_CAUSE] or None
+                yield from self._about_invoices(DisputeOpened, "dispute", cause=cause, reason=self._matter.reason)
             case TaskOutcome.NO_ANSWER:
                 yield self._reported(DeliveryOutcome.FAILED, "no answer")
             case TaskOutcome.WRONG_CONTACT:
@@ -127,9 +140,10 @@ class _Telling:
         )
 
     def _about_invoices(self, kind: type[E], name: str, **fields: Any) -> Iterator[E]:  # noqa: ANN401 - as the event's
-        for invoice_id in self._task.trigger.invoice_ids or (None,):
+        for invoice_id in self._matter.invoices_of(self._task.trigger.invoice_ids):
             fact_id = derive(f"task.{name}", self._task.task_id, invoice_id or "")
-            yield self._make(kind, f"{name} {invoice_id}", invoice_id=invoice_id, **{f"{name}_id": fact_id}, **fields)
+            about = {"invoice_id": invoice_id, "amount": self._matter.amount, f"{name}_id": fact_id}
+            yield self._make(kind, f"{name} {invoice_id}", **about, **fields)
 
     def _make(self, kind: type[E], subject: str, **fields: Any) -> E:  # noqa: ANN401 - as the event's
         return kind(

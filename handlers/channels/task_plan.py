@@ -1,12 +1,49 @@
-"""What a person agreed in a task: days and amounts for one invoice. Pure."""
+"""What a person agreed or was told in a task: days and amounts for one invoice, which of them a word is about. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from models.events.delays import DisputeReason
 from models.money import Money
 from streams.runtime.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a promise or a dispute is about: one invoice of the task or, `invoice_id` empty, all of them; a part; of what kind."""
+
+    invoice_id: str = ""
+    amount: Money | None = None
+    reason: DisputeReason | None = None
+
+    def invoices_of(self, named: Sequence[str]) -> tuple[str | None, ...]:
+        """Return the invoices that are meant where the task names `named`; None: everything. Raises UsageError."""
+        if self.invoice_id and named and self.invoice_id not in named:
+            message = f"the task is not about {self.invoice_id!r} but about {', '.join(named)}"
+            raise UsageError(message)
+        meant = (self.invoice_id,) if self.invoice_id else tuple(named)
+        if self.amount is not None and len(meant) != 1:
+            message = f"a part is a part of one invoice; say which: --invoice {named[0] if named else 'INV-1'}"
+            raise UsageError(message)
+        return meant or (None,)
+
+
+def read_matter(invoice_id: str, amount: str, reason: DisputeReason | None) -> Matter:
+    """Return what a promise or a dispute is about, `amount` as `400.00 EUR` or empty. Raises UsageError."""
+    if not amount:
+        return Matter(invoice_id, None, reason)
+    try:
+        part = Money.parse(*amount.split())
+    except (TypeError, ValueError) as error:
+        message = f'{amount!r} is no amount ({error}); write it with its currency: --amount "400.00 EUR"'
+        raise UsageError(message) from error
+    if part.minor <= 0:
+        message = f"{part} cannot be a part of an invoice; it must be more than nothing"
+        raise UsageError(message)
+    return Matter(invoice_id, part, reason)
+
 
 _EXAMPLE: Final = '--instalment "2026-03-20 400.00 EUR"'
 

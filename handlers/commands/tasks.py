@@ -16,12 +16,13 @@ from handlers.channels.kafka_producer import KafkaSender
 from handlers.channels.links import links_of
 from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.task_desk import CALLABLE, TaskDesk
-from handlers.channels.task_plan import read_plan
+from handlers.channels.task_plan import read_matter, read_plan
 from handlers.channels.tasks import Done, Task, TaskOutcome
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
+from models.events.delays import DisputeReason
 from models.events.envelope import epoch_ms
 from models.triggers import Tone
 from models.workdays import zone_named
@@ -46,7 +47,8 @@ tasks = App(
     - reached: somebody spoke with the client; it counts as a contact, and the sequence waits
     - promise: a day was named (`--day`); nothing is asked for before it has passed
     - plan: days and amounts were agreed (`--instalment`, once for each; one alone defers); the invoice rests while they are paid
-    - dispute: something is wrong; reminders about it stop until that is settled
+    - dispute: something is wrong (`--reason`); reminders about it, or about one invoice (`--invoice`) or a part of it
+      (`--amount`), stop until that is settled
     - no-answer: nobody was reached; the step comes again
     - wrong-contact: it was the wrong person; mails rest for two weeks so that the right one can be found
 
@@ -142,7 +144,11 @@ def done(
     instalment: Annotated[
         tuple[str, ...], Parameter(help='For a plan, once for each instalment: "2026-03-20 400.00 EUR".', consume_multiple=False)
     ] = (),
-    invoice: Annotated[str, Parameter(help="For a plan: the invoice; none: the one that the task names.")] = "",
+    invoice: Annotated[
+        str, Parameter(help="The invoice; none: for a plan the one that the task names, for a promise or a dispute all of them.")
+    ] = "",
+    amount: Annotated[str, Parameter(help='For a promise or a dispute: the part of that invoice, as "400.00 EUR".')] = "",
+    reason: Annotated[DisputeReason | None, Parameter(help="For a dispute: what it is about.")] = None,
     note: Annotated[str, Parameter(help="What was said, for colleagues; for a dispute, its cause.")] = "",
     author: Author = None,
 ) -> None:
@@ -152,10 +158,12 @@ def done(
 
         rapport tasks done 3f2c9a --outcome promise --day 2026-03-20 --note "pays after the budget round"
         rapport tasks done 3f2c9a --outcome plan --instalment "2026-03-20 400.00 EUR" --instalment "2026-04-20 400.00 EUR"
+        rapport tasks done 3f2c9a --outcome dispute --invoice INV-7 --amount "400.00 EUR" --reason amount --note "two hours"
         rapport tasks done 3f2c9a --outcome no-answer
     """
     plan, who = read_plan(instalment, invoice), author_named(author)
-    ended = _run(lambda desk: desk.finish(task_id, outcome=outcome, day=day, plan=plan, note=note, author=who))
+    about = read_matter("" if plan else invoice, amount, reason)
+    ended = _run(lambda desk: desk.finish(task_id, outcome=outcome, day=day, plan=plan, matter=about, note=note, author=who))
     print(f"Reported: {_ending(*ended)}")
 
 

@@ -5,6 +5,8 @@
     POST /portal/v1/messages/ID/read              it was read: reported as delivered
     GET  /portal/v1/choices                       what the client may answer
     POST /portal/v1/answers                       {"choice": "promise", "day": "2026-03-20", "form": "..."}
+                                                  {"choice": "dispute", "invoice": "INV-1", "amount": "400.00 EUR",
+                                                   "reason": "amount", "words": "two hours too many", "form": "..."}
 
 Each message says whether the facts have overtaken it (paid meanwhile, disputed, promised): a portal should show such a one as
 history. Nothing a client asked us to forget is shown.
@@ -17,6 +19,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
+import msgspec
 import structlog
 from fastapi import Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -87,6 +90,16 @@ class AnswerGiven(BaseModel):
     day: Annotated[str, Field(max_length=10)] = ""
     channel: Annotated[str, Field(max_length=10)] = ""
     hours: Annotated[str, Field(max_length=11)] = ""
+    invoice: Annotated[
+        str,
+        Field(max_length=200, description="Of a promise or a dispute: the one open invoice it is about; empty: everything open."),
+    ] = ""
+    amount: Annotated[
+        str, Field(max_length=40, description="Of a promise or a dispute: the part of that invoice, as 400.00 EUR.")
+    ] = ""
+    reason: Annotated[
+        str, Field(max_length=16, description="Of a dispute: amount, work, not_ordered, paid, details or other.")
+    ] = ""
 
 
 class AnswerTaken(BaseModel):
@@ -165,12 +178,11 @@ class Portal:
         await self.publisher.publish_events([report])
         return await self.mailbox.mark_read(link.client_id, message_id, at_ms=epoch_ms(at))
 
-    async def answer(self, link: Link, given: AnswerGiven, *, language: str) -> AnswerTaken:
+    async def answer(self, link: Link, given: AnswerGiven, state: ClientState, *, language: str) -> AnswerTaken:
         """Publish what the client says; raises HTTPException, in `language`, for an answer that cannot be taken as it is."""
-        words = " ".join(given.words.split())
-        answer = Answer(
-            choice=given.choice, form=given.form, words=words, day=given.day, channel=given.channel, hours=given.hours
-        )
+        answer = Answer(**{**given.model_dump(), "words": " ".join(given.words.split())})
+        if given.invoice in {row.invoice_id for row in state.ledger.invoices}:
+            link = msgspec.structs.replace(link, invoice_ids=(given.invoice,))  # a token of the portal is about all that is open
         now, zone = self.clock.now(), zone_named(self.zone, self.zone)
         try:
             events = events_of(link, answer, now=now, zone=zone)
@@ -252,8 +264,8 @@ def _add_routes(app: FastAPI, portal: Portal) -> None:
     async def answers(
         link: Annotated[Link, holds], given: AnswerGiven, accept_language: Annotated[str, Header()] = ""
     ) -> AnswerTaken:
-        await portal.state_of(link)
-        taken = await portal.answer(link, given, language=language_for(link.language, accept_language))
+        state = await portal.state_of(link)
+        taken = await portal.answer(link, given, state, language=language_for(link.language, accept_language))
         portal.count("answered")
         return taken
 

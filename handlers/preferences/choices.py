@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from models.events.delays import DisputeOpened, PromiseMade
+from models.events.delays import DisputeOpened, DisputeReason, PromiseMade
 from models.events.envelope import ClientEvent
 from models.events.signals import (
     ANY_HOUR,
@@ -24,6 +24,7 @@ from models.events.signals import (
 )
 from models.events.union import AnyClientEvent
 from models.ids import derive
+from models.money import Money
 from models.triggers import Journey
 from streams.runtime.errors import RapportError
 from streams.wire.links import Link, LinkScope
@@ -81,6 +82,9 @@ class AnswerRefusal(StrEnum):
     OUT_OF_REACH = "out_of_reach"
     NO_CHANNEL = "no_channel"
     NO_HOURS = "no_hours"
+    NO_INVOICE = "no_invoice"
+    NO_AMOUNT = "no_amount"
+    NO_REASON = "no_reason"
 
 
 class AnswerError(RapportError):
@@ -94,7 +98,11 @@ class AnswerError(RapportError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer. `form` identifies the page it was given on, so that sending a page twice is one answer."""
+    """One answer. `form` identifies the page it was given on, so that sending a page twice is one answer.
+
+    `invoice` is the one a promise or a dispute is about, empty: all of the message; `amount` (`400.00 EUR`) the part of that one;
+    `reason` a `DisputeReason`.
+    """
 
     choice: Choice
     form: str
@@ -102,6 +110,9 @@ class Answer:
     day: str = ""
     channel: str = ""
     hours: str = ""
+    invoice: str = ""
+    amount: str = ""
+    reason: str = ""
 
 
 def offered(link: Link) -> tuple[Choice, ...]:
@@ -154,7 +165,7 @@ class _Told:
             case Choice.CONTACT:
                 return self._request("the client asks for another contact", Request.CONTACT)
             case Choice.DISPUTE:
-                return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None)
+                return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None, reason=self._reason())
             case Choice.PROMISE:
                 return self._about_invoices(PromiseMade, "promise", promised_at=self._promised(zone))
             case _:
@@ -201,17 +212,43 @@ class _Told:
 
     def _about_invoices(self, kind: type[E], name: str, **fields: Any) -> tuple[E, ...]:  # noqa: ANN401 - as the event's
         link = self.link
-        about: tuple[str | None, ...] = link.invoice_ids or (None,)
+        about, amount = self._invoices(), self._amount()
+        if amount is not None and (len(about) > 1 or about[0] is None):
+            raise AnswerError(AnswerRefusal.NO_INVOICE)
         return tuple(
             self._make(
                 kind,
                 invoice_id or "",
                 invoice_id=invoice_id,
+                amount=amount,
                 **{f"{name}_id": derive(f"link.{name}", link.client_id, link.trigger_id, invoice_id or "")},
                 **fields,
             )
             for invoice_id in about
         )
+
+    def _invoices(self) -> tuple[str | None, ...]:
+        named, chosen = self.link.invoice_ids, self.answer.invoice
+        if chosen and chosen not in named:
+            raise AnswerError(AnswerRefusal.NO_INVOICE)
+        return (chosen,) if chosen else named or (None,)
+
+    def _amount(self) -> Money | None:
+        if not self.answer.amount:
+            return None
+        try:
+            amount = Money.parse(*self.answer.amount.split())
+        except (TypeError, ValueError) as error:
+            raise AnswerError(AnswerRefusal.NO_AMOUNT) from error
+        if amount.minor <= 0:
+            raise AnswerError(AnswerRefusal.NO_AMOUNT)
+        return amount
+
+    def _reason(self) -> DisputeReason | None:
+        try:
+            return DisputeReason(self.answer.reason) if self.answer.reason else None
+        except ValueError as error:
+            raise AnswerError(AnswerRefusal.NO_REASON) from error
 
     def _way(self) -> str:
         if self.answer.channel not in CHANNELS:
@@ -243,8 +280,9 @@ class _Told:
     def _make(self, kind: type[E], subject: str, **fields: Any) -> E:  # noqa: ANN401 - as the event's
         link, answer = self.link, self.answer
         identity = (link.client_id, link.trigger_id, answer.choice.value, subject, answer.form, answer.day, answer.words)
+        more = tuple(filter(None, (answer.amount, answer.reason)))  # absent, the ids are those of answers without them
         return kind(
-            event_id=derive("link.event", *identity),
+            event_id=derive("link.event", *identity, *more),
             source=SOURCE,
             occurred_at=self.now,
             received_at=self.now,

@@ -31,8 +31,9 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 _ONE_CLICK: Final = ("List-Unsubscribe", "One-Click")
 _LONGEST_FORM: Final = 64
-_LONGEST_DAY: Final = 10
+_LONGEST_DAY: Final = 16
 _LONGEST_HOURS: Final = 11
+_LONGEST_NAME: Final = 200
 
 
 class EventPublisher(Protocol):
@@ -132,6 +133,8 @@ class Desk:
             day=fields.get("day", "")[:_LONGEST_DAY],
             channel=fields.get("channel", "")[:_LONGEST_DAY],
             hours=fields.get("hours", "")[:_LONGEST_HOURS],
+            invoice=fields.get("invoice", "")[:_LONGEST_NAME],
+            reason=fields.get("reason", "")[:_LONGEST_DAY],
         )
 
     def _one_click(self) -> Answer:

@@ -2,6 +2,7 @@
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -25,6 +26,7 @@ from handlers.preferences.choices import (
     offered,
 )
 from handlers.preferences.wording import Note, OfferWords, Words, words_in
+from models.events.delays import DisputeReason
 from streams.wire.links import Link, LinkScope
 
 _NUMBERS: Final = MappingProxyType({"request_days": REQUEST_DAYS, "snooze_days": SNOOZE_DAYS})
@@ -43,6 +45,8 @@ class Offer:
     words: str = ""
     channel: str = ""
     hours: str = ""
+    invoice: str = ""
+    reason: str = ""
     must: bool = False
     quiet: bool = True
     plain: bool = False
@@ -80,7 +84,8 @@ class Pages:
         stop = getattr(words.stops, link.purpose.value)
         note = Note(words.ask_stop, stop) if one else Note(words.ask, words.ask_line)
         error = "" if refusal is None else refused_in_words(refusal, language, last=days.last)
-        return self._page(language, note, offers=offers, form=form, days=days, error=error, given=given)
+        several = link.invoice_ids if len(link.invoice_ids) > 1 else ()
+        return self._page(language, note, offers=offers, form=form, days=days, error=error, given=given, invoices=several)
 
     def done(self, answer: Answer, language: str, *, form: str, days: Days) -> str:
         """Return the page that says what `answer` led to, with a way back where there is one."""
@@ -114,7 +119,9 @@ class Pages:
         days: Days | None = None,
         error: str = "",
         given: Answer | None = None,
+        invoices: Sequence[str] = (),
     ) -> str:
+        words = words_in(language)
         return (
             _environment()
             .get_template("page.html.j2")
@@ -129,11 +136,16 @@ class Pages:
                 first_day=days.first.isoformat() if days else "",
                 last_day=days.last.isoformat() if days else "",
                 longest_words=LONGEST_WORDS,
-                channels=[(name, getattr(words_in(language).channels, name)) for name in CHANNELS],
-                hours=[(name, words_in(language).hours(name)) for name in HOURS],
+                channels=[(name, getattr(words.channels, name)) for name in CHANNELS],
+                invoices=[("", words.all_invoices), *((name, name) for name in invoices)] if invoices else [],
+                reasons=[
+                    ("", words.reasons.unsaid),
+                    *((name.value, getattr(words.reasons, name.value)) for name in DisputeReason),
+                ],
+                hours=[(name, words.hours(name)) for name in HOURS],
                 error=error,
                 given=given or Answer(choice=Choice.OPT_OUT, form=""),
-                closing="" if offers is None else words_in(language).reply,
+                closing="" if offers is None else words.reply,
             )
         )
 
@@ -172,6 +184,8 @@ def _formed(choice: Choice, words: Words) -> Offer:
         words=said.words,
         channel=said.channel,
         hours=said.hours,
+        invoice=said.invoice,
+        reason=said.reason,
         must=choice is Choice.CONTACT,
         quiet=choice is not Choice.PROMISE,
         plain=choice in _TAKEN_BACK,

@@ -25,6 +25,8 @@ class OfferWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: str = ""
     channel: str = ""
     hours: str = ""
+    invoice: str = ""
+    reason: str = ""
 
 
 class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +96,9 @@ class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     out_of_reach: str
     no_channel: str
     no_hours: str
+    no_invoice: str
+    no_amount: str
+    no_reason: str
 
 
 class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +107,18 @@ class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: str
     sms: str
     portal: str
+
+
+class Reasons(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a dispute may be about, as it stands in a list; `unsaid` comes first."""
+
+    unsaid: str
+    amount: str
+    work: str
+    not_ordered: str
+    paid: str
+    details: str
+    other: str
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +132,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ask_line: str
     ask_stop: str
     reply: str
+    all_invoices: str
     offers: Offers
     stops: Stops
     done: Done
@@ -122,6 +140,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: Refused
     channels: Channels
     any_hour: str
+    reasons: Reasons
 
     def day(self, day: date) -> str:
         """Return a day as this language writes it: `20 March 2026`."""

@@ -18,6 +18,17 @@ class DelayReported(ClientEvent):
     cause: Annotated[str, Field(max_length=200)] | None = None
 
 
+class DisputeReason(StrEnum):
+    """What a dispute is about, so that the right person answers it."""
+
+    AMOUNT = "amount"
+    WORK = "work"
+    NOT_ORDERED = "not_ordered"
+    PAID = "paid"
+    DETAILS = "details"
+    OTHER = "other"
+
+
 class DisputeOpened(ClientEvent):
     """The client contests an invoice, or everything where no invoice is named."""
 
@@ -26,6 +37,11 @@ class DisputeOpened(ClientEvent):
     invoice_id: Identifier | None = None
     amount: PositiveMoney | None = Field(default=None, description="The contested part; default all of the invoice.")
     cause: Annotated[str, Field(max_length=200)] | None = None
+    reason: DisputeReason | None = Field(
+        default=None,
+        description="amount: rate, hours or sum; work: what was delivered; not_ordered; paid: already, or billed twice; details:"
+        " address, tax or order number.",
+    )
 
 
 class DisputeOutcome(StrEnum):

@@ -44,14 +44,17 @@ def dispute_opened(state: ClientState, event: DisputeOpened) -> ClientState:
     if known is not None and known.opened_at >= event.occurred_ms:
         return state
     base = known or Dispute(event.dispute_id)
+    open_still = event.occurred_ms > base.closed_at
     after = replace(
         base,
         invoice_id=event.invoice_id or "",
         currency=event.amount.currency if event.amount else "",
         minor=event.amount.minor if event.amount else 0,
         opened_at=event.occurred_ms,
-        lost=base.lost and base.closed_at >= event.occurred_ms,
+        lost=base.lost and not open_still,
         touched_ms=state.now_ms,
+        reason=(event.reason or "") if open_still else "",
+        cause=(event.cause or "") if open_still else "",
     )
     state = _put_dispute(state, known, after)
     others = [at for at in state.rhythm.disputes if at != base.opened_at]
@@ -67,6 +70,8 @@ def dispute_closed(state: ClientState, event: DisputeClosed) -> ClientState:
     base = known or Dispute(event.dispute_id)
     lost = event.outcome is DisputeOutcome.LOST and event.occurred_ms >= base.opened_at
     after = replace(base, closed_at=event.occurred_ms, lost=lost, touched_ms=state.now_ms)
+    if event.occurred_ms >= base.opened_at:
+        after = replace(after, reason="", cause="")
     return _put_dispute(state, known, after)
 
 

@@ -1,5 +1,6 @@
 """A client's state in plain words, for people: `rapport inspect`, `rapport simulate`, the console."""
 
+from models.events.delays import DisputeReason
 from models.events.signals import ANY_HOUR
 from models.money import Money
 from models.state import approvals
@@ -10,7 +11,7 @@ from models.state.history import cadence, decline_streak, lateness
 from models.state.identity import Alias, parts
 from models.state.person import in_force
 from models.state.reckoning import Exposure, Item
-from models.state.rows import METHODS
+from models.state.rows import METHODS, Dispute
 from models.workdays import moment
 
 _TERMS = ("part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "planned")
@@ -24,6 +25,15 @@ _TIMERS = {
     TimerKind.UNANSWERED: "said once more by another channel, if nobody answers",
     TimerKind.PLAN: "a plan is judged",
     TimerKind.QUESTION: "a question about an invoice is put or answered",
+}
+
+_DISPUTED = {
+    DisputeReason.AMOUNT: "the rate, the hours or the sum",
+    DisputeReason.WORK: "the work",
+    DisputeReason.NOT_ORDERED: "not ordered",
+    DisputeReason.PAID: "paid already, or billed twice",
+    DisputeReason.DETAILS: "address, tax or order number",
+    DisputeReason.OTHER: "something else",
 }
 
 
@@ -163,6 +173,7 @@ def _agreed(state: ClientState) -> list[str]:
         for row in state.person.overrides
         if in_force(row, state.now_ms)
     ]
+    lines += [_dispute(row) for row in state.ledger.disputes if row.opened_at > row.closed_at]
     for row in state.person.consents:
         word = "allows" if row.granted else "refuses"
         lines.append(f"{word} {PURPOSES[row.purpose].value} contact{' by ' + row.channel if row.channel else ''}")
@@ -185,6 +196,14 @@ def _agreed(state: ClientState) -> list[str]:
         renews = f", renews {_day(contract.renews_ms)}" if contract.renews_ms else ""
         lines.append(f"contract {contract.contract_id}: {contract.contract_type}, {contract.status}{renews}")
     return lines
+
+
+def _dispute(row: Dispute) -> str:
+    what = row.invoice_id or "everything that is open"
+    part = f" ({Money(row.minor, row.currency)} of it)" if row.minor else ""
+    about = _DISPUTED[DisputeReason(row.reason)] if row.reason else ""
+    said = ": ".join(filter(None, (about, row.cause)))
+    return f"disputes {what}{part} since {_day(row.opened_at)}{f': {said}' if said else ''}"
 
 
 def _ahead(state: ClientState) -> list[str]:

@@ -84,7 +84,15 @@ def dispute(one: Dispute, two: Dispute) -> Dispute:
     opened = max(one, two, key=lambda row: row.opened_at)
     closed = max(one, two, key=lambda row: row.closed_at)
     lost = closed.lost and closed.closed_at >= opened.opened_at
-    return replace(opened, closed_at=closed.closed_at, lost=lost, touched_ms=max(one.touched_ms, two.touched_ms))
+    said = (opened.reason, opened.cause) if opened.opened_at > closed.closed_at else ("", "")
+    return replace(
+        opened,
+        closed_at=closed.closed_at,
+        lost=lost,
+        touched_ms=max(one.touched_ms, two.touched_ms),
+        reason=said[0],
+        cause=said[1],
+    )
 
 
 def promise(one: Promise, two: Promise) -> Promise:

@@ -102,7 +102,10 @@ class Credit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Dispute(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A dispute; `minor` 0 contests everything it names. A lost one keeps its amount out of collection for good."""
+    """A dispute; `minor` 0 contests everything it names. A lost one keeps its amount out of collection for good.
+
+    `reason` and `cause` are what the client says of it, kept while it is open.
+    """
 
     dispute_id: str
     invoice_id: str = ""
@@ -112,6 +115,8 @@ class Dispute(msgspec.Struct, frozen=True, array_like=True, gc=False):
     closed_at: int = 0
     lost: bool = False
     touched_ms: int = 0
+    reason: str = ""
+    cause: str = ""
 
 
 class Promise(msgspec.Struct, frozen=True, array_like=True, gc=False):

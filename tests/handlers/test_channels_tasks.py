@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from handlers.channels.task_desk import OPEN, TaskDesk
-from handlers.channels.task_plan import AgreedPlan, read_plan
+from handlers.channels.task_plan import AgreedPlan, read_matter, read_plan
 from handlers.channels.tasks import DECISIONS, Done, MemoryTaskBoard, TaskOutcome
-from models.events.delays import DisputeOpened, PlanAgreed, PromiseMade
+from models.events.delays import DisputeOpened, DisputeReason, PlanAgreed, PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.invoices import InvoiceIssued
 from models.events.signals import (
@@ -151,6 +151,45 @@ async def test_a_dispute_carries_what_was_said(office: Office) -> None:
     *_, dispute = await office.finish(TaskOutcome.DISPUTE, note="x" * 900)
     assert isinstance(dispute, DisputeOpened)
     assert (dispute.invoice_id, dispute.cause) == ("in_1", "x" * 200)
+
+
+async def test_a_dispute_of_one_invoice_or_a_part_of_it_leaves_the_others_alone(office: Office) -> None:
+    two = task("t2")
+    await office.board.put(replace(two, trigger=two.trigger.model_copy(update={"invoice_ids": ("in_1", "in_2")})))
+    about = read_matter("in_2", "400.00 EUR", DisputeReason.WORK)
+    await office.desk.finish("t2", outcome=TaskOutcome.DISPUTE, matter=about, note="the second report", author="eva")
+    *_, dispute = [decode_event(value) for _, _, value in office.topic.records]
+    assert isinstance(dispute, DisputeOpened)
+    assert (dispute.invoice_id, dispute.amount, dispute.reason) == ("in_2", Money(40_000, "EUR"), DisputeReason.WORK)
+    office.fold(dispute)
+    said = "\n".join(await office.desk.context("t2"))
+    assert "disputes in_2 (400.00 EUR of it) since 2026-03-02: the work: the second report" in said
+
+
+@pytest.mark.parametrize(
+    ("outcome", "matter", "complaint"),
+    [
+        (TaskOutcome.DISPUTE, ("in_9", "", None), "not about 'in_9' but about in_1"),
+        (TaskOutcome.REACHED, ("in_1", "", None), "only a promise or a dispute"),
+        (TaskOutcome.NO_ANSWER, ("", "", DisputeReason.WORK), "only a dispute has a reason"),
+        (TaskOutcome.DISPUTE, ("", "400,00", None), "is no amount"),
+        (TaskOutcome.DISPUTE, ("", "0 EUR", None), "more than nothing"),
+        (TaskOutcome.DISPUTE, ("", "400.001 EUR", None), "more decimals"),
+    ],
+)
+async def test_what_a_word_is_about_must_fit_the_task_and_its_end(
+    office: Office, outcome: TaskOutcome, matter: tuple[str, str, DisputeReason | None], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        await office.desk.finish("t1", outcome=outcome, matter=read_matter(*matter), note="", author="eva")
+    assert office.topic.records == []
+
+
+async def test_a_part_of_several_invoices_is_a_part_of_none(office: Office) -> None:
+    two = task("t2")
+    await office.board.put(replace(two, trigger=two.trigger.model_copy(update={"invoice_ids": ("in_1", "in_2")})))
+    with pytest.raises(UsageError, match="say which: --invoice in_1"):
+        await office.desk.finish("t2", outcome=TaskOutcome.DISPUTE, matter=read_matter("", "1 EUR", None), note="", author="eva")
 
 
 async def test_nobody_reached_is_no_contact(office: Office) -> None:

@@ -13,8 +13,9 @@ from handlers.mailbox.messages import MemoryMailbox
 from handlers.portal.api import Portal, build_portal
 from handlers.portal.tokens import portal_link
 from handlers.webhooks.publisher import MemoryPublisher
-from models.events.delays import PromiseMade
+from models.events.delays import DisputeOpened, PromiseMade
 from models.events.signals import ClientProfiled, DeliveryOutcome, DeliveryReported, Purpose
+from models.money import Money
 from models.policy.policy import DEFAULT_POLICY
 from models.state.codec import encode
 from models.triggers import Journey
@@ -138,6 +139,19 @@ async def test_a_promise_through_the_portal_is_an_event_and_repeating_it_is_the_
     assert promise.invoice_id is None, "about everything that is open"
 
 
+async def test_a_part_of_one_open_invoice_is_disputed_through_the_portal_and_no_other(place: Place) -> None:
+    given = {"choice": "dispute", "invoice": "I1", "amount": "40.00 EUR", "reason": "amount", "words": "two hours", "form": "f1"}
+    assert (await place.http.post("/answers", json=given, headers=place.may())).status_code == 200
+    (dispute,) = place.publisher.events
+    assert isinstance(dispute, DisputeOpened)
+    assert (dispute.invoice_id, dispute.amount, dispute.reason, dispute.cause) == (
+        "I1",
+        Money(4_000, "EUR"),
+        "amount",
+        "two hours",
+    )
+
+
 async def test_a_client_may_choose_in_the_portal_how_to_be_reached(place: Place) -> None:
     given = {"choice": "channel", "channel": "portal", "form": "f1"}
     assert (await place.http.post("/answers", json=given, headers=place.may())).status_code == 200
@@ -161,6 +175,11 @@ async def test_a_client_may_say_in_the_portal_at_what_hours_to_be_written_to(pla
         {"choice": "contact", "form": "f"},
         {"choice": "channel", "form": "f", "channel": "fax"},
         {"choice": "hours", "form": "f", "hours": "11:00-09:00"},
+        {"choice": "dispute", "form": "f", "invoice": "somebody-elses"},
+        {"choice": "dispute", "form": "f", "amount": "40.00 EUR"},
+        {"choice": "dispute", "form": "f", "invoice": "I1", "amount": "40,00"},
+        {"choice": "dispute", "form": "f", "invoice": "I1", "amount": "-1 EUR"},
+        {"choice": "dispute", "form": "f", "reason": "weather"},
         {"choice": "unheard-of", "form": "f"},
         {"choice": "snooze", "form": ""},
         {"choice": "snooze", "form": "f", "client_id": "bob"},

@@ -21,7 +21,7 @@ from handlers.preferences.desk import LARGEST_BODY, Desk, add_links
 from handlers.preferences.pages import Pages
 from handlers.preferences.wording import LANGUAGES, words_in
 from handlers.webhooks.publisher import MemoryPublisher
-from models.events.delays import DisputeOpened, PromiseMade
+from models.events.delays import DisputeOpened, DisputeReason, PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
 from models.learners.baseline import BASELINE
@@ -270,6 +270,34 @@ async def test_a_dispute_names_the_invoices_and_the_reason_in_one_clean_line(sea
     (event,) = seat.publisher.events
     assert isinstance(event, DisputeOpened)
     assert (event.invoice_id, event.cause) == ("in_1", "wrong hours [2J in May")
+
+
+async def test_a_dispute_may_be_about_one_of_several_invoices_and_says_what_kind_it_is(seat: Seat) -> None:
+    about: dict[str, object] = {"invoice_ids": ("in_1", "in_2")}
+    page = (await seat.client.get(seat.path(**about))).text
+    assert [field["value"] for field in Outline(page).all("option")][:3] == ["", "in_1", "in_2"]
+    await seat.post("dispute", about=about, invoice="in_2", reason="paid")
+    await seat.post("promise", about=about, invoice="in_1", day="2026-03-20", form="f2")
+    dispute, promise = seat.publisher.events
+    assert isinstance(dispute, DisputeOpened)
+    assert isinstance(promise, PromiseMade)
+    assert (dispute.invoice_id, dispute.reason, promise.invoice_id) == ("in_2", DisputeReason.PAID, "in_1")
+    (kept,) = seat.folded().ledger.disputes
+    assert (kept.invoice_id, kept.reason) == ("in_2", "paid")
+
+
+async def test_of_one_invoice_nobody_is_asked_which(seat: Seat) -> None:
+    page = (await seat.client.get(seat.path())).text
+    assert 'name="reason"' in page
+    assert 'name="invoice"' not in page
+
+
+@pytest.mark.parametrize("given", [{"invoice": "in_3"}, {"reason": "weather"}])
+async def test_an_invoice_of_another_message_or_an_unknown_reason_is_explained(seat: Seat, given: dict[str, str]) -> None:
+    answer = await seat.post("dispute", about={"invoice_ids": ("in_1", "in_2")}, **given)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert seat.publisher.events == []
 
 
 async def test_a_wish_for_fewer_messages_is_one_event_and_can_be_taken_back(seat: Seat) -> None:

@@ -12,6 +12,7 @@ from models.events.delays import (
     DisputeClosed,
     DisputeOpened,
     DisputeOutcome,
+    DisputeReason,
     Instalment,
     PlanAgreed,
     PlanCancelled,
@@ -258,6 +259,8 @@ class Events:
             dispute_id=dispute,
             invoice_id=invoice,
             amount=None if minor is None else eur(minor),
+            reason=DisputeReason.WORK,
+            cause=f"of day {day:g}",
         )
 
     def dispute_closed(
