@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -31,6 +32,7 @@ from streams.engine.program import ClientProgram
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
+from streams.wire.headers import read_stations
 from streams.wire.partitioning import partition_of
 from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_each
@@ -81,7 +83,7 @@ def trigger(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain a trigger: what it asked for and why, whether it was taken back, and every decision about it.
+    """Explain a trigger: what it asked for and why, whether it was taken back, each station it passed, every decision about it.
 
     Example: rapport inspect trigger 3e8e9081f1cc4c6605c1e6ab88846c86
     """
@@ -95,8 +97,20 @@ def trigger(
         print(json.dumps(said, ensure_ascii=False, indent=2))
         return
     for record in records:
+        passed = _passed(record.pop("stations"))
         print(json.dumps(record, ensure_ascii=False, indent=2))
+        print(passed)
     print("\n".join(_decision_lines(decisions)))
+
+
+def _passed(stations: Mapping[str, int]) -> str:
+    """Return when a record passed each station, and how long after the one before."""
+    told, before = [], 0
+    for name, at in sorted(stations.items(), key=itemgetter(1)):
+        later = f" (+{at - before:,} ms)" if before else ""
+        told.append(f"{name.removesuffix('_ms')} {moment(at):%Y-%m-%d %H:%M:%S}.{at % 1000:03}{later}")
+        before = at
+    return "  stations: " + ", ".join(told)
 
 
 def _stops(regime: Regime) -> list[str]:
@@ -132,7 +146,9 @@ async def _read_trigger(settings: Settings, trigger_id: str) -> tuple[list[dict[
             return
         content = CHANNEL_RECORD_ADAPTER.validate_json(record.value)
         if content.trigger_id == trigger_id:
-            found.setdefault(content.kind, content.model_dump(mode="json", exclude_none=True))
+            stations = {**read_stations(record.headers), "published_ms": record.timestamp}
+            told = {**content.model_dump(mode="json", exclude_none=True), "stations": stations}
+            found.setdefault(content.kind, told)
 
     for topic in TRIGGERS.values():
         await read_each(settings, topic.name, partitions=every, see=see)

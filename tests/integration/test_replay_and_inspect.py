@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     assert told.returncode == 0
     assert trigger_id in told.stdout
     assert "SEND" in told.stdout
+    assert re.search(r"stations: received 20\d\d-.*, logged .* ms\), .*published .* ms\)", told.stdout)
     moved = run_rapport(environment, "segments", "movers", "--json")
     assert moved.returncode == 0, moved.stderr
     assert "kessler-print" in {row["client_id"] for row in json.loads(moved.stdout)["clients"]}
