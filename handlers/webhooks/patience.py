@@ -15,20 +15,27 @@ class PatientProtocol(HttpToolsProtocol):
 
     head_seconds: ClassVar[float] = 10.0
     _waiting: TimerHandle | None = None
+    _begun = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait."""
         super().connection_made(transport)
         self._wait()
 
-    def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head that has begun."""
-        super().on_message_begin()
-        if self._waiting is None:
+    def data_received(self, data: bytes) -> None:
+        """Begin to wait for the rest of a head that has begun and is not whole; most come whole, in one piece."""
+        super().data_received(data)
+        if self._begun and self._waiting is None and not self.transport.is_closing():
             self._wait()
+
+    def on_message_begin(self) -> None:
+        """Note that a head has begun."""
+        self._begun = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Wait no longer: the head is there."""
+        self._begun = False
         self._stop_waiting()
         super().on_headers_complete()
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import structlog
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from handlers.webhooks.publisher import Budget, BusyError, Publisher
 from handlers.webhooks.signatures import Refusal, Verifier
@@ -173,8 +173,7 @@ def build_app(gateway: Gateway, *, running: AbstractAsyncContextManager[object] 
         async with running or nullcontext():
             yield
 
-    app = FastAPI(title="Rapport webhooks", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.add_middleware(_Door, gateway=gateway)
+    app = _Door(gateway, title="Rapport webhooks", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
     @app.get("/health/live")
     async def live() -> Response:
@@ -194,16 +193,16 @@ def build_app(gateway: Gateway, *, running: AbstractAsyncContextManager[object] 
     return app
 
 
-class _Door:
+class _Door(FastAPI):
     """Answers deliveries before the framework routes, wraps and injects: what they do not need costs as much as what they do."""
 
-    def __init__(self, app: ASGIApp, *, gateway: Gateway) -> None:
-        self._app = app
+    def __init__(self, gateway: Gateway, **options: Any) -> None:  # noqa: ANN401 - the framework's own
+        super().__init__(**options)
         self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(_DOOR):
-            await self._app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         if scope["method"] != "POST":
             answer: Response = PlainTextResponse("Method Not Allowed", HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})

@@ -50,6 +50,7 @@ def make_server(settings: Settings, *, http: type[PatientProtocol] = PatientProt
             http=http,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nothing here asks who is at the other end, or by which address we were called
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=round(settings.webhook_ack_seconds) + 1,

@@ -144,6 +144,17 @@ async def test_who_never_finishes_the_head_of_a_request_is_shown_out(begun: byte
         assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_who_never_finishes_the_head_of_a_second_request_is_shown_out_too(settings: Settings) -> None:
+    async with serving(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"}), http=Impatient) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: gateway\r\n\r\nGET /hea")
+        async with asyncio.timeout(20):
+            answers = await reader.read()
+        writer.close()
+        assert answers.startswith(b"HTTP/1.1 200")
+        assert answers.count(b"HTTP/1.1") == 1
+
+
 @pytest.fixture
 def own_stack() -> Iterator[LocalStack]:
     """A Kafka that a test may stop without hurting its neighbours."""
