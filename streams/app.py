@@ -11,6 +11,7 @@ from typing import Any, Final
 import faust
 import structlog
 import uvloop
+from faust.tables import TableManager
 from mode.supervisors import CrashingSupervisor
 
 from streams.agents.clients import ClientsStage
@@ -34,6 +35,7 @@ from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog, spare_the_colle
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.sources.lookup import Reader
+from streams.state.gathered import GatheredRedis
 from streams.state.redis_directory import RedisDirectory
 from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
@@ -82,7 +84,7 @@ class Engine:
 def build_engine(settings: Settings, program: Program[Any], *, clock: Clock | None = None) -> Engine:
     """Wire the engine around `program`, with the `clock` of the settings unless another is given; connects to nothing yet."""
     meter = Meter()
-    redis = connect_redis(settings)
+    redis = connect_redis(settings, GatheredRedis)
     fence = RedisFence(redis, settings)
     directory = RedisDirectory(redis, settings)
     producer = KafkaProducer(settings, meter)

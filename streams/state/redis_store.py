@@ -24,8 +24,8 @@ CALL_SECONDS = 5.0
 """Longest wait for one reply; a call that takes longer is repeated, which our scripts make harmless."""
 
 
-def connect_redis(settings: Settings) -> Redis:
-    """Return a client of the server at `settings.redis_url`; connects on first use.
+def connect_redis(settings: Settings, kind: type[Redis] = Redis) -> Redis:
+    """Return a client of the server at `settings.redis_url`, of the `kind` given; connects on first use.
 
     The client does not repeat calls by itself: whoever calls knows whether he still owns the partition, the client does not.
     """
@@ -36,12 +36,12 @@ def connect_redis(settings: Settings) -> Redis:
         "health_check_interval": 30,
     }
     if settings.redis_url.startswith(SENTINEL_SCHEME):
-        return _behind_sentinels(settings.redis_url, options)
-    client: Redis = Redis.from_url(settings.redis_url, **options)
+        return _behind_sentinels(settings.redis_url, options, kind)
+    client: Redis = kind.from_url(settings.redis_url, **options)
     return client
 
 
-def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
+def _behind_sentinels(url: str, options: dict[str, Any], kind: type[Redis]) -> Redis:
     """Return a client of the primary that the sentinels of `url` name; it asks them again for each new connection."""
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")
@@ -65,7 +65,7 @@ def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
         password=unquote(password) or None,
         **options,
     )
-    client: Redis = sentinel.master_for(name)
+    client: Redis = sentinel.master_for(name, redis_class=kind)
     return client
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streams.runtime.clock import ManualClock, fresh_id
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
+from streams.state.gathered import GatheredRedis
 from streams.state.memory_directory import MemoryDirectory
 from streams.state.ports import RETENTION, Directory
 from streams.state.redis_directory import RedisDirectory
@@ -58,7 +59,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         return
     servers: Servers = request.getfixturevalue("servers")
     name = fresh_id()
-    redis = connect_redis(own_settings(servers, name))
+    redis = connect_redis(own_settings(servers, name), GatheredRedis)
     short = RedisDirectory(redis, own_settings(servers, f"{name}-short"), retention=timedelta(milliseconds=30))
 
     async def age(address: str) -> None:

@@ -16,6 +16,7 @@ from streams.engine.redis_fence import RedisFence
 from streams.engine.writes import Writes
 from streams.runtime.clock import fresh_id
 from streams.runtime.settings import Settings
+from streams.state.gathered import GatheredRedis
 from streams.state.keys import PartitionKeys
 from streams.state.memory_store import MemoryPartitions, MemoryStateStore
 from streams.state.ports import StateStore
@@ -56,7 +57,7 @@ def memory_world() -> World:
 
 def redis_world(redis_url: str) -> tuple[World, Callable[[], Awaitable[None]]]:
     own = Settings.model_validate({"redis_url": redis_url, "namespace": fresh_id(), "partitions": 1})
-    redis = connect_redis(own)
+    redis = connect_redis(own, GatheredRedis)
     keys = PartitionKeys.of(own, *SLOT).all()
 
     async def save() -> Any:  # noqa: ANN401 - whatever restore takes

@@ -18,6 +18,7 @@ from streams.runtime.clock import fresh_id
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.state.gathered import GatheredRedis
 from streams.state.keys import PartitionKeys
 from streams.state.memory_store import MemoryPartitions
 from streams.state.redis_store import connect_redis
@@ -38,7 +39,7 @@ async def fence(request: pytest.FixtureRequest) -> AsyncIterator[Fence]:
         return
     servers: Servers = request.getfixturevalue("servers")
     own = Settings.model_validate({"redis_url": servers.redis_url, "namespace": fresh_id()})
-    redis = connect_redis(own)
+    redis = connect_redis(own, GatheredRedis)
     yield RedisFence(redis, own)
     await redis.delete(*PartitionKeys.of(own, *SLOT).all())
     await redis.aclose()
