@@ -122,6 +122,15 @@ class WorkerApp(faust.App):  # type: ignore[misc] # Faust is not typed for us
         """Make none: tables are not used, and a worker leaves no file behind."""
 
 
+class _NoTables(TableManager):  # type: ignore[misc] # likewise
+    """Faust's manager of tables, which waits a second for tables to be declared before anything is subscribed; we have none."""
+
+    async def on_start(self) -> None:
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+
 def build_app(engine: Engine) -> WorkerApp:
     """Return a Faust app whose agents hold the subscriptions and whose consumer feeds the lanes."""
     register_transport()
@@ -150,6 +159,7 @@ def build_app(engine: Engine) -> WorkerApp:
         topic_disable_leader=True,
         table_standby_replicas=0,  # the client library's own round robin: lanes of different topics need not share a worker
         agent_supervisor=CrashingSupervisor,
+        TableManager=_NoTables,
     )
     app.lanes, app.log_view, app.meter, app.rapport_settings = engine.lanes, engine.log_view, engine.meter, settings
     for name in engine.lanes.topics:
