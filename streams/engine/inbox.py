@@ -125,7 +125,8 @@ class Inbox:
         """
         if not self._arrived.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._arrived.wait()
         if self._closed or not self._waiting:
             return []
         waiting = list(islice(self._waiting, limit))

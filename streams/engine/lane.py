@@ -309,10 +309,7 @@ class Lane:
             grasp.next_due_ms = reply.next_due_ms
             grasp.fresh, grasp.outbox_head = writes.outbox, reply.outbox_head
             self.moved_at = monotonic()
-            self._tools.meter.set(metrics.FENCE_NEXT, reply.next_offset, **self._labels)
-            now = self._tools.clock.now()
-            grasp.committed_ms = epoch_ms(now)
-            self._tools.meter.set(metrics.LAST_PROGRESS, now.timestamp(), **self._labels)
+            grasp.committed_ms = epoch_ms(self._tools.clock.now())
             self._stored(grasp)
             return True
         if reply.verdict in {Verdict.BEHIND, Verdict.FORKED, Verdict.MISSING}:
@@ -320,6 +317,13 @@ class Lane:
         self._fenced = reply.verdict is Verdict.FENCED
         log.warning("commit refused, starting from what is stored", slot=self.slot, verdict=reply.verdict, ours=grasp.next_offset)
         return False
+
+    def report(self) -> None:
+        """Show where the partition stands and when it last moved; from time to time, for batches may be many and small."""
+        if self.grasp is None or not self.grasp.committed_ms:
+            return
+        self._tools.meter.set(metrics.FENCE_NEXT, self.grasp.next_offset, **self._labels)
+        self._tools.meter.set(metrics.LAST_PROGRESS, self.grasp.committed_ms / 1000, **self._labels)
 
     def close(self) -> None:
         """Finish the batch in hand and then end; a lane that waits ends at once."""

@@ -160,6 +160,7 @@ class Lanes:
         elif now - lane.moved_at > self._tools.settings.stall_seconds:
             self._tools.meter.count(metrics.WATCHDOG_EXITS, reason="stall")
             self._watchdog.fail(f"{slot.topic}-{slot.partition} does not move at offset {next_offset}")
+        lane.report()
         running.publisher.report()
 
     def _consider_tick(self, slot: Slot, running: _Running, grasp: Grasp) -> None:

@@ -62,7 +62,6 @@ class Publisher:
             self._waiting_since = self._waiting_since or monotonic()
             self._wanted.set()
         self._depth = grasp.outbox_depth
-        self.report()
 
     def _take_over(self, grasp: Grasp) -> None:
         """Keep what was just stored, unless something older is stored that was not handed over: a restored Redis brings such."""
@@ -103,7 +102,6 @@ class Publisher:
                 handed.popleft()
             self._depth = left
             self._waiting_since = monotonic() if handed else None
-            self.report()
             return bool(handed)
         return self._rest(left, grasp)
 
@@ -111,7 +109,6 @@ class Publisher:
         """Note that `left` entries are stored still; returns whether to go on reading them."""
         self._waiting_since = monotonic() if left else None
         self._depth = left
-        self.report()
         if not left and not self._missed and self._handed is None and grasp is self._grasp:
             self._handed = deque()  # empty, and nobody but our own lane adds to it: from here on we are told of all
         return left > 0 or (self._missed and self._handed is None)
@@ -134,7 +131,7 @@ class Publisher:
         return news
 
     def report(self) -> None:
-        """Show how much waits and for how long; also while nothing moves, when it matters most."""
+        """Show how much waits and for how long; from time to time, so also while nothing moves, when it matters most."""
         labels = {"topic": self._slot.topic, "partition": str(self._slot.partition)}
         age = 0.0 if self._waiting_since is None else monotonic() - self._waiting_since
         self._meter.set(metrics.OUTBOX_DEPTH, self._depth, **labels)
