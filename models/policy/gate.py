@@ -15,15 +15,11 @@ from models.policy.budget import rest_ms
 from models.policy.policy import Policy
 from models.state.balances import has_open_dispute, items
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending, Unanswered
-from models.state.person import in_force
+from models.state.person import in_force, is_lifted
 from models.state.reckoning import Item, gross, taken_back
 from models.state.rows import METHODS
 from models.triggers import CancelWhen, Journey, Trigger
 from models.workdays import DAY_MS, moment
-
-HARD: Final = "hard"
-COMPLAINT: Final = "complaint"
-"""The cause of a suppression whose address does not exist; the other causes are the client's wish."""
 
 _DEBIT: Final = METHODS.index(PaymentMethod.BANK_DEBIT)
 _RUNNING = frozenset({ContractStatus.ACTIVE.value, ContractStatus.TRIAL.value, ContractStatus.PAST_DUE.value})
@@ -114,12 +110,13 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     """Return why the client must not be contacted for `purpose` on `channel`, None when it is allowed.
 
     Unknown means yes for servicing (the contract is the basis) and relationship (legitimate interest), no for promotion.
-    A complaint has no expiry: only the client lifts it, by a later word that names purpose and channel.
+    No suppression ends by itself. A complaint is lifted by the client alone, with a later word that names purpose and channel;
+    an address that does not exist by a new one, or by a later word that names its channel.
     """
     index = PURPOSES.index(purpose)
     for suppression in state.person.suppressions:
         if suppression.channel == channel and suppression.purpose in {-1, index} and not suppression.role:
-            if suppression.cause == COMPLAINT and _welcome_since(state, index, channel, suppression.at):
+            if is_lifted(state.person, suppression, purpose=index):
                 continue
             return f"{channel} is suppressed ({suppression.cause})"
     latest = None
@@ -130,12 +127,6 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     if latest is None:
         return "promotion needs a consent that was never given" if purpose is Purpose.PROMOTION else None
     return None if latest.granted else f"the client does not want {purpose.value} contact"
-
-
-def _welcome_since(state: ClientState, purpose: int, channel: str, at_ms: int) -> bool:
-    return any(
-        row.granted and (row.purpose, row.channel) == (purpose, channel) and row.at > at_ms for row in state.person.consents
-    )
 
 
 def hold_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:

@@ -14,7 +14,6 @@ from models.events.envelope import PassedOn
 from models.events.signals import ClientAbsorbed, ClientMerged, ClientParted, ClientSplit, ConsentChanged, Purpose
 from models.events.union import AnyClientEvent
 from models.ids import derive
-from models.policy.gate import COMPLAINT
 from models.policy.outcomes import forget_examples, take_back
 from models.policy.paying import facts_in, hand_over, learn_of, note, part_with_payer
 from models.policy.turn import Turn
@@ -23,6 +22,7 @@ from models.state.codec import decode, encode
 from models.state.elsewhere import facts_of, noted
 from models.state.identity import parts, without
 from models.state.joining import joined
+from models.state.person import COMPLAINT
 from models.triggers import CancelWhen
 from models.workdays import moment
 

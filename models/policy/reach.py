@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from models.events.payments import PaymentReceived
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.audience import own_address, reader_among
-from models.policy.gate import COMPLAINT, HARD, refusal
+from models.policy.gate import refusal
 from models.policy.policy import Policy
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Person, Reaction, Rest, Suppression
+from models.state.person import COMPLAINT, HARD, is_lifted
 from models.triggers import Journey
 from models.workdays import DAY_MS
 
@@ -146,7 +147,9 @@ def _obstacle(state: ClientState, channel: str, at_ms: int, roles: Sequence[Role
         known = state.person.email if channel == "email" else state.person.phone
         if not known.value:
             return f"no {address} is known"
-    if any((row.channel, row.cause, row.role) == (channel, HARD, "") for row in state.person.suppressions):
+    person = state.person
+    dead = (row for row in person.suppressions if (row.channel, row.cause, row.role) == (channel, HARD, ""))
+    if any(not is_lifted(person, row, purpose=-1) for row in dead):
         return f"the {address or channel} does not exist"
     return resting
 

@@ -6,10 +6,10 @@ from models.money import Money
 from models.state import approvals
 from models.state.approvals import Approval
 from models.state.balances import exposures, items
-from models.state.client import JOURNEYS, PURPOSES, ClientState, TimerKind
+from models.state.client import JOURNEYS, PURPOSES, ClientState, Person, Suppression, TimerKind
 from models.state.history import cadence, decline_streak, lateness
 from models.state.identity import Alias, parts
-from models.state.person import in_force
+from models.state.person import COMPLAINT, in_force, is_lifted
 from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS, Dispute
 from models.workdays import moment
@@ -174,15 +174,7 @@ def _agreed(state: ClientState) -> list[str]:
         if in_force(row, state.now_ms)
     ]
     lines += [_dispute(row) for row in state.ledger.disputes if row.opened_at > row.closed_at]
-    for row in state.person.consents:
-        word = "allows" if row.granted else "refuses"
-        lines.append(f"{word} {PURPOSES[row.purpose].value} contact{' by ' + row.channel if row.channel else ''}")
-    lines += [f"{row.channel} is suppressed: {row.cause}" for row in state.person.suppressions]
-    lines += [
-        f"{row.channel} rests until {_day(row.until_ms)}: soft bounces"
-        for row in state.person.rests
-        if row.until_ms > state.now_ms
-    ]
+    lines += _reachable(state)
     lines += [f"{row.channel}: reacted to {row.reacted} of {row.sent} messages" for row in state.person.reactions if row.reacted]
     lines += [
         f"{row.role.replace('_', ' ')}: {', '.join(filter(None, (row.name, row.email, row.phone)))}"
@@ -204,6 +196,36 @@ def _dispute(row: Dispute) -> str:
     about = _DISPUTED[DisputeReason(row.reason)] if row.reason else ""
     said = ": ".join(filter(None, (about, row.cause)))
     return f"disputes {what}{part} since {_day(row.opened_at)}{f': {said}' if said else ''}"
+
+
+def _reachable(state: ClientState) -> list[str]:
+    """Return what the client wants and which channels are shut: of which kind, since when, and until when or until what."""
+    person, lines = state.person, list[str]()
+    for row in person.consents:
+        about = f"{PURPOSES[row.purpose].value} contact{' by ' + row.channel if row.channel else ''} since {_day(row.at)}"
+        lines.append(f"allows {about}" if row.granted else f"refuses {about}: until the client says otherwise")
+    lines += [line for row in person.suppressions if (line := _suppression(person, row))]
+    lines += [
+        f"{row.channel} rests until {_day(row.until_ms)}: soft bounces ({row.times} in a row)"
+        for row in person.rests
+        if row.until_ms > state.now_ms
+    ]
+    return lines
+
+
+def _suppression(person: Person, row: Suppression) -> str:
+    """Return the line about a suppression, empty for one that the client has lifted."""
+    if is_lifted(person, row, purpose=row.purpose):
+        return ""
+    if row.cause == COMPLAINT:
+        about = f" for {PURPOSES[row.purpose].value} contact" if row.purpose >= 0 else ""
+        until = "a complaint; until the client allows that again"
+    else:
+        about = f" for the {row.role.replace('_', ' ')}" if row.role else ""
+        until = "the address does not exist; until there is a new one" + (
+            "" if row.role else f" or the client asks for {row.channel}"
+        )
+    return f"{row.channel} is suppressed{about} since {_day(row.at)}: {until}"
 
 
 def _ahead(state: ClientState) -> list[str]:

@@ -6,7 +6,13 @@ from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet, RiskReported
-from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override, Risk
+from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override, Person, Risk, Suppression
+
+HARD: Final = "hard"
+"""The cause of a suppression whose address does not exist."""
+
+COMPLAINT: Final = "complaint"
+"""The cause of a suppression that the client asked for by complaining."""
 
 CONTACTS_KEPT: Final = 16
 REASON_KEPT: Final = 120
@@ -28,7 +34,7 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     suppressions, rests = person.suppressions, person.rests
     for field, channel in (("email", "email"), ("phone", "sms")):
         if field in changed and changed[field].value != getattr(person, field).value:
-            hard = (channel, "hard", "")
+            hard = (channel, HARD, "")
             suppressions = tuple(row for row in suppressions if (row.channel, row.cause, row.role) != hard or row.at > at)
             rests = tuple(row for row in rests if row.channel != channel or row.until_ms <= at)
     return replace(state, person=replace(person, **changed, suppressions=suppressions, rests=rests))
@@ -72,6 +78,18 @@ def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:
         return state
     kept = (*(row for row in rows if row is not known), Consent(purpose, channel, event.granted, at))
     return replace(state, person=replace(state.person, consents=kept))
+
+
+def is_lifted(person: Person, row: Suppression, *, purpose: int) -> bool:
+    """Say whether the client has named the channel again since: for this purpose after a complaint, for any after a hard bounce.
+
+    `purpose` is an index into `PURPOSES`. Whose address of their own does not exist, is not the client who speaks here.
+    """
+    if row.role:
+        return False
+    asked = {purpose} if row.cause == COMPLAINT else set(range(len(PURPOSES)))
+    later = (known for known in person.consents if known.granted and known.channel == row.channel and known.at > row.at)
+    return any(known.purpose in asked for known in later)
 
 
 def override_set(state: ClientState, event: OverrideSet) -> ClientState:

@@ -12,6 +12,7 @@ from models.policy.gate import refusal
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.policy.reach import SOFT_BOUNCES, heard, reaction_rate, rest_of, way_to
 from models.state.client import ClientState
+from models.state.describe import describe
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
@@ -85,6 +86,51 @@ def test_a_complaint_holds_for_its_purpose_or_for_all_where_none_is_named(purpos
     state = heard(final([build.profiled(0)]), event.model_copy(update={"purpose": purpose}))
     assert refusal(state, Purpose.SERVICING, "email") == "email is suppressed (complaint)"
     assert (refusal(state, Purpose.RELATIONSHIP, "email") is None) == (purpose is Purpose.SERVICING)
+
+
+def test_an_address_that_does_not_exist_is_tried_again_when_the_client_later_asks_for_the_channel_by_name() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0, phone="+493090182000")]
+
+    def shut(*words: AnyClientEvent, day: float = 8) -> bool:
+        state = told(final([*log, *words]), build, DeliveryOutcome.BOUNCED_HARD, day=day)
+        found, why = way_to(state, WIDE, channel="email", purpose=Purpose.SERVICING, at_ms=ms(12))
+        refused = refusal(state, Purpose.SERVICING, "email")
+        assert (refused is None) == (found == "email"), "the gate and the choice of the channel agree"
+        assert refused in {None, "email is suppressed (hard)"}
+        assert why == (("the e-mail address does not exist, so sms is used",) if refused else ())
+        return refused is not None
+
+    asked = build.consent(9, Purpose.RELATIONSHIP, granted=True, channel="email")
+    assert not shut(asked)
+    assert shut()
+    assert shut(asked, day=10), "what was said before the bounce says nothing about the address"
+    assert shut(build.consent(9, granted=True)), "a yes to contact is none to this address"
+    assert shut(build.consent(9, granted=True, channel="sms"))
+
+
+def test_people_read_which_channel_is_shut_since_when_and_until_when_or_until_what() -> None:
+    build = Events()
+
+    def said(state: ClientState) -> list[str]:
+        return [line for line in describe(state) if "email" in line]
+
+    known = final([build.profiled(0)])
+    assert said(told(known, build, DeliveryOutcome.BOUNCED_HARD)) == [
+        "email is suppressed since 2024-01-16: the address does not exist; until there is a new one or the client asks for email"
+    ]
+    assert said(told(known, build, DeliveryOutcome.BOUNCED_SOFT)) == ["email rests until 2024-01-17: soft bounces (1 in a row)"]
+    complaint = build.reported(8, "t", DeliveryOutcome.COMPLAINED).model_copy(update={"purpose": Purpose.PROMOTION})
+    assert said(heard(known, complaint)) == [
+        "email is suppressed for promotion contact since 2024-01-16: a complaint; until the client allows that again"
+    ]
+    word = build.consent(9, Purpose.PROMOTION, granted=True, channel="email")
+    assert said(heard(final([build.profiled(0), word]), complaint)) == ["allows promotion contact by email since 2024-01-17"]
+    assert said(told(final([build.profiled(0), word]), build, DeliveryOutcome.BOUNCED_HARD)) == said(
+        heard(final([build.profiled(0), word]), complaint)
+    )
+    refused = final([build.profiled(0), build.consent(1, Purpose.PROMOTION, channel="email")])
+    assert said(refused) == ["refuses promotion contact by email since 2024-01-09: until the client says otherwise"]
 
 
 def test_whoever_refused_mails_is_not_written_to_by_text_message_instead() -> None:
