@@ -79,3 +79,24 @@ def test_the_longer_the_silence_the_less_likely_it_is(hours: list[int], first: i
         arrivals.heard(MONDAY + hour * HOUR_MS)
     then = arrivals.last_ms + first * HOUR_MS
     assert arrivals.likelihood_of_silence(then + more * HOUR_MS) <= arrivals.likelihood_of_silence(then) <= 1.0
+
+
+@given(st.lists(st.integers(0, 80 * 168), min_size=1, max_size=60), st.data(), st.integers(0, 300))
+def test_the_order_in_which_arrivals_are_told_changes_nothing(hours: list[int], data: st.DataObject, silent: int) -> None:
+    now = MONDAY + (max(hours) + silent) * HOUR_MS
+    likelihoods = []
+    for order in (sorted(hours), data.draw(st.permutations(hours))):
+        arrivals = Arrivals(MONDAY + order[0] * HOUR_MS)
+        for hour in order:
+            arrivals.heard(MONDAY + hour * HOUR_MS)
+        likelihoods.append(arrivals.likelihood_of_silence(now))
+    assert likelihoods[0] == likelihoods[1]
+
+
+def test_a_watch_that_starts_anew_and_reads_partition_after_partition_knows_what_is_usual() -> None:
+    told = [MONDAY + week * WEEK_MS + day * DAY_MS + 9 * HOUR_MS for week in range(8) for day in range(5)]
+    arrivals = Arrivals(told[0])
+    for partition in range(4):
+        for at in told[partition::4]:
+            arrivals.heard(at)
+    assert arrivals.is_late(told[-1] + 10 * DAY_MS)
