@@ -1,6 +1,7 @@
 """Why a client got the score it got, in plain words: grouped signed contributions and one counterfactual.
 
-A line is a sum, so what each family of features adds is exact. It is told as the probability with and without it.
+A line is a sum, so what each family of features adds is exact; a tree is asked question by question, each answer put in for that
+of a feature of 0, so that what its questions add is a sum too. It is told as the probability with and without it.
 """
 
 from bisect import bisect_left
@@ -9,6 +10,7 @@ from typing import Final, Protocol
 
 from models.features import FEATURES, INDEX, Family
 from models.learners.chance import sigmoid
+from models.learners.forest import Trees
 from models.state.client import ClientState
 
 _TOLD: Final = 3  # reasons beyond the third are not read
@@ -34,7 +36,7 @@ _WORDS: Final = {
 
 
 class ScoringLine(Protocol):
-    """A compiled line: intercept, slopes, and per cut (place, points, weights)."""
+    """A compiled line: intercept, slopes, per cut (place, points, weights), and trees."""
 
     @property
     def intercept(self) -> float:
@@ -51,6 +53,11 @@ class ScoringLine(Protocol):
         """Weights per bin."""
         ...
 
+    @property
+    def trees(self) -> Trees:
+        """What is added for features together."""
+        ...
+
     def chance(self, features: tuple[float, ...]) -> float:
         """Return the probability."""
         ...
@@ -63,6 +70,8 @@ def contributions(line: ScoringLine, features: Sequence[float]) -> dict[Family, 
         found[family] += slope * value
     for place, points, weights in line.cuts:
         found[_FAMILY_OF[place]] += weights[bisect_left(points, features[place])]
+    for place, amount in line.trees.steps(features):
+        found[_FAMILY_OF[place]] += amount
     return found
 
 

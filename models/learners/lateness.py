@@ -5,6 +5,7 @@ tuples: for sixty numbers it beats an array library.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 from typing import Final
@@ -15,6 +16,7 @@ from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
 from models.learners.chance import bounded, sigmoid
 from models.learners.explanation import explain
+from models.learners.forest import NO_TREES, Trees, Walk, opened, weighed
 from models.learners.pay_range import INWARD, LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, LatenessWeights, Line
@@ -31,35 +33,40 @@ _UNIT: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A line ready for scoring. `share` is where the conditional share of its meaning of "late" stands, -1 for days."""
+    """A line with its trees, ready for scoring. `share` is where the conditional share of its meaning of "late" stands."""
 
     intercept: float
     slopes: tuple[float, ...]
     cuts: tuple[tuple[int, tuple[float, ...], tuple[float, ...]], ...]
     ripeness: float
     share: int
+    trees: Trees = NO_TREES
 
-    def value(self, features: tuple[float, ...]) -> float:
-        """Return the linear prediction."""
+    def value(self, features: tuple[float, ...], walk: Walk | None = None) -> float:
+        """Return the prediction; `walk` is the way through the trees where it is known already, one for all of a landmark."""
         total: float = self.intercept + sum(map(mul, self.slopes, features))
         for place, points, weights in self.cuts:
             total += weights[bisect_left(points, features[place])]
+        if self.trees.tests:
+            total += self.trees.value(walk or self.trees.walk(features))
         return total
 
-    def chance(self, features: tuple[float, ...]) -> float:
+    def chance(self, features: tuple[float, ...], walk: Walk | None = None) -> float:
         """Return the probability; a young line is blended with the client's conditional share, in the logit."""
-        value = self.value(features)
+        value = self.value(features, walk)
         if self.ripeness < 1.0:
             value = self.ripeness * value + (1.0 - self.ripeness) * features[self.share]
         return bounded(sigmoid(value))
 
 
-def compiled(line: Line) -> Compiled:
-    """Return `line` ready for scoring."""
+def compiled(line: Line, forest: Sequence[Trees] = ()) -> Compiled:
+    """Return `line` ready for scoring, with its share of the opened `forest` of its landmark."""
+    trees, constant = weighed(forest[LATE_DAYS.index(line.days)], line.trees) if forest else (NO_TREES, 0.0)
     cuts = tuple(
         (cut.place, cut.points, weights) for cut, weights in zip(CUTS[line.days], line.bins, strict=True) if any(weights)
     )
-    return Compiled(line.intercept, line.slopes, cuts, min(1.0, line.seen / RIPE), INDEX[f"still_open_{line.days}"])
+    share = INDEX[f"still_open_{line.days}"]
+    return Compiled(line.intercept + constant, line.slopes, cuts, min(1.0, line.seen / RIPE), share, trees)
 
 
 def to_view(figures: FirmFigures) -> FirmView:
@@ -90,7 +97,10 @@ class LatenessScorer:
         self.trust = weights.trust
         self.firm = to_view(weights.firm)
         self._rules = rules
-        self._lines = {(Landmark(line.landmark), line.days): compiled(line) for line in weights.lines}
+        forests = {forest.landmark: opened(forest) for forest in weights.forests}
+        self._lines = {
+            (Landmark(line.landmark), line.days): compiled(line, forests.get(line.landmark, ())) for line in weights.lines
+        }
         self._ranges = {Landmark(row.line.landmark): (compiled(row.line), row.quantiles) for row in weights.ranges}
 
     def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
@@ -112,13 +122,16 @@ class LatenessScorer:
         """Return P(more than 5, 15, 30 days late) in ten-thousandths, falling; -1 where `overdue` days have decided it."""
         found: list[int] = []
         ceiling = 1.0
+        walk: Walk | None = None
         for days in LATE_DAYS:
             line = self._lines.get((landmark, days))
             if line is None or overdue > days:
                 found.append(DECIDED)
                 continue
+            if walk is None and line.trees.tests:
+                walk = line.trees.walk(features)
             # Who is more than 15 days late is more than 5 days late.
-            ceiling = min(ceiling, line.chance(features))
+            ceiling = min(ceiling, line.chance(features, walk))
             found.append(round(ceiling * PER_CHANCE))
         return tuple(found)
 

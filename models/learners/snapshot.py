@@ -4,6 +4,7 @@ Two things are written in it: `LatenessWeights`, what a worker needs to score (p
 `Checkpoint`, what the trainer needs to go on learning exactly where it stood.
 """
 
+import struct
 from hashlib import blake2b
 from importlib.metadata import version
 from math import isfinite
@@ -12,12 +13,16 @@ from typing import Final, TypeVar
 import msgspec
 
 from models.features import TABLE
+from models.learners.forest import Forest, opened
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""2: with trees beside the lines. What was written in 1 had none and is read as such."""
+
+_READ: Final = (1, FORMAT)
 SIZE_LIMIT: Final = 64 * 1024
 """Most bytes of published weights: they travel through the log and are read by every worker."""
 
-CHECKPOINT_LIMIT: Final = 2 * 1024 * 1024
+CHECKPOINT_LIMIT: Final = 3 * 1024 * 1024
 """Most bytes of a trainer's checkpoint, which only the trainer reads."""
 
 _MAGIC: Final = b"RPL"
@@ -30,7 +35,10 @@ class SnapshotError(ValueError):
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):
-    """One scoring line: intercept, a slope per feature, a weight per bin (of each cut, in order). `seen`: examples learned."""
+    """One scoring line: intercept, a slope per feature, a weight per bin (of each cut, in order). `seen`: examples learned.
+
+    The trees of its landmark are added `trees` times; the rest of their share is in the line already.
+    """
 
     landmark: int
     days: int
@@ -38,6 +46,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     intercept: float
     slopes: tuple[float, ...]
     bins: tuple[tuple[float, ...], ...]
+    trees: float = 0.0
 
 
 class Range(msgspec.Struct, frozen=True, array_like=True):
@@ -70,6 +79,7 @@ class LatenessWeights(msgspec.Struct, frozen=True, array_like=True):
     lines: tuple[Line, ...]
     ranges: tuple[Range, ...]
     firm: FirmFigures
+    forests: tuple[Forest, ...] = ()
 
 
 class HeadState(msgspec.Struct, frozen=True, array_like=True):
@@ -81,6 +91,7 @@ class HeadState(msgspec.Struct, frozen=True, array_like=True):
     gradient: tuple[bytes, int]
     recalibration: tuple[bytes, bytes, int, float, float]
     blend: tuple[float, ...] = ()
+    leaning: tuple[float, ...] = ()
 
 
 class DaysState(msgspec.Struct, frozen=True, array_like=True):
@@ -88,6 +99,13 @@ class DaysState(msgspec.Struct, frozen=True, array_like=True):
 
     landmark: int
     learner: tuple[bytes, bytes, int, float, bytes]
+
+
+class TreesState(msgspec.Struct, frozen=True, array_like=True):
+    """The trees of one landmark with the window they are grown from."""
+
+    landmark: int
+    learner: tuple[bytes, int, int, Forest | None]
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -103,6 +121,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     watch: bytes
     judged: bytes = b""
     cohorts: bytes = b""
+    trees: tuple[TreesState, ...] = ()
 
 
 T = TypeVar("T", LatenessWeights, Checkpoint)
@@ -149,8 +168,8 @@ def unseal(raw: bytes, kind: type[S], *, schema: str) -> S:
     if head[: len(_MAGIC)] != _MAGIC or head[len(_MAGIC) :] != blake2b(content, digest_size=_SUM).digest():
         message = "the snapshot is damaged (checksum): publish it again from the trainer's checkpoint"
         raise SnapshotError(message)
-    if content[:1] != bytes([FORMAT]):
-        message = f"the snapshot has format {content[0]}, this release reads {FORMAT}: run the release that wrote it"
+    if not content or content[0] not in _READ:
+        message = f"the snapshot has format {content[:1].hex()}, this release reads {_READ}: run the release that wrote it"
         raise SnapshotError(message)
     try:
         envelope = msgspec.msgpack.decode(memoryview(content)[1:], type=_Envelope)
@@ -172,7 +191,21 @@ def unseal(raw: bytes, kind: type[S], *, schema: str) -> S:
 def guard(weights: LatenessWeights) -> None:
     """Refuse weights with a number that is not finite: one of them would poison every score."""
     for line in (*weights.lines, *(row.line for row in weights.ranges)):
-        numbers = [line.intercept, *line.slopes, *(weight for cut in line.bins for weight in cut)]
+        numbers = [line.intercept, line.trees, *line.slopes, *(weight for cut in line.bins for weight in cut)]
         if not all(map(isfinite, numbers)):
             message = f"the line for landmark {line.landmark}, {line.days} days holds a number that is not finite"
             raise SnapshotError(message)
+    for forest in weights.forests:
+        _guard_trees(forest)
+
+
+def _guard_trees(forest: Forest) -> None:
+    try:
+        meanings = opened(forest)
+    except (ValueError, struct.error) as error:
+        message = f"the trees for landmark {forest.landmark} cannot be read ({error}): publish them again"
+        raise SnapshotError(message) from error
+    leaves = [leaf for trees in meanings for leaf in trees.leaves]
+    if not all(map(isfinite, (*forest.intercepts, *leaves))):
+        message = f"the trees for landmark {forest.landmark} hold a number that is not finite"
+        raise SnapshotError(message)

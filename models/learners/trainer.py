@@ -8,23 +8,29 @@ from base64 import b64decode
 from typing import Final
 
 import msgspec
-import numpy as np
 
-from models.features import FEATURES, INDEX, LATE_DAYS, TABLE, Family, Landmark, unpack
-from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
-from models.learners.blend import Blend
-from models.learners.calibration import Recalibration
+from models.features import INDEX, LATE_DAYS, TABLE, Landmark, unpack
 from models.learners.chance import sigmoid
 from models.learners.cohorts import PayCohorts
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
-from models.learners.expansion import Vector, expand
 from models.learners.firm import FirmTally
-from models.learners.gradient import GradientLogistic
+from models.learners.head import Head, to_line
 from models.learners.judging import Judge
-from models.learners.kalman import KalmanLinear
 from models.learners.questions import day_known, examples_in_order
-from models.learners.snapshot import Checkpoint, DaysState, FirmFigures, HeadState, LatenessWeights, Line, Range, dump, load
+from models.learners.snapshot import (
+    Checkpoint,
+    DaysState,
+    FirmFigures,
+    HeadState,
+    LatenessWeights,
+    Range,
+    TreesState,
+    dump,
+    load,
+)
+from models.learners.trees import TreesLearner
+from models.state.habits import mark_of
 from models.triggers import Example, Question
 from models.workdays import DAY_MS
 
@@ -36,82 +42,7 @@ HEADS: Final = tuple(
 )
 """Landmark and meaning of "late" of every head."""
 
-KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning.md says what else was tried)
 _SHARE: Final = INDEX[f"still_open_{LATE_DAYS[0]}"]
-_FORGETTING: Final = 0.9997
-_PRIOR: Final = 0.05
-_PRIOR_INTERCEPT: Final = 1.0
-_PRIOR_SEASON: Final = 0.02  # the calendar may explain little, or it explains everything by accident
-
-
-def _variances() -> Vector:
-    found = np.full(WIDTH, _PRIOR)
-    found[0] = _PRIOR_INTERCEPT
-    for place, row in enumerate(FEATURES, 1):
-        if row.family is Family.SEASON:
-            found[place] = _PRIOR_SEASON
-    return found
-
-
-class Head:
-    """Two learners of one question, averaged in the logit, blended with the client's shares, and the recalibration of that."""
-
-    def __init__(self, landmark: Landmark, days: int) -> None:
-        """Start knowing nothing."""
-        self.landmark = landmark
-        self.days = days
-        self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
-        self.gradient = GradientLogistic(WIDTH)
-        self.blend = Blend()
-        self.recalibration = Recalibration()
-        self._shares = (INDEX[f"still_open_{days}"], INDEX[f"run_open_{days}"])
-
-    def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
-        """Learn one answered question; blend and recalibration first, from what the learners would say before they learn it.
-
-        Returns the probability that they would have said.
-        """
-        wide = expand(features, days=self.days)
-        first, second = self._shares
-        logit, shares = float(self._mixed() @ wide), (features[first], features[second])
-        plain = self.blend.value(logit, shares)
-        slope, shift = self.recalibration.slope_and_shift
-        self.recalibration.learn(plain, label=late, pace=pace)
-        self.blend.learn(logit, shares, label=late, seen=self.kalman.seen)
-        self.kalman.learn_label(wide, label=late)
-        self.gradient.learn_label(wide, label=late)
-        return sigmoid(slope * plain + shift)
-
-    def chance(self, features: tuple[float, ...]) -> float:
-        """Return the probability of being late, recalibration included."""
-        wide = expand(features, days=self.days)
-        slope, shift = self.recalibration.slope_and_shift
-        return sigmoid(slope * float(self._blended() @ wide) + shift)
-
-    def line(self) -> Line:
-        """Return the scoring line: learners, shares and recalibration are linear in the logit, so one line is exact."""
-        slope, shift = self.recalibration.slope_and_shift
-        weights = slope * self._blended()
-        weights[0] += shift
-        return to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen)
-
-    def _blended(self) -> Vector:
-        learners, *shares = self.blend.weights
-        found = learners * self._mixed()
-        for place, weight in zip(self._shares, shares, strict=True):
-            found[place + 1] += weight
-        return found
-
-    def _mixed(self) -> Vector:
-        return KALMAN_SHARE * self.kalman.mean + (1.0 - KALMAN_SHARE) * self.gradient.weights
-
-
-def to_line(weights: Vector, *, landmark: Landmark, days: int, seen: int) -> Line:
-    """Return expanded weights as a line; bin weights are multiplied out."""
-    numbers = weights[:LINES].tolist()
-    binned = (weights[LINES:] * BIN_VALUE).tolist()
-    bins = tuple(tuple(binned[cut.start - LINES : cut.start - LINES + len(cut.points) + 1]) for cut in CUTS[days])
-    return Line(int(landmark), days, seen, numbers[0], tuple(numbers[1:]), bins)
 
 
 class LatenessTrainer:
@@ -119,7 +50,8 @@ class LatenessTrainer:
 
     def __init__(self) -> None:
         """Start with an empty log."""
-        self.heads = {(landmark, days): Head(landmark, days) for landmark, days in HEADS}
+        self.trees = {landmark: TreesLearner(landmark) for landmark in Landmark}
+        self.heads = {(landmark, days): Head(landmark, days, self.trees[landmark]) for landmark, days in HEADS}
         self.days = {landmark: DaysLearner() for landmark in Landmark}
         self.tally = FirmTally()
         self.watch = DriftWatch()
@@ -147,8 +79,13 @@ class LatenessTrainer:
         return day_known(example) > self.day
 
     def withdraw(self, client_id: str) -> None:
-        """Forget what waits to be learned about a client. What was learned stays: weights hold no client apart."""
+        """Forget what waits to be learned about a client, and its questions among those that trees are grown from.
+
+        What was learned stays: weights hold no client apart.
+        """
         self._waiting = [row for row in self._waiting if row.client_id != client_id]
+        for learner in self.trees.values():
+            learner.window.forget(mark_of(client_id))
 
     def turn(self, day: int) -> bool:
         """Learn what was collected before `day` began; returns whether there was anything."""
@@ -158,6 +95,8 @@ class LatenessTrainer:
         self._waiting = [row for row in self._waiting if day_known(row) >= day]
         for example in examples_in_order(ready):
             self._learn(example)
+        for learner in self.trees.values():
+            learner.grow_if_due()
         self.trained_ms = day * DAY_MS
         return True
 
@@ -173,9 +112,19 @@ class LatenessTrainer:
             self.tally.see_answer(late=example.late, log_amount=example.log_amount, day=day)
         for asked in example.questions:
             self._answer(example, asked)
-        if example.over_days == LATE_DAYS[-1] and example.late:
-            for asked in example.questions:
-                self.days[Landmark(asked.landmark)].learn_open(unpack(b64decode(asked.features)))
+        if example.over_days == LATE_DAYS[-1]:
+            self._ended(example)
+
+    def _ended(self, example: Example) -> None:
+        """Note the last answer about an invoice: whatever is asked about it is known now."""
+        mark = mark_of(example.client_id)
+        for asked in example.questions:
+            landmark, features = Landmark(asked.landmark), b64decode(asked.features)
+            if example.late:
+                self.days[landmark].learn_open(unpack(features))
+            overdue = asked.asked_ms // DAY_MS - example.due_day
+            late = None if example.late else example.days_late
+            self.trees[landmark].window.see(features, overdue=overdue, days_late=late, mark=mark)
 
     def _settled(self, example: Example, days_late: int) -> None:
         self.tally.see_settlement(days_late)
@@ -228,6 +177,7 @@ class LatenessTrainer:
                 view.survival,
                 view.first_day,
             ),
+            forests=tuple(learner.forest for learner in self.trees.values() if learner.forest is not None),
         )
 
     def checkpoint(self) -> Checkpoint:
@@ -239,7 +189,13 @@ class LatenessTrainer:
             trained_ms=self.trained_ms,
             heads=tuple(
                 HeadState(
-                    int(landmark), days, head.kalman.dump(), head.gradient.dump(), head.recalibration.dump(), head.blend.dump()
+                    int(landmark),
+                    days,
+                    head.kalman.dump(),
+                    head.gradient.dump(),
+                    head.recalibration.dump(),
+                    head.blend.dump(),
+                    head.leaning.dump(),
                 )
                 for (landmark, days), head in self.heads.items()
             ),
@@ -248,6 +204,7 @@ class LatenessTrainer:
             watch=self.watch.dump(),
             judged=msgspec.msgpack.encode(self.judge),
             cohorts=msgspec.msgpack.encode(self.cohorts),
+            trees=tuple(TreesState(int(landmark), learner.dump()) for landmark, learner in self.trees.items()),
         )
 
     def save(self) -> bytes:
@@ -276,6 +233,9 @@ class LatenessTrainer:
             head.gradient.load(*row.gradient)
             head.recalibration.load(*row.recalibration)
             head.blend.load(row.blend)
+            head.leaning.load(row.leaning)
+        for grown in checkpoint.trees:
+            trainer.trees[Landmark(grown.landmark)].load(*grown.learner)
         for state in checkpoint.days:
             trainer.days[Landmark(state.landmark)].load(*state.learner)
         trainer.tally = msgspec.msgpack.decode(checkpoint.tally, type=FirmTally)

@@ -8,21 +8,24 @@ from typing import Final
 from models.events.control import LearnerActivated
 from models.events.envelope import epoch_ms
 from models.events.union import AnyEvent
-from models.features import Landmark, lateness_features, unpack
+from models.features import LATE_DAYS, Landmark, lateness_features, unpack
 from models.learners.activation import LATENESS
 from models.learners.baseline import BASELINE
+from models.learners.boosting import grow
 from models.learners.explanation import explain
+from models.learners.forest import opened
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import Checkpoint, LatenessWeights, dump, load
 from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.transition import transition
+from models.triggers import Example
 from streams.engine.program import ClientProgram
 from streams.runtime.clock import monotonic
 from streams.wire.codec import decode_event, encode_event
 from tests.models.builders import START, Events
-from tests.models.examples import example, trained
+from tests.models.examples import example
 
 ROUNDS: Final = 2_000
 BATCHES: Final = 5
@@ -57,8 +60,24 @@ def client() -> ClientState:
     return state
 
 
+def on_the_due_date(number: int, *, over_days: int = LATE_DAYS[0]) -> Example:
+    """Return an answered question that was put on the due date."""
+    row = example(number, over_days=over_days)
+    return row.model_copy(update={"questions": (row.questions[0].model_copy(update={"landmark": int(Landmark.DUE)}),)})
+
+
+def with_trees(count: int) -> LatenessTrainer:
+    """Return a trainer that has learned all answers about `count` invoices."""
+    trainer = LatenessTrainer()
+    for number in range(count):
+        for days in LATE_DAYS:
+            trainer.take(on_the_due_date(number, over_days=days))
+    trainer.turn(trainer.day + 1)
+    return trainer
+
+
 def test_what_learning_costs() -> None:
-    trainer = trained(EXAMPLES)
+    trainer = with_trees(EXAMPLES)
     weights, checkpoint = trainer.publish(), trainer.checkpoint()
     scorer = LatenessScorer(weights)
     state = client()
@@ -66,8 +85,10 @@ def test_what_learning_costs() -> None:
     asked = scorer.assess(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE)
     features, overdue = unpack(asked.features), -1
     raw, kept = dump(weights), dump(checkpoint)
-    line = next(compiled(one) for one in weights.lines if (one.landmark, one.days) == (Landmark.DUE, 5))
-    examples = [example(number) for number in range(EXAMPLES, EXAMPLES + 400)]
+    forest = next(opened(one) for one in weights.forests if one.landmark == Landmark.DUE)
+    line = next(compiled(one, forest) for one in weights.lines if (one.landmark, one.days) == (Landmark.DUE, 5))
+    window = trainer.trees[Landmark.DUE].window.arrays()
+    examples = [on_the_due_date(number) for number in range(EXAMPLES, EXAMPLES + 400)]
 
     def features_alone() -> object:
         return lateness_features(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE, firm=scorer.firm)
@@ -91,6 +112,11 @@ def test_what_learning_costs() -> None:
         ),
         ("reasons in words", best_us(lambda: explain(line, features, state)), "us"),
         ("learn one example", (best_us(learn, rounds=2) - resume) / len(examples), "us"),
+        (
+            f"grow the trees of a landmark from {len(window[0])} questions",
+            best_us(lambda: grow(Landmark.DUE, *window), rounds=2),
+            "us",
+        ),
         ("dump weights", best_us(lambda: dump(weights), rounds=50), "us"),
         ("load weights", best_us(lambda: load(raw, LatenessWeights), rounds=50), "us"),
         ("activation: load, compile, first score", best_us(lambda: _activate(raw, features), rounds=50), "us"),

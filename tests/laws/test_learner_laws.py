@@ -16,6 +16,7 @@ from models.learners.kalman import DivergedError, KalmanLinear
 from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import CHECKPOINT_LIMIT, SIZE_LIMIT, Checkpoint, LatenessWeights, dump, load
 from models.learners.trainer import LatenessTrainer
+from models.learners.window import SIZE
 from models.triggers import Example
 from tests.models.examples import example
 
@@ -79,6 +80,12 @@ def told(numbers: list[int]) -> list[Example]:
     return sorted(rows, key=lambda row: row.decided_at)
 
 
+def told_to_the_end() -> list[Example]:
+    """Return enough invoices with all their answers for trees to be grown, and grown again."""
+    rows = [example(number, over_days=over) for number in range(230) for over in (0, 5, 30)]
+    return sorted(rows, key=lambda row: row.decided_at)
+
+
 def learned(rows: list[Example]) -> LatenessTrainer:
     trainer = LatenessTrainer()
     for row in rows:
@@ -109,6 +116,41 @@ def test_a_trainer_resumed_from_its_checkpoint_publishes_the_same(numbers: list[
         second.take(row)
     second.turn(second.day + 1)
     assert second.publish() == learned(rows).publish()
+
+
+@given(cut=st.integers(0, 690))
+@settings(max_examples=6, deadline=None)
+def test_trees_are_the_same_whatever_the_order_within_a_day_and_wherever_the_trainer_was_killed(cut: int) -> None:
+    rows = told_to_the_end()
+    turned = sorted(rows, key=lambda row: (row.decided_at.date(), row.invoice_id[::-1], -row.over_days))
+    first = LatenessTrainer()
+    checkpoint = first.checkpoint()
+    for row in turned[:cut]:
+        if first.take(row):
+            checkpoint = first.checkpoint()
+    second = LatenessTrainer.resume(load(dump(checkpoint), Checkpoint))
+    for row in turned[checkpoint.position :]:
+        second.take(row)
+    second.turn(second.day + 1)
+    straight = learned(rows)
+    assert straight.publish().forests
+    assert second.publish() == straight.publish()
+    assert second.save() == straight.save()
+
+
+def test_a_trainer_whose_windows_are_full_of_noise_fits_its_limits() -> None:
+    trainer = learned(told_to_the_end())
+    rows = np.random.default_rng(1).uniform(-1, 1, (SIZE, len(FEATURES))).astype("<f2")
+    for number, row in enumerate(rows):
+        for learner in trainer.trees.values():
+            late = None if number % 3 else 0
+            learner.window.see(row.tobytes(), overdue=-30, days_late=late, mark=number * 2_654_435_761 % 2**32)
+    for learner in trainer.trees.values():
+        learner.grow_if_due()
+    assert all(len(learner.window.rows) == SIZE for learner in trainer.trees.values())
+    assert len(trainer.publish().forests) == len(Landmark)
+    assert len(dump(trainer.publish())) <= SIZE_LIMIT
+    assert len(trainer.save()) <= CHECKPOINT_LIMIT
 
 
 @given(numbers=EXAMPLES, probe=VECTORS)

@@ -1,0 +1,118 @@
+"""One question of the trainer: the learners of one landmark and one meaning of "late", and the line that says what they say."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from models.features import FEATURES, INDEX, LATE_DAYS, Family, Landmark
+from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
+from models.learners.blend import Blend
+from models.learners.calibration import Recalibration
+from models.learners.chance import sigmoid
+from models.learners.expansion import Vector, expand
+from models.learners.forest import SHARE, UNDER
+from models.learners.gradient import GradientLogistic
+from models.learners.kalman import KalmanLinear
+from models.learners.snapshot import Line
+from models.learners.trees import Leaning, TreesLearner
+
+KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning.md says what else was tried)
+_FORGETTING: Final = 0.9997
+_PRIOR: Final = 0.05
+_PRIOR_INTERCEPT: Final = 1.0
+_PRIOR_SEASON: Final = 0.02  # the calendar may explain little, or it explains everything by accident
+
+
+def _variances() -> Vector:
+    found = np.full(WIDTH, _PRIOR)
+    found[0] = _PRIOR_INTERCEPT
+    for place, row in enumerate(FEATURES, 1):
+        if row.family is Family.SEASON:
+            found[place] = _PRIOR_SEASON
+    return found
+
+
+class Head:
+    """Two learners of one question, averaged in the logit, blended with the client's shares, and the recalibration of that.
+
+    That is a line; it leans toward the trees of its landmark as far as they have been right.
+    """
+
+    def __init__(self, landmark: Landmark, days: int, trees: TreesLearner) -> None:
+        """Start knowing nothing; `trees` are shared by the heads of a landmark."""
+        self.landmark = landmark
+        self.days = days
+        self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
+        self.gradient = GradientLogistic(WIDTH)
+        self.blend = Blend()
+        self.recalibration = Recalibration()
+        self.leaning = Leaning()
+        self._trees = trees
+        self._shares = tuple(INDEX[f"{name}_{days}"] for name in UNDER)
+
+    def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
+        """Learn one answered question; blend and recalibration first, from what the learners would say before they learn it.
+
+        Returns the probability that they would have said.
+        """
+        wide = expand(features, days=self.days)
+        first, second = self._shares
+        logit, shares = float(self._mixed() @ wide), (features[first], features[second])
+        plain = self.blend.value(logit, shares)
+        slope, shift = self.recalibration.slope_and_shift
+        line, trees, seen = slope * plain + shift, self._trees.value(features, days=self.days), self.kalman.seen
+        said = self._leaned(line, trees)
+        self.recalibration.learn(plain, label=late, pace=pace)
+        self.blend.learn(logit, shares, label=late, seen=self.kalman.seen)
+        self.kalman.learn_label(wide, label=late)
+        self.gradient.learn_label(wide, label=late)
+        if trees is not None:
+            self.leaning.learn(line, trees, label=late, seen=seen)
+        return sigmoid(said)
+
+    def chance(self, features: tuple[float, ...]) -> float:
+        """Return the probability of being late, recalibration and trees included."""
+        wide = expand(features, days=self.days)
+        slope, shift = self.recalibration.slope_and_shift
+        line = slope * float(self._blended() @ wide) + shift
+        return sigmoid(self._leaned(line, self._trees.value(features, days=self.days)))
+
+    def line(self) -> Line:
+        """Return the scoring line: learners, shares and recalibration are linear in the logit, so one line is exact.
+
+        What lies under the trees is linear too and part of it; the trees themselves are added as often as the line says.
+        """
+        slope, shift = self.recalibration.slope_and_shift
+        weights = slope * self._blended()
+        weights[0] += shift
+        forest, leaned = self._trees.forest, 0.0
+        if forest is not None:
+            leaned = self.leaning.share(self.kalman.seen)
+            weights *= 1.0 - leaned
+            weights[0] += leaned * forest.intercepts[LATE_DAYS.index(self.days)]
+            for place in self._shares:
+                weights[place + 1] += leaned * SHARE
+        line = to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen)
+        return msgspec.structs.replace(line, trees=leaned)
+
+    def _leaned(self, line: float, trees: float | None) -> float:
+        return line if trees is None else line + self.leaning.share(self.kalman.seen) * (trees - line)
+
+    def _blended(self) -> Vector:
+        learners, *shares = self.blend.weights
+        found = learners * self._mixed()
+        for place, weight in zip(self._shares, shares, strict=True):
+            found[place + 1] += weight
+        return found
+
+    def _mixed(self) -> Vector:
+        return KALMAN_SHARE * self.kalman.mean + (1.0 - KALMAN_SHARE) * self.gradient.weights
+
+
+def to_line(weights: Vector, *, landmark: Landmark, days: int, seen: int) -> Line:
+    """Return expanded weights as a line; bin weights are multiplied out."""
+    numbers = weights[:LINES].tolist()
+    binned = (weights[LINES:] * BIN_VALUE).tolist()
+    bins = tuple(tuple(binned[cut.start - LINES : cut.start - LINES + len(cut.points) + 1]) for cut in CUTS[days])
+    return Line(int(landmark), days, seen, numbers[0], tuple(numbers[1:]), bins)

@@ -1,0 +1,193 @@
+"""Trees beside the lines: what they can say, what they are grown from, how far they are leaned on, and how they are explained."""
+
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import blake2b
+from itertools import product
+from typing import Final
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec.structs import replace as restruct
+
+from models.features import FEATURES, INDEX, LATE_DAYS, PACKED, Landmark, pack, unpack
+from models.learners.boosting import grow
+from models.learners.explanation import contributions
+from models.learners.forest import opened
+from models.learners.lateness import LatenessScorer, compiled
+from models.learners.snapshot import Checkpoint, LatenessWeights, SnapshotError, dump, load
+from models.learners.trainer import LatenessTrainer
+from models.learners.trees import Leaning, TreesLearner
+from models.learners.window import SIZE, Window
+from models.state.habits import mark_of
+from models.triggers import Example
+from tests.models.examples import example, noise
+
+THREE: Final = ("amount_firm", "terms", "late_share")
+
+
+def features(number: int, **named: float) -> tuple[float, ...]:
+    """Return noise with some features set, as it would be stored."""
+    values = [2 * noise("trees", number, place) - 1 for place in range(len(FEATURES))]
+    for name, value in named.items():
+        values[INDEX[name]] = value
+    return unpack(pack(values))
+
+
+def together(number: int) -> Example:
+    """Return an answered question whose invoice was late where three features were high together, and only there."""
+    values = features(number)
+    late = all(values[INDEX[name]] > 0 for name in THREE)
+    row = example(number, over_days=30)
+    put = row.questions[0].model_copy(update={"features": b64encode(pack(list(values))).decode()})
+    return row.model_copy(update={"late": late, "days_late": 60 if late else 0, "questions": (put,)})
+
+
+def taught(count: int) -> LatenessTrainer:
+    """Return a trainer that was told of `count` invoices: each limit answered, the last one last."""
+    trainer = LatenessTrainer()
+    for number in range(count):
+        row = together(number)
+        for days in LATE_DAYS:
+            trainer.take(row.model_copy(update={"over_days": days, "late": row.late}))
+    trainer.turn(trainer.day + 1)
+    return trainer
+
+
+def test_trees_say_what_only_three_features_together_say() -> None:
+    learner = TreesLearner(Landmark.ISSUE)
+    for number in range(600):
+        values = features(number)
+        late = all(values[INDEX[name]] > 0 for name in THREE)
+        learner.window.see(pack(list(values)), overdue=-30, days_late=None if late else 0, mark=number)
+    learner.grow_if_due()
+    said = {
+        signs: learner.value(features(9_999, **dict(zip(THREE, signs, strict=True))), days=5)
+        for signs in product((-0.6, 0.6), repeat=3)
+    }
+    high = said.pop((0.6, 0.6, 0.6))
+    assert high is not None
+    assert all(other is not None and high > other + 2 for other in said.values())
+
+
+def test_the_published_line_with_its_trees_says_what_the_head_says() -> None:
+    trainer = taught(600)
+    scorer = LatenessScorer(load(dump(trainer.publish()), LatenessWeights))
+    head = trainer.heads[Landmark.ISSUE, 15]
+    assert head.line().trees > 0.15
+    for signs in product((-0.6, 0.6), repeat=3):
+        values = features(7_777, **dict(zip(THREE, signs, strict=True)))
+        heads = [trainer.heads[Landmark.ISSUE, days].chance(values) for days in LATE_DAYS]
+        falling = [min(heads[: place + 1]) for place in range(len(heads))]
+        said = scorer.chances(values, landmark=Landmark.ISSUE, overdue=-30)
+        assert [part / 10_000 for part in said] == pytest.approx([max(chance, 0.003) for chance in falling], abs=1e-4)
+
+
+def test_before_enough_is_known_there_are_no_trees() -> None:
+    learner = TreesLearner(Landmark.ISSUE)
+    learner.window.see(pack(list(features(1))), overdue=-30, days_late=0, mark=1)
+    learner.grow_if_due()
+    assert learner.forest is None
+    assert learner.value(features(2), days=5) is None
+
+
+def test_features_that_never_differ_grow_no_questions() -> None:
+    same = np.zeros((200, len(FEATURES)), dtype=np.float32)
+    late = np.tile(np.arange(200) % 4 == 0, (3, 1)).T.astype(np.float32)
+    forest = grow(Landmark.DUE, same, late)
+    assert forest.places == b""
+    assert all(-1.2 < intercept < -0.9 for intercept in forest.intercepts)
+
+
+def test_contributions_with_trees_sum_to_the_logit_and_nothing_is_told_twice() -> None:
+    weights = taught(400).publish()
+    forest = opened(weights.forests[0])
+    line = next(compiled(row, forest) for row in weights.lines if (row.landmark, row.days) == (Landmark.ISSUE, 5))
+    assert line.trees.tests
+    for number in range(20):
+        values = features(5_000 + number)
+        assert line.intercept + sum(contributions(line, values).values()) == pytest.approx(line.value(values))
+    bare = replace(line, trees=type(line.trees)())
+    zero = (0.0,) * len(FEATURES)
+    assert line.value(zero) == pytest.approx(bare.value(zero))
+
+
+def test_the_window_is_bounded_and_comes_back_as_it_was() -> None:
+    window = Window()
+    for number in range(SIZE + 50):
+        window.see(
+            pack(list(features(number % 7))), overdue=number % 40 - 30, days_late=None if number % 5 else -200, mark=number
+        )
+    assert len(window.rows) == SIZE
+    again = Window()
+    again.load(window.dump(), window.seen)
+    assert (again.rows, again.seen) == (window.rows, SIZE + 50)
+    empty = Window()
+    empty.load(Window().dump(), 0)
+    assert not empty.rows
+
+
+def test_what_was_decided_when_it_was_asked_is_no_answer() -> None:
+    window = Window()
+    window.see(bytes(PACKED), overdue=9, days_late=20, mark=1)
+    _, labels = window.arrays()
+    assert np.isnan(labels[0, 0])
+    assert labels[0, 1:].tolist() == [1.0, 0.0]
+
+
+def test_an_erased_client_leaves_the_questions_that_trees_are_grown_from() -> None:
+    trainer = taught(60)
+    marks = {row.mark for row in trainer.trees[Landmark.ISSUE].window.rows}
+    assert mark_of("client-3") in marks
+    trainer.withdraw("client-3")
+    assert {row.mark for row in trainer.trees[Landmark.ISSUE].window.rows} == marks - {mark_of("client-3")}
+
+
+def test_a_head_leans_toward_who_is_right_and_never_beyond() -> None:
+    right, wrong = Leaning(), Leaning()
+    for number in range(800):
+        label = number % 2 == 0
+        right.learn(0.0, 2.0 if label else -2.0, label=label, seen=1_000)
+        wrong.learn(0.0, -2.0 if label else 2.0, label=label, seen=1_000)
+    assert 0.9 < right.weight <= 1.0
+    assert 0.0 <= wrong.weight < 0.05
+    assert right.share(10) < right.share(1_000)
+
+
+def older(raw: bytes, *, fields: int) -> bytes:
+    """Return bytes of today as the release before trees wrote them: format 1, without the last field."""
+    kind, schema, libraries, body = msgspec.msgpack.decode(raw[20:])
+    content = b"\x01" + msgspec.msgpack.encode(
+        [kind, schema, libraries, msgspec.msgpack.encode(msgspec.msgpack.decode(body)[:fields])]
+    )
+    return raw[:3] + blake2b(content, digest_size=16).digest() + content
+
+
+def test_weights_and_checkpoints_of_the_release_before_trees_are_read_as_having_none() -> None:
+    trainer = taught(60)
+    weights = load(older(dump(trainer.publish()), fields=7), LatenessWeights)
+    assert weights.forests == ()
+    assert weights.lines == trainer.publish().lines
+    resumed = LatenessTrainer.resume(load(older(trainer.save(), fields=10), Checkpoint))
+    assert resumed.learned == trainer.learned
+    assert resumed.trees[Landmark.ISSUE].window.seen == 0
+
+
+def test_a_format_of_a_later_release_is_refused() -> None:
+    raw = dump(taught(10).publish())
+    content = b"\x09" + raw[20:]
+    with pytest.raises(SnapshotError, match="run the release that wrote it"):
+        load(raw[:3] + blake2b(content, digest_size=16).digest() + content, LatenessWeights)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"leaves": b"\x00\x7e"}, "not finite"), ({"points": b""}, "cannot be read"), ({"places": b"\xff"}, "cannot be read")],
+)
+def test_trees_that_are_damaged_are_refused(change: dict[str, bytes], why: str) -> None:
+    weights = taught(200).publish()
+    forest = weights.forests[0]
+    spoilt = {name: value + getattr(forest, name)[len(value) :] if value else b"" for name, value in change.items()}
+    with pytest.raises(SnapshotError, match=why):
+        dump(restruct(weights, forests=(restruct(forest, **spoilt),)))
