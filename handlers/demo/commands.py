@@ -21,8 +21,9 @@ def demo(
     """Live a year of a small firm on real Kafka and Valkey: forty clients, some 2,800 signed Stripe webhooks, real mails.
 
     Starts the local stack, the webhook gateway, two workers, the channel workers and an SMTP sink; drives a shared clock
-    through the year, a day at a time, posting each day's webhooks over HTTP; kills one worker with kill -9 half-way; and at the
-    end folds the whole log anew to show that nothing was lost and nothing was done twice. It stops everything it started.
+    through the year, a day at a time, posting each day's webhooks over HTTP; kills one worker with kill -9 half-way; lets
+    the processor fall silent until `rapport feeds watch` has noticed; and at the end folds the whole log anew to show that
+    nothing was lost and nothing was done twice. It stops everything it started.
 
     With KAFKA_BOOTSTRAP and REDIS_URL set it uses those servers, under names of its own that it deletes afterwards.
 

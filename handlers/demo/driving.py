@@ -10,6 +10,7 @@ from handlers.demo.backlog import Backlogs
 from handlers.demo.crew import Crew
 from handlers.demo.firm import YEAR_START, FirmYear
 from handlers.demo.live import Scene
+from handlers.demo.outage import Outage
 from handlers.demo.posting import Poster
 from models.events.envelope import epoch_ms
 from streams.runtime.clock import FileClock
@@ -43,6 +44,7 @@ class Drive:
     mails: Callable[[], int]
     show: Callable[[Scene], None]
     say: Callable[[str], None]
+    outage: Outage
     posted: int = 0
 
     async def through(self, year: FirmYear, *, crash: Crash) -> datetime:
@@ -54,9 +56,11 @@ class Drive:
         now, crashed = YEAR_START, False
         for now, webhooks in year.moments():
             FileClock.write(self.clock, now)
-            await self.poster.post(webhooks, at=now)
-            self.posted += len(webhooks)
             day = (now - YEAR_START).days
+            passed = await self.outage.passing(webhooks, now=now, is_last=day == year.length)
+            await self.poster.post(passed, at=now)
+            await self.outage.over()
+            self.posted += len(passed)
             if not crashed and day >= crash.day and webhooks:
                 self._crash(crash)
                 crashed = True

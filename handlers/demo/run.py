@@ -4,7 +4,7 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,11 @@ import orjson
 from handlers.demo.backlog import SERVED_CHANNELS, Backlogs
 from handlers.demo.crew import Crew, DemoError
 from handlers.demo.driving import PATIENCE_SECONDS, Crash, Drive
-from handlers.demo.firm import FirmYear, firm_year
+from handlers.demo.firm import YEAR_START, FirmYear, firm_year
 from handlers.demo.learned import GUARD_ANSWERS
 from handlers.demo.ledger import Adopted, adopt, read_plan
 from handlers.demo.live import Stage
+from handlers.demo.outage import Outage
 from handlers.demo.place import Place, deployment, log_folder, servers
 from handlers.demo.posting import Poster
 from handlers.demo.smtp_sink import SmtpSink
@@ -79,7 +80,13 @@ class _Run:
             crash = Crash(day=self.year.length // 2, victim="worker-1", successor="worker-3")
             # Meanwhile, for there is time while the workers join their group:
             plan = asyncio.create_task(read_plan(self.ledger, crew=crew)) if self.has_ledger else None
-            now = await self._pass_the_year(poster, backlogs, crew, sink, crash)
+            outage = Outage(
+                begins=YEAR_START + timedelta(days=self.year.length * 2 // 3),
+                settings=self.place.settings,
+                crew=crew,
+                say=self.stage.say,
+            )
+            now = await self._pass_the_year(poster, backlogs, crew, sink, crash=crash, outage=outage)
             adopted = None
             if plan is not None:
                 adopted = Adopted(name=self.ledger.name, totals=await plan)
@@ -87,9 +94,11 @@ class _Run:
             # It writes to the client log when it activates what it learned, which must not change while it is compared.
             await asyncio.to_thread(crew.finish, "trainer")
             await backlogs.settle(now_ms=epoch_ms(now), patience_seconds=PATIENCE_SECONDS)
-            await self._prove(backlogs, sink, crash=crash, now=now, adopted=adopted)
+            await self._prove(backlogs, sink, crash=crash, outage=outage, now=now, adopted=adopted)
 
-    async def _pass_the_year(self, poster: Poster, backlogs: Backlogs, crew: Crew, sink: SmtpSink, crash: Crash) -> datetime:
+    async def _pass_the_year(
+        self, poster: Poster, backlogs: Backlogs, crew: Crew, sink: SmtpSink, *, crash: Crash, outage: Outage
+    ) -> datetime:
         drive = Drive(
             clock=self.place.clock,
             poster=poster,
@@ -98,18 +107,28 @@ class _Run:
             mails=lambda: len(sink.mails),
             show=self.stage.show,
             say=self.stage.say,
+            outage=outage,
         )
         with self.stage.year(days=self.year.length):
             return await drive.through(self.year, crash=crash)
 
-    async def _prove(self, backlogs: Backlogs, sink: SmtpSink, *, crash: Crash, now: datetime, adopted: Adopted | None) -> None:
+    async def _prove(
+        self, backlogs: Backlogs, sink: SmtpSink, *, crash: Crash, outage: Outage, now: datetime, adopted: Adopted | None
+    ) -> None:
         self.stage.say("folding the whole log anew, to compare with what the workers stored and published ...")
         evidence = await gather_evidence(self.place.settings)
         mails = [mail.message_id.partition("@")[0] for mail in sink.mails]
         check_mails(mails, evidence)
         last = await backlogs.look(now_ms=epoch_ms(now))
         outcome = Outcome(
-            year=self.year, evidence=evidence, mails=mails, now=now, victim=crash.victim, left=last, adopted=adopted
+            year=self.year,
+            evidence=evidence,
+            mails=mails,
+            now=now,
+            victim=crash.victim,
+            outage=outage,
+            left=last,
+            adopted=adopted,
         )
         self.stage.line()
         for line in summary(outcome):

@@ -10,12 +10,14 @@ from handlers.demo.backlog import Backlog
 from handlers.demo.firm import FirmYear
 from handlers.demo.learned import learned
 from handlers.demo.ledger import Adopted
+from handlers.demo.outage import FEED, Outage
 from handlers.demo.people import Person, people
 from handlers.demo.place import KEPT_STACK, Place
 from handlers.demo.verifying import Evidence
 from handlers.terminal.wording import general
 from models.events.envelope import epoch_ms
 from models.money import Money
+from models.policy.in_force import NO_NEWS
 from models.policy.segments import effective_segment
 from models.state.balances import exposures
 from models.state.client import ClientState, Segment
@@ -34,6 +36,7 @@ class Outcome:
     mails: Sequence[str]
     now: datetime
     victim: str
+    outage: Outage
     left: Backlog
     adopted: Adopted | None
 
@@ -61,6 +64,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
     yield from _segments(outcome)
     yield from _triggers(decisions)
     yield from _silences(decisions)
+    yield from _feeds(outcome.outage, decisions)
     yield f"Mails       {len(outcome.mails):,} received by the SMTP sink, none twice"
     yield from _book(outcome)
     yield from learned(outcome.year.clients, outcome.states, outcome.evidence)
@@ -119,6 +123,25 @@ def _silences(decisions: Sequence[Decision]) -> Iterator[str]:
     rest = sum(count for _, count in reasons.most_common()[_PARTICULARS_KEPT:])
     if rest:
         yield f"            {rest:>5,}  for other reasons"
+
+
+def _feeds(outage: Outage, decisions: Sequence[Decision]) -> Iterator[str]:
+    if outage.silent is None or outage.noticed is None or outage.ended is None:
+        return
+    held = {
+        (row.client_id, row.anchor, row.step)
+        for row in decisions
+        if row.outcome is DecisionOutcome.HELD and any(reason.startswith(f"{NO_NEWS}{FEED} ") for reason in row.reasons)
+    }
+    left = {
+        (row.client_id, row.anchor, row.step)
+        for row in decisions
+        if row.outcome is DecisionOutcome.TRIGGERED and row.decided_at >= outage.ended
+    }
+    clients = len({client for client, _, _ in held})
+    days = f"from {outage.silent:%d %b} to {outage.ended:%d %b}"
+    yield f"Feeds       {FEED} was silent {days}; the watch of feeds called it late on {outage.noticed:%d %b}:"
+    yield f"            {len(held)} steps for {clients} clients waited for its news; {len(held & left)} of them left afterwards"
 
 
 def _book(outcome: Outcome) -> Iterator[str]:

@@ -5,6 +5,7 @@ A stop is looked up in the regime and never in a policy, so it beats every versi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import Final
 
 from models.events.control import HaltScope
 from models.events.signals import Purpose
@@ -13,6 +14,9 @@ from models.regime import NOTHING_ACTIVATED, Regime
 from models.state.client import Run
 from models.triggers import Journey
 from models.workdays import moment
+
+NO_NEWS: Final = "no news from "
+"""How the reason of a decision begins that a late source holds back."""
 
 
 def _unknown(version: str) -> Policy | None:
@@ -50,9 +54,7 @@ class PolicyInForce(Policy):
         for row in self.regime.feeds:
             # Of a client who never paid nobody knows through which source the money will come.
             if not feeds or row.feed in feeds:
-                return (
-                    f"no news from {row.feed} since {moment(row.late_ms):%Y-%m-%d %H:%M}: what was paid since is not known here"
-                )
+                return f"{NO_NEWS}{row.feed} since {moment(row.late_ms):%Y-%m-%d %H:%M}: what was paid since is not known here"
         return None
 
     def of_run(self, run: Run) -> Policy:

@@ -1,9 +1,12 @@
 """The watch of feeds: what it says by itself, what it leaves to people, and whom a late feed holds."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 from aiokafka import TopicPartition
 
+from handlers.cli import EXIT_USAGE, run
 from handlers.commands.feeds.rounds import Rounds
 from handlers.commands.feeds.tail import Tail
 from handlers.commands.feeds.watch import AUTOMATIC, FeedWatch, feed_event
@@ -15,8 +18,9 @@ from models.regime import NOTHING_ACTIVATED, Regime, regime_after
 from streams.runtime.clock import SystemClock
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.wire.deliveries import Delivery
 from streams.wire.records import PlainRecord
-from streams.wire.topics import DECISIONS, PAYMENTS
+from streams.wire.topics import DECISIONS, PAYMENTS, WEBHOOKS
 from tests.chaos.load import POISON
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -92,16 +96,41 @@ def test_clients_held_because_of_a_late_source_are_counted_once_each_until_it_de
     assert partition.watch.figures(at) == {"stripe": (0.0, False, 0)}
 
 
+async def _nobody_is_told(_event: FeedChanged) -> None:
+    raise AssertionError
+
+
+async def _nothing_in_force() -> list[Regime]:
+    return []
+
+
+@pytest.mark.parametrize("clock_file", [None, Path("clock")])
+def test_a_delivery_counts_when_the_broker_got_it_and_under_a_clock_of_its_own_when_the_gateway_took_it_in(
+    clock_file: Path | None,
+) -> None:
+    settings, watch, kept = Settings(clock_file=clock_file), FeedWatch(), MONDAY + 9 * HOUR
+    tail = Tail(
+        settings=settings, watch=watch, clock=SystemClock(), meter=Meter(), publish=_nobody_is_told, regimes=_nothing_in_force
+    )
+    stamped = Delivery(source="stripe", body=b"{}", received_at=MONDAY, delivery_id="d1").to_headers()
+    for headers in (stamped, [("source", b"gocardless"), ("received_at", b"this morning")]):
+        record = PlainRecord(topic="", partition=0, offset=0, timestamp=epoch_ms(kept), key=b"", value=b"{}", headers=headers)
+        tail.take(settings.topic(WEBHOOKS.name), record)
+    heard = {feed: arrivals.last_ms for feed, arrivals in watch.arrivals.items()}
+    assert heard == {"stripe": epoch_ms(MONDAY if clock_file else kept), "gocardless": epoch_ms(kept)}
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "nan", "inf"])
+def test_a_watch_that_would_never_or_always_judge_is_wrong_usage(every: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["feeds", "watch", "--every", every]) == EXIT_USAGE
+    assert "--every" in capsys.readouterr().err
+
+
 def test_records_that_nobody_can_read_are_no_arrival_and_do_not_end_the_watch() -> None:
     settings, watch = Settings(), FeedWatch()
-
-    async def publish(_event: FeedChanged) -> None:
-        raise AssertionError
-
-    async def regimes() -> list[Regime]:
-        return []
-
-    tail = Tail(settings=settings, watch=watch, clock=SystemClock(), meter=Meter(), publish=publish, regimes=regimes)
+    tail = Tail(
+        settings=settings, watch=watch, clock=SystemClock(), meter=Meter(), publish=_nobody_is_told, regimes=_nothing_in_force
+    )
     for topic in (PAYMENTS, DECISIONS):
         for value in POISON:
             tail.take(

@@ -65,11 +65,12 @@ def test_the_demo_loses_nothing_to_a_killed_worker_adopts_an_old_book_silently_a
     assert demo.returncode == 0, complaint
     assert "kill -9 worker-1" in said
     assert "states and the same" in said
+    assert re.search(r"rapport feeds watch calls stripe late.*stripe delivers again, [1-9]\d* webhooks at once", said, re.DOTALL)
     assert re.search(r"Mails +[1-9]\d* received by the SMTP sink, none twice", said)
     assert re.search(r"Old book +old.csv: 2 clients adopted .*; not one mail was sent", said)
     assert "in the states: open 250.00 EUR" in said
     assert "Lag         0 records, 0 outputs, 0 timers, 0 deliveries" in said
-    for heading in ("Events", "Clients", "Triggers", "Not sent", "Learner", "One client", "Next"):
+    for heading in ("Events", "Clients", "Triggers", "Not sent", "Feeds", "Learner", "One client", "Next"):
         assert re.search(rf"^{heading} ", said, re.MULTILINE)
 
 

@@ -16,7 +16,7 @@ from handlers.commands.regime_changes import author_named, put_in_force, read_re
 from models.events.envelope import epoch_ms
 from models.regime import LateFeed
 from models.workdays import moment
-from streams.runtime.clock import SystemClock
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.health import health_served
 from streams.runtime.log import configure_log
@@ -72,7 +72,8 @@ def late(
     if not reason.strip():
         message = 'say what is known: --reason "..."'
         raise UsageError(message)
-    settings, now = load_settings(), SystemClock().now()
+    settings = load_settings()
+    now = make_clock(settings.clock_file).now()
     from_ms = epoch_ms(now if since is None else since.replace(tzinfo=since.tzinfo or now.tzinfo))
     event = feed_event(feed, now, late_ms=from_ms, author=author_named(author), reason=reason)
     print(f"{feed} is late: in force on all {put_in_force(settings, event)} partitions")
@@ -94,13 +95,15 @@ def on_time(
     if feed not in _late_now(settings):
         message = f"{feed} is not late; rapport feeds list shows what is"
         raise UsageError(message)
-    event = feed_event(feed, SystemClock().now(), late_ms=None, author=author_named(author), reason=reason)
+    event = feed_event(feed, make_clock(settings.clock_file).now(), late_ms=None, author=author_named(author), reason=reason)
     print(f"{feed} delivers again: in force on all {put_in_force(settings, event)} partitions")
 
 
 @feeds.command
 def watch(
-    *, metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None
+    *,
+    metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None,
+    every: Annotated[float, Parameter(help="Seconds from one judgement to the next.")] = 30.0,
 ) -> None:
     """Notice by itself when a source is silent in hours in which it is usually heard, and when it delivers again.
 
@@ -109,15 +112,18 @@ def watch(
 
     Example: rapport feeds watch --metrics-port 9104
     """
+    if not 0 < every < float("inf"):
+        message = f"--every {every:g}: say how many seconds pass from one judgement to the next, more than 0"
+        raise UsageError(message)
     settings = load_settings()
     if metrics_port is not None:
         settings = settings.model_copy(update={"metrics_port": metrics_port})
     configure_log(settings)
     asyncio.run(ensure_topics(settings))
-    asyncio.run(_watch(settings))
+    asyncio.run(_watch(settings, every_seconds=every))
 
 
-async def _watch(settings: Settings) -> None:
+async def _watch(settings: Settings, *, every_seconds: float) -> None:
     stopped, meter = asyncio.Event(), Meter()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(health_served(settings, meter))
@@ -126,10 +132,11 @@ async def _watch(settings: Settings) -> None:
         tail = Tail(
             settings=settings,
             watch=FeedWatch(),
-            clock=SystemClock(),
+            clock=make_clock(settings.clock_file),
             meter=meter,
             publish=partial(tell_every_partition, settings),
             regimes=partial(read_regimes, settings),
+            every_seconds=every_seconds,
         )
         await tail.run(stopped)
 

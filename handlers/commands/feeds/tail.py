@@ -1,8 +1,9 @@
 """Listens to the topics on which sources are heard, keeps the watch, and puts in force what it finds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -13,13 +14,14 @@ from aiokafka.errors import KafkaError
 from handlers.commands.feeds.rounds import Rounds
 from handlers.commands.feeds.watch import FeedWatch
 from models.events.control import FeedChanged
+from models.events.envelope import epoch_ms
 from models.regime import Regime
 from models.triggers import DecisionOutcome
 from streams.runtime.clock import Clock, monotonic
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import FEED_HELD, FEED_LATE, FEED_SILENT, Meter
 from streams.runtime.settings import Settings
-from streams.wire.deliveries import SOURCE
+from streams.wire.deliveries import RECEIVED_AT, SOURCE
 from streams.wire.records import Record
 from streams.wire.topics import DECISIONS, PAYMENTS, WEBHOOKS
 
@@ -102,9 +104,15 @@ class Tail:
 
     def take(self, topic: str, record: Record) -> None:
         """Tell the watch what `record` of `topic` (name on the broker) says; what nobody can read is no arrival."""
+        at_ms = record.timestamp
         try:
             if topic == self.settings.topic(WEBHOOKS.name):
-                source = dict(record.headers).get(SOURCE, b"").decode(errors="replace")
+                headers = dict(record.headers)
+                source = headers.get(SOURCE, b"").decode(errors="replace")
+                if (
+                    self.settings.clock_file is not None
+                ):  # brokers stamp by the machine's time, which such a deployment does not follow
+                    at_ms = _received_ms(headers) or at_ms
             elif topic == self.settings.topic(PAYMENTS.name):
                 source = _SENT.decode(record.value or b"{}").source
             else:
@@ -115,7 +123,7 @@ class Tail:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the last: nested thousands deep
             return  # intake makes a dead letter of it; for the watch it is no arrival
         if source:
-            self.watch.heard(source, record.timestamp)
+            self.watch.heard(source, at_ms)
 
     async def _judge(self) -> None:
         now = self.clock.now()
@@ -129,6 +137,14 @@ class Tail:
             self.meter.set(FEED_SILENT, silent, source=feed)
             self.meter.set(FEED_LATE, float(late), source=feed)
             self.meter.set(FEED_HELD, held, source=feed)
+
+
+def _received_ms(headers: Mapping[str, bytes]) -> int:
+    """Return when the gateway took a delivery in, by the clock of the deployment; 0 where it does not say."""
+    try:
+        return epoch_ms(datetime.fromisoformat(headers[RECEIVED_AT].decode()))
+    except (KeyError, ValueError):
+        return 0
 
 
 async def _pause(stopped: asyncio.Event, seconds: float) -> None:

@@ -8,15 +8,13 @@ from typing import Final
 from models.events.control import FeedChanged
 from models.events.envelope import epoch_ms
 from models.feeds import Arrivals
+from models.policy.in_force import NO_NEWS
 from models.regime import LateFeed, Regime
 from models.workdays import moment
 from streams.wire.control import control_id
 
 AUTOMATIC: Final = "automatic"
 """The author of what the watch says. What a person has called late stays late until a person says otherwise."""
-
-HELD_WORDS: Final = "no news from "
-"""How the reason of a decision begins that a late source holds back (see models.policy.in_force)."""
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class FeedWatch:
     def decided(self, client_id: str, reasons: Iterable[str]) -> None:
         """Note a decision that held something back, where a late source was why."""
         for feed in self.late:
-            if any(reason.startswith(f"{HELD_WORDS}{feed} ") for reason in reasons):
+            if any(reason.startswith(f"{NO_NEWS}{feed} ") for reason in reasons):
                 self.held.setdefault(feed, set()).add(client_id)
 
     def changes(self, now: datetime) -> list[FeedChanged]:
