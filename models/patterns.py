@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from models.features import ClockUsed, Family, Feature
 from models.money import exponent
 from models.state.client import ClientState
-from models.state.history import decline_streak, next_retry_ms
+from models.state.history import card_declines, decline_streak, next_retry_ms
 from models.state.rhythm import Bucket
 from models.state.rows import METHODS
 from models.state.windows import day_of
@@ -150,6 +150,7 @@ class Measures:
     methods_before: tuple[str, ...]
     method_now: str
     declines: int
+    card_declines: int
 
     @property
     def usual_gap(self) -> float:
@@ -239,6 +240,7 @@ def measure(state: ClientState, rules: PatternRules) -> Measures:
         methods_before=methods_before,
         method_now=method,
         declines=decline_streak(state, since_ms=state.now_ms - rules.decline_days * DAY_MS),
+        card_declines=card_declines(state, since_ms=state.now_ms - rules.decline_days * DAY_MS),
     )
 
 
@@ -287,12 +289,12 @@ def _shift(seen: Measures, rules: PatternRules) -> Reading | None:
 
 
 def _declines(seen: Measures, rules: PatternRules, state: ClientState) -> Reading | None:
-    if seen.declines < rules.declines:
+    if seen.card_declines < rules.declines:
         return None
     retry = next_retry_ms(state)
     again = f"; the processor tries again in {max(0, retry - state.now_ms) // DAY_MS} days" if retry else ""
-    words = f"{seen.declines} declined attempts since money last came{again}"
-    return _reading(Pattern.DECLINE_STREAK, words, {"declines": seen.declines})
+    words = f"{seen.card_declines} declined attempts by card since money last came{again}"
+    return _reading(Pattern.DECLINE_STREAK, words, {"declines": seen.card_declines})
 
 
 def _reading(pattern: Pattern, words: str, facts: dict[str, PatternFact]) -> Reading:

@@ -8,15 +8,18 @@ from typing import Final
 
 import msgspec
 
+from models.events.payments import PaymentMethod
 from models.state.client import ClientState
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
 from models.state.plans import standing_of
 from models.state.reckoning import left, owed
-from models.state.rhythm import Label
-from models.state.rows import Invoice
+from models.state.rhythm import Label, attempts
+from models.state.rows import METHODS, Invoice
 from models.state.windows import total
 from models.workdays import DAY_MS
 
+_CARD: Final = METHODS.index(PaymentMethod.CARD)
+_OTHER: Final = METHODS.index(PaymentMethod.OTHER)
 _BY_END: Final = attrgetter("settled_ms", "days_late")
 
 
@@ -105,6 +108,14 @@ def decline_streak(state: ClientState, *, since_ms: int = 0) -> int:
     """Return how many attempts failed after `since_ms` and since money last arrived (at most the eight remembered)."""
     edge = max(since_ms, state.rhythm.last_paid_ms)
     return sum(at > edge for at in state.rhythm.failures)
+
+
+def card_declines(state: ClientState, *, since_ms: int = 0) -> int:
+    """Return how many attempts of `decline_streak` were by card: said so, or not said of a client who usually pays by card."""
+    edge, methods = max(since_ms, state.rhythm.last_paid_ms), state.rhythm.methods
+    known = max((times for method, times in enumerate(methods) if method != _OTHER), default=0)
+    by_card = {_CARD, _OTHER} if not known or methods[_CARD] == known else {_CARD}
+    return sum(at > edge and method in by_card for at, method in attempts(state.rhythm))
 
 
 def next_retry_ms(state: ClientState) -> int | None:

@@ -20,7 +20,7 @@ from models.state.payments import FAILURES_KEPT, PAY_DAYS_KEPT, put_payment, rem
 from models.state.person import CONTACTS_KEPT, risk_rank
 from models.state.reckoning import is_live
 from models.state.renewals import WATCHED, Renewals
-from models.state.rhythm import Rhythm
+from models.state.rhythm import Rhythm, attempts
 from models.state.rows import Dispute, Invoice, Ledger, Payment
 from models.state.totals import add_total, balanced
 from models.state.windows import add, compact
@@ -80,6 +80,7 @@ def _rhythm(state: ClientState, other: ClientState) -> Rhythm:
     for row in two.buckets:
         buckets = add(buckets, row.day * DAY_MS, now_ms=now, change=row)
     paid = sorted((*remembered(one), *remembered(two)))[-PAY_DAYS_KEPT:]
+    failed = sorted((dict(attempts(two)) | dict(attempts(one))).items())[-FAILURES_KEPT:]
     retry = max(one, two, key=lambda row: row.retry_at)
     return replace(
         one,
@@ -87,7 +88,8 @@ def _rhythm(state: ClientState, other: ClientState) -> Rhythm:
         pay_days=tuple([day for day, _ in paid]),
         pay_methods=tuple([method for _, method in paid]),
         methods=_added(one.methods, two.methods),
-        failures=tuple(sorted({*one.failures, *two.failures})[-FAILURES_KEPT:]),
+        failures=tuple([moment for moment, _ in failed]),
+        failure_methods=tuple([method for _, method in failed]),
         last_paid_ms=max(one.last_paid_ms, two.last_paid_ms),
         next_retry_ms=retry.next_retry_ms,
         retry_at=retry.retry_at,

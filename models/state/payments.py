@@ -17,7 +17,7 @@ from models.events.payments import (
 from models.state.client import ClientState
 from models.state.memory import close, is_closed
 from models.state.reckoning import covered, gross, is_settlement, net, part_net, receipt_ms, reckon
-from models.state.rhythm import Bucket, Rhythm
+from models.state.rhythm import Bucket, Rhythm, attempts
 from models.state.rows import METHODS, Part, Payment, Reduction, Totals
 from models.state.totals import add_total, balanced, count, give_back, payment_key, take_back
 from models.state.windows import add, day_of
@@ -244,9 +244,11 @@ def _declined(state: ClientState, event: PaymentFailed, at: int) -> ClientState:
     rhythm = state.rhythm
     if at not in rhythm.failures:
         change = Bucket(0, event.amount.currency, declines=1)
+        kept = sorted((*attempts(rhythm), (at, _METHOD_INDEX[event.method])))[-FAILURES_KEPT:]
         rhythm = replace(
             rhythm,
-            failures=tuple(sorted((*rhythm.failures, at))[-FAILURES_KEPT:]),
+            failures=tuple([moment for moment, _ in kept]),
+            failure_methods=tuple([method for _, method in kept]),
             buckets=add(rhythm.buckets, at, now_ms=state.now_ms, change=change),
         )
     if at >= rhythm.retry_at:

@@ -1,6 +1,13 @@
 """How a client pays, as it is remembered: windows of days, ends of invoices, cadence, methods and declines."""
 
+from typing import Final
+
 import msgspec
+
+from models.events.payments import PaymentMethod
+from models.state.rows import METHODS
+
+_OTHER: Final = METHODS.index(PaymentMethod.OTHER)
 
 
 class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,7 +37,8 @@ class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How the client pays: windows, cadence, methods, declines, lateness.
 
-    `pay_methods` are the methods of the last payments, one for each of `pay_days` (older states have fewer: the last ones).
+    `pay_methods` are the methods of the last payments, one for each of `pay_days` (older states have fewer: the last ones);
+    `failure_methods` those of the declined attempts in `failures`, likewise.
     """
 
     buckets: tuple[Bucket, ...] = ()
@@ -46,3 +54,10 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     written_off: int = 0
     disputes: tuple[int, ...] = ()
     pay_methods: tuple[int, ...] = ()
+    failure_methods: tuple[int, ...] = ()
+
+
+def attempts(rhythm: Rhythm) -> list[tuple[int, int]]:
+    """Return the declined attempts as (epoch ms, method), the earliest first; of older states the method is not known."""
+    unknown = (_OTHER,) * (len(rhythm.failures) - len(rhythm.failure_methods))
+    return list(zip(rhythm.failures, (*unknown, *rhythm.failure_methods), strict=True))

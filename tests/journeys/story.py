@@ -234,7 +234,13 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     ),
     "failed": lambda w, n: (
         "payment.failed",
-        {"payment_id": w[0], "amount": _euro(n["over"]), "invoice_id": n.get("for"), "next_retry_at": _day(n.get("retry"))},
+        {
+            "payment_id": w[0],
+            "amount": _euro(n["over"]),
+            "invoice_id": n.get("for"),
+            "next_retry_at": _day(n.get("retry")),
+            "method": n.get("by", "other"),
+        },
     ),
     "refund": lambda w, n: ("payment.refunded", {"refund_id": w[0], "payment_id": n["of"], "amount": _euro(n["over"])}),
     "chargeback": lambda w, n: (

@@ -212,6 +212,7 @@ class Events:
         invoice: str | None = "I1",
         *,
         retry: float | None = None,
+        method: PaymentMethod = PaymentMethod.CARD,
         received: float | None = None,
     ) -> PaymentFailed:
         return PaymentFailed(
@@ -219,6 +220,7 @@ class Events:
             payment_id=payment,
             invoice_id=invoice,
             amount=eur(minor),
+            method=method,
             decline=DeclineKind.SOFT,
             next_retry_at=None if retry is None else on(retry),
         )

@@ -25,7 +25,7 @@ JOINED = {
     Care: "segment segment_since_ms candidate candidate_since_ms alarm_ms onboarded runs pending timers contacts last_human_ms"
     " notes assigned approvals spoken unanswered heard_ms answers",
     Rhythm: "buckets pay_days methods failures last_paid_ms next_retry_ms retry_at labels labelled late written_off disputes"
-    " pay_methods",
+    " pay_methods failure_methods",
     Ledger: "invoices payments credits disputes promises totals plans",
     Renewals: "periods known renewed raised unwatched",
 }

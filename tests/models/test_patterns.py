@@ -11,6 +11,7 @@ from models.events.union import AnyClientEvent
 from models.patterns import MEANINGS, PATTERNS, Pattern, PatternRules, Posture, find_pattern, measure, patterns, widening_ms
 from models.policy.facts import ALLOWED_FACTS
 from models.state.client import ClientState
+from models.state.history import decline_streak
 from tests.models.builders import Events, ms
 from tests.models.stories import facts
 from tests.models.views import final, fold
@@ -99,9 +100,26 @@ def test_a_streak_of_declines_ends_with_money_and_fades() -> None:
     log = every(30, 4, build)
     log += [build.failed(110 + 3 * place, f"F{place}", retry=122 if place == 2 else None) for place in range(3)]
     words = found(log, at=117)[Pattern.DECLINE_STREAK]
-    assert words == "3 declined attempts since money last came; the processor tries again in 5 days"
+    assert words == "3 declined attempts by card since money last came; the processor tries again in 5 days"
     assert Pattern.DECLINE_STREAK not in found([*log, build.paid(118, "P9", 100_000, None)], at=119)
     assert Pattern.DECLINE_STREAK not in found(log, at=117 + RULES.decline_days)
+
+
+@pytest.mark.parametrize(
+    ("said", "usual", "by_card"),
+    [
+        (PaymentMethod.BANK_DEBIT, PaymentMethod.CARD, False),
+        (PaymentMethod.OTHER, PaymentMethod.CARD, True),
+        (PaymentMethod.OTHER, PaymentMethod.BANK_DEBIT, False),
+        (PaymentMethod.CARD, PaymentMethod.WIRE, True),
+    ],
+)
+def test_only_cards_that_fail_are_a_reason_to_speak_of_cards(said: PaymentMethod, usual: PaymentMethod, *, by_card: bool) -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.paid(30 * place, f"P{place}", 100_000, None, method=usual) for place in range(4)]
+    log += [build.failed(110 + 3 * place, f"F{place}", method=said) for place in range(3)]
+    assert (Pattern.DECLINE_STREAK in found(log, at=117)) is by_card
+    assert decline_streak(final(log)) == 3
 
 
 def test_money_that_bounces_does_not_end_a_streak_of_declines() -> None:
@@ -109,7 +127,7 @@ def test_money_that_bounces_does_not_end_a_streak_of_declines() -> None:
     log = every(30, 4, build)
     log += [build.failed(110 + 3 * place, f"F{place}") for place in range(3)]
     log += [build.paid(118, "PX", 100_000, None), build.failed(119, "PX")]
-    assert found(log, at=120)[Pattern.DECLINE_STREAK].startswith("4 declined attempts")
+    assert found(log, at=120)[Pattern.DECLINE_STREAK].startswith("4 declined attempts by card")
 
 
 def test_every_pattern_has_a_reading_a_posture_and_facts_that_some_purpose_may_state() -> None:
