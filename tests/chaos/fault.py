@@ -21,7 +21,8 @@ class Fault:
 
     `own_servers`: it stops, fills or wipes servers, so it needs some that nobody else uses. `brokers`: how many of those.
     `sentinel`: a primary, a replica and a sentinel in place of the lone Redis. `environment` is the workers'. `proof` is asked
-    when all is at rest.
+    when all is at rest. `sign` is what workers must have logged in a trial, as a regular expression: a fault that nobody noticed
+    proves nothing. Empty for those that are sure to happen, such as a kill.
     """
 
     row: str
@@ -34,6 +35,7 @@ class Fault:
     program: Program = Program.COUNTING
     environment: Mapping[str, str] = field(default_factory=dict)
     proof: Callable[[Site], Awaitable[None]] | None = None
+    sign: str = ""
 
     @property
     def plain(self) -> bool:

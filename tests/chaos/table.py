@@ -9,8 +9,8 @@ from tests.chaos.trial import TRIALS, artefacts
 from tests.conftest import REPOSITORY
 
 _PAGE: Final = REPOSITORY / "docs" / "chaos.md"
-_HEAD: Final = "| row | fault | runs | seeds | events | lost | doubled | recovery | commit |"
-_RULE: Final = "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- |"
+_HEAD: Final = "| row | fault | runs | seeds | events | signs | lost | doubled | recovery | commit |"
+_RULE: Final = "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |"
 
 
 def rows(trials: Iterable[dict[str, Any]]) -> dict[str, str]:
@@ -27,7 +27,9 @@ def _line(row: str, name: str, found: list[dict[str, Any]]) -> str:
     events, lost, doubled = (sum(trial[field] for trial in found) for field in ("events", "lost", "doubled"))
     recovery = max(trial["recovery"] for trial in found)
     commits = ", ".join(sorted({trial["commit"] for trial in found}))
-    return f"| {row} | {name} | {len(found)} | {seeds} | {events:,} | {lost} | {doubled} | {recovery:.1f} | {commits} |"
+    noticed = [trial["signs"] for trial in found if trial.get("signs") is not None]
+    signs = f"{sum(noticed):,}" if noticed else ""
+    return f"| {row} | {name} | {len(found)} | {seeds} | {events:,} | {signs} | {lost} | {doubled} | {recovery:.1f} | {commits} |"
 
 
 def renewed(page: str, lines: dict[str, str]) -> str:

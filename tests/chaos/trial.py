@@ -1,6 +1,7 @@
 """One trial: a site, a fault under load, recovery, and the audit."""
 
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ _AFTER_SECONDS = 1.0
 class Trial:
     """What a fault did: nothing, if all is well. `recovery` in seconds from the end of fault and load to caught up.
 
-    `commit` is that of the code that ran, see `commit`.
+    `signs` counts what workers logged of it, see `Fault`. `commit` is that of the code that ran, see `commit`.
     """
 
     row: str
@@ -38,6 +39,7 @@ class Trial:
     doubled: int
     recovery: float
     commit: str
+    signs: int | None = None
 
 
 def artefacts() -> Path:
@@ -67,10 +69,17 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
         if fault.proof is not None:
             await fault.proof(site)
     figures = (found.events, found.records, found.lost, found.doubled, round(recovery, 1))
-    trial = Trial(fault.row, fault.name, seed, *figures, commit=commit())
+    signs = count_signs(fault.sign, folder) if fault.sign else None
+    trial = Trial(fault.row, fault.name, seed, *figures, commit=commit(), signs=signs)
     (folder / "trial.json").write_text(json.dumps(asdict(trial)), encoding="utf-8")
     assert (found.lost, found.doubled) == (0, 0), trial
+    assert signs != 0, f"no worker noticed the fault, so the trial proves nothing: none of {fault.sign!r} in {folder}"
     return trial
+
+
+def count_signs(sign: str, folder: Path) -> int:
+    """Return how often the workers' logs in `folder` hold `sign`."""
+    return sum(len(re.findall(sign, log.read_text(errors="replace"))) for log in folder.glob("worker-*.log"))
 
 
 def commit() -> str:
