@@ -37,7 +37,7 @@ from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fir
 from models.policy.hours import heard_at
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
 from models.policy.openings import has_openings
-from models.policy.outcomes import erased, paid, reported, retract_what_no_longer_holds
+from models.policy.outcomes import erased, paid, refuse_what_was_decided, reported, retract_what_no_longer_holds
 from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
@@ -98,6 +98,7 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
             raise ValueError(message)
         turn = Turn(state, policy, scorer)
         _wake(turn, max(state.now_ms, event.occurred_ms))
+        _ask_the_gate(turn, state)
         return _result(turn, Disposition.APPLIED)
     known = state or ClientState(event.client_id, now_ms=event.received_ms)
     memory, came = known.memory, event.passed_on
@@ -122,6 +123,7 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
             pass_by(turn, event)
     elif not passes_on(turn, event) and not entrusts(turn, event):
         _apply(turn, event)
+        _ask_the_gate(turn, known)
     return _result(turn, Disposition.APPLIED)
 
 
@@ -131,8 +133,20 @@ def _wake(turn: Turn, until_ms: int) -> None:
     timers = state.care.timers
     if not state.erased_ms and not state.identity.into and (not timers or timers[0].due_ms > until_ms):
         turn.state = replace(state, now_ms=until_ms)
+        if state.care.pending:
+            retract_what_no_longer_holds(turn, known_ms=until_ms)
         _plan(turn)
     _fire_due(turn, until_ms)
+
+
+def _ask_the_gate(turn: Turn, before: ClientState) -> None:
+    """Let the gate see what was decided in this turn; what it takes back is planned anew."""
+    if turn.state.care.pending is before.care.pending:
+        return
+    seen = len(turn.outputs)
+    refuse_what_was_decided(turn, before)
+    if len(turn.outputs) > seen:
+        _plan(turn)
 
 
 def _apply(turn: Turn, event: AnyClientEvent) -> None:

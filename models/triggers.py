@@ -50,6 +50,7 @@ class CancelWhen(StrEnum):
     CLIENT_ANSWERED = "client_answered"
     EARLIER_UNSENT = "earlier_unsent"
     CLIENT_MERGED = "client_merged"
+    DECIDED_ANEW = "decided_anew"
 
 
 class _Output(BaseModel):

@@ -22,9 +22,10 @@ from handlers.channels.contract import (
 from handlers.channels.failpoints import PROVIDER_ACCEPTED
 from handlers.channels.lane import Lane, millis
 from handlers.channels.ledger import REASON_LENGTH, Attempt, Ending, Entry, Stage
-from handlers.channels.presend import EXPIRED, LastLook, Look
+from handlers.channels.presend import LastLook, Look
 from handlers.channels.trigger_records import read_body
 from models.events.signals import DeliveryOutcome
+from models.policy.leave import EXPIRED
 from models.triggers import Trigger
 from models.workdays import moment
 from streams.runtime.clock import Clock, monotonic

@@ -7,16 +7,15 @@ from typing import Final, TypeAlias
 from handlers.channels.contract import Recipient
 from models.events.signals import Role
 from models.policy.audience import reader_of
-from models.policy.gate import earlier_unheard, send_ms, still_allowed
+from models.policy.leave import Verdict, known_as, may_leave
 from models.policy.policy import Policy
-from models.policy.silence import outside_reason
 from models.state.client import ClientState, Person
 from models.state.codec import decode
 from models.triggers import Trigger
 from streams.engine.program import ClientProgram
 
-EXPIRED: Final = "expired"
-_RELOOK_MS: Final = 60_000
+_BEATS_ANY_CLOCK: Final = frozenset({"stop", "feed", "unheard"})
+"""Holds that stand however fast the clock runs; hours and distances would let nothing leave then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,43 +39,42 @@ Look: TypeAlias = Callable[[bytes, Trigger, int, bytes], LastLook]
 
 
 def gate_look(policy: Policy) -> Look:
-    """Return the look that asks the gate of the policy in force, and respects stops, late sources and the client's quiet hours.
+    """Return the look that asks the gate under the policy in force, the same gate that the message was decided by.
 
-    `policy` holds where none was activated through the log. What a stop or a late source holds back is looked at again every
+    `policy` holds where none was activated through the log. What is held for as long as nobody can say is looked at again every
     minute, and leaves when that ends before the message expires.
     """
     program = ClientProgram(policy=policy)
 
     def look(raw: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
         state, current = decode(raw), program.under(regime).policy
-        result = still_allowed(state, trigger, now_ms=now_ms, policy=current)
-        if not result.allowed:
-            return _refused(EXPIRED if result.because is None else result.because.value, *result.reasons)
-        moment = send_ms(state, trigger, now_ms=now_ms, policy=current)
-        if moment is None:
-            return _refused(EXPIRED, "no open hour is left before it expires")
-        before = earlier_unheard(state, trigger, now_ms=now_ms)
-        if before is not None:
-            words = (f"nothing is known yet of {before.step} by {before.channel}, which goes before it",)
-            return LastLook(allowed=True, code="unheard", reasons=words, not_before_ms=now_ms + _RELOOK_MS, is_stopped=True)
-        stop = outside_reason(state, current, trigger.journey, purpose=trigger.purpose, channel=trigger.channel)
-        if stop is not None:
-            return LastLook(
-                allowed=True, code=stop.code, reasons=stop.reasons, not_before_ms=now_ms + _RELOOK_MS, is_stopped=True
-            )
-        return LastLook(allowed=True, recipient=recipient_of(state, trigger), not_before_ms=moment)
+        answer = may_leave(state, known_as(state, trigger), now_ms=now_ms, policy=current)
+        match answer.verdict:
+            case Verdict.WITHDRAW:
+                return LastLook(allowed=False, code=answer.code, reasons=answer.reasons)
+            case Verdict.HOLD:
+                return LastLook(
+                    allowed=True,
+                    code=answer.code,
+                    reasons=answer.reasons,
+                    recipient=recipient_of(state, trigger),
+                    not_before_ms=answer.until_ms,
+                    is_stopped=answer.code in _BEATS_ANY_CLOCK,
+                )
+            case Verdict.LEAVE:
+                return LastLook(allowed=True, recipient=recipient_of(state, trigger), not_before_ms=now_ms)
 
     return look
 
 
 def at_any_hour(look: Look) -> Look:
-    """Return `look` without its quiet hours: for a clock so fast that a day passes between two looks."""
+    """Return `look` without hours, gap and budget: for a clock so fast that a day passes between two looks."""
 
     def hasty(raw: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
         seen = look(raw, trigger, now_ms, regime)
-        if seen.is_stopped:
+        if seen.is_stopped or not seen.allowed:
             return seen
-        return LastLook(allowed=seen.allowed, code=seen.code, reasons=seen.reasons, recipient=seen.recipient)
+        return LastLook(allowed=True, recipient=seen.recipient)
 
     return hasty
 
@@ -102,7 +100,3 @@ def _profile(person: Person) -> Recipient:
         locale=person.locale.value or None,
         timezone=person.timezone.value or None,
     )
-
-
-def _refused(code: str, *reasons: str) -> LastLook:
-    return LastLook(allowed=False, code=code, reasons=reasons)

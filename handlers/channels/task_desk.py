@@ -12,7 +12,6 @@ from handlers.channels.task_plan import AgreedPlan, Matter
 from handlers.channels.tasks import DECISIONS, Done, Task, TaskBoard, TaskOutcome
 from models.events.union import public_topic
 from models.policy.gate import still_allowed
-from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.state.codec import decode
 from models.state.describe import describe
@@ -161,7 +160,7 @@ class TaskDesk:
         if task.done is not None:
             return f"done: {task.done.outcome.value}", state
         now_ms = max(state.now_ms, millis(self.clock))
-        result = still_allowed(state, task.trigger, now_ms=now_ms, policy=DEFAULT_POLICY)
+        result = still_allowed(state, task.trigger, now_ms=now_ms)
         if result.allowed:
             return OPEN, state
         overtaken = result.because is not None and result.because is not CancelWhen.CLIENT_ERASED

@@ -12,7 +12,6 @@ import uvicorn
 from cyclopts import App, Parameter
 
 from handlers.channels.kafka_producer import KafkaSender
-from handlers.channels.template_facts import facts_stated
 from handlers.mailbox.redis_mailbox import RedisMailbox
 from handlers.portal.api import Portal, build_portal
 from handlers.portal.tokens import portal_link
@@ -25,7 +24,6 @@ from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.codec import encode_event
 from streams.wire.links import LinkKeys
-from streams.wire.policy_file import policy_in_force
 
 _EXIT_SECONDS: Final = 10
 _LONGEST_DAYS: Final = 90
@@ -136,7 +134,6 @@ def make_portal_server(settings: Settings) -> uvicorn.Server:
         mailbox=mailbox,
         store=RedisStateStore(redis, settings),
         publisher=_Publisher(sender),
-        policy=policy_in_force(settings, facts_stated=facts_stated),
         clock=_clock(settings),
         meter=Meter(),
         zone=settings.firm_timezone,

@@ -17,11 +17,12 @@ from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.ids import derive
 from models.learners.baseline import BASELINE
 from models.learners.scorer import Scorer
-from models.policy.gate import send_ms, still_allowed
+from models.policy.leave import Verdict, known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.state.client import ClientState
 from models.transition import Disposition, transition
 from models.triggers import AnyOutput, Retraction, Trigger
+from models.workdays import HOUR_MS
 from streams.engine.program import ClientProgram
 
 SOURCE: Final = "simulation"
@@ -115,12 +116,12 @@ class Simulation:
         if trigger.trigger_id in self._retracted:
             return
         state = self.states[trigger.client_id]
-        allowed = still_allowed(state, trigger, now_ms=self.now_ms, policy=self.policy)
-        at_ms = send_ms(state, trigger, now_ms=self.now_ms, policy=self.policy)
-        if allowed.allowed and at_ms is not None and at_ms > self.now_ms:
-            self._note(at_ms, trigger.client_id, trigger)  # quiet hours: hold, then ask again
+        answer = may_leave(state, known_as(state, trigger), now_ms=self.now_ms, policy=self.policy)
+        if answer.verdict is Verdict.HOLD:
+            again = self.now_ms + HOUR_MS if answer.is_open_ended else answer.until_ms
+            self._note(again, trigger.client_id, trigger)
             return
-        outcome = DeliveryOutcome.SENT if allowed.allowed and at_ms is not None else DeliveryOutcome.SUPPRESSED
+        outcome = DeliveryOutcome.SENT if answer.verdict is Verdict.LEAVE else DeliveryOutcome.SUPPRESSED
         moment = datetime.fromtimestamp(self.now_ms / 1000, UTC)
         report = DeliveryReported(
             event_id=derive("delivery", trigger.trigger_id, outcome.value, 1),
@@ -131,7 +132,7 @@ class Simulation:
             trigger_id=trigger.trigger_id,
             channel=trigger.channel,
             outcome=outcome,
-            reason="; ".join(allowed.reasons) or None,
+            reason="; ".join(answer.reasons) or None,
         )
         yield from self._follow(self._think(trigger.client_id, report, at_ms=self.now_ms))
 

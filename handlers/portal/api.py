@@ -35,7 +35,6 @@ from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
 from models.ids import derive
 from models.policy.gate import still_allowed
-from models.policy.policy import Policy
 from models.state.client import ClientState
 from models.triggers import Journey
 from models.workdays import moment, zone_named
@@ -116,7 +115,6 @@ class Portal:
     mailbox: Mailbox
     store: StateStore
     publisher: EventPublisher
-    policy: Policy
     clock: Clock
     meter: Meter
     zone: str
@@ -144,7 +142,7 @@ class Portal:
         """Return `message` as it stands now."""
         trigger = message.why()
         now_ms = max(state.now_ms, epoch_ms(self.clock.now()))
-        result = still_allowed(state, trigger, now_ms=now_ms, policy=self.policy)
+        result = still_allowed(state, trigger, now_ms=now_ms)
         return MessageView(
             id=message.message_id,
             sent_at=moment(message.sent_ms),

@@ -12,14 +12,14 @@ from msgspec.structs import replace as with_fields
 
 from models.events.envelope import epoch_ms
 from models.events.signals import ApprovalAnswered, Verdict
-from models.money import Money, exponent
+from models.money import Money
 from models.policy.journeys import Step
-from models.policy.segments import effective_segment
 from models.policy.silence import Silence
+from models.policy.stakes import person_first
 from models.policy.tones import is_above
 from models.policy.turn import Turn
 from models.state.approvals import APPROVED, ASKED, HELD, Approval
-from models.state.client import JOURNEYS, ClientState, Pending, Run, Segment
+from models.state.client import JOURNEYS, ClientState, Pending, Run
 from models.triggers import APPROVE, DecisionOutcome, Tone
 from models.workdays import DAY_MS, moment
 
@@ -28,7 +28,6 @@ HOLD_DAYS: Final = 7
 """How long a hold without a day of its own lasts."""
 
 _APPROVED_DAYS: Final = 7  # an approval that could not be used within these is asked for again
-_HARSH: Final = frozenset({Segment.SLOW, Segment.PROBLEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,12 @@ class Ruling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of a draft, the step as a person left it, and what they said."""
+    """What became of a draft, the step as a person left it, what they said, and whether they saw it."""
 
     ruling: Ruling
     step: Step
     reasons: tuple[str, ...] = ()
+    by_person: bool = False
 
 
 def approval_silence(state: ClientState, run: Run) -> Silence | None:
@@ -89,7 +89,10 @@ def ask_first(turn: Turn, draft: Draft) -> Answered:
     if row is not None and row.answer == APPROVED and state.now_ms < row.until_ms and _covers(row, draft):
         _forget(turn, row)
         return Answered(
-            Ruling.MAY_LEAVE, _edited(draft.step, row), (f"approved by {row.by}{f': {row.note}' if row.note else ''}",)
+            Ruling.MAY_LEAVE,
+            _edited(draft.step, row),
+            (f"approved by {row.by}{f': {row.note}' if row.note else ''}",),
+            by_person=True,
         )
     why = approval_reason(turn, draft)
     if why is None:
@@ -100,18 +103,12 @@ def ask_first(turn: Turn, draft: Draft) -> Answered:
 
 def approval_reason(turn: Turn, draft: Draft) -> str | None:
     """Return why a person must see a message first, None when nobody must: the first that holds."""
-    state, rules = turn.state, turn.policy.approval
-    segment = effective_segment(state, state.now_ms)
     if turn.policy.is_on_probation(draft.run):
         return f"the policy {turn.policy.version} is new: its first messages are approved by a person"
-    large = next((money for money in draft.amounts if money.minor >= rules.amount_units * 10 ** exponent(money.currency)), None)
-    if rules.amount_units and large is not None:
-        return f"{large} is a matter for a person: from {rules.amount_units:,} {large.currency} on"
-    if state.client_id in rules.clients:
-        return "messages to this client are approved by a person"
-    if rules.moved_days and segment in _HARSH and state.care.segment_since_ms > state.now_ms - rules.moved_days * DAY_MS:
-        return f"the client has been {segment.value} for less than {rules.moved_days} days"
-    if rules.on_abstention and turn.scorer.score(state) is None:
+    why = person_first(turn.state, draft.amounts, turn.policy)
+    if why is not None:
+        return why
+    if turn.policy.approval.on_abstention and turn.scorer.score(turn.state) is None:
         return "there is too little history to say how this client pays"
     return None
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from models.money import Money, exponent
+from models.money import Money
 from models.policy.facts import Fact
 from models.policy.gate import release_of
 from models.policy.journeys import Ladder
@@ -12,6 +12,7 @@ from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence
+from models.policy.stakes import too_little
 from models.state.balances import items
 from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
@@ -95,9 +96,9 @@ def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
 def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     """Return why these invoices together are not worth a message now: too small, or the processor is about to try again."""
     sums = sums_of(found)
-    if all(total < _least(code, state, policy) for code, total in sums.items()):
-        named = " and ".join(str(Money(total, code)) for code, total in sums.items())
-        return Silence("small", (f"{named} is too little for a message of its own: it waits for the next statement",))
+    small = too_little(sums, state, policy)
+    if small is not None:
+        return Silence("small", (small,))
     retry = next_retry_ms(state)
     if retry is not None and retry < state.now_ms + policy.retry_days * DAY_MS:
         return Silence("retry", ("the processor is about to try the payment again by itself",), retry + DAY_MS)
@@ -139,12 +140,6 @@ def is_high_value(found: list[Arrear], state: ClientState, policy: Policy) -> bo
         if usual is not None and total >= policy.high_value_ratio * usual:
             return True
     return False
-
-
-def _least(code: str, state: ClientState, policy: Policy) -> int:
-    usual = usual_amount(state, code) or 0
-    unit: int = 10 ** exponent(code)
-    return max(policy.small_units * unit, round(policy.small_share * usual))
 
 
 def _runs(state: ClientState) -> dict[str, Run]:

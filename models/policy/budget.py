@@ -4,7 +4,7 @@ A message about to leave reserves its place; when it has left, the place is spen
 place is free again. What colleagues do by hand is spent at once. Receipts and tasks for colleagues cost nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,12 +75,14 @@ def costs(row: Pending, policy: Policy) -> bool:
     return not row.free and row.channel not in policy.internal_channels
 
 
-def contact_times(state: ClientState, policy: Policy, *, person: str = "") -> list[int]:
-    """Return when the company, or one person at it, was or is about to be contacted, oldest first."""
+def contact_times(state: ClientState, policy: Policy, *, person: str = "", before: Pending | None = None) -> list[int]:
+    """Return when the company, or one person at it, was or is about to be contacted, oldest first.
+
+    `before`: a message that is pending itself; of the others then only those count that go before it.
+    """
+    others = state.care.pending if before is None else _before(state, before, policy)
     reserved = (
-        row.not_before_ms
-        for row in state.care.pending
-        if not row.retracted and costs(row, policy) and (not person or row.person == person)
+        row.not_before_ms for row in others if not row.retracted and costs(row, policy) and (not person or row.person == person)
     )
     spent = (row.at_ms for row in state.care.spoken if row.person == person) if person else state.care.contacts
     return sorted((*spent, *reserved))
@@ -92,9 +94,12 @@ def room(state: ClientState, policy: Policy, *, at_ms: int, person: str = "") ->
     return max(0, _most(state, policy, person=person) - used)
 
 
-def full(state: ClientState, policy: Policy, *, at_ms: int, person: str = "") -> Full | None:
-    """Return why no contact may be made at `at_ms`, None when one may: the gap, the company's month, the person's month."""
-    times = contact_times(state, policy)
+def full(state: ClientState, policy: Policy, *, at_ms: int, person: str = "", before: Pending | None = None) -> Full | None:
+    """Return why no contact may be made at `at_ms`, None when one may: the gap, the company's month, the person's month.
+
+    `before` as in `contact_times`: asked of a message that is about to leave, counting neither itself nor what comes after.
+    """
+    times = contact_times(state, policy, before=before)
     if not times:
         return None
     gap_ends = times[-1] + policy.min_gap_days * DAY_MS
@@ -107,18 +112,22 @@ def full(state: ClientState, policy: Policy, *, at_ms: int, person: str = "") ->
     found = _over(times, most, at_ms, wish)
     if found is None and person:
         words = f"with the {person.replace('_', ' ')} are enough"
-        found = _over(contact_times(state, policy, person=person), _most(state, policy, person=person), at_ms, words)
+        found = _over(
+            contact_times(state, policy, person=person, before=before), _most(state, policy, person=person), at_ms, words
+        )
     return found
 
 
-def rest_ms(state: ClientState, row: Pending, *, decided_ms: int, policy: Policy) -> int:
-    """Return from when on a message that is about to leave keeps the gap to what was spent since it was decided; 0: at once.
+def goes_first(state: ClientState, row: Pending, *, at_ms: int, policy: Policy) -> Pending | None:
+    """Return the message of unknown fate that goes before `row`, and whose gap `row` would break if both left; None without one.
 
-    What was known when it was decided was weighed then. What came since is a call by a colleague, or what left late elsewhere.
+    Of any two the one that may leave earlier goes first, so that none waits for another in a circle. One that was taken back may
+    have left before that was known. Once it has expired it leaves no more, so the gap after its expiry ends every wait.
     """
-    if not costs(row, policy) or not state.care.contacts or state.care.contacts[-1] <= decided_ms:
-        return 0
-    return state.care.contacts[-1] + policy.min_gap_days * DAY_MS
+    if not costs(row, policy) or not policy.min_gap_days:
+        return None
+    rows = (each for each in _before(state, row, policy) if at_ms < each.expires_ms + policy.min_gap_days * DAY_MS)
+    return min(rows, key=_place, default=None)
 
 
 def _over(times: Sequence[int], most: int, at_ms: int, words: str) -> Full | None:
@@ -131,6 +140,14 @@ def _over(times: Sequence[int], most: int, at_ms: int, words: str) -> Full | Non
 def _most(state: ClientState, policy: Policy, *, person: str = "") -> int:
     company = min(policy.contacts_per_month, state.person.pace or policy.contacts_per_month)
     return min(company, policy.contacts_per_person) if person else company
+
+
+def _before(state: ClientState, row: Pending, policy: Policy) -> Iterator[Pending]:
+    return (each for each in state.care.pending if costs(each, policy) and _place(each) < _place(row))
+
+
+def _place(row: Pending) -> tuple[int, str]:
+    return row.not_before_ms, row.trigger_id
 
 
 def _row(state: ClientState, trigger_id: str) -> Pending | None:

@@ -315,6 +315,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
         carrying.run,
         facts=facts,
         reasons=(*reasons, *said.reasons),
+        approved=said.by_person,
         invoice_ids=names,
         asked=asked,
         statement=statement_of(riders, state, policy),

@@ -1,4 +1,4 @@
-"""The gate: may this trigger still be delivered? One pure function, asked at the decision and again just before sending."""
+"""What the facts say against a trigger: the predicates it hangs on. Whether it may leave is said by models.policy.leave."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,6 @@ from models.events.payments import PaymentMethod
 from models.events.signals import OverrideEffect, Purpose
 from models.money import Money
 from models.patterns import Pattern
-from models.policy.budget import rest_ms
-from models.policy.policy import Policy
 from models.state.balances import has_open_dispute, items
 from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending, Unanswered
 from models.state.person import in_force, is_lifted
@@ -39,29 +37,15 @@ _OPEN = GateResult(allowed=True)
 Verdict: TypeAlias = tuple[CancelWhen, str] | None
 
 
-def still_allowed(state: ClientState, trigger: Trigger, *, now_ms: int, policy: Policy) -> GateResult:
-    """Say whether `trigger` may be delivered at `now_ms`, given what is known of the client.
+def still_allowed(state: ClientState, trigger: Trigger, *, now_ms: int) -> GateResult:
+    """Say whether what `trigger` is about still stands at `now_ms`, also of one that was delivered long ago.
 
-    Quiet hours are no matter of this gate: see `send_ms`.
+    Whether it may leave is more than that: see `models.policy.leave`.
     """
-    return check(state, pending_of(trigger), now_ms=now_ms, policy=policy)
+    return check(state, pending_of(trigger), now_ms=now_ms)
 
 
-def send_ms(state: ClientState, trigger: Trigger, *, now_ms: int, policy: Policy) -> int | None:
-    """Return the first moment from `now_ms` on at which `trigger` may be sent, None when it expires before.
-
-    Internal channels reach staff, not clients, and wait for `not_before` only. What a colleague has said meanwhile keeps its gap.
-    """
-    row = pending_of(trigger)
-    moment = max(now_ms, row.not_before_ms)
-    if row.channel not in policy.internal_channels:
-        decided_ms = epoch_ms(trigger.decided_at)
-        known = next((each for each in state.care.pending if each.trigger_id == row.trigger_id), row)
-        moment = policy.open_hour(state, max(moment, rest_ms(state, known, decided_ms=decided_ms, policy=policy)))
-    return moment if moment < row.expires_ms else None
-
-
-def check(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) -> GateResult:
+def check(state: ClientState, row: Pending, *, now_ms: int) -> GateResult:
     """Ask every predicate of a pending trigger; the first that holds is named."""
     if now_ms >= row.expires_ms:
         return GateResult(allowed=False, reasons=("it has expired",))
@@ -69,7 +53,6 @@ def check(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) -> G
         verdict = _holds(PREDICATES[index], state, row, now_ms)
         if verdict is not None:
             return GateResult(allowed=False, because=verdict[0], reasons=(verdict[1],))
-    del policy  # kept in the signature: what is allowed is a matter of the policy in force
     return _OPEN
 
 
@@ -91,6 +74,8 @@ def pending_of(trigger: Trigger) -> Pending:
         payment_id=trigger.payment_id or "",
         asked=asked[0].minor if asked else 0,
         asked_in=asked_in(asked),
+        person=trigger.audience.value if trigger.audience else "",
+        tone=trigger.tone.value,
     )
 
 
@@ -200,8 +185,8 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             return (predicate, why) if why else None
         case CancelWhen.CLIENT_ANSWERED:
             return (predicate, "the client has answered since it was first said") if _answered_first(state, row) else None
-        case CancelWhen.EARLIER_UNSENT:
-            return None  # said by the outcome of the step before (see models.policy.outcomes), never by a state
+        case CancelWhen.EARLIER_UNSENT | CancelWhen.DECIDED_ANEW:
+            return None  # said by the outcome of the step before (models.policy.outcomes), or by the gate as a whole
 
 
 def _gone(predicate: CancelWhen, state: ClientState) -> Verdict:
@@ -215,16 +200,15 @@ def is_answered(state: ClientState, row: Unanswered) -> bool:
     return state.care.heard_ms >= row.left_ms
 
 
-def earlier_unheard(state: ClientState, trigger: Trigger, *, now_ms: int) -> Pending | None:
+def earlier_unheard(state: ClientState, row: Pending, *, now_ms: int) -> Pending | None:
     """Return an earlier step of support for the same invoices that has expired without a word about its fate.
 
     Until it is known whether that one left, a later step must not: it may be the first that the client gets to see.
     """
-    row = pending_of(trigger)
-    known = next((each for each in state.care.pending if each.trigger_id == row.trigger_id), None)
-    if known is None or not known.advances or trigger.journey is not Journey.DELAY_SUPPORT:
+    known = any(each.trigger_id == row.trigger_id for each in state.care.pending)
+    if not known or not row.advances or JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT:
         return None
-    return next((each for each in state.care.pending if now_ms >= each.expires_ms and comes_after(known, each)), None)
+    return next((each for each in state.care.pending if now_ms >= each.expires_ms and comes_after(row, each)), None)
 
 
 def comes_after(row: Pending, earlier: Pending) -> bool:

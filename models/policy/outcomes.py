@@ -12,8 +12,9 @@ from models.policy.approval import withdrawn
 from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.budget import commit, costs, refund, unspend
 from models.policy.delay_support import redo, undo
-from models.policy.gate import check, comes_after
+from models.policy.gate import comes_after
 from models.policy.hours import heard_at
+from models.policy.leave import Answer, Verdict, may_leave
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
 from models.policy.relationship import reopen
@@ -47,17 +48,29 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
                 turn.state = refund(turn.state, row.trigger_id)
                 unacknowledged(turn, row)
             continue
-        result = check(turn.state, row, now_ms=now, policy=turn.policy)
-        if result.allowed:
-            continue
-        if result.because is None:
+        if now >= row.expires_ms:
             waits = row.advances or costs(row, turn.policy)
             if waits and now < row.expires_ms + WORD_EXPECTED_MS:
                 continue  # its place stays reserved, and a later step waits (see models.policy.gate.earlier_unheard)
             # Nobody will say any more: count it as a contact rather than write too often.
             turn.state = commit(turn.state, row.trigger_id, at_ms=row.not_before_ms, policy=turn.policy)
             continue
-        take_back(turn, row, result.because, result.reasons, known_ms=min(now, known_ms))
+        answer = may_leave(turn.state, row, now_ms=now, policy=turn.policy)
+        if answer.because is not None:
+            take_back(turn, row, answer.because, answer.reasons, known_ms=min(now, known_ms))
+        elif answer.verdict is not Verdict.LEAVE:
+            _tell_held(turn, row, answer)
+
+
+def refuse_what_was_decided(turn: Turn, before: ClientState) -> None:
+    """Ask the gate about every message decided since `before`: whoever decided it, what it forbids does not leave."""
+    known = {row.trigger_id for row in before.care.pending}
+    for row in turn.state.care.pending:
+        if row.trigger_id in known or row.retracted:
+            continue
+        answer = may_leave(turn.state, row, now_ms=turn.state.now_ms, policy=turn.policy)
+        if answer.because is not None:
+            take_back(turn, row, answer.because, answer.reasons, known_ms=turn.state.now_ms)
 
 
 def take_back(turn: Turn, row: Pending, because: CancelWhen, reasons: tuple[str, ...], *, known_ms: int) -> None:
@@ -101,8 +114,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
             if not row.retracted:
                 at_once = _other_way(turn, PURPOSES[row.purpose], event, roles)
                 _take_back_later(turn, row)
-                if event.outcome is DeliveryOutcome.EXPIRED:
-                    _tell_expired(turn, row)
+                _tell_unsent(turn, row, event)
                 _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
 
 
@@ -149,21 +161,49 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
 
 
 def _take_back_later(turn: Turn, row: Pending) -> None:
-    """Take back the steps after one that was not delivered: nobody meets a firmer word than the one after the last they got."""
+    """Take back the steps after one that was not delivered: nobody meets a firmer word than the one after the last they got.
+
+    Also those after these: what is taken back was not delivered either.
+    """
     if JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT:
         return
-    for later in turn.state.care.pending:
-        if later.advances and not later.retracted and comes_after(later, row):
-            _mark(turn, later, CancelWhen.EARLIER_UNSENT, known_ms=turn.state.now_ms)
-            turn.retract(later, CancelWhen.EARLIER_UNSENT, (f"{row.step} before it was not delivered and goes first",))
-            _again(turn, later, ready_ms=turn.state.now_ms, tries=0)
+    unsent = [row]
+    while (found := _next_after(turn.state, unsent)) is not None:
+        later, before = found
+        _mark(turn, later, CancelWhen.EARLIER_UNSENT, known_ms=turn.state.now_ms)
+        turn.retract(later, CancelWhen.EARLIER_UNSENT, (f"{before.step} before it was not delivered and goes first",))
+        _again(turn, later, ready_ms=turn.state.now_ms, tries=0)
+        unsent.append(later)
 
 
-def _tell_expired(turn: Turn, row: Pending) -> None:
+def _next_after(state: ClientState, unsent: Sequence[Pending]) -> tuple[Pending, Pending] | None:
+    """Return a pending step that comes after one of these, and that one."""
+    rows = (row for row in state.care.pending if row.advances and not row.retracted)
+    return next(((row, before) for row in rows for before in unsent if comes_after(row, before)), None)
+
+
+def _tell_held(turn: Turn, row: Pending, answer: Answer) -> None:
+    """Explain once what holds a message that was decided; that it waits for its hour was said when it was."""
+    if answer.code in {"hours", row.told}:
+        return
+    care = turn.state.care
+    rows = tuple(replace(known, told=answer.code) if known.trigger_id == row.trigger_id else known for known in care.pending)
+    turn.state = replace(turn.state, care=replace(care, pending=rows))
     run = Run(row.journey, row.anchor)
-    reason = f"{row.channel} did not send it before it expired: it counts as no contact" + (
-        ", and its step is due anew" if row.advances else ""
-    )
+    turn.decide(DecisionOutcome.HELD, answer.reasons, run=run, step=row.step, channel=row.channel, trigger_id=row.trigger_id)
+
+
+def _tell_unsent(turn: Turn, row: Pending, event: DeliveryReported) -> None:
+    """Explain what a worker did not even try: the gate stopped it there, or no time was left."""
+    anew = ", and its step is due anew" if row.advances else ""
+    match event.outcome:
+        case DeliveryOutcome.EXPIRED:
+            reason = f"{row.channel} did not send it before it expired: it counts as no contact{anew}"
+        case DeliveryOutcome.SUPPRESSED:
+            reason = f"{row.channel} did not send it, as it looked once more ({event.reason or 'no reason given'}){anew}"
+        case _:
+            return
+    run = Run(row.journey, row.anchor)
     turn.decide(DecisionOutcome.SUPPRESSED, (reason,), run=run, step=row.step, channel=row.channel, trigger_id=row.trigger_id)
 
 

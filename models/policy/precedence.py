@@ -96,12 +96,17 @@ def channel_of(state: ClientState, step: Step, invoice_ids: tuple[str, ...]) -> 
 
 def tone_of_step(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str, ...] = ()) -> Claim:
     """Return the tone of a message and who chose it. Whoever chooses, the client's wish and the segment's ceiling soften it."""
-    default = Claim(Level.DEFAULT, step.tone.value, f"the step {step.id}")
+    return tone_claimed(state, step.tone, step.purpose, run, invoice_ids, who=f"the step {step.id}")
+
+
+def tone_claimed(state: ClientState, tone: Tone, purpose: Purpose, run: Run, invoice_ids: tuple[str, ...], *, who: str) -> Claim:
+    """Return the tone of a message that `who` wants to say in `tone`."""
+    default = Claim(Level.DEFAULT, tone.value, who)
     tones = (claim for claim in _said(state, Matter.TONE, invoice_ids) if claim.value in _TONES)
     wanted = resolve(Matter.TONE, (default, *tones)) or default
-    if step.purpose is not Purpose.SERVICING:
+    if purpose is not Purpose.SERVICING:
         # There is one register for what is not about late money, and no word makes it firmer.
-        return default if is_above(Tone(wanted.value), step.tone) else wanted
+        return default if is_above(Tone(wanted.value), tone) else wanted
     segment = effective_segment(state, state.now_ms)
     tone = tone_for(Tone(wanted.value), state, run, segment=segment)
     if tone is Tone(wanted.value):

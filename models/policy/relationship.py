@@ -244,6 +244,7 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
         run,
         facts=facts,
         reasons=(*reasons, *said.reasons),
+        approved=said.by_person,
         until_ms=contract.renews_ms if contract else 0,
         contract_id=contract_id,
         payment_id=payment_id,

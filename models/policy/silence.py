@@ -48,7 +48,7 @@ def client_silence(
     hold = hold_of(state, journey, at_ms)
     if hold is not None:
         return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
-    wish = _wish(state, policy, journey, purpose=purpose, channel=channel)
+    wish = wish_of(state, policy, journey, purpose=purpose, channel=channel)
     if wish is not None:
         return wish
     if channel in policy.internal_channels:
@@ -61,7 +61,7 @@ def client_silence(
     return None if found is None else Silence(found.code, (found.reason,), found.until_ms)
 
 
-def _wish(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
+def wish_of(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
     """Return what the client does not want, or what is withheld from this company on purpose."""
     # A bounced address is no refusal: another channel is used instead (see Turn.send).
     wish = refusal(state, purpose, channel)

@@ -90,15 +90,15 @@ class Turn:
         statement: tuple[StatementItem, ...] = (),
         totals: tuple[StatementTotal, ...] = (),
         again_by: str = "",
+        approved: bool = False,
     ) -> int:
         """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step.
 
-        `again_by`: the channel by which a step is said once more, while nobody has answered.
+        `again_by`: the channel by which a step is said once more, while nobody has answered. `approved`: a person has seen it.
         """
         trial = trial_of(self.state, self.policy, step, run)
         if trial is not None:
-            step = trial.step
-            self.state = exposed(self.state, trial)
+            step, self.state = trial.step, exposed(self.state, trial)
         state, ruling = self.state, self._ruling(step, run, invoice_ids)
         channel, fallback = (again_by, ()) if again_by else self._way(step, run, ruling)
         not_before, hour = self._hour(step, run, channel, until_ms, at_once=bool(again_by))
@@ -122,7 +122,7 @@ class Turn:
         trigger = built(Trigger, {name: fields[name] for name in Trigger.model_fields})  # in the contract's order
         row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances, free=step.receipt)
         self.outputs.append(trigger)
-        self.state = reserve(state, row)
+        self.state = reserve(state, replace(row, approved=approved))
         self.decide(
             DecisionOutcome.TRIGGERED,
             why,
@@ -338,4 +338,5 @@ def _row(
         asked_in=asked_in(asked),
         person=trigger.audience.value if trigger.audience else "",
         free=free,
+        tone=trigger.tone.value,
     )

@@ -79,7 +79,7 @@ def wait_for_answer(turn: Turn, row: Pending, event: DeliveryReported) -> None:
 def forget_answered(turn: Turn) -> None:
     """Forget what needs no second message any more: answered, overtaken by facts or by its own run, or said again and settled."""
     state = turn.state
-    kept = tuple(row for row in state.care.unanswered if _still_waits(state, row, turn.policy))
+    kept = tuple(row for row in state.care.unanswered if _still_waits(state, row))
     if len(kept) != len(state.care.unanswered):
         turn.state = replace(state, care=replace(state.care, unanswered=kept))
 
@@ -88,7 +88,7 @@ def unanswered_timers(state: ClientState, policy: Policy) -> list[Timer]:
     """Return when messages without an answer are said once more, at the latest when it is too late for that."""
     timers = []
     for row in state.care.unanswered:
-        if not row.again and _still_waits(state, row, policy):
+        if not row.again and _still_waits(state, row):
             at = policy.open_hour(state, max(row.ready_ms, state.now_ms))
             timers.append(Timer(min(at, row.message.expires_ms), TimerKind.UNANSWERED, row.message.trigger_id))
     return timers
@@ -219,14 +219,14 @@ def _put(turn: Turn, before: Unanswered, after: Unanswered | None) -> None:
     turn.state = replace(turn.state, care=replace(care, unanswered=tuple(row for row in rows if row is not None)))
 
 
-def _still_waits(state: ClientState, row: Unanswered, policy: Policy) -> bool:
+def _still_waits(state: ClientState, row: Unanswered) -> bool:
     """Say whether a message may still be said once more, or has been and may still be taken back."""
     if row.again:
         return any(known.trigger_id == row.again for known in state.care.pending)
     run = find_run(state, Journey.DELAY_SUPPORT, row.message.anchor)
     if run is None or run.closed or (run.stage, run.epoch) != (row.stage, row.epoch) or is_answered(state, row):
         return False
-    result = check(state, row.message, now_ms=state.now_ms, policy=policy)
+    result = check(state, row.message, now_ms=state.now_ms)
     return result.allowed or result.because is None  # what has expired is explained first
 
 

@@ -201,6 +201,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Of a message about several currencies `asked_in` has each with its money, and `asked` is that of the first alone.
     Taken back, it is kept until a worker has acknowledged that: `because` is the index of the predicate, which counts only then.
+    `approved` says that a person has seen it, `told` names what holds it back and was explained already.
     """
 
     trigger_id: str
@@ -223,6 +224,9 @@ class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asked_in: tuple[tuple[str, int], ...] = ()
     person: str = ""
     free: bool = False
+    tone: str = ""
+    approved: bool = False
+    told: str = ""
 
 
 class Unanswered(msgspec.Struct, frozen=True, array_like=True, gc=False):

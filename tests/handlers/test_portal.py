@@ -16,7 +16,6 @@ from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import DisputeOpened, PromiseMade
 from models.events.signals import ClientProfiled, DeliveryOutcome, DeliveryReported, Purpose
 from models.money import Money
-from models.policy.policy import DEFAULT_POLICY
 from models.state.codec import encode
 from models.triggers import Journey
 from streams.runtime.clock import ManualClock
@@ -85,7 +84,6 @@ async def place() -> AsyncIterator[Place]:
         mailbox=mailbox,
         store=store,
         publisher=publisher,
-        policy=DEFAULT_POLICY,
         clock=clock,
         meter=meter,
         zone="Europe/Berlin",

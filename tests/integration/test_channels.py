@@ -15,19 +15,25 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis.asyncio import Redis
 
 from handlers.channels.assembly import make_channel, make_worker
+from handlers.channels.contract import Content
+from handlers.channels.courier import Courier
+from handlers.channels.dispatch import Dispatch
 from handlers.channels.failpoints import OUTCOME_PUBLISHED, PROVIDER_ACCEPTED
+from handlers.channels.presend import LastLook, gate_look
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.worker import ChannelWorker
 from handlers.demo.smtp_sink import CUT, HANG, SmtpSink
 from models.events.control import HaltChanged, HaltScope
 from models.events.signals import ClientProfiled, DeliveryReported
 from models.learners.baseline import BASELINE
+from models.policy.budget import reserve
+from models.policy.gate import pending_of
 from models.policy.policy import DEFAULT_POLICY
-from models.state.codec import encode
+from models.state.codec import decode, encode
 from models.transition import transition
 from models.triggers import CancelWhen, Journey, Retraction, Tone, Trigger
 from streams.engine.program import ClientProgram
-from streams.runtime.clock import FileClock
+from streams.runtime.clock import FileClock, SystemClock, make_clock
 from streams.runtime.metrics import CHANNEL_REPEATED, Meter
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
@@ -38,6 +44,7 @@ from streams.wire.partitioning import partition_of
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, SIGNALS, TRIGGERS
 from tests.commands import environment_of
 from tests.conftest import SettingsMaker
+from tests.handlers.channel_bench import ScriptedChannel
 from tests.waiting import until_async
 
 pytestmark = pytest.mark.integration
@@ -407,3 +414,62 @@ async def test_a_lost_ledger_sends_nothing_twice(town: Town) -> None:
         await town.publish(thanks("t2"))
         assert await town.told(2) == [("t1", "sent"), ("t2", "sent")]
     assert len(town.sink.mails) == 2
+
+
+def _keeping_distance(town: Town, name: str, seen: list[str]) -> ChannelWorker:
+    """Return a worker of the channel `name` whose clock does not race; `seen` is told what the gate held a message for."""
+    look, meter = gate_look(DEFAULT_POLICY), Meter()
+
+    def looking(raw: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
+        found = look(raw, trigger, now_ms, regime)
+        seen.append(found.code)
+        return found
+
+    clock, wall, channel = make_clock(town.settings.clock_file), SystemClock(), ScriptedChannel(name=name)
+    courier = Courier(
+        channel,
+        store=RedisStateStore(town.redis, town.settings),
+        look=looking,
+        write=lambda trigger, _: Content(trigger.step, "text\n", "<p>text</p>"),
+        clock=clock,
+        wall=wall,
+        meter=meter,
+        failpoint=lambda _: None,
+    )
+    return ChannelWorker(
+        town.settings,
+        channel=name,
+        ledgers=RedisLedgers(town.redis, namespace=town.settings.namespace, pending_limit=100),
+        dispatch=Dispatch(channel, courier=courier, clock=clock, wall=wall, meter=meter),
+        clock=clock,
+        wall=wall,
+        meter=meter,
+        failpoint=lambda _: None,
+    )
+
+
+async def test_two_messages_of_two_channels_that_were_down_leave_one_after_the_other_and_a_gap_apart(town: Town) -> None:
+    first = thanks("t1", step="next_steps", not_before=NOW - timedelta(days=4), expires_at=NOW + timedelta(days=9))
+    second = thanks("t2", step="check_in", channel="sms", not_before=NOW - timedelta(hours=1), expires_at=NOW + timedelta(days=9))
+    await town.know("ada")
+    store = RedisStateStore(town.redis, town.settings)
+    state = decode(await store.read("ada") or b"")
+    for trigger in (first, second):
+        state = reserve(state, pending_of(trigger))
+    await town.redis.hset(town.keys("ada").states, "ada", encode(state))
+    await town.publish(first, second)
+    held: list[str] = []
+    clock_file = town.settings.clock_file
+    assert clock_file is not None
+    async with town.working(_keeping_distance(town, "sms", held)):
+        await until_async(lambda: "earlier" in held, what="the later message to find the earlier one")
+        async with town.working(_keeping_distance(town, "email", [])):
+            assert await town.told(1) == [("t1", "sent")]
+        (left,) = town.outcomes
+        state = transition(state, left, policy=DEFAULT_POLICY, scorer=BASELINE).state  # as the worker of the core does
+        await town.redis.hset(town.keys("ada").states, "ada", encode(state))
+        FileClock.write(clock_file, NOW + timedelta(minutes=2))
+        await until_async(lambda: "gap" in held, what="the later message to keep its distance")
+        FileClock.write(clock_file, NOW + timedelta(days=DEFAULT_POLICY.min_gap_days, hours=1))
+        assert await town.told(2) == [("t1", "sent"), ("t2", "sent")]
+    assert town.outcomes[1].occurred_at - left.occurred_at >= timedelta(days=DEFAULT_POLICY.min_gap_days)

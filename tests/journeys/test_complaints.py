@@ -53,7 +53,7 @@ def test_01_nobody_is_reminded_although_they_have_paid_or_are_about_to_be_charge
     (reminder,) = _support(firm)
     firm.feed(build.paid(14.1, minor=50_000))
     assert [output.because for output in firm.outputs if isinstance(output, Retraction)] == [CancelWhen.INVOICES_SETTLED]
-    assert not still_allowed(_state(firm), reminder, now_ms=ms(14.2), policy=DEFAULT_POLICY).allowed
+    assert not still_allowed(_state(firm), reminder, now_ms=ms(14.2)).allowed
     charged = Events()
     soon = Firm().run([*_late(charged), charged.failed(12, minor=50_000, retry=14)], until_ms=ms(14))
     assert not _support(soon)
@@ -155,7 +155,7 @@ def test_09_a_journey_ends_on_its_goal_at_any_moment_and_a_cancel_can_be_trusted
         firm.wake(ms(200))
         assert len(_support(firm)) == before
         for trigger in _support(firm):
-            assert not still_allowed(_state(firm), trigger, now_ms=ms(day) + 1, policy=DEFAULT_POLICY).allowed
+            assert not still_allowed(_state(firm), trigger, now_ms=ms(day) + 1).allowed
 
 
 def test_10_nobody_enters_the_same_journey_twice_and_a_new_invoice_enters_again() -> None:

@@ -221,7 +221,7 @@ def test_questions_wake_alike_by_tick_and_event_and_pass_the_gate_when_they_are_
             now = woken.state.now_ms if woken.state else 0
             fresh = now == epoch_ms(trigger.decided_at) and trigger.trigger_id not in taken_back
             if fresh and woken.state is not None:
-                assert still_allowed(woken.state, trigger, now_ms=now, policy=woken.policy).allowed
+                assert still_allowed(woken.state, trigger, now_ms=now).allowed
         if late.due is not None and event.received_ms - late.due >= DAY_MS:
             late.wake(event.received_ms - DAY_MS)
         late.feed(event)

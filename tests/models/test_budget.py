@@ -9,8 +9,8 @@ from msgspec.structs import replace as with_fields
 from models.events.envelope import epoch_ms
 from models.events.signals import Colleague, Role
 from models.events.union import AnyClientEvent
-from models.policy.budget import MONTH_MS, commit, contact_times, full, refund, reserve, rest_ms, room, spend, unspend
-from models.policy.gate import send_ms, still_allowed
+from models.policy.budget import MONTH_MS, commit, contact_times, full, refund, reserve, room, spend, unspend
+from models.policy.leave import Verdict, may_leave
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState, Pending
 from models.triggers import Decision
@@ -160,14 +160,16 @@ def test_a_call_between_decision_and_dispatch_makes_the_message_keep_the_gap_or_
     (trigger,) = firm.triggers
     now = epoch_ms(trigger.not_before)
     assert firm.state is not None
-    assert send_ms(firm.state, trigger, now_ms=now, policy=DEFAULT_POLICY) == now
-    firm.feed(build.called(14.1))
-    moment = send_ms(firm.state, trigger, now_ms=ms(14.2), policy=DEFAULT_POLICY)
-    assert moment is not None
-    assert moment >= ms(14.1) + DEFAULT_POLICY.min_gap_days * DAY_MS
-    assert still_allowed(firm.state, trigger, now_ms=moment, policy=DEFAULT_POLICY).allowed
     (row,) = firm.state.care.pending
-    assert rest_ms(firm.state, with_fields(row, free=True), decided_ms=now, policy=DEFAULT_POLICY) == 0
+    assert may_leave(firm.state, row, now_ms=now, policy=DEFAULT_POLICY).verdict is Verdict.LEAVE
+    firm.feed(build.called(14.1))
+    (row,) = firm.state.care.pending
+    held = may_leave(firm.state, row, now_ms=ms(14.2), policy=DEFAULT_POLICY)
+    assert (held.verdict, held.code) == (Verdict.HOLD, "gap")
+    assert held.until_ms >= ms(14.1) + DEFAULT_POLICY.min_gap_days * DAY_MS
+    assert may_leave(firm.state, row, now_ms=held.until_ms, policy=DEFAULT_POLICY).verdict is Verdict.LEAVE
+    receipt = with_fields(row, free=True)
+    assert may_leave(firm.state, receipt, now_ms=ms(14.2), policy=DEFAULT_POLICY).verdict is Verdict.LEAVE
     firm.feed(build.called(18))
-    assert send_ms(firm.state, trigger, now_ms=ms(18.1), policy=DEFAULT_POLICY) is None
+    assert may_leave(firm.state, row, now_ms=ms(18.1), policy=DEFAULT_POLICY).code == "expired"
     assert trigger.expires_at < on(21)

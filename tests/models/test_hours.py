@@ -12,8 +12,8 @@ from models.events.envelope import epoch_ms
 from models.events.payments import PaymentMethod
 from models.events.signals import ClientAsked, ClientProfiled, DeliveryOutcome, OverrideEffect, Purpose, Request
 from models.events.union import AnyClientEvent
-from models.policy.gate import send_ms
 from models.policy.hours import EXPLORED, PARTS, explain_hour, heard_at, hour_of, learnt_part
+from models.policy.leave import known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.reach import PAID_WITHIN_DAYS, reaction_rate, way_to
 from models.state.client import ClientState
@@ -104,7 +104,7 @@ def test_said_hours_hold_for_every_message_also_when_it_leaves_late_and_say_why(
         assert row.not_before.astimezone(BERLIN).hour == 15
     assert any("sent from 15:00 to 16:00 their time, as they asked" in row.reasons for row in told)
     late = epoch_ms(told[-1].not_before) + 2 * HOUR_MS
-    at_ms = send_ms(final(log), told[-1], now_ms=late, policy=DEFAULT_POLICY)
+    at_ms = may_leave(final(log), known_as(final(log), told[-1]), now_ms=late, policy=DEFAULT_POLICY).until_ms
     assert at_ms is not None
     assert moment(at_ms).astimezone(BERLIN).hour == 15
     assert at_ms > late

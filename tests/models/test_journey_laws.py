@@ -14,13 +14,13 @@ from models.events.signals import DeliveryOutcome, Purpose
 from models.events.union import AnyClientEvent, AnyEvent
 from models.ids import derive
 from models.learners.baseline import BASELINE
-from models.policy.gate import still_allowed
+from models.policy.leave import Verdict, known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import ClientState
 from models.state.closing import STATE_LIMIT_BYTES
 from models.state.codec import encode
 from models.transition import transition
-from models.triggers import AnyOutput, Decision, DecisionOutcome, Journey, Trigger
+from models.triggers import AnyOutput, CancelWhen, Decision, DecisionOutcome, Journey, Retraction, Trigger
 from models.workdays import DAY_MS, Window, zone_named
 from streams.wire.codec import encode_output
 from tests.models.builders import CLIENT, Events, ms, tick_at
@@ -255,12 +255,13 @@ def _checked(firm: Firm, event: AnyEvent) -> None:
     seen = len(firm.outputs)
     firm.feed(event)
     fresh = firm.outputs[seen:]
-    gone = {output.trigger_id for output in fresh if output.kind == "retraction"}
+    gone = {output.trigger_id for output in fresh if isinstance(output, Retraction)}
+    assert CancelWhen.DECIDED_ANEW not in {output.because for output in fresh if isinstance(output, Retraction)}
     for output in fresh:
         if isinstance(output, Trigger) and output.trigger_id not in gone:
             assert firm.state is not None
-            result = still_allowed(firm.state, output, now_ms=firm.state.now_ms, policy=DEFAULT_POLICY)
-            assert result.allowed, result
+            answer = may_leave(firm.state, known_as(firm.state, output), now_ms=firm.state.now_ms, policy=firm.policy)
+            assert answer.verdict is not Verdict.WITHDRAW, answer
 
 
 @given(stories(), st.integers(0, 40), st.sampled_from(("dispute", "promise", "hold", "consent")))

@@ -182,7 +182,7 @@ def test_what_was_about_to_leave_in_the_old_name_is_taken_back_and_said_again_in
     result = firm.fold(Events("a").merged(day + 0.01, "b", event_id="merge"))
     (back,) = [output for output in result.outputs if isinstance(output, Retraction)]
     assert (back.trigger_id, back.because) == (message.trigger_id, CancelWhen.CLIENT_MERGED)
-    look = still_allowed(firm.states["a"], message, now_ms=ms(day + 0.01), policy=DEFAULT_POLICY)
+    look = still_allowed(firm.states["a"], message, now_ms=ms(day + 0.01))
     assert (look.allowed, look.because) == (False, CancelWhen.CLIENT_MERGED)
     firm.read()
     word = Events("a").reported(day + 0.02, message.trigger_id, DeliveryOutcome.RETRACTED, channel=message.channel)

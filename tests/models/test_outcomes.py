@@ -6,7 +6,8 @@ from models.events.signals import DeliveryOutcome, Purpose
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.policy.facts import ForbiddenFactError, allowed_facts
-from models.policy.gate import refusal, send_ms, still_allowed
+from models.policy.gate import refusal, still_allowed
+from models.policy.leave import Verdict, known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.transition import Disposition, transition
@@ -51,7 +52,7 @@ def test_whatever_settles_or_silences_it_takes_a_pending_message_back(kind: str)
     event, because = cases[kind]
     firm.feed(event)
     assert [(row.trigger_id, row.because) for row in retractions(firm)] == [(firm.triggers[0].trigger_id, because)]
-    result = still_allowed(state_of(firm), firm.triggers[0], now_ms=ms(8), policy=DEFAULT_POLICY)
+    result = still_allowed(state_of(firm), firm.triggers[0], now_ms=ms(8))
     assert (result.allowed, result.because) == (False, because)
     assert result.reasons
 
@@ -138,9 +139,11 @@ def test_a_worker_waits_for_the_clients_office_hours() -> None:
     firm = overdue(build)
     trigger, state = firm.triggers[0], state_of(firm)
     evening = ms(7.5)  # 21:00
-    assert send_ms(state, trigger, now_ms=evening, policy=DEFAULT_POLICY) == ms(8) - 3_600_000
-    assert send_ms(state, trigger, now_ms=ms(30), policy=DEFAULT_POLICY) is None
-    assert not still_allowed(state, trigger, now_ms=ms(30), policy=DEFAULT_POLICY).allowed
+    row = known_as(state, trigger)
+    held = may_leave(state, row, now_ms=evening, policy=DEFAULT_POLICY)
+    assert (held.verdict, held.code, held.until_ms) == (Verdict.HOLD, "hours", ms(8) - 3_600_000)
+    assert may_leave(state, row, now_ms=ms(30), policy=DEFAULT_POLICY).verdict is Verdict.WITHDRAW
+    assert not still_allowed(state, trigger, now_ms=ms(30)).allowed
 
 
 def test_a_timer_found_too_late_is_a_decision_and_the_step_comes_later() -> None:
@@ -165,7 +168,7 @@ def test_an_erased_client_is_forgotten_and_stays_so() -> None:
     state = state_of(firm)
     assert state.erased_ms == ms(8)
     assert (state.ledger.invoices, state.person.name.value, state.care.timers) == ((), "", ())
-    assert not still_allowed(state, firm.triggers[0], now_ms=ms(8), policy=DEFAULT_POLICY).allowed
+    assert not still_allowed(state, firm.triggers[0], now_ms=ms(8)).allowed
 
 
 def test_an_event_older_than_the_window_is_late_only_when_its_id_could_have_been_forgotten() -> None:

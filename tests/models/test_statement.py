@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from models.events.union import AnyClientEvent
 from models.money import Money
 from models.policy.gate import still_allowed
-from models.policy.policy import DEFAULT_POLICY
 from models.policy.statement import MOST_CURRENCIES
 from models.triggers import CancelWhen, Retraction, Trigger
 from tests.models.builders import Events, ms
@@ -47,9 +46,9 @@ def test_a_part_payment_in_the_second_currency_takes_the_message_back_though_the
     firm = overdue_in(build, ("I1", 50_000, "EUR"), ("I2", 30_000, "USD"))
     trigger = first_of(firm)
     # The worker asks the same question of the same facts: both find out, whoever comes first.
-    assert still_allowed(state_of(firm), trigger, now_ms=ms(9), policy=DEFAULT_POLICY).allowed
+    assert still_allowed(state_of(firm), trigger, now_ms=ms(9)).allowed
     firm.feed(build.paid(9.1, "P1", 10_000, "I2", currency="USD"))
-    assert still_allowed(state_of(firm), trigger, now_ms=ms(9.1), policy=DEFAULT_POLICY).because is CancelWhen.INVOICES_SETTLED
+    assert still_allowed(state_of(firm), trigger, now_ms=ms(9.1)).because is CancelWhen.INVOICES_SETTLED
     assert [row.because for row in firm.outputs if isinstance(row, Retraction)] == [CancelWhen.INVOICES_SETTLED]
 
 
@@ -100,7 +99,7 @@ def test_a_task_to_check_a_contact_stays_right_in_the_worker_while_anything_is_o
     firm = Firm().run(turning_late(Events()), until_ms=ms(ALARM + 0.9))
     (check,) = named(firm, "contact_check")
     assert check.facts["invoice_count"] == 2
-    assert still_allowed(state_of(firm), check, now_ms=ms(ALARM + 0.9), policy=DEFAULT_POLICY).allowed
+    assert still_allowed(state_of(firm), check, now_ms=ms(ALARM + 0.9)).allowed
 
 
 amounts = st.tuples(st.integers(10_000, 500_000), st.sampled_from(CODES), st.integers(0, 9_000))

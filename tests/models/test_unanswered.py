@@ -134,11 +134,11 @@ def test_what_is_answered_between_decision_and_sending_is_taken_back() -> None:
     firm = Delivering().run(late(build), until_ms=ms(SAID_AGAIN) + 60_000)
     (second,) = firm.said_again()
     assert firm.state is not None
-    assert still_allowed(firm.state, second, now_ms=firm.state.now_ms, policy=POLICY).allowed
+    assert still_allowed(firm.state, second, now_ms=firm.state.now_ms).allowed
     firm.feed(build.asks(SAID_AGAIN + 1 / 900))
     (taken,) = (row for row in firm.outputs if isinstance(row, Retraction))
     assert (taken.trigger_id, taken.because) == (second.trigger_id, CancelWhen.CLIENT_ANSWERED)
-    gate = still_allowed(firm.state, second, now_ms=firm.state.now_ms, policy=POLICY)
+    gate = still_allowed(firm.state, second, now_ms=firm.state.now_ms)
     assert gate.because is CancelWhen.CLIENT_ANSWERED, "the worker that looks once more sees it as well"
 
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome
 from models.events.union import AnyClientEvent
-from models.policy.gate import earlier_unheard, still_allowed
+from models.policy.gate import earlier_unheard, pending_of, still_allowed
+from models.policy.leave import known_as
 from models.policy.outcomes import WORD_EXPECTED_MS
 from models.policy.policy import DEFAULT_POLICY
 from models.state.describe import describe
@@ -39,7 +41,7 @@ class Interrupted(Delivering):
             return
         if at_ms >= epoch_ms(trigger.expires_at):
             super().report(at_ms, trigger_id, channel, DeliveryOutcome.EXPIRED)
-        elif earlier_unheard(state_of(self), trigger, now_ms=at_ms) is not None:
+        elif earlier_unheard(state_of(self), known_as(state_of(self), trigger), now_ms=at_ms) is not None:
             self.posted[trigger_id] = (at_ms + LOOK_AGAIN_MS, channel)
         else:
             self.left.append(trigger)
@@ -55,15 +57,17 @@ def test_what_expired_unsent_gives_its_contact_back_and_is_said_before_anything_
     firm = Firm().run(late(build), until_ms=ms(18))
     first, second = firm.triggers
     assert (first.step, second.step) == ("explain_terms", "offer_help")
-    assert earlier_unheard(state_of(firm), second, now_ms=ms(18)) is not None, "a worker that is back keeps it until it knows"
-    assert earlier_unheard(state_of(firm), first, now_ms=ms(18)) is None
+    assert earlier_unheard(state_of(firm), pending_of(second), now_ms=ms(18)) is not None, (
+        "a worker that is back keeps it until it knows"
+    )
+    assert earlier_unheard(state_of(firm), pending_of(first), now_ms=ms(18)) is None
     firm.feed(build.reported(18, first.trigger_id, DeliveryOutcome.EXPIRED))
     (taken,) = (row for row in firm.outputs if isinstance(row, Retraction))
     assert (taken.trigger_id, taken.because) == (second.trigger_id, CancelWhen.EARLIER_UNSENT)
     assert state_of(firm).care.contacts == ()
     firm.wake(ms(21))
     assert [trigger.step for trigger in firm.triggers] == ["explain_terms", "offer_help", "explain_terms"]
-    assert still_allowed(state_of(firm), firm.triggers[-1], now_ms=ms(21), policy=DEFAULT_POLICY).allowed
+    assert still_allowed(state_of(firm), firm.triggers[-1], now_ms=ms(21)).allowed
 
 
 def test_it_is_said_in_the_log_of_decisions_and_by_inspect() -> None:
@@ -86,7 +90,20 @@ def test_a_word_that_it_left_after_all_counts_as_ever() -> None:
     first, second = firm.triggers
     firm.feed(build.reported(7, first.trigger_id).model_copy(update={"received_at": build.called(18).received_at}))
     assert state_of(firm).care.contacts == (ms(7),)
-    assert earlier_unheard(state_of(firm), second, now_ms=ms(18)) is None
+    assert earlier_unheard(state_of(firm), pending_of(second), now_ms=ms(18)) is None
+
+
+def test_what_comes_after_a_step_that_was_taken_back_is_taken_back_with_it() -> None:
+    build = Events()
+    firm = Firm().run(late(build), until_ms=ms(8))
+    state = state_of(firm)
+    (first,) = state.care.pending
+    second = replace(first, trigger_id="second", step="offer_help", not_before_ms=ms(14), invoice_ids=("I1", "I2"))
+    third = replace(first, trigger_id="third", step="offer_help", not_before_ms=ms(20), invoice_ids=("I2", "I3"))
+    firm.state = replace(state, care=replace(state.care, pending=(first, second, third)))
+    firm.feed(build.reported(21, first.trigger_id, DeliveryOutcome.EXPIRED))
+    back = {row.trigger_id: row.because for row in firm.outputs if isinstance(row, Retraction)}
+    assert back == {"second": CancelWhen.EARLIER_UNSENT, "third": CancelWhen.EARLIER_UNSENT}
 
 
 def test_who_never_hears_anything_counts_it_as_a_contact_in_the_end() -> None:

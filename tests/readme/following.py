@@ -17,7 +17,7 @@ from handlers.webhooks.server import Gateway, build_app
 from handlers.webhooks.signatures import StripeVerifier
 from models.events.envelope import epoch_ms
 from models.learners.baseline import BASELINE
-from models.policy.gate import still_allowed
+from models.policy.leave import known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.state.describe import describe_change
@@ -125,9 +125,8 @@ def _decided(state: ClientState | None, paid: Delivery) -> Iterator[str]:
     yield _station("", f"not before {trigger.not_before:%Y-%m-%d %H:%M}, expires {trigger.expires_at:%Y-%m-%d %H:%M} UTC")
     yield _station("", f"unless {', '.join(trigger.cancel_when)}")
     yield _station("topic decisions", f"{decision.outcome}: {'; '.join(decision.reasons)}")
-    now_ms = epoch_ms(trigger.not_before)
-    allowed = still_allowed(after, trigger, now_ms=now_ms, policy=DEFAULT_POLICY).allowed
-    yield _station("last look before sending", f"models/policy/gate.py: {'still right' if allowed else 'not any more'}")
+    answer = may_leave(after, known_as(after, trigger), now_ms=epoch_ms(trigger.not_before), policy=DEFAULT_POLICY)
+    yield _station("last look before sending", f"models/policy/leave.py: {answer.verdict.value}")
     person = after.person
     recipient = Recipient(email=person.email.value, name=person.name.value, locale=person.locale.value)
     content = Writer(firm_name="Your firm").write(trigger, recipient)

@@ -38,6 +38,7 @@ _STOPS: Final[Mapping[CancelWhen, str]] = {
     CancelWhen.CLIENT_ERASED: "the client asks to be forgotten",
     CancelWhen.CLIENT_ANSWERED: "the client has answered",
     CancelWhen.EARLIER_UNSENT: "the step before it was not delivered",
+    CancelWhen.DECIDED_ANEW: "it may not be said any more as it was decided",
 }
 
 

@@ -1,0 +1,41 @@
+"""The sums that matter: too small for a message of their own, or large enough that a person sees the message first."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from models.money import Money, exponent
+from models.policy.policy import Policy
+from models.policy.segments import effective_segment
+from models.state.client import ClientState, Segment
+from models.state.history import usual_amount
+from models.workdays import DAY_MS
+
+_HARSH: Final = frozenset({Segment.SLOW, Segment.PROBLEM})
+
+
+def too_little(sums: Mapping[str, int], state: ClientState, policy: Policy) -> str | None:
+    """Return why these sums (minor units per currency) are not worth a message, None where one of them is."""
+    if any(total >= _least(code, state, policy) for code, total in sums.items()):
+        return None
+    named = " and ".join(str(Money(total, code)) for code, total in sums.items())
+    return f"{named} is too little for a message of its own: it waits for the next statement"
+
+
+def person_first(state: ClientState, amounts: Iterable[Money], policy: Policy) -> str | None:
+    """Return why a person must see a message about `amounts` first, as far as client and sums call for it; None: nobody must."""
+    rules = policy.approval
+    large = next((money for money in amounts if money.minor >= rules.amount_units * 10 ** exponent(money.currency)), None)
+    if rules.amount_units and large is not None:
+        return f"{large} is a matter for a person: from {rules.amount_units:,} {large.currency} on"
+    if state.client_id in rules.clients:
+        return "messages to this client are approved by a person"
+    segment = effective_segment(state, state.now_ms)
+    if rules.moved_days and segment in _HARSH and state.care.segment_since_ms > state.now_ms - rules.moved_days * DAY_MS:
+        return f"the client has been {segment.value} for less than {rules.moved_days} days"
+    return None
+
+
+def _least(code: str, state: ClientState, policy: Policy) -> int:
+    usual = usual_amount(state, code) or 0
+    unit: int = 10 ** exponent(code)
+    return max(policy.small_units * unit, round(policy.small_share * usual))
