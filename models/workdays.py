@@ -118,6 +118,12 @@ def narrowed(window: Window, hours: str) -> Window:
     return replace(window, opens=opens, closes=closes)
 
 
+def bounded(window: Window, earliest: time, latest: time) -> Window:
+    """Return the part of a window from `earliest` to `latest`; these themselves where it lies wholly outside of them."""
+    opens, closes = max(window.opens, earliest), min(window.closes, latest)
+    return replace(window, opens=opens, closes=closes) if opens < closes else replace(window, opens=earliest, closes=latest)
+
+
 def roll_forward(day: date, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
     """Return `day`, or the next business day where there is no business on it."""
     for _ in range(_HORIZON_DAYS):

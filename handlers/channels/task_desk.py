@@ -1,5 +1,6 @@
 """What people do with tasks: list them against the present facts, read their context, and end them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -12,6 +13,7 @@ from handlers.channels.task_plan import AgreedPlan, Matter
 from handlers.channels.tasks import DECISIONS, Done, Task, TaskBoard, TaskOutcome
 from models.events.union import public_topic
 from models.policy.gate import still_allowed
+from models.policy.policy import PHONE
 from models.state.client import ClientState
 from models.state.codec import decode
 from models.state.describe import describe
@@ -134,6 +136,18 @@ class TaskDesk:
             message = f"task {task_id} ended already: {task.done.outcome.value} by {task.done.author}"
             raise UsageError(message)
         return task, await self._report(task, task.done or asked)
+
+    async def call_hours(self, tasks: Iterable[Task]) -> dict[str, str]:
+        """Return for each task in which hours its client is called, in their own time, under the policy in force."""
+        found: dict[str, str] = {}
+        for task in tasks:
+            raw = await self.store.read(task.trigger.client_id)
+            if raw is not None and self.drafts is not None:
+                state = decode(raw)
+                policy = self.drafts.program.under(await self.store.regime(state.client_id)).policy
+                window = policy.window_of(state, PHONE)
+                found[task.task_id] = f"{window.opens:%H:%M}-{window.closes:%H:%M} {policy.zone_of(state).key}"
+        return found
 
     async def approved(self, policy_version: str) -> int:
         """Return how many messages under a version of the policy were approved."""

@@ -91,6 +91,8 @@ def calls(
 ) -> None:
     """Rank whom to call on the next phone day: what is due before the following one, then by what a call may bring.
 
+    Beside each stands in which hours the client is called, in their own time.
+
     Example: rapport tasks calls --capacity 8
     """
     settings = load_settings()
@@ -105,13 +107,15 @@ def calls(
     )
     print(f"{len(planned.calls)} calls on {planned.day:%A, %Y-%m-%d}")
     table = Table(box=None)
-    for heading in ("", "task", "client", "at stake", "chance", "due"):
+    for heading in ("", "task", "client", "call", "at stake", "chance", "due"):
         table.add_column(heading, justify="right" if heading in {"", "at stake", "chance"} else "left")
+    hours = _run(lambda desk: desk.call_hours([call.task for call in planned.calls]))
     for place, call in enumerate(planned.calls, start=1):
         task = call.task
         due = f"{task.trigger.expires_at:%Y-%m-%d}{' (before the next)' if call.pressing else ''}"
         client, stake = task.name or task.trigger.client_id, str(call.stake or "")
-        table.add_row(*map(Text, (str(place), task.task_id[:12], client, stake, f"{call.chance:.0%}", due)))
+        called = hours.get(task.task_id, "")
+        table.add_row(*map(Text, (str(place), task.task_id[:12], client, called, stake, f"{call.chance:.0%}", due)))
     Console().print(table)
     if planned.waiting:
         print(f"{len(planned.waiting)} more wait for {planned.next_day:%A, %Y-%m-%d}.")

@@ -63,12 +63,24 @@ class Hours(Section):
             raise ValueError(message)
         return self
 
+    def window(self) -> Window:
+        """Return these hours as the policy keeps them."""
+        return Window(self.opens, self.closes, frozenset(WEEKDAYS.index(name) for name in self.weekdays))
+
+    @classmethod
+    def of(cls, window: Window) -> Self:
+        """Return the hours of a policy as a document states them."""
+        return cls(opens=window.opens, closes=window.closes, weekdays=_weekday_names(window))
+
 
 class Contact(Section):
     """How often, when and through what a client may be contacted, over all journeys, channels and people."""
 
     zone: Zone | None = Field(default=None, description="Zone of clients whose own is unknown; none: the setting of the firm.")
     hours: Hours = Hours()
+    channel_hours: dict[Name, Hours] = Field(
+        default_factory=dict, description="Hours of single channels, such as sms; `phone` is the call list of colleagues."
+    )
     holidays: dict[Country, tuple[date, ...]] = Field(default_factory=dict, description="Days without contact, per country.")
     min_gap_days: Days = Field(default=_P.min_gap_days, description="Least days between any two contacts.")
     contacts_per_month: Times = Field(default=_P.contacts_per_month, description="Most contacts within 30 days.")
@@ -209,7 +221,8 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
         Policy(
             version=document.version,
             zone=contact.zone or home_zone,
-            window=Window(hours.opens, hours.closes, frozenset(WEEKDAYS.index(name) for name in hours.weekdays)),
+            window=hours.window(),
+            channel_windows=MappingProxyType({name: row.window() for name, row in sorted(contact.channel_hours.items())}),
             holidays=MappingProxyType({country: frozenset(days) for country, days in contact.holidays.items()}),
             internal_channels=frozenset(contact.internal_channels),
             fallback_channels=contact.fallback_channels,
@@ -235,12 +248,12 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
 def document_of(policy: Policy) -> PolicyDocument:
     """Return the document that describes `policy`, with nothing left out."""
     known = {field.name: getattr(policy, field.name) for field in fields(policy)}
-    window = policy.window
     return PolicyDocument(
         version=policy.version.partition("+")[0],
         contact=Contact(
             zone=policy.zone,
-            hours=Hours(opens=window.opens, closes=window.closes, weekdays=_weekday_names(window)),
+            hours=Hours.of(policy.window),
+            channel_hours={name: Hours.of(window) for name, window in sorted(policy.channel_windows.items())},
             holidays={country: tuple(sorted(days)) for country, days in sorted(policy.holidays.items())},
             min_gap_days=policy.min_gap_days,
             contacts_per_month=policy.contacts_per_month,

@@ -53,14 +53,15 @@ def learnt_part(state: ClientState, policy: Policy) -> int | None:
     return best if believed >= shares[best] + _CLEARLY else None
 
 
-def hour_of(state: ClientState, policy: Policy, *, at_ms: int, what: str) -> tuple[int, str]:
-    """Return when a message that could leave at `at_ms` leaves, and why; no reason where the client's own hours change nothing.
+def hour_of(state: ClientState, policy: Policy, *, at_ms: int, what: str, channel: str = "") -> tuple[int, str]:
+    """Return when a message that could leave at `at_ms` by `channel` leaves, and why; no reason where nothing moves it.
 
     What the client said holds as it is, whatever was learnt. For what was learnt a message waits a day at most. `what` names
     the message: the same one is always explored, or never.
     """
-    base, part, window = policy.open_hour(state, at_ms), learnt_part(state, policy), policy.window_of(state)
-    if window != policy.window:
+    base, part = policy.open_hour(state, at_ms, channel), learnt_part(state, policy)
+    window, welcome = policy.window_of(state, channel), policy.welcome(channel)
+    if window != welcome:
         return base, f"sent from {window.opens:%H:%M} to {window.closes:%H:%M} their time, as they asked"
     if part is None or not mark_of(f"{state.client_id}:{what}") % EXPLORED:
         return base, ""
@@ -68,10 +69,10 @@ def hour_of(state: ClientState, policy: Policy, *, at_ms: int, what: str) -> tup
     local = moment(base).astimezone(zone)
     if _part(local.time()) == part:
         return base, ""
-    begins = max(PARTS[part][0], policy.window.opens)
+    begins = max(PARTS[part][0], welcome.opens)
     for ahead in (0, 1):
         at = wall_ms(local.date() + timedelta(days=ahead), begins, zone)
-        if base <= at <= base + DAY_MS and policy.open_hour(state, at) == at:
+        if base <= at <= base + DAY_MS and policy.open_hour(state, at, channel) == at:
             return at, f"sent from {begins:%H:%M} their time: {_words(state, part)}"
     return base, ""
 

@@ -84,7 +84,7 @@ def may_leave(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) 
     waits = [(row.not_before_ms, "hours", "it waits for its hour"), *([] if is_internal else _waits(state, row, policy))]
     until, code, why = max(waits)
     if not is_internal:
-        until = policy.open_hour(state, max(until, now_ms))
+        until = policy.open_hour(state, max(until, now_ms), row.channel)
     if until >= row.expires_ms:
         return Answer(Verdict.WITHDRAW, EXPIRED, (why, "no open hour is left before it expires"))
     return _LEAVE if until <= now_ms else Answer(Verdict.HOLD, code, (why,), until)

@@ -21,6 +21,7 @@ from models.policy.journey_document import (
     step_of,
 )
 from models.policy.journeys import MissedRun, Step, cancels_of
+from models.policy.policy import EARLIEST, INTRUSIVE, LATEST, PHONE
 from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
@@ -30,6 +31,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 FALLBACK: Final = "console"
 _MONTH: Final = 30
+_BOUND: Final = f"nobody is texted or called outside of {EARLIEST:%H:%M} to {LATEST:%H:%M}"
 _SHORT_WINDOW: Final = 3
 _JOURNEYS: Final = "journeys"
 _PROMOTIONAL: Final = ("discount", "upgrade", "upsell", "special offer", "newsletter", "promotion", "new service", "cross-sell")
@@ -142,7 +144,7 @@ def _listed(
 
 
 def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Finding]:
-    """Object to channels that nobody serves, or that lead to the wrong people."""
+    """Object to channels that nobody serves, that lead to the wrong people, or that ring where the client sleeps."""
     contact, approval = document.contact, document.approval.channel
     if approval not in contact.internal_channels:
         yield Finding(("approval", "channel"), f"{approval} reaches the client, not a colleague", "use task")
@@ -156,6 +158,12 @@ def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Findi
             yield Finding(path, why, f"remove {name}")
         elif name not in channels:
             yield Finding(path, f"no worker delivers by {name}", f"use some of {known}")
+    for name, hours in sorted(contact.channel_hours.items()):
+        where, span = ("contact", "channel_hours", name), f"{hours.opens:%H:%M} to {hours.closes:%H:%M}"
+        if name not in {*channels, PHONE} - {*contact.internal_channels}:
+            yield Finding(where, f"no worker delivers to clients by {name}", f"remove it, or use {PHONE} for calls by colleagues")
+        elif name in INTRUSIVE and not (hours.opens >= EARLIEST and hours.closes <= LATEST):
+            yield Finding(where, f"{name} from {span}: {_BOUND}", "keep it within that")
 
 
 def _numbers(document: PolicyDocument) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, time
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from models.policy.journeys import Journeys
 from models.policy.version import content_version
 from models.state.client import ClientState, Run
 from models.triggers import Journey
-from models.workdays import NO_HOLIDAYS, Window, narrowed, next_allowed, zone_named
+from models.workdays import NO_HOLIDAYS, Window, bounded, narrowed, next_allowed, zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,15 @@ class ApprovalRules:
     channel: str = "task"
 
 
+PHONE: Final = "phone"
+"""Calls by colleagues, where a policy names hours of single channels."""
+
+INTRUSIVE: Final = frozenset({"sms", PHONE})
+"""Ways that ring or buzz where the client is."""
+
+EARLIEST, LATEST = time(8), time(21)
+"""The outer bound of these, in the client's own time, whatever hours are welcome otherwise."""
+
 PRIORITY: Final = (
     Journey.DELAY_SUPPORT,
     Journey.ONBOARDING,
@@ -93,6 +102,7 @@ class Policy:
     version: str = "2026.1"
     zone: str = "UTC"
     window: Window = field(default_factory=Window)
+    channel_windows: Mapping[str, Window] = field(default_factory=lambda: MappingProxyType({}))
     holidays: Mapping[str, frozenset[date]] = field(default_factory=lambda: MappingProxyType({}))
     internal_channels: frozenset[str] = frozenset({"console", "task"})
     fallback_channels: tuple[str, ...] = ()
@@ -164,17 +174,23 @@ class Policy:
         """What a run that begins now is pinned to."""
         return ""
 
-    def open_hour(self, state: ClientState, at_ms: int) -> int:
-        """Return the first moment at or after `at_ms` at which this client may be contacted."""
-        return next_allowed(at_ms, self.window_of(state), self.zone_of(state), self.holidays_of(state))
+    def open_hour(self, state: ClientState, at_ms: int, channel: str = "") -> int:
+        """Return the first moment at or after `at_ms` at which this client may be contacted, by `channel` where one is named."""
+        return next_allowed(at_ms, self.window_of(state, channel), self.zone_of(state), self.holidays_of(state))
 
-    def window_of(self, state: ClientState) -> Window:
-        """Return the hours in which this client is written to: the welcome ones, and of those the ones they want.
+    def welcome(self, channel: str = "") -> Window:
+        """Return the hours in which contact by `channel` is welcome: its own where it has some, within the outer bound."""
+        welcome = self.channel_windows.get(channel, self.window)
+        return bounded(welcome, EARLIEST, LATEST) if channel in INTRUSIVE else welcome
+
+    def window_of(self, state: ClientState, channel: str = "") -> Window:
+        """Return the hours in which this client is contacted: the welcome ones, and of those the ones they want.
 
         A wish for hours in which the firm never writes is not met: quiet hours stay quiet.
         """
         wish = state.person.hours.value
-        return narrowed(self.window, wish) if wish else self.window
+        welcome = self.welcome(channel)
+        return narrowed(welcome, wish) if wish else welcome
 
 
 def stamped(policy: Policy) -> Policy:

@@ -144,10 +144,11 @@ class Turn:
 
     def _hour(self, step: Step, run: Run, channel: str, until_ms: int, *, at_once: bool) -> tuple[int, str]:
         """Return when a message may leave at the earliest, and why, where the client's own hours move it."""
-        first = self.policy.open_hour(self.state, self.state.now_ms)
-        if at_once or step.receipt or channel in self.policy.internal_channels:
+        by = "" if channel in self.policy.internal_channels else channel
+        first = self.policy.open_hour(self.state, self.state.now_ms, by)
+        if at_once or step.receipt or not by:
             return first, ""  # thanks are said at once, and colleagues have hours of their own
-        at, why = hour_of(self.state, self.policy, at_ms=first, what=f"{run.anchor}:{step.id}:{run.epoch}")
+        at, why = hour_of(self.state, self.policy, at_ms=first, what=f"{run.anchor}:{step.id}:{run.epoch}", channel=by)
         return (first, "") if until_ms and at >= until_ms else (at, why)
 
     def waits(self, step: Step, run: Run) -> Trial | None:

@@ -83,3 +83,10 @@ async def test_a_draft_changes_nothing(desk: Desk) -> None:
     before = encode(state_of(desk.firm))
     await desk.shown()
     assert desk.states.state == before
+
+
+async def test_the_list_of_calls_says_in_which_hours_each_client_is_called(desk: Desk) -> None:
+    desk.firm.feed(desk.build.profiled(15.5, timezone="America/New_York").model_copy(update={"hours": "09:00-12:00"}))
+    await desk.shown()
+    (task,) = await desk.board.tasks()
+    assert await desk.desk.call_hours([task]) == {task.task_id: "09:00-12:00 America/New_York"}

@@ -1,5 +1,6 @@
 """At which hour and through which channel a client is written to: learnt from answers and payments, never from opened mails."""
 
+from dataclasses import replace as with_policy
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.state.describe import describe
 from models.state.evolve import evolve
-from models.workdays import DAY_MS, HOUR_MS, moment
+from models.workdays import DAY_MS, HOUR_MS, Window, moment
 from tests.models.builders import Events, ms, on
 from tests.models.test_journey_laws import Firm
 from tests.models.test_outcomes import state_of
@@ -282,3 +283,37 @@ def test_a_manager_s_channel_beats_what_was_learnt() -> None:
 
 
 DUE = 4
+
+
+WINDOWS = st.tuples(st.integers(0, 22), st.integers(1, 23)).map(
+    lambda row: Window(time(min(row)), time(max(row) + (row[0] == row[1])))
+)
+
+
+@given(WINDOWS, WINDOWS | st.none(), st.integers(0, 2 * 365 * 24), ZONES)
+def test_a_channel_has_hours_of_its_own_and_nobody_is_texted_or_called_before_eight_or_after_nine(
+    general: Window, own: Window | None, at: int, zone: str
+) -> None:
+    windows = {} if own is None else {"sms": own, "phone": own, "portal": own}
+    policy, state = with_policy(DEFAULT_POLICY, window=general, channel_windows=windows), client(zone=zone)
+    for channel in ("sms", "phone", "portal", "email"):
+        clock = moment(policy.open_hour(state, ms(at / 24), channel)).astimezone(ZoneInfo(zone)).time()
+        welcome = own if own is not None and channel != "email" else general
+        if channel in {"sms", "phone"}:
+            assert time(8) <= clock < time(21)
+            welcome = welcome if welcome.opens < time(21) and welcome.closes > time(8) else Window(time(8), time(21))
+        assert welcome.opens <= clock < welcome.closes
+
+
+def test_a_text_leaves_in_the_hours_of_texts_and_a_worker_keeps_it_until_then() -> None:
+    policy = with_policy(DEFAULT_POLICY, channel_windows={"sms": Window(time(14), time(16))})
+    build = Events()
+    profile = build.profiled(0, phone="+3531234567", timezone="Europe/Berlin").model_copy(update={"channel": "sms"})
+    log: list[AnyClientEvent] = [profile, build.issued(1, "I1", due=3)]
+    firm = Firm(policy=with_policy(policy, fallback_channels=("sms",))).run(log, until_ms=ms(20))
+    text = next(row for row in firm.triggers if row.channel == "sms")
+    assert text.not_before.astimezone(BERLIN).hour == 14
+    late = epoch_ms(text.not_before) + 3 * HOUR_MS
+    held = may_leave(final(log), known_as(final(log), text), now_ms=late, policy=policy)
+    assert held.code == "hours"
+    assert moment(held.until_ms).astimezone(BERLIN).hour == 14

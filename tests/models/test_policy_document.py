@@ -15,6 +15,9 @@ from streams.wire.policy_file import default_policy_text, read_policy, write_pol
 OTHERS: dict[str, Any] = {
     "zone": "Asia/Kathmandu",
     "window": Window(time(9, 30), time(16), frozenset({1, 5})),
+    "channel_windows": MappingProxyType(
+        {"sms": Window(time(10), time(16, 30), frozenset({2})), "phone": Window(time(9), time(12))}
+    ),
     "holidays": MappingProxyType({"NO": frozenset({date(2026, 5, 17)}), "IE": frozenset({date(2026, 3, 17)})}),
     "priority": (*DEFAULT_POLICY.priority[:2], *reversed(DEFAULT_POLICY.priority[2:])),
     "internal_channels": frozenset({"console", "email"}),

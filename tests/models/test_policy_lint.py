@@ -37,6 +37,18 @@ def test_the_shipped_policy_is_sound() -> None:
         ("id: clear_dates", "id: offer_plan", "slow.steps.1.id", "there twice"),
         ("fallback_channels: []", "fallback_channels: [sms, fax]", "contact.fallback_channels.1", "no worker delivers by fax"),
         ("fallback_channels: []", "fallback_channels: [task]", "contact.fallback_channels.0", "reaches colleagues"),
+        (
+            "channel_hours: {}",
+            "channel_hours:\n    sms:\n      closes: '22:00'",
+            "contact.channel_hours.sms",
+            "sms from 08:00 to 22:00: nobody is texted or called outside of 08:00 to 21:00",
+        ),
+        (
+            "channel_hours: {}",
+            "channel_hours:\n    fax:\n      closes: '12:00'",
+            "contact.channel_hours.fax",
+            "no worker delivers to clients by fax",
+        ),
         ("channel: task", "channel: console", "approval.channel", "nobody can answer"),
         ("channel: task", "channel: email", "approval.channel", "reaches the client"),
         ("id: clear_dates", "id: personal_contact", "slow.steps.0.id", "there twice"),

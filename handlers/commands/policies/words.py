@@ -9,7 +9,7 @@ from models.policy.journeys import CliffEntry, Entry, Ladder, MissedRun, Pattern
 from models.policy.policy import Policy
 from models.state.client import Segment
 from models.triggers import CancelWhen, Journey
-from models.workdays import WORKWEEK
+from models.workdays import WORKWEEK, Window
 
 HUMAN: Final = "a colleague"
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -88,12 +88,18 @@ def chapters(policy: Policy) -> list[Chapter]:
     ]
 
 
+def _weekdays(window: Window) -> str:
+    return "Monday to Friday" if window.weekdays == WORKWEEK else ", ".join(_DAYS[day] for day in sorted(window.weekdays))
+
+
 def rules(policy: Policy) -> Iterator[str]:
     """Yield what holds for all journeys, a sentence a line."""
     window = policy.window
-    days = "Monday to Friday" if window.weekdays == WORKWEEK else ", ".join(_DAYS[day] for day in sorted(window.weekdays))
+    days = _weekdays(window)
     hours = f"{window.opens:%H:%M} to {window.closes:%H:%M}"
     yield f"Contact {days} from {hours} in the client's own time ({policy.zone} if unknown)."
+    for name, own in sorted(policy.channel_windows.items()):
+        yield f"By {name} {_weekdays(own)} from {own.opens:%H:%M} to {own.closes:%H:%M}."
     if policy.holidays:
         yield "Nothing on public holidays of the client's country."
     yield (
