@@ -95,7 +95,7 @@ def test_phone_days_that_are_none_are_refused_by_the_name_of_the_setting(text: s
 def test_the_help_of_tasks_teaches_each_ending_and_the_phone_days(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tasks", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert all(outcome.value in said for outcome in set(TaskOutcome) - DECISIONS)
+    assert all(outcome.value.replace("_", "-") in said for outcome in set(TaskOutcome) - DECISIONS)
     assert all(f"│ {word} " in said for word in ("approve", "hold"))  # the endings of a message put before a person
     assert "rapport tasks calls --capacity 8" in said
     assert "RAPPORT_PHONE_DAYS" in said
