@@ -26,7 +26,7 @@ from streams.engine.log_view import LogView
 from streams.engine.producer import KafkaProducer
 from streams.engine.redis_fence import RedisFence
 from streams.engine.stage import Stage
-from streams.engine.transport import SCHEME, register_transport
+from streams.engine.transport import SCHEME, broker_credentials, register_transport
 from streams.runtime import metrics
 from streams.runtime.clock import Clock, fresh_id, make_clock
 from streams.runtime.errors import FatalError, UsageError
@@ -138,6 +138,7 @@ def build_app(engine: Engine) -> WorkerApp:
     app = WorkerApp(
         settings.group,
         broker=f"{SCHEME}://" + f";{SCHEME}://".join(settings.kafka_bootstrap.split(",")),
+        broker_credentials=broker_credentials(settings),
         store="memory://",
         processing_guarantee="at_least_once",
         web_enabled=False,

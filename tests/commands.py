@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_environment
 
 RAPPORT: Final = (sys.executable, "-m", "handlers.cli")
 
@@ -13,7 +14,7 @@ RAPPORT: Final = (sys.executable, "-m", "handlers.cli")
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:
     """Return this process's environment with what leads a process to the servers and names of `settings`, and `more`."""
     own = {
-        "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        **kafka_environment(settings),
         "REDIS_URL": settings.redis_url,
         "RAPPORT_GROUP": settings.group,
         "RAPPORT_NAMESPACE": settings.namespace,

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from streams.runtime.errors import DeadLetterError, RetryError
 from streams.runtime.settings import Settings
 from streams.wire.dead_letters import DeadLetter
+from streams.wire.kafka import kafka_options
 from streams.wire.records import Record
 from streams.wire.topics import DEAD_LETTERS
 
@@ -50,9 +51,7 @@ class KafkaSender:
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.kafka_bootstrap, acks="all", enable_idempotence=True, linger_ms=5
-                )
+                producer = AIOKafkaProducer(**kafka_options(self._settings), acks="all", enable_idempotence=True, linger_ms=5)
                 async with AsyncExitStack() as unless_started:
                     unless_started.push_async_callback(producer.stop)
                     await producer.start()

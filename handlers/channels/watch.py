@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from models.triggers import DecisionOutcome
 from streams.runtime.metrics import CANCELLED_YET_DELIVERED, DECISIONS_MADE, RETRACTIONS_UNACKNOWLEDGED, SENT_AFTER_PAID, Meter
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options
 from streams.wire.topics import DECISIONS
 
 _POLL_MS: Final = 500
@@ -88,7 +89,7 @@ class DecisionWatch:
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
             self._settings.topic(DECISIONS.name),
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **kafka_options(self._settings),
             group_id=f"{self._settings.group}.channels.watch",
             auto_offset_reset="earliest",
         )

@@ -23,6 +23,7 @@ from streams.runtime.clock import Clock, fresh_id, monotonic
 from streams.runtime.errors import DeadLetterError, FatalError, RetryError
 from streams.runtime.metrics import CHANNEL_REPEATED, DLQ_RECORDS, Meter
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options, why_away
 from streams.wire.records import Record
 from streams.wire.topics import TRIGGERS
 
@@ -70,7 +71,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._committed_at = monotonic()
         self._stopping = asyncio.Event()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap,
+            **kafka_options(settings),
             group_id=f"{settings.group}.channels.{channel}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -104,8 +105,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         try:
             await self._consumer.start()
         except KafkaError as error:
-            message = f"Kafka at {self._settings.kafka_bootstrap} does not answer ({error!r}); check KAFKA_BOOTSTRAP"
-            raise RetryError(message) from error
+            raise RetryError(await why_away(self._settings, error)) from error
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Make a lane for each partition; it is acquired before anything is read from it."""

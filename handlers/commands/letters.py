@@ -16,6 +16,7 @@ from streams.runtime.settings import Settings
 from streams.wire.admin import read_topics
 from streams.wire.dead_letters import DeadLetter, Reason, marker_headers, read_dead_letter, redriven_position
 from streams.wire.deliveries import SOURCE
+from streams.wire.kafka import kafka_options, why_away
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, INTAKE_TOPICS
 
@@ -221,16 +222,14 @@ class LetterBox:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = AIOKafkaConsumer(**kafka_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest")
         async with _answering(consumer, self._settings):
             yield consumer
 
     @asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **kafka_options(self._settings),
             acks="all",
             enable_idempotence=True,
             max_request_size=DEAD_LETTERS.max_bytes,
@@ -245,8 +244,7 @@ async def _answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Sett
         await client.start()
         yield
     except (KafkaError, OSError) as error:
-        message = f"Kafka at {settings.kafka_bootstrap} does not answer ({error!r}); set KAFKA_BOOTSTRAP or run: rapport stack up"
-        raise RetryError(message) from error
+        raise RetryError(await why_away(settings, error)) from error
     finally:
         await client.stop()
 

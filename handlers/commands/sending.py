@@ -14,6 +14,7 @@ from handlers.commands.history import BadLine, Delivery
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import RetryError, UsageError
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options, why_away
 from streams.wire.topics import WEBHOOKS
 
 _IN_FLIGHT: Final = 2_000  # deliveries awaiting the broker's word; enough to fill batches, little to lose on Ctrl-C
@@ -68,7 +69,7 @@ async def send(
     Raises RetryError while Kafka is away and UsageError when the topic does not exist.
     """
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **kafka_options(settings),
         enable_idempotence=True,
         acks="all",
         linger_ms=20,
@@ -82,8 +83,7 @@ async def send(
             raise UsageError(message)
         await _publish(history, producer=producer, topic=topic, sent=sent, rate=rate, skip=skip, report=report)
     except (KafkaError, OSError) as error:
-        message = f"no Kafka answers at {settings.kafka_bootstrap} ({error}); fix: rapport stack up, or set KAFKA_BOOTSTRAP"
-        raise RetryError(message) from error
+        raise RetryError(await why_away(settings, error)) from error
     finally:
         await producer.stop()
 

@@ -14,6 +14,7 @@ from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
+from streams.wire.kafka import kafka_options
 from streams.wire.topics import CLIENT_EVENTS, SIGNALS, TRIGGERS, WEBHOOKS
 
 # The demo speaks through webhooks only (a replay does, too); the other public topics stay empty.
@@ -61,7 +62,7 @@ class Backlogs:
         """Look at the deployment of `settings`."""
         self._settings = settings
         self._redis: Redis = connect_redis(settings)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False)
         partitions = range(settings.partitions)
         self._folded = [(topic.name, partition) for topic in _FOLDED for partition in partitions]
         self._channels = [(TRIGGERS[channel].name, partition) for channel in SERVED_CHANNELS for partition in partitions]

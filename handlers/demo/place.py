@@ -18,8 +18,9 @@ from handlers.stack.progress import Display
 from handlers.stack.threads import run_apart
 from streams.runtime.clock import FileClock, fresh_id
 from streams.runtime.errors import UsageError
-from streams.runtime.settings import Settings
+from streams.runtime.settings import Settings, load_settings
 from streams.wire.admin import admin_client, ensure_topics
+from streams.wire.kafka import security_of
 from streams.wire.topics import TOPICS
 
 PARTITIONS: Final = 4
@@ -98,6 +99,7 @@ def deployment(on: Servers, *, logs: Path) -> Iterator[Place]:
     names = {} if on.own else {"group": name, "namespace": name, "topic_prefix": f"{name}."}
     settings = Settings.model_validate(
         {
+            **({} if on.own else security_of(load_settings())),
             "kafka_bootstrap": on.kafka_bootstrap,
             "redis_url": on.redis_url,
             "partitions": PARTITIONS,

@@ -26,6 +26,7 @@ from handlers.demo.verifying import check_mails, gather_evidence
 from handlers.stack.ports import free_ports
 from models.events.envelope import epoch_ms
 from streams.runtime.clock import fresh_id, monotonic
+from streams.wire.kafka import kafka_environment
 
 _READY_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.05
@@ -137,7 +138,7 @@ class _Run:
     def _environment(self, port: int, smtp_port: int) -> dict[str, str]:
         settings = self.place.settings
         return {
-            "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+            **kafka_environment(settings),
             "REDIS_URL": settings.redis_url,
             "RAPPORT_PARTITIONS": str(settings.partitions),
             "RAPPORT_GROUP": settings.group,

@@ -20,6 +20,7 @@ from streams.runtime.clock import monotonic
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.admin import ensure_topics
+from streams.wire.kafka import UNSECURED
 
 _LOOK_SECONDS: Final = 0.5
 
@@ -174,7 +175,9 @@ def doctor() -> int:
 
 
 def _settings_of(local: LocalStack) -> Settings:
-    return load_settings().model_copy(update={"kafka_bootstrap": local.kafka_bootstrap, "redis_url": local.redis_url})
+    return load_settings().model_copy(
+        update={**UNSECURED, "kafka_bootstrap": local.kafka_bootstrap, "redis_url": local.redis_url}
+    )
 
 
 def _existing_servers(local: LocalStack) -> Settings | None:

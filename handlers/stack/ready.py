@@ -12,6 +12,8 @@ from redis.exceptions import RedisError
 
 from handlers.stack.errors import StackError
 from streams.runtime.clock import monotonic
+from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options
 
 _PAUSE_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 60.0
@@ -50,7 +52,8 @@ async def _until(
 
 
 async def _count_brokers(bootstrap: str) -> int:
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    plain = Settings.model_validate({"kafka_bootstrap": bootstrap})  # as the local stack listens, whatever the environment says
+    client = AIOKafkaAdminClient(**kafka_options(plain), request_timeout_ms=5000)
     try:
         await client.start()
         return len((await client.describe_cluster())["brokers"])

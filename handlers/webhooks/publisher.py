@@ -19,6 +19,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.wire.codec import encode_event
 from streams.wire.deliveries import Delivery
+from streams.wire.kafka import kafka_options, why_away
 from streams.wire.partitioning import partition_of
 from streams.wire.topics import WEBHOOKS
 
@@ -270,7 +271,7 @@ class KafkaPublisher:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka_bootstrap,
+                **kafka_options(self._settings),
                 client_id="rapport-webhooks",
                 acks="all",
                 enable_idempotence=True,
@@ -280,7 +281,7 @@ class KafkaPublisher:
                 await producer.start()
             except (KafkaError, OSError) as error:
                 await producer.stop()
-                log.warning("Kafka is away, trying again", servers=self._settings.kafka_bootstrap, error=repr(error))
+                log.warning("Kafka is away, trying again", why=await why_away(self._settings, error), error=repr(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 continue

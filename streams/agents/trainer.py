@@ -28,6 +28,7 @@ from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position
+from streams.wire.kafka import kafka_options, why_away
 from streams.wire.reading import read_each
 from streams.wire.topics import EXAMPLES, SNAPSHOTS
 
@@ -66,7 +67,7 @@ class Trainer:
         Raises FatalError when another trainer took over, or this release cannot go on from what is stored.
         """
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **kafka_options(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=4_194_304,
@@ -80,8 +81,7 @@ class Trainer:
                 afresh = ()
                 await self._learn(consumer, at, grasp, school)
         except (KafkaError, OSError) as error:
-            message = f"Kafka at {self._settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
-            raise RetryError(message) from error
+            raise RetryError(await why_away(self._settings, error)) from error
         finally:
             await consumer.stop()
 

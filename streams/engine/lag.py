@@ -15,6 +15,7 @@ from streams.runtime.clock import Clock, SystemClock
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.state.redis_store import connect_redis
+from streams.wire.kafka import kafka_options
 from streams.wire.topics import CLIENT_EVENTS, INTAKE_TOPICS
 
 WATCHED_TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS)
@@ -70,7 +71,7 @@ def _oldest(start: int, position: int | None) -> int:
 async def _timestamps(settings: Settings, wanted: Mapping[Slot, int]) -> dict[Slot, int]:
     """Return the broker's time, in epoch ms, of the record at the wanted offset of each slot."""
     at = {TopicPartition(settings.topic(slot.topic), slot.partition): slot for slot in wanted}
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False)
     stamps: dict[Slot, int] = {}
     try:
         await consumer.start()

@@ -11,6 +11,7 @@ from streams.engine.fence import Slot
 from streams.engine.stage import Bounds
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options
 
 _PEEK_MS: Final = 5_000
 _GATHER_SECONDS: Final = 0.005  # lanes begin together: what they ask within this time goes out as one request
@@ -75,9 +76,7 @@ class LogView:
         Raises RetryError while there is no answer, also when there is no such record.
         """
         at = TopicPartition(self._settings.topic(slot.topic), slot.partition)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="none"
-        )
+        consumer = AIOKafkaConsumer(**kafka_options(self._settings), enable_auto_commit=False, auto_offset_reset="none")
         found: list[Any] = []
         try:
             await consumer.start()
@@ -96,7 +95,7 @@ class LogView:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+            consumer = AIOKafkaConsumer(**kafka_options(self._settings), enable_auto_commit=False)
             async with AsyncExitStack() as unless_started:
                 unless_started.push_async_callback(consumer.stop)
                 await consumer.start()

@@ -15,6 +15,7 @@ from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options
 from streams.wire.topics import COMPACTED
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,7 @@ class KafkaProducer:
         async with self._making:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.kafka_bootstrap,
+                    **kafka_options(self._settings),
                     acks="all",
                     enable_idempotence=True,
                     max_request_size=_LARGEST_REQUEST,

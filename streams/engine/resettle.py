@@ -24,6 +24,7 @@ from streams.runtime.errors import DeadLetterError, RetryError, UsageError
 from streams.runtime.settings import Settings
 from streams.wire.codec import decode_event, encode_event
 from streams.wire.headers import Position
+from streams.wire.kafka import kafka_options
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
@@ -95,7 +96,7 @@ async def resettle(
     with an empty target.
     """
     new_homes(CONTROL_KEY, partition=0, before=source.partitions, after=target.partitions)
-    consumer = AIOKafkaConsumer(bootstrap_servers=source.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**kafka_options(source), enable_auto_commit=False, auto_offset_reset="earliest")
     places = {
         partition: Places(marks.get(partition, ()), range(partition, target.partitions, source.partitions))
         for partition in range(source.partitions)

@@ -11,6 +11,7 @@ from streams.engine.fence import Slot
 from streams.runtime.errors import DeadLetterError, RetryError
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position, read_origin
+from streams.wire.kafka import kafka_options
 from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
 
 OUTPUT_TOPICS: Final = (*TRIGGERS.values(), DECISIONS, EXAMPLES, DEAD_LETTERS)
@@ -45,9 +46,7 @@ async def _furthest(settings: Settings, topics: Sequence[Topic], slot: Slot) -> 
 
 @asynccontextmanager
 async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         yield consumer

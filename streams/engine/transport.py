@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -23,6 +24,7 @@ from streams.engine.stage import Bounds
 from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,20 @@ of a quiet deployment."""
 def register_transport() -> None:
     """Make Faust know the scheme `kafka+lanes://`; doing it twice changes nothing."""
     TRANSPORTS.aliases[SCHEME] = f"{__name__}:LanesTransport"
+
+
+def broker_credentials(settings: Settings) -> Credentials | None:
+    """Return in Faust's words how `kafka_options` has every client connect; none for a Kafka that asks for nothing."""
+    options = kafka_options(settings)
+    context = options.get("ssl_context")
+    if settings.kafka_security.startswith("SASL"):
+        return SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context is not None else None
 
 
 class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed for us

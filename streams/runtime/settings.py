@@ -1,14 +1,20 @@
 """Every setting in one table, read from the environment; `rapport doctor` prints it."""
 
+import ssl
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from streams.runtime.errors import UsageError
+from streams.runtime.tls import tls_context
 
 SECRETS_FOLDER: Final = Path("/run/secrets")
 """A file here that is named as an environment variable, in lower or upper case, gives its value; the environment wins."""
+
+_EmptyIsNone: Final = BeforeValidator(lambda given: None if given == "" else given)
 
 
 class Settings(BaseSettings):
@@ -21,6 +27,21 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP", "RAPPORT_KAFKA_BOOTSTRAP", "kafka_bootstrap"),
         description="Kafka bootstrap servers, comma-separated.",
     )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="What Kafka asks for: SSL: TLS; SASL: user and password. PLAINTEXT: neither."
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How user and password are shown to Kafka."
+    )
+    kafka_user: Annotated[str | None, _EmptyIsNone] = Field(default=None, description="User for SASL.")
+    kafka_password: Annotated[SecretStr | None, _EmptyIsNone] = Field(default=None, description="Password for SASL.")
+    kafka_ca_file: Annotated[Path | None, _EmptyIsNone] = Field(
+        default=None, description="PEM of the authorities whose word is taken for Kafka's certificate; unset: the machine's."
+    )
+    kafka_certificate_file: Annotated[Path | None, _EmptyIsNone] = Field(
+        default=None, description="PEM of our own certificate, where Kafka asks for one (mutual TLS)."
+    )
+    kafka_key_file: Annotated[Path | None, _EmptyIsNone] = Field(default=None, description="PEM of its key, not encrypted.")
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
         validation_alias=AliasChoices("REDIS_URL", "RAPPORT_REDIS_URL", "redis_url"),
@@ -186,6 +207,29 @@ class Settings(BaseSettings):
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written.")
 
+    @model_validator(mode="after")
+    def _kafka_is_whole(self) -> Self:
+        """Refuse what is incomplete, and what would not be used: who set it believes in a protection that is not there."""
+        own = {"RAPPORT_KAFKA_CERTIFICATE_FILE": self.kafka_certificate_file, "RAPPORT_KAFKA_KEY_FILE": self.kafka_key_file}
+        sasl = {"RAPPORT_KAFKA_USER": self.kafka_user, "RAPPORT_KAFKA_PASSWORD": self.kafka_password}
+        encrypted, signed_in = self.kafka_security.endswith("SSL"), self.kafka_security.startswith("SASL")
+        unused = ({} if signed_in else sasl) | ({} if encrypted else {"RAPPORT_KAFKA_CA_FILE": self.kafka_ca_file, **own})
+        needed = (sasl if signed_in else {}) | (own if any(own.values()) else {})
+        if idle := [name for name, value in unused.items() if value is not None]:
+            fix = "fix: set SSL, SASL_PLAINTEXT or SASL_SSL as your Kafka asks for, or unset the other"
+            message = f"RAPPORT_KAFKA_SECURITY is {self.kafka_security} and makes no use of {', '.join(idle)}; {fix}"
+            raise ValueError(message)
+        if missing := [name for name, value in needed.items() if value is None]:
+            message = f"RAPPORT_KAFKA_SECURITY is {self.kafka_security}, and {' and '.join(missing)} is not set"
+            raise ValueError(message)
+        if encrypted:
+            self.kafka_tls()  # files that cannot be used are refused now, not at the first connection
+        return self
+
+    def kafka_tls(self) -> ssl.SSLContext:
+        """Return the context of TLS connections to Kafka, from the files as they are now."""
+        return tls_context(authorities=self.kafka_ca_file, certificate=self.kafka_certificate_file, key=self.kafka_key_file)
+
     def topic(self, name: str) -> str:
         """Return the name on the broker of the topic that the table in `streams.wire.topics` calls `name`."""
         return self.topic_prefix + name
@@ -193,6 +237,22 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
-    """Read the settings from the environment once; secrets may also be files in /run/secrets, as containers mount them."""
-    # The keyword is read by pydantic-settings and is no field.
-    return Settings(_secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None)
+    """Read the settings from the environment once; secrets may also be files in /run/secrets, as containers mount them.
+
+    UsageError names what cannot be used, and no value: it may be a secret.
+    """
+    try:
+        # The keyword is read by pydantic-settings and is no field.
+        return Settings(_secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None)
+    except ValidationError as error:
+        raise UsageError("; ".join(_flaw(place=each["loc"], said=each["msg"]) for each in error.errors())) from None
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+
+
+def _flaw(*, place: tuple[int | str, ...], said: str) -> str:
+    said = said.removeprefix("Value error, ")
+    if not place:
+        return said
+    name = str(place[0])
+    return f"{name if name.isupper() else f'RAPPORT_{name.upper()}'}: {said}"

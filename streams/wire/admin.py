@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options, why_away
 from streams.wire.topics import TOPICS, Partitioning, Topic
 
 _MOST_COPIES: Final = 3
@@ -31,13 +32,12 @@ class TopicFacts:
 @asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Give an admin client; RetryError if no broker answers."""
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=20_000)
+    client = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=20_000)
     try:
         await client.start()
     except (KafkaError, OSError) as error:
         await client.close()
-        message = f"no Kafka answers at {settings.kafka_bootstrap}; fix: rapport stack up, or set KAFKA_BOOTSTRAP"
-        raise RetryError(message) from error
+        raise RetryError(await why_away(settings, error)) from error
     try:
         yield client
     finally:

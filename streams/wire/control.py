@@ -8,6 +8,7 @@ from models.ids import derive
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.wire.codec import encode_event
+from streams.wire.kafka import kafka_options
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 
@@ -24,7 +25,7 @@ async def tell_every_partition(settings: Settings, event: AnyControlEvent) -> li
     """
     value = encode_event(event)
     topic = settings.topic(CLIENT_EVENTS.name)
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka_options(settings), acks="all", enable_idempotence=True)
     try:
         await producer.start()
         sent = [

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options, why_away
 
 _POLL_MS: Final = 500
 _FETCH_BYTES: Final = 8_388_608
@@ -30,7 +31,7 @@ async def read_each(settings: Settings, topic: str, *, partitions: list[int], se
     """
     parts = [TopicPartition(settings.topic(topic), partition) for partition in partitions]
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **kafka_options(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
@@ -45,7 +46,6 @@ async def read_each(settings: Settings, topic: str, *, partitions: list[int], se
                 for record in records:
                     see(record)
     except (KafkaError, OSError) as error:
-        message = f"no Kafka answers at {settings.kafka_bootstrap} ({error}); fix: rapport stack up, or set KAFKA_BOOTSTRAP"
-        raise RetryError(message) from error
+        raise RetryError(await why_away(settings, error)) from error
     finally:
         await consumer.stop()

@@ -12,6 +12,7 @@ PACKAGES = ("models", "streams", "handlers")
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 CLOCK = Path("streams/runtime/clock.py")
+CONNECTING = Path("streams/wire/kafka.py")
 # The one place in which tests wait.
 WAITING = Path("tests/waiting.py")
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "misc", "common"}
@@ -137,3 +138,19 @@ def test_tests_mock_nothing_and_skip_nothing() -> None:
 def test_tests_do_not_sleep_and_do_not_read_the_wall_clock() -> None:
     tests = [path for path in modules("tests") if path != WAITING]
     assert [where for path in tests for call, where in dotted_calls(path) if call in SLEEPS | WALL_CLOCK] == []
+
+
+def test_nobody_opens_a_connection_to_kafka_but_as_the_settings_say() -> None:
+    clients = {"AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaAdminClient", "AIOKafkaClient"}
+    opened, otherwise = 0, []
+    for path in modules(*PACKAGES):
+        for node in nodes_of(path):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in clients:
+                opened += 1
+                spread = [ast.unparse(word.value) for word in node.keywords if word.arg is None]
+                if not any(each.startswith("kafka_options(") for each in spread):
+                    otherwise.append(f"{path}:{node.lineno}")
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "create_conn" and path != CONNECTING:
+                otherwise.append(f"{path}:{node.lineno}")
+    assert otherwise == []
+    assert opened > 0

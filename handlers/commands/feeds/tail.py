@@ -22,6 +22,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.metrics import FEED_HELD, FEED_LATE, FEED_SILENT, Meter
 from streams.runtime.settings import Settings
 from streams.wire.deliveries import RECEIVED_AT, SOURCE
+from streams.wire.kafka import kafka_options
 from streams.wire.records import Record
 from streams.wire.topics import DECISIONS, PAYMENTS, WEBHOOKS
 
@@ -68,7 +69,7 @@ class Tail:
                 await _pause(stopped, _RETRY_SECONDS)
 
     async def _listen(self, stopped: asyncio.Event) -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**kafka_options(self.settings), enable_auto_commit=False)
         await consumer.start()
         rounds = Rounds(self.every_seconds)
         try:
