@@ -116,6 +116,7 @@ class LatenessScorer:
             chances=self.chances(features, landmark=landmark, overdue=overdue),
             days=self.days(features, landmark=landmark, overdue=overdue),
             version=self.version,
+            is_leaned=self.trust < 1.0,
         )
 
     def chances(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:

@@ -3,9 +3,11 @@
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from models.money import Money
 from models.policy.facts import Fact
+from models.policy.foresight import foreseen, has_habit
 from models.policy.gate import release_of
 from models.policy.journeys import Ladder
 from models.policy.policy import Policy
@@ -59,7 +61,11 @@ def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
     rows = items(state.ledger, state.now_ms)
     # A client may have hundreds of open invoices: what is the same for all of them is found once.
     runs, is_claimed = _runs(state), _is_claimed(state.ledger)
-    return [_arrear(row, runs, state, policy, is_claimed=is_claimed) for row in rows]
+    found = [_arrear(row, runs, state, policy, is_claimed=is_claimed) for row in rows]
+    # Who has been asked about anything that is still open does not pay as always.
+    if not policy.foresight_days or not has_habit(state) or any(row.run.stage or row.run.human for row in found):
+        return found
+    return [_foreseen(row, found[0].due_ms, state, policy) if row.silence is None else row for row in found]
 
 
 def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
@@ -167,6 +173,20 @@ def _arrear(item: Item, runs: dict[str, Run], state: ClientState, policy: Policy
     ready, until = _claims(invoice, state, policy) if is_claimed else (0, 0)
     silence = _silence(item, run, state, policy, until)
     return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms)
+
+
+def _foreseen(row: Arrear, oldest_ms: int, state: ClientState, policy: Policy) -> Arrear:
+    """Return the row silent while the client, as always, will pay within days. Never before a person, and only the first time."""
+    invoice, ladder = row.invoice, row.ladder
+    if row.run.ready_ms or row.ready_ms > row.core_ms or invoice.expected_ms or urgency_ms(state, invoice.invoice_id):
+        return row  # it had its day already, a claim has ended, or somebody has said when
+    silence = foreseen(state, invoice, step_ms=row.core_ms, oldest_ms=oldest_ms, within_days=policy.foresight_days)
+    is_personal = ladder.human_first or ladder.steps[0].channel in policy.internal_channels
+    if silence is None or is_personal or is_high_value([row], state, policy):
+        return row
+    if any(known.journey == _JOURNEY and known.anchor == row.run.anchor for known in state.care.approvals):
+        return row
+    return replace(row, silence=silence)
 
 
 def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> int:

@@ -110,6 +110,10 @@ class Support(Section):
     expected_limit_days: Days = Field(
         default=_P.expected_limit_days, description="Longest wait past due for an expected payment."
     )
+    foresight_days: Annotated[int, Field(ge=0, le=6)] = Field(
+        default=_P.foresight_days,
+        description="A first message waits for who by habit (nine times in ten) pays within this, until a day after; 0: never.",
+    )
     retry_days: Days = Field(default=_P.retry_days, description="Wait when the processor tries again within this.")
     attempts: Times = Field(default=_P.attempts, description="Undelivered tries before a person takes over.")
     small_share: Share = Field(default=_P.small_share, description="Less than this share of the usual amount waits.")

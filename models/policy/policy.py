@@ -114,6 +114,7 @@ class Policy:
     settle_days: int = 1
     adopt_after_days: int = 30
     expected_limit_days: int = 30
+    foresight_days: int = 3
     retry_days: int = 3
     attempts: int = 3
     small_share: float = 0.05

@@ -55,6 +55,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `features` are half-precision floats in the order of the feature table; `chances` are P(more than 5, 15, 30 days late) in
     ten-thousandths, -1 where it was decided already; `days` are the tenths of days after due at the levels .05, .5, .9 and .95.
+    `is_leaned`: the learners were trusted less when it was put, because clients lately paid differently than before.
     """
 
     landmark: int
@@ -63,6 +64,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     chances: tuple[int, ...] = ()
     days: tuple[int, ...] = ()
     version: str = ""
+    is_leaned: bool = False
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True, gc=False):
