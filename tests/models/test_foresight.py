@@ -12,7 +12,7 @@ from models.workdays import DAY_MS
 
 DUE = 19_000
 STEP = DUE + 3
-INVOICE = Invoice("A1", issued_at=1, currency="EUR", amount=100, due_ms=DUE * DAY_MS)
+INVOICE = Invoice("A1", issued_at=1, currency="EUR", minor=100, due_ms=DUE * DAY_MS)
 
 
 def state(recent: tuple[int, ...] = (5,) * 5, *asked: Asked, day: int = STEP) -> ClientState:
