@@ -11,6 +11,7 @@ from handlers.commands.simulation import INNER_SOURCES, Happening
 from handlers.terminal.wording import day, general, tell_decision, tell_event
 from models.events.control import ClockTicked
 from models.learners.baseline import BASELINE
+from models.policy.policy import TASK
 from models.policy.segments import effective_segment
 from models.state.client import ClientState
 from models.state.describe import describe_change
@@ -91,6 +92,7 @@ class Totals:
 
     events: int = 0
     triggers: Counter[str] = field(default_factory=Counter)
+    tasks: Counter[str] = field(default_factory=Counter)
     silences: Counter[str] = field(default_factory=Counter)
     retracted: int = 0
     after_paid: int = 0
@@ -104,6 +106,8 @@ class Totals:
             if not isinstance(output, Decision):
                 continue
             match output.outcome:
+                case DecisionOutcome.TRIGGERED if output.channel == TASK:
+                    self.tasks[f"{output.journey}/{output.step}"] += 1
                 case DecisionOutcome.TRIGGERED:
                     self.triggers[f"{output.journey}/{output.step} by {output.channel}"] += 1
                 case DecisionOutcome.SUPPRESSED | DecisionOutcome.HELD:
@@ -126,5 +130,8 @@ class Totals:
         if self.after_paid:
             yield f"Sent after they were paid: {self.after_paid:,}"
         yield from (f"  {count:>6,}  {what}" for what, count in self.triggers.most_common())
+        if self.tasks:
+            yield f"Tasks for colleagues: {sum(self.tasks.values()):,}"
+        yield from (f"  {count:>6,}  {what}" for what, count in self.tasks.most_common())
         yield f"Not sent: {sum(self.silences.values()):,}, the most frequent reasons:"
         yield from (f"  {count:>6,}  {why}" for why, count in self.silences.most_common(8))

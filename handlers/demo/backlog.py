@@ -21,7 +21,7 @@ from streams.wire.topics import CLIENT_EVENTS, SIGNALS, TRIGGERS, WEBHOOKS
 _FOLDED: Final = (WEBHOOKS, SIGNALS, CLIENT_EVENTS)
 
 
-SERVED_CHANNELS: Final = ("email", "console")
+SERVED_CHANNELS: Final = ("email", "task")
 """The channels that have a worker in the demo; others would need a provider."""
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.demo.backlog import SERVED_CHANNELS, Backlogs
 from handlers.demo.crew import Crew, DemoError
 from handlers.demo.driving import PATIENCE_SECONDS, Crash, Drive
@@ -120,11 +121,17 @@ class _Run:
         evidence = await gather_evidence(self.place.settings)
         mails = [mail.message_id.partition("@")[0] for mail in sink.mails]
         check_mails(mails, evidence)
+        board = RedisTaskBoard(self.place.settings)
+        try:
+            tasks = await board.tasks()
+        finally:
+            await board.close()
         last = await backlogs.look(now_ms=epoch_ms(now))
         outcome = Outcome(
             year=self.year,
             evidence=evidence,
             mails=mails,
+            tasks=tasks,
             now=now,
             victim=crash.victim,
             outage=outage,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from handlers.channels.tasks import Task
 from handlers.demo.backlog import Backlog
 from handlers.demo.firm import FirmYear
 from handlers.demo.learned import learned
@@ -25,6 +26,7 @@ from models.state.codec import decode
 from models.triggers import Decision, DecisionOutcome
 
 _PARTICULARS_KEPT = 7  # reasons listed; the rest is a number
+_TASKS_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,7 @@ class Outcome:
     year: FirmYear
     evidence: Evidence
     mails: Sequence[str]
+    tasks: Sequence[Task]
     now: datetime
     victim: str
     outage: Outage
@@ -66,6 +69,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
     yield from _silences(decisions)
     yield from _feeds(outcome.outage, decisions)
     yield f"Mails       {len(outcome.mails):,} received by the SMTP sink, none twice"
+    yield from _tasks(outcome.tasks)
     yield from _book(outcome)
     yield from learned(outcome.year.clients, outcome.states, outcome.evidence)
     yield from _story(outcome, decisions)
@@ -144,6 +148,13 @@ def _feeds(outage: Outage, decisions: Sequence[Decision]) -> Iterator[str]:
     yield f"            {len(held)} steps for {clients} clients waited for its news; {len(held & left)} of them left afterwards"
 
 
+def _tasks(tasks: Sequence[Task]) -> Iterator[str]:
+    yield f"Tasks       {len(tasks):,} for colleagues (in the demo nobody does them), the last of them:"
+    for task in tasks[-_TASKS_SHOWN:]:
+        due = task.trigger.expires_at
+        yield f"            {task.task_id[:8]}  due {due:%d %b}  {task.name or task.trigger.client_id}: {task.subject}"
+
+
 def _book(outcome: Outcome) -> Iterator[str]:
     if outcome.adopted is None:
         return
@@ -190,5 +201,5 @@ def farewell(place: Place, *, keep: bool, own: bool, seconds: float) -> Iterator
     yield f"export KAFKA_BOOTSTRAP={settings.kafka_bootstrap} REDIS_URL={settings.redis_url}"
     yield f"export RAPPORT_PARTITIONS={settings.partitions}"
     yield f"rapport inspect client {people()[0].client_id}"
-    yield "rapport lag; rapport dead-letters list"
+    yield "rapport tasks list; rapport lag; rapport dead-letters list"
     yield f"rapport stack down --name {KEPT_STACK} --delete"

@@ -51,6 +51,7 @@ from models.events.signals import (
     RiskReported,
 )
 from models.events.union import AnyEvent
+from models.policy.policy import TASK
 from models.triggers import Decision, DecisionOutcome
 
 VERBS: Final = {
@@ -202,8 +203,10 @@ def _sender(event: ClientEvent) -> str:
 def tell_decision(decision: Decision) -> Iterator[str]:
     """Yield a decision and its reasons, the first on the same line."""
     step = f"{decision.journey.value}/{decision.step}" if decision.journey and decision.step else "segment"
-    channel = f" by {decision.channel}" if decision.channel and decision.outcome is DecisionOutcome.TRIGGERED else ""
-    yield f"{VERBS[decision.outcome]:10} {step}{channel}: {decision.reasons[0]}"
+    verb, channel = VERBS[decision.outcome], ""
+    if decision.channel and decision.outcome is DecisionOutcome.TRIGGERED:
+        verb, channel = ("TASK", "") if decision.channel == TASK else (verb, f" by {decision.channel}")
+    yield f"{verb:10} {step}{channel}: {decision.reasons[0]}"
     for reason in decision.reasons[1:]:
         yield f"{'':10} and {reason}"
 

@@ -82,7 +82,7 @@ _PERSON: Final = Step(
     Purpose.SERVICING,
     _DELAY,
     "a person asks first, before anything is sent",
-    channel="console",
+    channel="task",
 )
 
 CONTACT_CHECK: Final = Step(
@@ -93,7 +93,7 @@ CONTACT_CHECK: Final = Step(
     Purpose.SERVICING,
     _DELAY,
     "a reliable client suddenly turns late: do invoices still reach the right person?",
-    channel="console",
+    channel="task",
 )
 
 INSTALMENT_LADDER: Final = Ladder(
@@ -107,7 +107,7 @@ INSTALMENT_LADDER: Final = Ladder(
             Purpose.SERVICING,
             _DELAY,
             "the instalment is still open: a person asks what has changed",
-            channel="console",
+            channel="task",
         ),
     ),
     _PERSON,
@@ -267,7 +267,7 @@ PLAYBOOKS: Final = (
         PatternEntry(Pattern.WIDENING_GAP),
         (
             _care("keeping_in_touch", 0, 14, _CHECK, "quiet for longer than usual: ask, and expect nothing"),
-            _care("personal_word", 21, 14, _CHECK, "still quiet: a colleague who knows the client decides", channel="console"),
+            _care("personal_word", 21, 14, _CHECK, "still quiet: a colleague who knows the client decides", channel="task"),
         ),
         cooldown_days=180,
     ),

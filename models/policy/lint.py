@@ -21,7 +21,7 @@ from models.policy.journey_document import (
     step_of,
 )
 from models.policy.journeys import MissedRun, Step, cancels_of
-from models.policy.policy import EARLIEST, INTRUSIVE, LATEST, PHONE
+from models.policy.policy import CONSOLE, EARLIEST, INTRUSIVE, LATEST, PHONE, TASK
 from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
@@ -29,7 +29,6 @@ from models.triggers import CancelWhen, Journey, Tone
 
 Path: TypeAlias = tuple[str | int, ...]
 
-FALLBACK: Final = "console"
 _MONTH: Final = 30
 _BOUND: Final = f"nobody is texted or called outside of {EARLIEST:%H:%M} to {LATEST:%H:%M}"
 _SHORT_WINDOW: Final = 3
@@ -148,8 +147,8 @@ def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Findi
     contact, approval = document.contact, document.approval.channel
     if approval not in contact.internal_channels:
         yield Finding(("approval", "channel"), f"{approval} reaches the client, not a colleague", "use task")
-    elif approval == FALLBACK:
-        yield Finding(("approval", "channel"), f"nobody can answer what {approval} tells", "use task")
+    elif approval == CONSOLE:
+        yield Finding(("approval", "channel"), f"nobody can answer what {approval} tells", f"use {TASK}")
     known = ", ".join(sorted(set(channels) - set(contact.internal_channels)))
     for index, name in enumerate(contact.fallback_channels):
         path = ("contact", "fallback_channels", index)
@@ -168,12 +167,7 @@ def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Findi
 
 def _numbers(document: PolicyDocument) -> Iterator[Finding]:
     contact, segments, rfm = document.contact, document.segments, document.rfm
-    if FALLBACK not in contact.internal_channels:
-        yield Finding(
-            ("contact", "internal_channels"),
-            f"{FALLBACK} must be among them: colleagues are asked there when a client cannot be reached",
-            f"add {FALLBACK}",
-        )
+    yield from _colleagues(contact)
     most = _MONTH // contact.min_gap_days + 1 if contact.min_gap_days else contact.contacts_per_month
     if most < contact.contacts_per_month:
         yield Finding(
@@ -199,6 +193,17 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
             yield Finding(("rfm", name), f"the cut-points must {way}: {', '.join(map(str, cuts))}", "put them in order")
 
 
+def _colleagues(contact: Contact) -> Iterator[Finding]:
+    """Object to a policy without a place where colleagues are asked; one where they only read is worth a second look."""
+    path: Path = ("contact", "internal_channels")
+    if not {TASK, CONSOLE} & set(contact.internal_channels):
+        why = f"{TASK} must be among them: colleagues are asked there when a client cannot be reached"
+        yield Finding(path, why, f"add {TASK}")
+    elif TASK not in contact.internal_channels:
+        why = f"without {TASK} colleagues are asked on the {CONSOLE}, where nobody can answer"
+        yield Finding(path, why, f"add {TASK}", Severity.WARNING)
+
+
 def _holdout(document: PolicyDocument) -> Iterator[Finding]:
     if document.holdout.journeys.get(Journey.DELAY_SUPPORT):
         path: Path = ("holdout", "journeys", Journey.DELAY_SUPPORT)
@@ -222,7 +227,10 @@ def _step(place: _Place, contact: Contact, *, channels: Collection[str], facts_s
         known = ", ".join(sorted(channels))
         yield Finding((*path, "channel"), f"no worker delivers by {step.channel}", f"use one of {known}")
     elif place.is_person and step.channel not in internal:
-        yield Finding((*path, "channel"), f"{step.channel} reaches the client, not a colleague", f"use {FALLBACK}")
+        yield Finding((*path, "channel"), f"{step.channel} reaches the client, not a colleague", f"use {TASK}")
+    elif step.channel == CONSOLE:
+        why = f"nobody can say on the {CONSOLE} how it ended, so nothing that follows can rest on it"
+        yield Finding((*path, "channel"), why, f"use {TASK}", Severity.WARNING)
     if is_above(step.tone, place.ceiling):
         yield Finding(
             (*path, "tone"),

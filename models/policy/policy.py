@@ -18,6 +18,12 @@ from models.state.client import ClientState, Run
 from models.triggers import Journey
 from models.workdays import NO_HOLIDAYS, Window, bounded, narrowed, next_allowed, zone_named
 
+TASK: Final = "task"
+"""Where colleagues get work with a due time, and say how it ended."""
+
+CONSOLE: Final = "console"
+"""Where colleagues only read: nobody can answer there."""
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentRules:
@@ -70,7 +76,7 @@ class ApprovalRules:
     on_abstention: bool = False
     first_sends: int = 0
     wait_days: int = 2
-    channel: str = "task"
+    channel: str = TASK
 
 
 PHONE: Final = "phone"
@@ -104,7 +110,7 @@ class Policy:
     window: Window = field(default_factory=Window)
     channel_windows: Mapping[str, Window] = field(default_factory=lambda: MappingProxyType({}))
     holidays: Mapping[str, frozenset[date]] = field(default_factory=lambda: MappingProxyType({}))
-    internal_channels: frozenset[str] = frozenset({"console", "task"})
+    internal_channels: frozenset[str] = frozenset({CONSOLE, TASK})
     fallback_channels: tuple[str, ...] = ()
     min_gap_days: int = 3
     contacts_per_month: int = 6
@@ -134,6 +140,11 @@ class Policy:
     journeys: Journeys = field(default_factory=Journeys)
     experiments: tuple[Experiment, ...] = ()
     approval: ApprovalRules = field(default_factory=ApprovalRules)
+
+    @property
+    def person_channel(self) -> str:
+        """Where colleagues are asked when nothing else says it: as a task, or on the console under a policy without tasks."""
+        return TASK if TASK in self.internal_channels else CONSOLE
 
     def zone_of(self, state: ClientState) -> ZoneInfo:
         """Return the client's zone, or the firm's where it is unknown."""

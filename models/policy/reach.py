@@ -19,9 +19,6 @@ from models.state.person import COMPLAINT, HARD, is_lifted
 from models.triggers import Journey
 from models.workdays import DAY_MS
 
-PERSON: Final = "console"
-"""Where colleagues are asked when a client cannot be reached."""
-
 SUPPRESSIONS_KEPT: Final = 8
 SOFT_BOUNCES: Final = 5
 """So many in a row, without one message between them that was taken, count as an address that does not exist."""
@@ -70,7 +67,7 @@ def way_to(
     if others:
         best = _best(state, others)
         return best, (f"{why}, so {best} is used",)
-    return (channel, ()) if rest_of(state, channel, at_ms) else (PERSON, (f"{why}, so a person is asked",))
+    return (channel, ()) if rest_of(state, channel, at_ms) else (policy.person_channel, (f"{why}, so a person is asked",))
 
 
 def way_after_silence(

@@ -38,7 +38,7 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
         Purpose.SERVICING,
         (CancelWhen.CLIENT_ERASED,),
         _ASKED[event.request],
-        channel=turn.policy.journeys.delay[segment].human.channel,
+        channel=turn.policy.person_channel,
     )
     day = moment(event.occurred_ms).date().isoformat()
     run = Run(JOURNEYS.index(Journey.DELAY_SUPPORT), f"asks-{event.request.value}-{day}")

@@ -117,7 +117,7 @@ async def _triggers(settings: Settings, count: int) -> list[Any]:
 
     async def there() -> bool:
         nonlocal found
-        read = [await read_topic(settings, TRIGGERS[channel]) for channel in ("console", "email")]
+        read = [await read_topic(settings, TRIGGERS[channel]) for channel in ("task", "email")]
         found = [record for topic in read for records in topic.values() for record in records]
         return len(found) >= count
 

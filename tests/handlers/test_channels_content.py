@@ -17,6 +17,7 @@ from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.journeys import Journeys, Step
+from models.policy.policy import DEFAULT_POLICY
 from models.triggers import Journey, Trigger
 from streams.runtime.settings import Settings
 from tests.handlers.channel_examples import ADA, trigger
@@ -119,7 +120,7 @@ def test_every_message_to_a_client_signs_with_the_firm_and_says_that_a_reply_rea
     journey: Journey, step: Step
 ) -> None:
     content = WRITER.write(due(journey, step), ADA)
-    to_staff = step.channel == "console"
+    to_staff = step.channel in DEFAULT_POLICY.internal_channels
     assert content.text.startswith("Hello Ada Lovelace,") is not to_staff
     assert ("Kind regards,\nFerro & Partner" in content.text) is not to_staff
     assert ("a reply always reaches a person" in content.text.lower()) is not to_staff
@@ -272,7 +273,7 @@ def test_every_message_to_a_client_carries_both_links_in_text_and_html_and_none_
     in_text = re.findall(r"^https://care\.firm\.example/links/\S+$", content.text, flags=re.MULTILINE)
     in_html = re.findall(r'href="(https://care\.firm\.example/links/[^"]+)"', content.html)
     assert in_text == in_html
-    assert len(in_text) == (0 if step.channel == "console" else 2)
+    assert len(in_text) == (0 if step.channel in DEFAULT_POLICY.internal_channels else 2)
     assert content.opt_out_url == (in_text[1] if in_text else "")
 
 

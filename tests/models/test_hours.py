@@ -186,7 +186,7 @@ def test_the_plan_follows_the_client_s_hour_and_colleagues_are_asked_at_once() -
     waits = [row for row in support if any("answer mostly" in reason for reason in row.reasons)]
     assert waits
     assert all(row.not_before.astimezone(BERLIN).time() == time(15) for row in waits)
-    asked = [row for row in answering(16).triggers if row.channel == "console"]
+    asked = [row for row in answering(16).triggers if row.channel == "task"]
     assert asked
     assert not any("answer mostly" in reason for row in asked for reason in row.reasons)
 

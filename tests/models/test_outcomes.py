@@ -93,7 +93,7 @@ def test_a_hard_bounce_makes_the_step_a_task_for_a_person_until_a_new_address_is
     firm.feed(build.reported(8, firm.triggers[0].trigger_id, DeliveryOutcome.BOUNCED_HARD))
     firm.wake(ms(12))
     again = firm.triggers[1]
-    assert (again.step, again.channel) == ("explain_terms", "console")
+    assert (again.step, again.channel) == ("explain_terms", "task")
     assert "does not exist" in again.reasons[-1]
     firm.feed(build.profiled(13, email="new@client.example"))
     assert state_of(firm).person.suppressions == ()

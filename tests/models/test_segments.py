@@ -92,7 +92,7 @@ def test_the_alarm_makes_the_next_step_a_task_for_a_person() -> None:
     log.append(build.amended(261.2, "X2", minor=91_000))
     firm = Firm().run(log, until_ms=ms(290))
     steps = [(o.step, o.channel) for o in firm.outputs if isinstance(o, Trigger) and "X1" in o.invoice_ids]
-    assert ("personal_contact", "console") in steps
+    assert ("personal_contact", "task") in steps
 
 
 def test_the_baseline_abstains_under_three_known_ends() -> None:
