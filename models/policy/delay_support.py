@@ -23,6 +23,7 @@ from models.policy.arrears import (
 )
 from models.policy.gate import is_about_instalment
 from models.policy.journeys import Ladder, MissedRun, Step
+from models.policy.ladder_end import end_timers, fire_end
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
@@ -36,7 +37,6 @@ from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
 HUMAN_DAYS: Final = 5  # a person gets five days before the sequence goes on, unless its first step names its own wait
-LAST_DAYS: Final = 14
 
 
 def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
@@ -56,6 +56,7 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
         # Nothing can be due before that; what is to be done then is decided then.
         return [*timers, _timer(state, policy, *first)]
     found = arrears(state, policy)
+    timers += end_timers(found, state, policy)
     for row in found:
         silence = row.silence
         if silence is None:
@@ -78,6 +79,7 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
     for row in found:
         if row.silence is not None and row.core_ms <= now and row.run.told != row.silence.code:
             _tell(turn, row.run, row.silence, row.ladder)
+    fire_end(turn, found)
     carrying = _carrying(found)
     if carrying is None or carrying.ready_ms > now:
         return
@@ -126,7 +128,7 @@ def fire_plan(turn: Turn, timer: Timer) -> None:
         turn.state = replace(state, ledger=replace(state.ledger, plans=told))
         run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
         if run.stage:
-            turn.put_run(replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told=""))
+            turn.put_run(_one_back(run))
         missing = f"instalment {plan.number} of {plan.of} of invoice {invoice_id} did not come"
         turn.decide(DecisionOutcome.HELD, (f"{missing}: the plan holds no more, support goes on softly",), run=run, step="plan")
         return
@@ -159,13 +161,18 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
     for invoice in covered:
         run = turn.run(Journey.DELAY_SUPPORT, invoice.invoice_id)
         if run.stage:
-            turn.put_run(replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told=""))
+            turn.put_run(_one_back(run))
         turn.decide(
             DecisionOutcome.HELD,
             (f"the promise for invoice {invoice.invoice_id} was not kept: support goes on, one step softer",),
             run=run,
             step="promise",
         )
+
+
+def _one_back(run: Run) -> Run:
+    """Return a run one step softer; what people were asked to decide about is over."""
+    return replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told="", decide_ms=0)
 
 
 def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
@@ -194,7 +201,7 @@ def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
         ladder = ladder_about(run, row, turn)
         human = row.step == ladder.human.id
         stage = run.stage + (not human)
-        ready = at_ms + _wait(ladder, stage, human=human) * DAY_MS
+        ready = at_ms + _wait(run, ladder, turn.policy, stage, human=human) * DAY_MS
         turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready)))
 
 
@@ -324,7 +331,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
     human = step.id == carrying.ladder.human.id
     for row in riders:
         stage = row.run.stage + (not human)
-        wait = _wait(row.ladder, stage, human=human)
+        wait = _wait(row.run, row.ladder, policy, stage, human=human)
         if human and state.care.alarm_ms:
             wait = max(wait, policy.segments.alarm_hold_days)
         begun = row.run.subject if row.run.stage or row.run.human else ""
@@ -341,7 +348,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
         )
 
 
-def _wait(ladder: Ladder, stage: int, *, human: bool) -> int:
+def _wait(run: Run, ladder: Ladder, policy: Policy, stage: int, *, human: bool) -> int:
     if human:
         return ladder.steps[0].after_days if ladder.human_first and not stage else HUMAN_DAYS
-    return ladder.steps[stage].after_days if stage < len(ladder.steps) else LAST_DAYS
+    return ladder.steps[stage].after_days if stage < len(ladder.steps) else policy.of_run(run).journeys.ladder_end.after_days

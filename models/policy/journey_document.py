@@ -92,6 +92,10 @@ class SupportJourney(Section):
         default_factory=lambda: _step_document(_JOURNEYS.contact_check, (Purpose.SERVICING, SUPPORT_CANCELS)),
         description="What a colleague is asked to do besides when a reliable client suddenly turns late.",
     )
+    ladder_end: StepDocument = Field(
+        default_factory=lambda: _step_document(_JOURNEYS.ladder_end, (Purpose.SERVICING, SUPPORT_CANCELS)),
+        description="What a colleague is asked to decide, so long after the last message of a ladder, while money is open.",
+    )
     instalment: LadderDocument = Field(
         default_factory=lambda: _instalment_document(_JOURNEYS),
         description="What follows an instalment that was not paid, whatever the client's segment.",
@@ -175,6 +179,7 @@ def _support_document(journeys: Journeys) -> SupportJourney:
     return SupportJourney(
         person=_step_document(person, home),
         contact_check=_step_document(journeys.contact_check, home),
+        ladder_end=_step_document(journeys.ladder_end, home),
         instalment=_instalment_document(journeys),
         ladders=Ladders.model_validate(ladders),
     )
@@ -268,6 +273,7 @@ def journeys_of(document: JourneysDocument) -> Journeys:
         renewal=tuple(step_of(step, document.pre_renewal) for step in document.pre_renewal.steps),
         playbooks=tuple(_playbook_of(journey, playbook) for journey, playbook in document.playbooks().items()),
         contact_check=step_of(support.contact_check, support),
+        ladder_end=step_of(support.ladder_end, support),
         instalment=_ladder_of(support.instalment, support),
     )
 

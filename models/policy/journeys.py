@@ -96,6 +96,18 @@ CONTACT_CHECK: Final = Step(
     channel="task",
 )
 
+LADDER_END: Final = Step(
+    "ladder_end",
+    14,
+    14,
+    Tone.GENTLE,
+    Purpose.SERVICING,
+    _DELAY,
+    "the ladder is at its end and money is open: a person decides how it goes on",
+    channel="task",
+)
+"""So long after the last message of any ladder; `after_days` is also the rest that the last message has."""
+
 INSTALMENT_LADDER: Final = Ladder(
     (
         _support("missed_instalment", 0, Tone.GENTLE, "an instalment has not come: say so once, gently, and offer other days"),
@@ -283,12 +295,13 @@ class Journeys:
     renewal: tuple[Step, ...] = RENEWAL_STEPS
     playbooks: tuple[Playbook, ...] = PLAYBOOKS
     contact_check: Step = CONTACT_CHECK
+    ladder_end: Step = LADDER_END
     instalment: Ladder = INSTALMENT_LADDER
 
     def all_steps(self) -> Iterator[Step]:
         """Yield every step there is, those for a person included."""
         for ladder in (*self.delay.values(), self.instalment):
             yield from (*ladder.steps, ladder.human)
-        yield from (*self.onboarding, *self.renewal, self.contact_check)
+        yield from (*self.onboarding, *self.renewal, self.contact_check, self.ladder_end)
         for playbook in self.playbooks:
             yield from playbook.steps

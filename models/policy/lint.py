@@ -105,6 +105,9 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
     yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, asks, _SUPPORT, is_person=True)
     check = step_of(support.contact_check, support)
     yield _Place((*base, "contact_check"), Journey.DELAY_SUPPORT, check, Tone.GENTLE, asks, _SUPPORT, is_person=True)
+    end = step_of(support.ladder_end, support)
+    decides = "a colleague who decides"
+    yield _Place((*base, "ladder_end"), Journey.DELAY_SUPPORT, end, Tone.GENTLE, decides, _SUPPORT, is_person=True)
     plan = (Tone.GENTLE, "a client who keeps a plan", _SUPPORT)
     yield from _listed((*base, "instalment", "steps"), Journey.DELAY_SUPPORT, support.instalment.steps, support, plan)
     for segment in Segment:

@@ -14,6 +14,7 @@ from models.policy.budget import commit, costs, refund, unspend
 from models.policy.delay_support import redo, undo
 from models.policy.gate import comes_after
 from models.policy.hours import heard_at
+from models.policy.ladder_end import ask_again, is_decision
 from models.policy.leave import Answer, Verdict, may_leave
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
@@ -284,6 +285,8 @@ def _whose(state: ClientState, event: DeliveryReported, roles: Sequence[Role]) -
 def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
     journey = JOURNEYS[row.journey]
     if not row.advances:
+        if is_decision(row, turn):
+            ask_again(turn, row, ready_ms=ready_ms)
         return
     if journey is Journey.DELAY_SUPPORT:
         undo(turn, row, ready_ms=ready_ms, tries=tries)

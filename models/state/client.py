@@ -177,7 +177,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `stage` counts the steps taken, `epoch` the times a step became due anew (a retraction, a broken promise), `ready_ms` is the
     earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked,
-    `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited.
+    `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited,
+    `decide_ms` is when a person was asked to decide at the end of a ladder.
     """
 
     journey: int
@@ -194,6 +195,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sent_ms: int = 0
     pinned: str = ""
     waited: int = 0
+    decide_ms: int = 0
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,0 +1,151 @@
+"""Where a ladder has no further message and money is open, a person is asked to decide: once, and whatever the segment."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.events.signals import DeliveryOutcome, Industry, OverrideEffect, Style
+from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.state.client import Segment
+from models.triggers import Decision, DecisionOutcome, Retraction, Trigger
+from models.workdays import DAY_MS
+from tests.models.builders import Events, ms, tick_at
+from tests.models.test_journey_laws import Firm
+
+_DAYS = 200
+
+
+class Carried(Firm):
+    """A firm whose messages and tasks are taken the moment they may leave, until `away_from` a day."""
+
+    def __init__(self, build: Events, *, policy: Policy = DEFAULT_POLICY, away_from: float = 1_000) -> None:
+        super().__init__(policy=policy)
+        self.build = build
+        self.away_ms = ms(away_from)
+
+    def wake(self, until_ms: int) -> None:
+        while True:
+            self._deliver(until_ms)
+            if self.due is None or self.due > until_ms:
+                return
+            self.feed(tick_at(self.due))
+
+    def _deliver(self, until_ms: int) -> None:
+        state = self.state
+        for row in state.care.pending if state else ():
+            at = max(row.not_before_ms, state.now_ms if state else 0)
+            if not row.retracted and at <= until_ms and at < self.away_ms:
+                self.feed(self.build.reported((at - ms(0)) / DAY_MS, row.trigger_id, channel=row.channel))
+
+
+def asked_to_decide(firm: Firm) -> list[Trigger]:
+    """Return the tasks at the end of a ladder."""
+    return [row for row in firm.triggers if row.step == "ladder_end"]
+
+
+@pytest.mark.parametrize("segment", list(Segment))
+@pytest.mark.parametrize("style", list(Style))
+@pytest.mark.parametrize("industry", list(Industry))
+def test_an_invoice_that_stays_open_ends_with_one_person_for_every_segment_and_tone(
+    segment: Segment, style: Style, industry: Industry
+) -> None:
+    build = Events()
+    known = build.profiled(0).model_copy(update={"style": style, "industry": industry})
+    said = build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value)
+    firm = Carried(build).run([known, said, build.issued(1, "I1", due=10)], until_ms=ms(_DAYS))
+    (task,) = asked_to_decide(firm)
+    messages = [row for row in firm.triggers if row.channel == "email"]
+    assert (task.channel, task.invoice_ids) == ("task", ("I1",))
+    assert len(messages) == len(DEFAULT_POLICY.journeys.delay[segment].steps)
+    assert task.decided_at >= messages[-1].not_before
+    assert (task.decided_at - messages[-1].not_before).days >= DEFAULT_POLICY.journeys.ladder_end.after_days
+    assert firm.triggers[-1] is task
+    decision = next(row for row in firm.outputs if isinstance(row, Decision) and row.trigger_id == task.trigger_id)
+    assert (decision.outcome, decision.step) == (DecisionOutcome.TRIGGERED, "ladder_end")
+    assert "a person decides" in " ".join(decision.reasons)
+
+
+@given(dues=st.lists(st.integers(2, 40), min_size=1, max_size=4), segment=st.sampled_from(Segment))
+def test_every_invoice_left_open_is_put_before_a_person_once(dues: list[int], segment: Segment) -> None:
+    build = Events()
+    events = [build.profiled(0), build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value)]
+    events += [build.issued(1 + place / 8, f"I{place}", due=due) for place, due in enumerate(dues)]
+    firm = Carried(build).run(events, until_ms=ms(_DAYS + 50))
+    named = sorted(name for task in asked_to_decide(firm) for name in task.invoice_ids)
+    assert named == sorted(f"I{place}" for place in range(len(dues)))
+
+
+def test_nobody_is_asked_about_what_was_paid_promised_or_disputed_meanwhile() -> None:
+    build = Events()
+    start = [build.profiled(0), build.issued(1, "I1", due=10)]
+    for event in (
+        build.paid(25, "P1", 100_000, "I1"),
+        build.disputed(25, "D1", "I1"),
+        build.promised(25, "Y1", "I1", by=190),
+    ):
+        assert asked_to_decide(Carried(build).run([*start, event], until_ms=ms(180))) == []
+
+
+def test_what_cannot_be_delivered_is_put_before_a_person_too() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(14))
+    for _ in range(DEFAULT_POLICY.attempts):
+        message = firm.triggers[-1]
+        day = (firm.state.now_ms - ms(0)) / DAY_MS + 0.01 if firm.state else 0
+        firm.feed(build.reported(day, message.trigger_id, DeliveryOutcome.FAILED))
+        firm.wake(ms(day + 5))
+    (task,) = asked_to_decide(firm)
+    assert "could not be delivered: a person is needed" in " ".join(task.reasons)
+    firm.feed(build.reported(40, task.trigger_id, channel="task"))
+    firm.wake(ms(_DAYS))
+    assert len(asked_to_decide(firm)) == 1
+
+
+def test_a_task_that_no_board_took_is_asked_again_and_another_one() -> None:
+    build = Events()
+    firm = Carried(build, away_from=30).run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(60))
+    (first,) = asked_to_decide(firm)
+    firm.feed(build.reported(60, first.trigger_id, DeliveryOutcome.EXPIRED, channel="task"))
+    firm.wake(ms(70))
+    assert len(asked_to_decide(firm)) == 2
+    assert len({row.trigger_id for row in asked_to_decide(firm)}) == 2
+
+
+def test_what_is_paid_in_part_is_put_before_a_person_anew() -> None:
+    build = Events()
+    firm = Carried(build, away_from=30).run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(45))
+    (first,) = asked_to_decide(firm)
+    firm.feed(build.paid(45, "P1", 40_000, "I1"))
+    firm.wake(ms(60))
+    assert [row.trigger_id for row in firm.outputs if isinstance(row, Retraction)] == [first.trigger_id]
+    assert len(asked_to_decide(firm)) == 2
+
+
+def test_a_broken_promise_takes_the_ladder_a_step_back_and_a_person_is_asked_after_it_again() -> None:
+    build = Events()
+    firm = Carried(build).run([build.profiled(0), build.issued(1, "I1", due=10), build.promised(60, "Y1", "I1", by=70)])
+    firm.wake(ms(_DAYS))
+    steps = [row.step for row in firm.triggers]
+    assert steps == ["explain_terms", "offer_help", "ladder_end", "offer_help", "ladder_end"]
+
+
+def test_a_ladder_that_ends_with_a_colleague_has_asked_already() -> None:
+    journeys = DEFAULT_POLICY.journeys
+    ladders = {
+        segment: replace(ladder, steps=(*ladder.steps, replace(ladder.human, id="colleague", after_days=14)))
+        for segment, ladder in journeys.delay.items()
+    }
+    policy: Policy = stamped(replace(DEFAULT_POLICY, journeys=replace(journeys, delay=ladders)))
+    build = Events()
+    firm = Carried(build, policy=policy).run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(_DAYS))
+    assert [row.step for row in firm.triggers][-1] == "colleague"
+
+
+def test_a_hold_keeps_the_question_back_until_it_ends() -> None:
+    build = Events()
+    hold = build.override(30, OverrideEffect.HOLD, until=80)
+    firm = Carried(build).run([build.profiled(0), build.issued(1, "I1", due=10), hold], until_ms=ms(_DAYS))
+    (task,) = asked_to_decide(firm)
+    assert round(task.decided_at.timestamp() * 1000) >= ms(80)
