@@ -25,6 +25,7 @@ from models.events.signals import (
     ClientMerged,
     ClientParted,
     ClientSplit,
+    DeliveryOutcome,
     DeliveryReported,
 )
 from models.events.union import AnyClientEvent, AnyEvent
@@ -33,11 +34,20 @@ from models.learners.renewal_questions import due_renewals, next_renewal_ms, not
 from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
 from models.policy.approval import answered
+from models.policy.colleagues import fire_task, task_timers
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.hours import heard_at
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
 from models.policy.openings import has_openings
-from models.policy.outcomes import erased, paid, refuse_what_was_decided, reported, retract_what_no_longer_holds
+from models.policy.outcomes import (
+    erased,
+    overtake_tasks,
+    paid,
+    refuse_what_was_decided,
+    reported,
+    retract_what_no_longer_holds,
+    wrote_back,
+)
 from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
@@ -162,6 +172,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     if turn.state.care.pending:
         retract_what_no_longer_holds(turn, known_ms=event.received_ms)
     forget_answered(turn)
+    if turn.state.care.tasks:
+        overtake_tasks(turn)
     # A new invoice says nothing about how the client pays; time passing does, but not from one hour to the next.
     changed = turn.state.ledger is not before.ledger and not isinstance(event, InvoiceIssued)
     if tidied or changed:
@@ -208,10 +220,11 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
         case ClientEntrusted():
             take_over(turn, event)
         case DeliveryReported():
-            reported(turn, event)
+            _hear(turn, event)
         case ClientAsked():
             turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
             ask_a_person(turn, event)
+            wrote_back(turn, at_ms=event.occurred_ms)
         case ApprovalAnswered():
             answered(turn, event)
         case _:
@@ -219,6 +232,12 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
             turn.outputs += known
             if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
                 judge_late_news(turn, before, event.received_ms)
+
+
+def _hear(turn: Turn, event: DeliveryReported) -> None:
+    reported(turn, event)
+    if event.outcome is DeliveryOutcome.REPLIED:
+        wrote_back(turn, at_ms=event.occurred_ms)
 
 
 def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:
@@ -298,6 +317,8 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
+        case TimerKind.TASK:
+            fire_task(turn, timer)
         case TimerKind.UNANSWERED:
             fire_unanswered(turn, timer, woken_ms=woken_ms)
         case TimerKind.PLAYBOOK if enter_by_time(turn, timer):
@@ -314,6 +335,8 @@ def _plan(turn: Turn) -> None:
         timers += delay_timers(state, policy)
     if state.care.unanswered:
         timers += unanswered_timers(state, policy)
+    if state.care.tasks:
+        timers += task_timers(state)
     if has_openings(state, policy):
         timers += relationship_timers(state, policy)
     timers += playbook_entry_timers(state, policy)

@@ -49,8 +49,11 @@ tasks = App(
     - plan: days and amounts were agreed (`--instalment`, once for each; one alone defers); the invoice rests while they are paid
     - dispute: something is wrong (`--reason`); reminders about it, or about one invoice (`--invoice`) or a part of it
       (`--amount`), stop until that is settled
-    - no-answer: nobody was reached; the step comes again
+    - no-answer: nobody was reached; it counts as a try, and the ladder goes on as it was meant
     - wrong-contact: it was the wrong person; mails rest for two weeks so that the right one can be found
+
+    Until somebody has tried, what follows a person's step waits; a task that nobody ends by its due time expires, and then it is
+    said more gently.
 
     A day of calls, on the firm's phone days (RAPPORT_PHONE_DAYS=tue,thu), begins with
 

@@ -47,8 +47,8 @@ class Arrear(msgspec.Struct, frozen=True):
 
     @property
     def is_exhausted(self) -> bool:
-        """Say whether its ladder has no further step."""
-        return self.run.stage >= len(self.ladder.steps)
+        """Say whether its ladder has no further step, or a last message that named it has said so."""
+        return self.run.last or self.run.stage >= len(self.ladder.steps)
 
     @property
     def invoice(self) -> Invoice:

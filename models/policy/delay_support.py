@@ -3,7 +3,8 @@
 The stage of an invoice is the number of messages that named it. A message speaks with the step after the highest stage among the
 invoices it names, so no invoice skips or repeats a step, and many open invoices still make one message. A younger invoice waits
 for the next message of an older one. A broken promise takes an invoice one step back. An invoice stays on the ladder it was
-begun on, whatever becomes of the client's segment meanwhile.
+begun on, whatever becomes of the client's segment meanwhile. The last message of a ladder says that nothing more is written by
+itself: that holds for all invoices it names.
 """
 
 from typing import Final
@@ -21,14 +22,17 @@ from models.policy.arrears import (
     ladder_of,
     small_or_retried,
 )
+from models.policy.colleagues import talk_silence
 from models.policy.gate import is_about_instalment
 from models.policy.journeys import Ladder, MissedRun, Step
 from models.policy.ladder_end import end_timers, fire_end
 from models.policy.policy import Policy
+from models.policy.replies import reply_silence
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
 from models.policy.statement import asked_for, riding, statement_of, totals_of, words_about
-from models.policy.turn import Turn
+from models.policy.tones import has_tried
+from models.policy.turn import Turn, find_run
 from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
 from models.state.plans import BROKEN_MS, instalment_anchor
@@ -36,6 +40,7 @@ from models.state.reckoning import PROMISE_GRACE_MS, left
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
+_UNHEEDED: Final = "nobody has said that they tried to speak with the client first: it is said more gently"
 HUMAN_DAYS: Final = 5  # a person gets five days before the sequence goes on, unless its first step names its own wait
 
 
@@ -85,7 +90,7 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         return
     riders = _riders(carrying, found, state, policy)
     step = _step(carrying, riders, state, policy)
-    silence = _message_silence(step, riders, state, policy) or approval_silence(state, carrying.run)
+    silence = _message_silence(step, carrying, riders, state, policy)
     if silence is not None:
         if carrying.run.told != silence.code:
             _tell(turn, carrying.run, silence, carrying.ladder)
@@ -172,7 +177,7 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
 
 def _one_back(run: Run) -> Run:
     """Return a run one step softer; what people were asked to decide about is over."""
-    return replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told="", decide_ms=0)
+    return replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told="", decide_ms=0, last=False)
 
 
 def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
@@ -185,6 +190,8 @@ def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
                 run,
                 stage=run.stage if human else max(0, run.stage - 1),
                 human=run.human and not human,
+                tried_ms=0 if human else run.tried_ms,
+                last=False,
                 epoch=run.epoch + 1,
                 ready_ms=max(ready_ms, run.started_ms),
                 attempts=run.attempts + tries,
@@ -192,6 +199,12 @@ def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
                 told="",
             )
         )
+
+
+def is_talk(turn: Turn, row: Pending) -> bool:
+    """Say whether a task is a person's own step of a ladder: to speak with the client before anything is sent."""
+    run = find_run(turn.state, Journey.DELAY_SUPPORT, row.anchor)
+    return run is not None and row.advances and row.step == ladder_about(run, row, turn).human.id
 
 
 def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
@@ -202,7 +215,8 @@ def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
         human = row.step == ladder.human.id
         stage = run.stage + (not human)
         ready = at_ms + _wait(run, ladder, turn.policy, stage, human=human) * DAY_MS
-        turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready)))
+        last = run.last or row.step == ladder.steps[-1].id
+        turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready), last=last))
 
 
 def ladder_about(run: Run, row: Pending, turn: Turn) -> Ladder:
@@ -236,8 +250,7 @@ def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[A
     if carrying.run.told:
         # Told about a silence of the whole message: wait for its end, or for the event that ends it.
         riders = _riders(carrying, found, state, policy)
-        silence = _message_silence(_step(carrying, riders, state, policy), riders, state, policy)
-        silence = silence or approval_silence(state, carrying.run)
+        silence = _message_silence(_step(carrying, riders, state, policy), carrying, riders, state, policy)
         if silence is not None and silence.code == carrying.run.told:
             # Without an end of its own it may still end with the next invoice that becomes overdue (too little becomes enough).
             later = [row.ready_ms for row in found if row.silence is None and row.ready_ms > now]
@@ -284,7 +297,8 @@ def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Po
     return ladder.steps[carrying.run.stage]
 
 
-def _message_silence(step: Step, riders: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
+def _message_silence(step: Step, carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
+    """Return why the next step is not taken now: the client's wishes and hours first, then what people have to say about it."""
     silence = client_silence(
         state,
         policy,
@@ -294,7 +308,10 @@ def _message_silence(step: Step, riders: list[Arrear], state: ClientState, polic
         at_ms=state.now_ms,
         tone=step.tone,
     )
-    return silence or small_or_retried(riders, state, policy)
+    silence = silence or small_or_retried(riders, state, policy)
+    if silence is None and step.channel not in policy.internal_channels:
+        silence = talk_silence(state, carrying.run, carrying.ladder.human) or reply_silence(state, policy)
+    return silence or approval_silence(state, carrying.run)
 
 
 def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
@@ -310,7 +327,8 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
     facts = facts_of(riders, carrying, state, policy)
     asked = asked_for(riders, carrying)
     segment = effective_segment(state, state.now_ms).value
-    reasons = (*found, words_about(riders, carrying, facts), step.why, f"segment {segment}")
+    unheeded = (_UNHEEDED,) if carrying.run.human and not has_tried(state, carrying.run) else ()
+    reasons = (*found, words_about(riders, carrying, facts), step.why, *unheeded, f"segment {segment}")
     names = tuple(row.invoice.invoice_id for row in riders)
     said = ask_first(turn, Draft(step, carrying.run, reasons, asked, invoice_ids=names))
     if said.ruling is Ruling.LAPSED:
@@ -329,9 +347,10 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
         totals=totals_of(riders, carrying),
     )
     human = step.id == carrying.ladder.human.id
+    last = not human and carrying.run.stage + 1 >= len(carrying.ladder.steps)
     for row in riders:
         stage = row.run.stage + (not human)
-        wait = _wait(row.run, row.ladder, policy, stage, human=human)
+        wait = _rest_days(row.run, policy) if last else _wait(row.run, row.ladder, policy, stage, human=human)
         if human and state.care.alarm_ms:
             wait = max(wait, policy.segments.alarm_hold_days)
         begun = row.run.subject if row.run.stage or row.run.human else ""
@@ -344,6 +363,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
                 ready_ms=not_before + wait * DAY_MS,
                 started_ms=row.run.started_ms or state.now_ms,
                 subject=begun or segment,
+                last=last,
             )
         )
 
@@ -351,4 +371,8 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
 def _wait(run: Run, ladder: Ladder, policy: Policy, stage: int, *, human: bool) -> int:
     if human:
         return ladder.steps[0].after_days if ladder.human_first and not stage else HUMAN_DAYS
-    return ladder.steps[stage].after_days if stage < len(ladder.steps) else policy.of_run(run).journeys.ladder_end.after_days
+    return ladder.steps[stage].after_days if stage < len(ladder.steps) else _rest_days(run, policy)
+
+
+def _rest_days(run: Run, policy: Policy) -> int:
+    return policy.of_run(run).journeys.ladder_end.after_days

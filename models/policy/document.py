@@ -115,6 +115,11 @@ class Support(Section):
         description="A first message waits for who by habit (nine times in ten) pays within this, until a day after; 0: never.",
     )
     retry_days: Days = Field(default=_P.retry_days, description="Wait when the processor tries again within this.")
+    reply_days: Days = Field(
+        default=_P.reply_days,
+        description="Business days after the client wrote back in which nothing asks for money, unless a colleague has answered"
+        " before. 0: none.",
+    )
     attempts: Times = Field(default=_P.attempts, description="Undelivered tries before a person takes over.")
     small_share: Share = Field(default=_P.small_share, description="Less than this share of the usual amount waits.")
     small_units: Units = Field(default=_P.small_units, description="Less than this many currency units waits.")

@@ -100,14 +100,10 @@ def errors_of(findings: Sequence[Finding]) -> list[Finding]:
 def _places(document: PolicyDocument) -> Iterator[_Place]:
     support = document.journeys.delayed_payment_support
     base: Path = (_JOURNEYS, Journey.DELAY_SUPPORT)
-    person = step_of(support.person, support)
-    asks = "a colleague who asks first"
-    yield _Place((*base, "person"), Journey.DELAY_SUPPORT, person, Tone.GENTLE, asks, _SUPPORT, is_person=True)
-    check = step_of(support.contact_check, support)
-    yield _Place((*base, "contact_check"), Journey.DELAY_SUPPORT, check, Tone.GENTLE, asks, _SUPPORT, is_person=True)
-    end = step_of(support.ladder_end, support)
-    decides = "a colleague who decides"
-    yield _Place((*base, "ladder_end"), Journey.DELAY_SUPPORT, end, Tone.GENTLE, decides, _SUPPORT, is_person=True)
+    for name, asked in (("person", support.person), ("contact_check", support.contact_check), ("ladder_end", support.ladder_end)):
+        reader = "a colleague who decides" if name == "ladder_end" else "a colleague who asks first"
+        own = step_of(asked, support)
+        yield _Place((*base, name), Journey.DELAY_SUPPORT, own, Tone.GENTLE, reader, _SUPPORT, is_person=True)
     plan = (Tone.GENTLE, "a client who keeps a plan", _SUPPORT)
     yield from _listed((*base, "instalment", "steps"), Journey.DELAY_SUPPORT, support.instalment.steps, support, plan)
     for segment in Segment:

@@ -11,7 +11,8 @@ from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
 from models.policy.approval import withdrawn
 from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.budget import commit, costs, refund, unspend
-from models.policy.delay_support import redo, undo
+from models.policy.colleagues import drop, overtaken, put_on_board, task_ended
+from models.policy.delay_support import is_talk, redo, undo
 from models.policy.gate import comes_after
 from models.policy.hours import heard_at
 from models.policy.ladder_end import ask_again, is_decision
@@ -19,6 +20,7 @@ from models.policy.leave import Answer, Verdict, may_leave
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
 from models.policy.relationship import reopen
+from models.policy.replies import note_reply, reply_silence
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
 from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending, Run
@@ -91,6 +93,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
     if is_reaction(event):
         turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
     if row is None:
+        task_ended(turn, event)
         _late_news(turn, event)
         return
     roles = _roles(turn, JOURNEYS[row.journey], row.anchor, row.step)
@@ -117,6 +120,27 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
                 _take_back_later(turn, row)
                 _tell_unsent(turn, row, event)
                 _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
+
+
+def wrote_back(turn: Turn, *, at_ms: int) -> None:
+    """Let what asks for money wait after the client wrote to us; what was decided and has not left yet is taken back."""
+    turn.state = note_reply(turn.state, at_ms)
+    silence, now = reply_silence(turn.state, turn.policy), turn.state.now_ms
+    for row in turn.state.care.pending if silence else ():
+        asks = JOURNEYS[row.journey] is Journey.DELAY_SUPPORT and row.advances and costs(row, turn.policy)
+        if asks and not row.retracted and row.not_before_ms > now:
+            take_back(turn, row, CancelWhen.CLIENT_ANSWERED, silence.reasons if silence else (), known_ms=now)
+
+
+def overtake_tasks(turn: Turn) -> None:
+    """Forget tasks that the facts have overtaken; a talk or a decision that is still needed is asked for anew."""
+    for row in overtaken(turn):
+        drop(turn, row)
+        ready = turn.state.now_ms + turn.policy.settle_days * DAY_MS
+        if is_decision(row, turn):
+            ask_again(turn, row, ready_ms=ready)
+        elif is_talk(turn, row):
+            undo(turn, row, ready_ms=ready, tries=0)
 
 
 def paid(turn: Turn, event: PaymentReceived) -> None:
@@ -157,6 +181,8 @@ def forget_examples(turn: Turn, *client_ids: str) -> None:
 def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     turn.state = commit(turn.state, row.trigger_id, at_ms=event.occurred_ms, policy=turn.policy)
     wait_for_answer(turn, row, event)
+    put_on_board(turn, row, event)
+    task_ended(turn, event, pending=row)
     if row.retracted and row.advances and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
         redo(turn, row, at_ms=event.occurred_ms)
 

@@ -122,6 +122,7 @@ class Policy:
     expected_limit_days: int = 30
     foresight_days: int = 3
     retry_days: int = 3
+    reply_days: int = 3
     attempts: int = 3
     small_share: float = 0.05
     small_units: int = 5

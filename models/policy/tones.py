@@ -44,29 +44,47 @@ _SETTLED_MS: Final = 365 * DAY_MS
 _LONG_MS: Final = 5 * 365 * DAY_MS
 
 
-def tone_of(wanted: Tone, *, segment: Segment, asked: bool, relationship: Relationship, industry: Industry, style: Style) -> Tone:
+def has_tried(state: ClientState, run: Run) -> bool:
+    """Say whether a person has tried to speak with the client: since they were asked to, or at all where nobody was asked."""
+    since = run.started_ms if run.human else 0
+    return bool(run.tried_ms) or state.care.last_human_ms > since
+
+
+def tone_of(
+    wanted: Tone,
+    *,
+    segment: Segment,
+    asked: bool,
+    relationship: Relationship,
+    industry: Industry,
+    style: Style,
+    unheeded: bool = False,
+) -> Tone:
     """Return the tone of a message about late money: the policy's, or a softer one, never a firmer.
 
-    Nobody meets more than their segment's ceiling. Firm is only for clients whom a person has asked before (`asked`), never for
+    Nobody meets more than their segment's ceiling. Firm is only for clients whom a person has tried to ask (`asked`), never for
     those of many years, nor for bodies that pay by approvals: to be firm with them changes nothing but the relationship. Who
-    asked for gentle messages gets them.
+    asked for gentle messages gets them. Where a person should have asked and nobody did (`unheeded`), the ceiling is one lower.
     """
     limits = [CEILINGS[segment]]
     if not asked or relationship is Relationship.LONG or industry is Industry.SLOW_PROCESS:
         limits.append(Tone.STRUCTURED)
     if style is Style.GENTLE:
         limits.append(Tone.GENTLE)
+    if unheeded:
+        limits.append(next(iter(softer_than(CEILINGS[segment])), CEILINGS[segment]))
     softest = min(limits, key=FIRMNESS.__getitem__)
     return softest if is_above(wanted, softest) else wanted
 
 
 def tone_for(wanted: Tone, state: ClientState, run: Run, *, segment: Segment) -> Tone:
     """Return the tone of a message of `run` as all that is known of the client suggests."""
-    person = state.person
+    person, tried = state.person, has_tried(state, run)
     return tone_of(
         wanted,
         segment=segment,
-        asked=run.human or state.care.last_human_ms > 0,
+        asked=tried,
+        unheeded=run.human and not tried,
         relationship=relationship_of(state),
         industry=Industry(person.industry.value or Industry.ORDINARY),
         style=Style(person.style.value or Style.STANDARD),

@@ -33,7 +33,7 @@ class Segment(StrEnum):
 
 
 class TimerKind(IntEnum):
-    """What becomes due, in order of precedence: support in a delay, then onboarding, renewal, and playbooks last."""
+    """What becomes due, in order of precedence: tasks that expire, support, then onboarding, renewal, and playbooks last."""
 
     PROMISE = 0
     SEGMENT = 1
@@ -44,6 +44,7 @@ class TimerKind(IntEnum):
     PLAYBOOK = 6
     PLAN = 7
     UNANSWERED = 8
+    TASK = -1  # what nobody has done is said before what follows from it
 
 
 class Field(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -178,7 +179,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `stage` counts the steps taken, `epoch` the times a step became due anew (a retraction, a broken promise), `ready_ms` is the
     earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked,
     `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited,
-    `decide_ms` is when a person was asked to decide at the end of a ladder.
+    `decide_ms` is when a person was asked to decide at the end of a ladder, `tried_ms` when one last tried to speak with them,
+    `last` says that the last message of a ladder has named the anchor, whatever its own stage.
     """
 
     journey: int
@@ -196,6 +198,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pinned: str = ""
     waited: int = 0
     decide_ms: int = 0
+    tried_ms: int = 0
+    last: bool = False
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -286,7 +290,8 @@ class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Segment, journeys, contacts and what was decided lately.
 
-    `answers` are fading counts (hundredths) of the client's answers by part of the day (see models.policy.hours).
+    `answers` are fading counts (hundredths) of the client's answers by part of the day (see models.policy.hours), `tasks` what
+    colleagues have and have not ended, `replied_ms` when the client last wrote to us and no task about it has ended since.
     """
 
     segment: Segment = Segment.NEW
@@ -307,6 +312,8 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unanswered: tuple[Unanswered, ...] = ()
     heard_ms: int = 0
     answers: tuple[int, ...] = ()
+    tasks: tuple[Pending, ...] = ()
+    replied_ms: int = 0
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -28,6 +28,7 @@ from models.workdays import DAY_MS
 
 FEEDS_KEPT: Final = 4
 UNANSWERED_KEPT: Final = 4
+TASKS_KEPT: Final = 8
 _FIELDS: Final = ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel", "hours")
 _ADDRESSES: Final = {"email": "email", "sms": "phone"}
 """The field of the profile that a channel writes to; what is known of the channel goes with the address that holds."""
@@ -223,6 +224,8 @@ def _care(state: ClientState, other: ClientState) -> Care:
         approvals=one.approvals,
         unanswered=(*one.unanswered, *two.unanswered)[-UNANSWERED_KEPT:],
         heard_ms=max(one.heard_ms, two.heard_ms),
+        tasks=(*one.tasks, *two.tasks)[-TASKS_KEPT:],
+        replied_ms=max(one.replied_ms, two.replied_ms),
         answers=_added(one.answers, two.answers),
         spoken=tuple(sorted((*one.spoken, *two.spoken), key=lambda row: row.at_ms)[-CONTACTS_KEPT:]),
     )

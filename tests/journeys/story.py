@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from models.events.envelope import ClientEvent, epoch_ms
-from models.events.signals import ApprovalAnswered
+from models.events.signals import ApprovalAnswered, DeliveryReported
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
@@ -121,6 +121,7 @@ class _Teller:
         self.down = story.down
         self.policy = story.policy
         self.asked = ""
+        self.last: dict[str, str] = {}
         self.state: ClientState | None = None
         self.due: int | None = None
         self.lines: list[str] = []
@@ -129,11 +130,14 @@ class _Teller:
     def feed(self, event: AnyEvent) -> None:
         if isinstance(event, ApprovalAnswered):
             event = event.model_copy(update={"trigger_id": self.asked})
+        if isinstance(event, DeliveryReported) and event.trigger_id in self.last:
+            event = event.model_copy(update={"trigger_id": self.last[event.trigger_id]})
         result = transition(self.state, event, policy=self.policy, scorer=BASELINE)
         self.state, self.due = result.state, result.next_due_ms
         for output in result.outputs:
             match output:
                 case Trigger():
+                    self.last[f"last {output.channel}"] = output.trigger_id
                     self.asked = output.trigger_id if output.step.startswith(APPROVE) else self.asked
                     self.mail[output.trigger_id] = (epoch_ms(output.not_before) + MINUTE_MS, output.channel)
                 case Retraction():
@@ -151,7 +155,7 @@ class _Teller:
                 at, trigger_id, channel = mails[0]
                 del self.mail[trigger_id]
                 words = [trigger_id, channel]
-                self.feed(_event(moment(at), "delivered", words, at))
+                self.feed(_event(moment(at), "delivered", words, f"{at}-{trigger_id}"))
             elif due <= until_ms:
                 self.feed(tick_at(due))
             else:
@@ -164,7 +168,7 @@ def _line(decision: Decision) -> str:
     return f"{when} {what} {decision.reasons[0]}"
 
 
-def _event(at: datetime, verb: str, words: list[str], serial: int) -> AnyClientEvent:
+def _event(at: datetime, verb: str, words: list[str], serial: int | str) -> AnyClientEvent:
     named = (
         dict(zip(words[1::2], words[2::2], strict=False)) if verb in _ODD else dict(zip(words[::2], words[1::2], strict=False))
     )
@@ -299,6 +303,11 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     ),
     "refuses": lambda w, _: ("consent.changed", {"purpose": w[0], "granted": False}),
     "asks": lambda w, _: ("client.asked", {"request": w[0], "channel": "email"}),
+    "tries": lambda _, __: (
+        "delivery.reported",
+        {"trigger_id": "last task", "channel": "task", "outcome": "failed", "reason": "no answer"},
+    ),
+    "replies": lambda _, __: ("delivery.reported", {"trigger_id": "last email", "channel": "email", "outcome": "replied"}),
     "call": lambda _, __: ("contact.logged", {"channel": "phone", "author": "sam"}),
     "erased": lambda _, __: ("client.erased", {"requested_by": "ada"}),
     "delivered": lambda w, _: ("delivery.reported", {"trigger_id": w[0], "channel": w[1], "outcome": "sent"}),

@@ -67,7 +67,7 @@ def test_02_a_missed_or_shifted_schedule_neither_skips_a_stage_nor_sends_two_at_
     for day in (40, 41, 42, 55, 56, 57, 70, 71, 72, 90):  # nobody woke the client for a month, and seldom later
         asleep.feed(tick_at(ms(day)))
     steps = [trigger.step for trigger in _support(asleep)]
-    assert steps == [trigger.step for trigger in _support(punctual)] == ["explain_terms", "offer_help"]
+    assert steps == [trigger.step for trigger in _support(punctual)] == ["explain_terms", "offer_help", "ladder_end"]
     moments = [trigger.not_before for trigger in _support(asleep)]
     assert (moments[1] - moments[0]).days >= 10
     assert any("after it was due" in decision.reasons[0] for decision in _decisions(asleep))

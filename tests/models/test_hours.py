@@ -173,10 +173,14 @@ def asks(day: float) -> AnyClientEvent:
 
 def answering(hour: int, *, times: int = 5) -> Firm:
     """Return a firm whose client (in Berlin) wrote so many times at an hour, and whose invoice then became late."""
+    return Firm().run(log_of(hour, times=times), until_ms=ms(50))
+
+
+def log_of(hour: int, *, times: int = 5) -> list[AnyClientEvent]:
+    """Return what that firm was told."""
     build = Events()
     days = [float(10 + place) + (hour - 10) / 24 for place in range(times)]  # START is 10:00 in Berlin
-    log = [build.profiled(0, timezone="Europe/Berlin"), *(asks(day) for day in days), build.issued(30, "I1", due=33)]
-    return Firm().run(log, until_ms=ms(50))
+    return [build.profiled(0, timezone="Europe/Berlin"), *(asks(day) for day in days), build.issued(30, "I1", due=33)]
 
 
 def test_the_plan_follows_the_client_s_hour_and_colleagues_are_asked_at_once() -> None:

@@ -133,7 +133,7 @@ def test_an_invoice_that_begins_after_the_activation_follows_the_new_policy() ->
     firm.run([build.profiled(0), build.issued(1, "I1", due=10), build.paid(14.5, "P1", 100_000, "I1")])
     firm.hear(activated(15, _firmer()))
     firm.run([build.issued(16, "I2", due=20)], until_ms=ms(60))
-    assert [trigger.step for trigger in support(firm)][-1:] == ["clear_dates"]
+    assert [trigger.step for trigger in support(firm) if trigger.channel == "email"][-1:] == ["clear_dates"]
     assert support(firm)[-1].policy_version == _firmer().version
 
 

@@ -7,37 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events.signals import DeliveryOutcome, Industry, OverrideEffect, Style
+from models.events.union import AnyClientEvent
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import Segment
 from models.triggers import Decision, DecisionOutcome, Retraction, Trigger
 from models.workdays import DAY_MS
-from tests.models.builders import Events, ms, tick_at
+from tests.models.builders import Events, ms
+from tests.models.carried import Carried
 from tests.models.test_journey_laws import Firm
 
 _DAYS = 200
-
-
-class Carried(Firm):
-    """A firm whose messages and tasks are taken the moment they may leave, until `away_from` a day."""
-
-    def __init__(self, build: Events, *, policy: Policy = DEFAULT_POLICY, away_from: float = 1_000) -> None:
-        super().__init__(policy=policy)
-        self.build = build
-        self.away_ms = ms(away_from)
-
-    def wake(self, until_ms: int) -> None:
-        while True:
-            self._deliver(until_ms)
-            if self.due is None or self.due > until_ms:
-                return
-            self.feed(tick_at(self.due))
-
-    def _deliver(self, until_ms: int) -> None:
-        state = self.state
-        for row in state.care.pending if state else ():
-            at = max(row.not_before_ms, state.now_ms if state else 0)
-            if not row.retracted and at <= until_ms and at < self.away_ms:
-                self.feed(self.build.reported((at - ms(0)) / DAY_MS, row.trigger_id, channel=row.channel))
 
 
 def asked_to_decide(firm: Firm) -> list[Trigger]:
@@ -70,7 +49,10 @@ def test_an_invoice_that_stays_open_ends_with_one_person_for_every_segment_and_t
 @given(dues=st.lists(st.integers(2, 40), min_size=1, max_size=4), segment=st.sampled_from(Segment))
 def test_every_invoice_left_open_is_put_before_a_person_once(dues: list[int], segment: Segment) -> None:
     build = Events()
-    events = [build.profiled(0), build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value)]
+    events: list[AnyClientEvent] = [
+        build.profiled(0),
+        build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value),
+    ]
     events += [build.issued(1 + place / 8, f"I{place}", due=due) for place, due in enumerate(dues)]
     firm = Carried(build).run(events, until_ms=ms(_DAYS + 50))
     named = sorted(name for task in asked_to_decide(firm) for name in task.invoice_ids)
@@ -79,12 +61,13 @@ def test_every_invoice_left_open_is_put_before_a_person_once(dues: list[int], se
 
 def test_nobody_is_asked_about_what_was_paid_promised_or_disputed_meanwhile() -> None:
     build = Events()
-    start = [build.profiled(0), build.issued(1, "I1", due=10)]
-    for event in (
+    start: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=10)]
+    known: list[AnyClientEvent] = [
         build.paid(25, "P1", 100_000, "I1"),
         build.disputed(25, "D1", "I1"),
         build.promised(25, "Y1", "I1", by=190),
-    ):
+    ]
+    for event in known:
         assert asked_to_decide(Carried(build).run([*start, event], until_ms=ms(180))) == []
 
 
@@ -149,3 +132,34 @@ def test_a_hold_keeps_the_question_back_until_it_ends() -> None:
     firm = Carried(build).run([build.profiled(0), build.issued(1, "I1", due=10), hold], until_ms=ms(_DAYS))
     (task,) = asked_to_decide(firm)
     assert round(task.decided_at.timestamp() * 1000) >= ms(80)
+
+
+@given(dues=st.lists(st.integers(2, 40), min_size=2, max_size=4), segment=st.sampled_from(Segment))
+def test_what_a_last_message_has_named_is_never_written_about_again(dues: list[int], segment: Segment) -> None:
+    build = Events()
+    events: list[AnyClientEvent] = [
+        build.profiled(0),
+        build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value),
+    ]
+    events += [build.issued(1 + place / 8, f"I{place}", due=due) for place, due in enumerate(dues)]
+    firm = Carried(build).run(events, until_ms=ms(_DAYS + 50))
+    final_step = DEFAULT_POLICY.journeys.delay[segment].steps[-1].id
+    promised: set[str] = set()
+    for message in (row for row in firm.triggers if row.channel == "email"):
+        assert promised.isdisjoint(message.invoice_ids)
+        promised |= set(message.invoice_ids) if message.step == final_step else set()
+    assert promised == {f"I{place}" for place in range(len(dues))}
+
+
+def test_a_last_message_that_bounced_has_promised_nothing() -> None:
+    build = Events()
+    firm = Carried(build, away_from=20).run(
+        [build.profiled(0), build.issued(1, "I1", due=10), build.issued(1.1, "I2", due=18)], until_ms=ms(25)
+    )
+    last = firm.triggers[-1]
+    assert (last.step, last.invoice_ids) == ("offer_help", ("I1", "I2"))
+    firm.feed(build.reported(25, last.trigger_id, DeliveryOutcome.FAILED))
+    firm.away_ms = ms(1_000)
+    firm.wake(ms(40))
+    assert [(row.step, row.invoice_ids) for row in firm.triggers if row.channel == "email"][-1] == ("offer_help", ("I1", "I2"))
+    assert len([row for row in firm.triggers if row.step == "offer_help"]) == 2

@@ -130,8 +130,10 @@ def test_a_step_that_cannot_be_delivered_is_given_up_after_three_attempts() -> N
         firm.feed(build.reported(day, firm.triggers[-1].trigger_id, DeliveryOutcome.FAILED))
         firm.wake(ms(day + 3.9))
     firm.wake(ms(90))
-    assert len(firm.triggers) == DEFAULT_POLICY.attempts
-    assert "cannot be delivered" in [o for o in firm.outputs if isinstance(o, Decision)][-1].reasons[0]
+    assert [row.step for row in firm.triggers] == ["explain_terms"] * DEFAULT_POLICY.attempts + ["ladder_end"]
+    given_up, asked = [o for o in firm.outputs if isinstance(o, Decision)][-2:]
+    assert "cannot be delivered" in given_up.reasons[0]
+    assert asked.step == "ladder_end"
 
 
 def test_a_worker_waits_for_the_clients_office_hours() -> None:

@@ -70,6 +70,6 @@ def test_the_first_step_waits_its_days_after_the_grace_or_after_the_person() -> 
         ladder["person_first"] = person_first
         build = Events()
         firm = Firm(policy=policy_of(PolicyDocument.model_validate(default)))
-        firm.run([build.profiled(0), build.issued(1, due=14)], until_ms=ms(25))
+        firm.run([build.profiled(0), build.issued(1, due=14), build.called(18)], until_ms=ms(25))
         told = [(trigger.step, (trigger.not_before - on(0)).days) for trigger in firm.triggers]
         assert told == expected

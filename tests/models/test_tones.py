@@ -23,6 +23,7 @@ CELL = {
     "relationship": st.sampled_from(Relationship),
     "industry": st.sampled_from(Industry),
     "style": st.sampled_from(Style),
+    "unheeded": st.booleans(),
 }
 
 
@@ -38,8 +39,19 @@ def test_nothing_makes_a_message_firmer_than_the_policy_or_the_ceiling(wanted: T
     assert not is_above(found, CEILINGS[Segment(str(cell["segment"]))])
     if found is Tone.FIRM:
         assert cell["asked"] is True
+        assert cell["unheeded"] is False
         assert cell["relationship"] is not Relationship.LONG
         assert cell["style"] is Style.STANDARD
+
+
+@given(wanted=st.sampled_from(Tone), cell=st.fixed_dictionaries(CELL))
+def test_where_nobody_did_what_a_person_was_asked_to_it_is_never_said_as_firmly_as_the_segment_may_hear(
+    wanted: Tone, cell: dict[str, object]
+) -> None:
+    found = tone_of(wanted, **{**cell, "unheeded": True})  # type: ignore[arg-type] # as CELL says
+    assert FIRMNESS[found] <= max(0, FIRMNESS[CEILINGS[Segment(str(cell["segment"]))]] - 1)
+    again = tone_of(found, **{**cell, "unheeded": True})  # type: ignore[arg-type] # as CELL says
+    assert again is found, "a message that waits is asked again and must not be softened without end"
 
 
 @given(wanted=st.sampled_from(Tone), cell=st.fixed_dictionaries(CELL))

@@ -110,6 +110,14 @@ def rules(policy: Policy) -> Iterator[str]:
         f"Money is late {_days(policy.grace_days)} after its due date. Less than {policy.small_share:.0%} of the client's usual"
         f" invoice, or than {policy.small_units} currency units, waits for the next statement."
     )
+    end = policy.journeys.ladder_end
+    yield (
+        f"{_days(end.after_days)} after the last message about money that is still open, {HUMAN} decides, within"
+        f" {_days(end.valid_days)} ({end.id})."
+    )
+    if policy.reply_days:
+        business = "business day" if policy.reply_days == 1 else "business days"
+        yield (f"Whoever wrote back is asked for no money for {policy.reply_days} {business}, or until {HUMAN} has answered.")
     yield f"From {policy.high_value_ratio:g} times the client's usual invoice on, {HUMAN} asks before anything is sent."
     yield (
         f"Invoices first seen more than {_days(policy.adopt_after_days)} past due are not written about until a person releases"
