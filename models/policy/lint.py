@@ -101,9 +101,9 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
     support = document.journeys.delayed_payment_support
     base: Path = (_JOURNEYS, Journey.DELAY_SUPPORT)
     for name, asked in (("person", support.person), ("contact_check", support.contact_check), ("ladder_end", support.ladder_end)):
-        reader = "a colleague who decides" if name == "ladder_end" else "a colleague who asks first"
-        own = step_of(asked, support)
-        yield _Place((*base, name), Journey.DELAY_SUPPORT, own, Tone.GENTLE, reader, _SUPPORT, is_person=True)
+        yield _Place(
+            (*base, name), Journey.DELAY_SUPPORT, step_of(asked, support), Tone.GENTLE, "a colleague", _SUPPORT, is_person=True
+        )
     plan = (Tone.GENTLE, "a client who keeps a plan", _SUPPORT)
     yield from _listed((*base, "instalment", "steps"), Journey.DELAY_SUPPORT, support.instalment.steps, support, plan)
     for segment in Segment:
@@ -166,7 +166,10 @@ def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Findi
 
 def _numbers(document: PolicyDocument) -> Iterator[Finding]:
     contact, segments, rfm = document.contact, document.segments, document.rfm
-    yield from _colleagues(contact)
+    if TASK not in contact.internal_channels:
+        severity = Severity.WARNING if CONSOLE in contact.internal_channels else Severity.ERROR
+        why = f"{TASK} must be among them: colleagues are asked there, and nowhere else can they answer"
+        yield Finding(("contact", "internal_channels"), why, f"add {TASK}", severity)
     most = _MONTH // contact.min_gap_days + 1 if contact.min_gap_days else contact.contacts_per_month
     if most < contact.contacts_per_month:
         yield Finding(
@@ -190,17 +193,6 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
         if list(cuts) != sorted(set(cuts), reverse=not rising):
             way = "rise" if rising else "fall"
             yield Finding(("rfm", name), f"the cut-points must {way}: {', '.join(map(str, cuts))}", "put them in order")
-
-
-def _colleagues(contact: Contact) -> Iterator[Finding]:
-    """Object to a policy without a place where colleagues are asked; one where they only read is worth a second look."""
-    path: Path = ("contact", "internal_channels")
-    if not {TASK, CONSOLE} & set(contact.internal_channels):
-        why = f"{TASK} must be among them: colleagues are asked there when a client cannot be reached"
-        yield Finding(path, why, f"add {TASK}")
-    elif TASK not in contact.internal_channels:
-        why = f"without {TASK} colleagues are asked on the {CONSOLE}, where nobody can answer"
-        yield Finding(path, why, f"add {TASK}", Severity.WARNING)
 
 
 def _holdout(document: PolicyDocument) -> Iterator[Finding]:
@@ -228,8 +220,7 @@ def _step(place: _Place, contact: Contact, *, channels: Collection[str], facts_s
     elif place.is_person and step.channel not in internal:
         yield Finding((*path, "channel"), f"{step.channel} reaches the client, not a colleague", f"use {TASK}")
     elif step.channel == CONSOLE:
-        why = f"nobody can say on the {CONSOLE} how it ended, so nothing that follows can rest on it"
-        yield Finding((*path, "channel"), why, f"use {TASK}", Severity.WARNING)
+        yield Finding((*path, "channel"), f"nobody can say on the {CONSOLE} how it ended", f"use {TASK}", Severity.WARNING)
     if is_above(step.tone, place.ceiling):
         yield Finding(
             (*path, "tone"),

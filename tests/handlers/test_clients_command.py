@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from handlers.commands.clients.desk import left_behind, merge_of, split_of, word_of_payer
+from handlers.commands.clients.desk import contact_of, left_behind, merge_of, split_of, word_of_payer
 from handlers.commands.simulate import simulate
+from models.events.envelope import epoch_ms
+from models.events.signals import ContactLogged
 from models.events.union import AnyClientEvent
 from models.state.client import ClientState
 from models.state.codec import encode
@@ -61,6 +63,31 @@ def asked(one: str, other: str) -> str:
 )
 def test_what_makes_no_sense_is_refused_before_it_is_on_the_log(one: str, other: str, said: str) -> None:
     assert said in asked(one, other)
+
+
+def test_a_contact_of_ones_own_accord_takes_a_place_in_the_budget_and_is_one_however_often_it_is_told() -> None:
+    here = firm()
+
+    def told(name: str, *, day: float = 2, by: str = "phone") -> ContactLogged:
+        state = here.states.get(name)
+        return contact_of(state, client_id=name, by=by, at=on(day), note="all is\nwell", author="dana", now=on(3))
+
+    once = told("b")
+    assert (once.channel, once.note, once.occurred_at) == ("phone", "all is well", on(2))
+    here.tell([once, told("b")]).read()
+    care = here.states["b"].care
+    assert care.contacts == (epoch_ms(on(2)),)
+    assert care.last_human_ms == epoch_ms(on(2))
+    for name, day, by, said in (
+        ("x", 2, "phone", "no client 'x' is known"),
+        ("c", 2, "phone", "c asked to be forgotten"),
+        ("b", 4, "phone", "is still to come"),
+        ("b", 2, " ", "how they were reached"),
+        ("b", 2, "p" * 41, "how they were reached"),
+    ):
+        with pytest.raises(UsageError) as raised:
+            told(name, day=day, by=by)
+        assert said in str(raised.value)
 
 
 def test_only_what_was_merged_is_split_off_and_not_from_one_that_was_forgotten() -> None:

@@ -1,15 +1,17 @@
-"""`rapport clients merge|split|parent` (`clients`, a cyclopts App)."""
+"""`rapport clients merge|split|parent|contacted` (`clients`, a cyclopts App)."""
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from handlers.commands.clients.desk import left_behind, merge_of, split_of, word_of_payer
+from handlers.commands.clients.desk import contact_of, left_behind, merge_of, split_of, word_of_payer
 from handlers.commands.options import Author
 from handlers.commands.overrides.desk import publish, read_name, read_state
 from handlers.commands.regime_changes import author_named
+from models.events.envelope import epoch_ms
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.describe import explain_exposure
@@ -23,7 +25,7 @@ _PAUSE_SECONDS: Final = 0.1
 
 clients = App(
     name="clients",
-    help="""Say who is who: that two clients are one company, or that one pays for another.
+    help="""Say who is who: that two clients are one company, or that one pays for another. Log a contact that no task asked for.
 
     Exit codes: 0 it holds, 1 a server is away, or no worker has taken it up within 10 seconds (it is on the log, and holds as
     soon as one runs), 2 wrong usage.
@@ -102,6 +104,36 @@ def parent(
         raise UsageError(message)
     settings = load_settings()
     return asyncio.run(_parent(settings, client_id, payer=of, reason=reason, author=author_named(author), is_rehearsal=dry_run))
+
+
+@clients.command
+def contacted(
+    client_id: Annotated[str, Parameter(help="The client who was spoken with.")],
+    /,
+    *,
+    by: Annotated[str, Parameter(help="How: phone, in person, a letter.")] = "phone",
+    at: Annotated[datetime | None, Parameter(help="When, if not now; without a zone in UTC.")] = None,
+    note: Annotated[str, Parameter(help="What was said, for colleagues.")] = "",
+    author: Author = None,
+) -> int:
+    """Log that somebody spoke with a client of their own accord. What a task asked for is told by rapport tasks done.
+
+    It counts like any other contact: it takes its place in the contact budget, the gap to the next message begins with it, and
+    for a ladder that waits for a person somebody has tried. Whoever was not reached was not contacted.
+
+    Example: rapport clients contacted hollis-wray --by phone --note "rang about the new office; all is well"
+    """
+    settings = load_settings()
+    return asyncio.run(_contacted(settings, client_id, by=by, at=at, note=note, author=author_named(author)))
+
+
+async def _contacted(settings: Settings, client_id: str, *, by: str, at: datetime | None, note: str, author: str) -> int:
+    state = await read_state(settings, client_id)
+    now = make_clock(settings.clock_file).now()
+    told = contact_of(state, client_id=client_id, by=by, at=at or now, note=note, author=author, now=now)
+    await publish(settings, told)
+    print(f"{author} spoke with {client_id} ({told.channel}) on {told.occurred_at:%Y-%m-%d}; it counts as a contact")
+    return await _until(settings, client_id, lambda state: state.care.last_human_ms >= epoch_ms(told.occurred_at))
 
 
 async def _merge(settings: Settings, client_id: str, *, into: str, reason: str, author: str, is_rehearsal: bool) -> int:

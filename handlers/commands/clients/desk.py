@@ -4,16 +4,18 @@ What is read here may be a moment old: should two people say at once that each o
 remains; that each pays for the other, each pays for itself.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ClientDelegated, ClientMerged, ClientSplit
+from models.events.signals import ClientDelegated, ClientMerged, ClientSplit, ContactLogged
 from models.ids import derive
 from models.state.client import ClientState
 from streams.runtime.errors import UsageError
 
 SOURCE: Final = "rapport clients"
+_LONGEST_HOW: Final = 40
+_LONGEST_NOTE: Final = 1000
 
 
 def merge_of(
@@ -62,6 +64,35 @@ def split_of(
         received_at=now,
         author=author,
         reason=reason,
+    )
+
+
+def contact_of(
+    state: ClientState | None, *, client_id: str, by: str, at: datetime, note: str, author: str, now: datetime
+) -> ContactLogged:
+    """Return the event of a contact made by hand; saying the same contact twice says it once. Raises UsageError."""
+    if state is None:
+        raise _unknown(client_id)
+    if state.erased_ms:
+        message = f"{client_id} asked to be forgotten: nothing may be kept of them"
+        raise UsageError(message)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    if at > now:
+        message = f"{at:%Y-%m-%d %H:%M} is still to come: log a contact once it was made"
+        raise UsageError(message)
+    how = " ".join(by.split())
+    if not how or len(how) > _LONGEST_HOW:
+        message = f"say in a few words how they were reached (at most {_LONGEST_HOW} letters): --by phone"
+        raise UsageError(message)
+    return ContactLogged(
+        event_id=derive("contact.logged", client_id, how, author, epoch_ms(at)),
+        source=SOURCE,
+        client_id=client_id,
+        occurred_at=at,
+        received_at=now,
+        channel=how,
+        author=author,
+        note=" ".join(note.split())[:_LONGEST_NOTE] or None,
     )
 
 
