@@ -12,6 +12,7 @@ import faust
 import structlog
 import uvloop
 from faust.tables import TableManager
+from faust.transport import conductor
 from mode.supervisors import CrashingSupervisor
 
 from streams.agents.clients import ClientsStage
@@ -59,6 +60,15 @@ def check_versions(settings: Settings, installed: Callable[[str], str] = version
                 " tests/integration and set RAPPORT_ALLOW_UNTESTED_VERSIONS=1"
             )
             raise UsageError(message)
+
+
+def warn_of_missing_extension(compiled: object = conductor.ConductorHandler) -> None:
+    """Log a warning with the fix when Faust runs without its compiled extension, which the engine was not tested with."""
+    if compiled is None:
+        fix = (
+            "unset NO_CYTHON" if conductor.NO_CYTHON else "install faust-streaming from a wheel made for this platform and Python"
+        )
+        log.warning("faust runs without its compiled extension, which the engine was not tested with", fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +228,7 @@ def run_worker(settings: Settings, program: Program[Any]) -> int:
 def run_engine(engine: Engine) -> int:
     """Do as `run_worker` with an engine that was built before."""
     check_versions(engine.settings)
+    warn_of_missing_extension()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -77,6 +78,24 @@ def test_versions_the_engine_was_not_tested_with_are_refused_unless_allowed() ->
         check_versions(Settings(), installed=lambda _name: "9.9.9")
     check_versions(Settings(allow_untested_versions=True), installed=lambda _name: "9.9.9")
     assert set(TESTED_VERSIONS) == {"faust-streaming", "aiokafka"}
+
+
+def test_a_worker_says_when_faust_lacks_its_compiled_extension_and_what_to_do() -> None:
+    program = (
+        "from streams.app import warn_of_missing_extension as warn; from streams.runtime.log import configure_log;"
+        " from streams.runtime.settings import Settings; configure_log(Settings()); warn(); warn(*{more})"
+    )
+
+    def said(*, more: str, environment: dict[str, str]) -> list[str]:
+        command = [sys.executable, "-c", program.format(more=more)]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+        return [line for line in done.stderr.splitlines() if "compiled extension" in line]
+
+    (lacking,) = said(more="[None]", environment={"NO_CYTHON": ""})
+    assert "install faust-streaming from a wheel" in lacking
+    for line in (switched_off := said(more="[]", environment={"NO_CYTHON": "1"})):
+        assert "unset NO_CYTHON" in line
+    assert len(switched_off) == 2
 
 
 @pytest.mark.parametrize("spec", ["nowhere", "before_commit:x", ":2"])
