@@ -28,6 +28,31 @@ KNOWN = {
 # Labels that Prometheus itself puts on what it reads.
 SCRAPED_LABELS = {"instance", "job", "le"}
 WIDTH = 24
+# Read by no alert and no panel, each for a reason; one that is read later leaves this list.
+FOR_INSPECTION = {
+    "build_info": "which versions run, asked while looking for a cause",
+    "worker_generation": "tells whether workers see the same group; their rebalances are watched",
+    "batch_events": "sizes of batches, for tuning",
+    "offset_gaps_total": "holes that compaction and transactions leave are ordinary; what is lost halts a partition, which pages",
+    "watchdog_exits_total": "gone with the process that it tells of; its restarts are watched",
+    "redis_rollback_offsets_total": "how far back it was; that it happened makes a ticket",
+    "outbox_depth": "how many wait; for how long is what pages",
+    "outputs_suppressed_total": "what a rebuild did not send twice; the rebuild makes a ticket",
+    "producer_restarts_total": "a restart mends itself; where it does not, the age of the outbox pages",
+    "ticks_total": "the clock's heartbeat; its lateness is watched",
+    "channel_send_duration_seconds": "how fast a provider answers; that it fails pages, that a channel is behind makes a ticket",
+    "channel_triggers_waiting": "how many wait, most of them until their hours; how overdue the oldest is makes a ticket",
+    "channel_outcomes_unpublished": "outcomes on their way, kept until they are acknowledged",
+    "channel_circuit_open": "why a channel is spared; that its attempts fail pages",
+    "triggers_duplicates_dropped_total": "ordinary after a restart",
+    "contact_policy_suppressed_total": "what the rules held back, as they should",
+    "decisions_total": "what was decided, for the firm, not for those on call",
+    "ingest_request_duration_seconds": "how fast the gateway answers; what it turns away pages",
+    "ingest_last_accepted_timestamp_seconds": "when a source was last heard; the watch of feeds knows when that is too long",
+    "link_requests_total": "what clients choose, for the firm",
+    "portal_requests_total": "what the firm's portal asked; whoever runs it sees refusals itself",
+    "ingest_bytes_in_flight": "memory that waits for Kafka; beyond its bound webhooks are turned away, which pages",
+}
 
 
 def expressions() -> list[str]:
@@ -39,6 +64,11 @@ def test_every_metric_asked_for_exists_in_the_code() -> None:
     asked = {name for expression in expressions() for name in re.findall(r"\brapport_\w+", expression)}
     assert asked
     assert asked - KNOWN.keys() == set()
+
+
+def test_every_metric_of_the_code_is_read_by_an_alert_or_a_panel_or_said_to_be_for_inspection() -> None:
+    read = {KNOWN[name].name for expression in expressions() for name in re.findall(r"\brapport_\w+", expression)}
+    assert {metric.name for metric in METRICS} - read == FOR_INSPECTION.keys()
 
 
 def test_every_label_asked_for_is_one_of_the_metrics_in_the_expression() -> None:
