@@ -68,7 +68,7 @@ def verdict(state: ClientState, past: Lateness, policy: Policy) -> Verdict:  # n
         return Verdict(Segment.SLOW, f"{late} of the last {recent} invoices were late")
     if share <= rules.reliable_share:
         return Verdict(Segment.RELIABLE, f"{recent - late} of the last {recent} invoices were on time")
-    return Verdict(None, f"{late} of the last {recent} invoices were late: between the bounds nobody moves")
+    return Verdict(None, f"{late} of the last {recent} invoices were late: too many for reliable, too few for slow")
 
 
 def is_alarming(past: Lateness, segment: Segment, policy: Policy) -> bool:
