@@ -80,7 +80,7 @@ async def test_a_client_answers_behind_a_link_on_a_telephone_in_any_language(set
                 assert box is not None
                 assert min(box["width"], box["height"]) >= TARGET_PIXELS
         words = words_in(language)
-        form = page.locator("form", has=page.locator("select"))
+        form = page.locator("form", has=page.locator("select[name=channel]"))
         await form.get_by_label(words.offers.channel.channel).select_option(label=words.channels.sms)
         await form.get_by_role("button").click()
         await page.get_by_role("heading", name=words.done.channel.title).wait_for()
