@@ -11,6 +11,7 @@ _EXPONENTS = dict.fromkeys(
     ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0
 ) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
 _DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:\.(?P<fraction>\d+))?")
+_MOST = 2**63
 _CODE = re.compile(r"[A-Z]{3}")
 
 
@@ -27,7 +28,7 @@ def exponent(currency: str) -> int:
 class Money:
     """An amount: `minor` units of `currency` (`Money(1999, "EUR")` is €19.99, `Money(500, "JPY")` is ¥500)."""
 
-    minor: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    minor: Annotated[int, Field(strict=True, ge=-_MOST, lt=_MOST)]
     currency: str
 
     def __post_init__(self) -> None:
@@ -49,7 +50,20 @@ class Money:
             message = f"{text!r} has more decimals than {currency} has ({digits})"
             raise ValueError(message)
         minor = int(match["whole"] + fraction.ljust(digits, "0"))
+        if minor >= _MOST:
+            message = f"{text!r} is more than any amount is"
+            raise ValueError(message)
         return cls(-minor if match["sign"] == "-" else minor, currency)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read an amount with its currency, such as `"400.00 EUR"`. ValueError for anything else, and for what is not above 0."""
+        amount, _, currency = " ".join(text.split()).partition(" ")
+        found = cls.parse(amount, currency)
+        if found.minor <= 0:
+            message = f"{found} is not more than nothing"
+            raise ValueError(message)
+        return found
 
     def __add__(self, other: Self) -> Self:
         """Add two amounts of one currency."""

@@ -52,6 +52,12 @@ async def until_async(
         await pause(_PAUSE_SECONDS)
 
 
+async def turns(count: int = 1) -> None:
+    """Let the other tasks run for so many turns of the event loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def pause(seconds: float) -> None:
     """Let other tasks run for `seconds`: for tests that show that something does not happen."""
     try:

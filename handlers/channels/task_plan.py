@@ -32,16 +32,11 @@ class Matter:
 
 def read_matter(invoice_id: str, amount: str, reason: DisputeReason | None) -> Matter:
     """Return what a promise or a dispute is about, `amount` as `400.00 EUR` or empty. Raises UsageError."""
-    if not amount:
-        return Matter(invoice_id, None, reason)
     try:
-        part = Money.parse(*amount.split())
-    except (TypeError, ValueError) as error:
+        part = Money.read(amount) if amount else None
+    except ValueError as error:
         message = f'{amount!r} is no amount ({error}); write it with its currency: --amount "400.00 EUR"'
         raise UsageError(message) from error
-    if part.minor <= 0:
-        message = f"{part} cannot be a part of an invoice; it must be more than nothing"
-        raise UsageError(message)
     return Matter(invoice_id, part, reason)
 
 
@@ -73,8 +68,8 @@ def read_plan(instalments: Sequence[str], invoice_id: str) -> AgreedPlan | None:
 
 def _instalment(text: str) -> tuple[date, Money]:
     try:
-        day, amount, currency = text.split()
-        return date.fromisoformat(day), Money.parse(amount, currency)
+        day, _, amount = text.strip().partition(" ")
+        return date.fromisoformat(day), Money.read(amount)
     except ValueError as error:
         message = f"{text!r} is no instalment ({error}); write a day, an amount and a currency: {_EXAMPLE}"
         raise UsageError(message) from error

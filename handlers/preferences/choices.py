@@ -237,12 +237,9 @@ class _Told:
         if not self.answer.amount:
             return None
         try:
-            amount = Money.parse(*self.answer.amount.split())
-        except (TypeError, ValueError) as error:
+            return Money.read(self.answer.amount)
+        except ValueError as error:
             raise AnswerError(AnswerRefusal.NO_AMOUNT) from error
-        if amount.minor <= 0:
-            raise AnswerError(AnswerRefusal.NO_AMOUNT)
-        return amount
 
     def _reason(self) -> DisputeReason | None:
         try:

@@ -34,7 +34,7 @@ class GateResult:
 
 _MERGED: Final = PREDICATES.index(CancelWhen.CLIENT_MERGED)  # asked of every message: no client answers for another's name
 _OPEN = GateResult(allowed=True)
-Verdict: TypeAlias = tuple[CancelWhen, str] | None
+Against: TypeAlias = tuple[CancelWhen, str] | None
 
 
 def still_allowed(state: ClientState, trigger: Trigger, *, now_ms: int) -> GateResult:
@@ -164,7 +164,7 @@ def _override(state: ClientState, effect: OverrideEffect, journey: Journey, at_m
     return max(rows, key=lambda row: row.expires_ms) if rows else None
 
 
-def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per predicate
+def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Against:  # noqa: PLR0911 - one return per predicate
     match predicate:
         case CancelWhen.CLIENT_ERASED | CancelWhen.CLIENT_MERGED:
             return _gone(predicate, state)
@@ -189,7 +189,7 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             return None  # said by the outcome of the step before (models.policy.outcomes), or by the gate as a whole
 
 
-def _gone(predicate: CancelWhen, state: ClientState) -> Verdict:
+def _gone(predicate: CancelWhen, state: ClientState) -> Against:
     if predicate is CancelWhen.CLIENT_ERASED:
         return (predicate, "the client asked to be forgotten") if state.erased_ms else None
     return (predicate, f"the client was merged into {state.identity.into}") if state.identity.into else None
@@ -223,7 +223,7 @@ def _answered_first(state: ClientState, row: Pending) -> bool:
     return waits and any(first.again == row.trigger_id and is_answered(state, first) for first in state.care.unanswered)
 
 
-def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Verdict:  # noqa: PLR0911 - one return per reason reads best
+def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int) -> Against:  # noqa: PLR0911 - one return per reason reads best
     if not row.invoice_ids:
         contested = predicate is CancelWhen.INVOICES_DISPUTED and has_open_dispute(state.ledger)
         return (predicate, "a dispute is open") if contested else None
@@ -280,7 +280,7 @@ def _reversed(state: ClientState, row: Pending) -> bool:
     )
 
 
-def _contract(predicate: CancelWhen, state: ClientState, row: Pending) -> Verdict:
+def _contract(predicate: CancelWhen, state: ClientState, row: Pending) -> Against:
     contract = next((known for known in state.person.contracts if known.contract_id == row.contract_id), None)
     if contract is None or not is_running(contract) or not contract.renews_ms:
         return (predicate, "the contract ends") if predicate is CancelWhen.CONTRACT_ENDED else None

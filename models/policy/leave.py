@@ -149,7 +149,7 @@ def _amounts(state: ClientState, row: Pending) -> tuple[Money, ...]:
         return tuple(Money(minor, code) for code, minor in row.asked_in)
     if row.asked:
         codes = (known.currency for known in state.ledger.invoices if known.invoice_id in row.invoice_ids)
-        return tuple(Money(row.asked, code) for code in {*codes})
+        return tuple(Money(row.asked, code) for code in dict.fromkeys(codes))
     return tuple(
         Money(known.minor, known.currency)
         for known in state.person.contracts

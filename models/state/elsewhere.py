@@ -9,46 +9,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.events.delays import (
-    DelayReported,
-    DisputeClosed,
-    DisputeOpened,
-    PlanAgreed,
-    PlanCancelled,
-    PromiseMade,
-    PromiseWithdrawn,
-)
-from models.events.invoices import (
-    CreditNoteIssued,
-    CreditNoteVoided,
-    InvoiceAmended,
-    InvoiceIssued,
-    InvoiceVoided,
-    InvoiceWrittenOff,
-)
-from models.events.payments import (
-    ChargebackReversed,
-    PaymentChargedBack,
-    PaymentFailed,
-    PaymentPending,
-    PaymentReceived,
-    PaymentRefunded,
-)
-from models.events.union import AnyClientEvent
+from models.events.invoices import ContractRecorded
+from models.events.union import AnyClientEvent, DelayEvent, InvoiceEvent, PaymentEvent
 from models.state.client import ClientState
 from models.state.identity import Elsewhere, parts
 from models.state.memory import fingerprint, is_closed, united
 from models.state.rows import Ledger
 from models.state.totals import count, payment_key
 
-_PAYMENTS: Final = (
-    *(PaymentReceived, PaymentPending, PaymentFailed),
-    *(PaymentRefunded, PaymentChargedBack, ChargebackReversed),
-)
-_NAMED: Final = (
-    *(InvoiceIssued, InvoiceAmended, InvoiceVoided, InvoiceWrittenOff, CreditNoteIssued, CreditNoteVoided),
-    *(DelayReported, DisputeOpened, DisputeClosed, PromiseMade, PromiseWithdrawn, PlanAgreed, PlanCancelled),
-)
 _FIELDS: Final = MappingProxyType(
     {"credit_note_id": "credit"} | {f"{fact}_id": fact for fact in ("dispute", "promise", "plan", "invoice")}
 )
@@ -56,13 +24,14 @@ _FIELDS: Final = MappingProxyType(
 
 def is_about_money(event: AnyClientEvent) -> bool:
     """Say whether an event belongs to who pays, rather than to whom it names."""
-    return isinstance(event, (*_PAYMENTS, *_NAMED))
+    # A contract is an agreement with whom it names, whoever pays for it.
+    return isinstance(event, PaymentEvent | InvoiceEvent | DelayEvent) and not isinstance(event, ContractRecorded)
 
 
 def facts_named(event: AnyClientEvent) -> tuple[str, ...]:
     """Return the facts that an event about money names, its own first: a payment told in parts stays in one place."""
     own: tuple[str, ...] = ()
-    if isinstance(event, _PAYMENTS):
+    if isinstance(event, PaymentEvent):
         own = (payment_key(event.payment_id, event.amount.currency),)
     ids = ((fact, getattr(event, field, None)) for field, fact in _FIELDS.items())
     return (*own, *(f"{fact}:{named}" for fact, named in ids if named))

@@ -6,11 +6,11 @@ All learners sit in one school: they have one position in the log and one day, s
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.learners.activation import LATENESS, RENEWAL
 from models.learners.consistency import ExamplesChecked, ExamplesRegenerated
@@ -24,6 +24,8 @@ from streams.runtime.settings import Settings
 from streams.wire.headers import Origin, Position, origin_headers, read_origin
 from streams.wire.records import Record
 from streams.wire.topics import EXAMPLES
+
+M = TypeVar("M", bound=BaseModel)
 
 WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
 CHECKED: Final = str(ExamplesChecked.model_fields["kind"].default)
@@ -160,10 +162,7 @@ class School:
         self.counts[EVERY, "withdrawal"] += 1
 
     def _check(self, record: Record) -> None:
-        try:
-            checked = ExamplesChecked.model_validate_json(record.value or b"")
-        except ValidationError as error:
-            raise DeadLetterError(UNREADABLE, f"{error.error_count()} errors") from error
+        checked = _read(ExamplesChecked, record)
         for pupil in self.pupils.values():
             if record.offset >= pupil.begins:
                 pupil.hear(checked)
@@ -171,10 +170,7 @@ class School:
 
     def _regenerate(self, record: Record) -> None:
         """Begin anew where the examples of the whole log follow; they have the positions of what was learned before."""
-        try:
-            said = ExamplesRegenerated.model_validate_json(record.value or b"")
-        except ValidationError as error:
-            raise DeadLetterError(UNREADABLE, f"{error.error_count()} errors") from error
+        said = _read(ExamplesRegenerated, record)
         for pupil in self.pupils.values():
             if record.offset >= pupil.begins:
                 if said.complete:
@@ -211,6 +207,13 @@ class School:
             )
             for idx, (topic, partition, key, value) in enumerate(told)
         )
+
+
+def _read(contract: type[M], record: Record) -> M:
+    try:
+        return contract.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        raise DeadLetterError(UNREADABLE, f"{error.error_count()} errors") from error
 
 
 def is_of(record: Record, client_id: str) -> bool:

@@ -191,6 +191,13 @@ async def test_a_client_is_read_under_any_name_it_ever_had() -> None:
     assert await read_standing(store, "x") is None
 
 
+def simulated(told: list[AnyClientEvent], folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    history = folder / "history.jsonl"
+    history.write_bytes(b"\n".join(map(encode_event, told)) + b"\n")
+    assert simulate(history) == 0
+    return capsys.readouterr().out
+
+
 def test_simulate_follows_a_client_to_the_name_it_goes_on_under(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told: list[AnyClientEvent] = [
         Events("a").profiled(0),
@@ -198,10 +205,7 @@ def test_simulate_follows_a_client_to_the_name_it_goes_on_under(tmp_path: Path, 
         Events("a").merged(3, "b", event_id="merge"),
         Events("a").paid(40, "P1", 90_000, "I1", event_id="p1"),
     ]
-    history = tmp_path / "history.jsonl"
-    history.write_bytes(b"\n".join(map(encode_event, told)) + b"\n")
-    assert simulate(history) == 0
-    said = capsys.readouterr().out
+    said = simulated(told, tmp_path, capsys)
     assert "dana merges it into b: one company, two names" in said
     assert "merged into b" in said
     assert "what was known of a arrives" in said
@@ -217,10 +221,7 @@ def test_simulate_tells_how_a_parent_is_asked_for_what_its_child_owes(tmp_path: 
         Events("child").delegated(3, "parent", event_id="word"),
         Events("child").paid(40, "P1", 90_000, "I1", event_id="p1"),
     ]
-    history = tmp_path / "history.jsonl"
-    history.write_bytes(b"\n".join(map(encode_event, told)) + b"\n")
-    assert simulate(history) == 0
-    said = capsys.readouterr().out
+    said = simulated(told, tmp_path, capsys)
     assert "dana says that parent pays for it: the holding pays" in said
     assert "what child owes arrives" in said
     assert said.index("what child owes arrives") < said.index("SEND       delayed_payment_support")

@@ -177,6 +177,7 @@ async def test_a_client_may_say_in_the_portal_at_what_hours_to_be_written_to(pla
         {"choice": "dispute", "form": "f", "amount": "40.00 EUR"},
         {"choice": "dispute", "form": "f", "invoice": "I1", "amount": "40,00"},
         {"choice": "dispute", "form": "f", "invoice": "I1", "amount": "-1 EUR"},
+        {"choice": "dispute", "form": "f", "invoice": "I1", "amount": f"{10**30} EUR"},
         {"choice": "dispute", "form": "f", "reason": "weather"},
         {"choice": "unheard-of", "form": "f"},
         {"choice": "snooze", "form": ""},

@@ -1,13 +1,14 @@
 """Fixtures of tests that run the program's commands on real servers."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from handlers.demo.smtp_sink import SmtpSink
 from streams.runtime.clock import FileClock
 from streams.runtime.settings import Settings
 from tests.commands import RAPPORT, environment_of
@@ -27,6 +28,13 @@ def worker(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     yield process
     process.terminate()
     process.wait(60)
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[SmtpSink]:
+    """A mail server that keeps what it is given."""
+    async with SmtpSink() as made:
+        yield made
 
 
 @pytest.fixture

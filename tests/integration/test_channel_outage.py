@@ -1,7 +1,7 @@
 """A channel's worker that was down until what waited for it had expired, as processes on real servers."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 FIRST_STEP, SECOND_STEP, DUE_ANEW = 8, 18, 21
 """Days: the first step for a late invoice is decided, it has expired and the second is decided, the first is due anew."""
-
-
-@pytest.fixture
-async def sink() -> AsyncIterator[SmtpSink]:
-    async with SmtpSink() as made:
-        yield made
 
 
 @pytest.fixture

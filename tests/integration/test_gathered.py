@@ -13,6 +13,7 @@ from streams.runtime.settings import Settings
 from streams.state.gathered import GatheredRedis
 from streams.state.redis_store import connect_redis
 from tests.conftest import Servers
+from tests.waiting import turns
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +47,7 @@ async def test_who_is_cancelled_takes_no_answer_from_others(redis: Redis) -> Non
         return int(await redis.incr(key))
 
     first, second, third = [asyncio.create_task(raised()) for _ in range(3)]
-    await asyncio.sleep(0)
+    await turns()
     second.cancel()
     assert (await first, await third) == (1, 3)
     assert second.cancelled()
@@ -73,11 +74,10 @@ async def test_who_still_waits_when_the_client_is_closed_hears_of_it_and_nothing
     client = connect_redis(Settings.model_validate({"redis_url": servers.redis_url}), GatheredRedis)
     before = asyncio.all_tasks()
     sent = asyncio.ensure_future(client.blpop([fresh_id()], 30))
-    for _ in range(3):  # asked, sent on its way, waiting
-        await asyncio.sleep(0)
+    await turns(3)  # asked, sent on its way, waiting
     await client.ping()
     unsent = asyncio.ensure_future(client.get("a"))
-    await asyncio.sleep(0)
+    await turns()
     await client.aclose()
     told = await asyncio.gather(sent, unsent, return_exceptions=True)
     assert [type(error) for error in told] == [RedisConnectionError, RedisConnectionError]

@@ -49,12 +49,6 @@ PHONES = {name: f"+4930901820{place}0" for place, name in enumerate(CLIENTS)}
 
 
 @pytest.fixture
-async def sink() -> AsyncIterator[SmtpSink]:
-    async with SmtpSink() as made:
-        yield made
-
-
-@pytest.fixture
 def settings(make_settings: SettingsMaker, tmp_path: Path, sink: SmtpSink) -> Settings:
     clock_file, policy_file = tmp_path / "clock", tmp_path / "policy.yaml"
     FileClock.write(clock_file, NOW)

@@ -94,6 +94,20 @@ def learned(rows: list[Example]) -> LatenessTrainer:
     return trainer
 
 
+def resumed(rows: list[Example], cut: int) -> LatenessTrainer:
+    """Return a trainer that was killed after `cut` examples and went on from the checkpoint before."""
+    first = LatenessTrainer()
+    checkpoint = first.checkpoint()
+    for row in rows[:cut]:
+        if first.take(row):
+            checkpoint = first.checkpoint()
+    second = LatenessTrainer.resume(load(dump(checkpoint), Checkpoint))
+    for row in rows[checkpoint.position :]:
+        second.take(row)
+    second.turn(second.day + 1)
+    return second
+
+
 @given(numbers=EXAMPLES)
 @settings(max_examples=15, deadline=None)
 def test_the_order_within_a_day_does_not_matter(numbers: list[int]) -> None:
@@ -106,16 +120,7 @@ def test_the_order_within_a_day_does_not_matter(numbers: list[int]) -> None:
 @settings(max_examples=15, deadline=None)
 def test_a_trainer_resumed_from_its_checkpoint_publishes_the_same(numbers: list[int], cut: int) -> None:
     rows = told(numbers)
-    first = LatenessTrainer()
-    checkpoint = first.checkpoint()
-    for row in rows[:cut]:
-        if first.take(row):
-            checkpoint = first.checkpoint()
-    second = LatenessTrainer.resume(load(dump(checkpoint), Checkpoint))
-    for row in rows[checkpoint.position :]:
-        second.take(row)
-    second.turn(second.day + 1)
-    assert second.publish() == learned(rows).publish()
+    assert resumed(rows, cut).publish() == learned(rows).publish()
 
 
 @given(cut=st.integers(0, 690))
@@ -123,16 +128,7 @@ def test_a_trainer_resumed_from_its_checkpoint_publishes_the_same(numbers: list[
 def test_trees_are_the_same_whatever_the_order_within_a_day_and_wherever_the_trainer_was_killed(cut: int) -> None:
     rows = told_to_the_end()
     turned = sorted(rows, key=lambda row: (row.decided_at.date(), row.invoice_id[::-1], -row.over_days))
-    first = LatenessTrainer()
-    checkpoint = first.checkpoint()
-    for row in turned[:cut]:
-        if first.take(row):
-            checkpoint = first.checkpoint()
-    second = LatenessTrainer.resume(load(dump(checkpoint), Checkpoint))
-    for row in turned[checkpoint.position :]:
-        second.take(row)
-    second.turn(second.day + 1)
-    straight = learned(rows)
+    second, straight = resumed(turned, cut), learned(rows)
     assert straight.publish().forests
     assert second.publish() == straight.publish()
     assert second.save() == straight.save()

@@ -24,6 +24,17 @@ def asked_to_decide(firm: Firm) -> list[Trigger]:
     return [row for row in firm.triggers if row.step == "ladder_end"]
 
 
+def left_open(dues: list[int], segment: Segment) -> Firm:
+    """Return what comes of invoices that fall due on those days and are never paid, from a client of `segment`."""
+    build = Events()
+    events: list[AnyClientEvent] = [
+        build.profiled(0),
+        build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value),
+    ]
+    events += [build.issued(1 + place / 8, f"I{place}", due=due) for place, due in enumerate(dues)]
+    return Carried(build).run(events, until_ms=ms(_DAYS + 50))
+
+
 @pytest.mark.parametrize("segment", list(Segment))
 @pytest.mark.parametrize("style", list(Style))
 @pytest.mark.parametrize("industry", list(Industry))
@@ -48,13 +59,7 @@ def test_an_invoice_that_stays_open_ends_with_one_person_for_every_segment_and_t
 
 @given(dues=st.lists(st.integers(2, 40), min_size=1, max_size=4), segment=st.sampled_from(Segment))
 def test_every_invoice_left_open_is_put_before_a_person_once(dues: list[int], segment: Segment) -> None:
-    build = Events()
-    events: list[AnyClientEvent] = [
-        build.profiled(0),
-        build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value),
-    ]
-    events += [build.issued(1 + place / 8, f"I{place}", due=due) for place, due in enumerate(dues)]
-    firm = Carried(build).run(events, until_ms=ms(_DAYS + 50))
+    firm = left_open(dues, segment)
     named = sorted(name for task in asked_to_decide(firm) for name in task.invoice_ids)
     assert named == sorted(f"I{place}" for place in range(len(dues)))
 
@@ -136,13 +141,7 @@ def test_a_hold_keeps_the_question_back_until_it_ends() -> None:
 
 @given(dues=st.lists(st.integers(2, 40), min_size=2, max_size=4), segment=st.sampled_from(Segment))
 def test_what_a_last_message_has_named_is_never_written_about_again(dues: list[int], segment: Segment) -> None:
-    build = Events()
-    events: list[AnyClientEvent] = [
-        build.profiled(0),
-        build.override(0.1, OverrideEffect.SEGMENT, until=400, value=segment.value),
-    ]
-    events += [build.issued(1 + place / 8, f"I{place}", due=due) for place, due in enumerate(dues)]
-    firm = Carried(build).run(events, until_ms=ms(_DAYS + 50))
+    firm = left_open(dues, segment)
     final_step = DEFAULT_POLICY.journeys.delay[segment].steps[-1].id
     promised: set[str] = set()
     for message in (row for row in firm.triggers if row.channel == "email"):
