@@ -106,7 +106,10 @@ class StatementTotal(BaseModel):
 
 
 class Ruled(BaseModel):
-    """Who had the say in one matter of a message: invoice, override, contact, segment or default, and in whose name."""
+    """Who had the say in one matter of a message: invoice, override, contact, segment or default, and in whose name.
+
+    `instead` is what would have held had nobody overruled anything: for urgency 0 days, for a segment that of the rules.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -114,6 +117,7 @@ class Ruled(BaseModel):
     value: str
     level: str
     who: str
+    instead: str | None = None
 
 
 class Trigger(_Output):

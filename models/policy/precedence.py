@@ -10,6 +10,8 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from msgspec.structs import replace
+
 from models.events.signals import OverrideEffect, Purpose, Style
 from models.policy.gate import refusal
 from models.policy.journeys import Step
@@ -80,9 +82,9 @@ def resolve(matter: Matter, claims: Iterable[Claim]) -> Claim | None:
     return found
 
 
-def ruled(matter: Matter, claim: Claim) -> Ruled:
-    """Return the record of who won."""
-    return Ruled(matter=matter.value, value=claim.value, level=claim.level.name.lower(), who=claim.who)
+def ruled(matter: Matter, claim: Claim, *, instead: str | None = None) -> Ruled:
+    """Return the record of who won, and of what would have held `instead`."""
+    return Ruled(matter=matter.value, value=claim.value, level=claim.level.name.lower(), who=claim.who, instead=instead)
 
 
 def channel_of(state: ClientState, step: Step, invoice_ids: tuple[str, ...]) -> Claim:
@@ -155,7 +157,14 @@ def precedence(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str,
     won = [(Matter.CHANNEL, channel), (Matter.TONE, tone)]
     won += [(Matter.URGENCY, claim) for name in invoice_ids[:1] if (claim := urgency_of(state, name)) is not None]
     won += [(Matter.SEGMENT, Claim(Level.OVERRIDE, row.value, _who(row))) for row in overruling(state, state.now_ms)[-1:]]
-    records = (ruled(matter, claim) for matter, claim in won if claim.level <= Level.OVERRIDE)
+    silent = replace(state, person=replace(state.person, overrides=()))
+    instead = {
+        Matter.CHANNEL: channel_of(silent, step, invoice_ids).value,
+        Matter.TONE: tone_of_step(silent, step, run, invoice_ids).value,
+        Matter.URGENCY: "0",
+        Matter.SEGMENT: state.care.segment.value,
+    }
+    records = (ruled(matter, claim, instead=instead[matter]) for matter, claim in won if claim.level <= Level.OVERRIDE)
     return Precedence(channel, tone, tuple(records))
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from handlers.cli import run
 from handlers.commands.history import write_contracts
-from handlers.commands.overrides.scoring import Scored, by_author, late_chance, score
+from handlers.commands.overrides.pooled import by_author
+from handlers.commands.overrides.scoring import Scored, score
+from handlers.commands.overrides.verdicts import late_chance
 from models.events.signals import OverrideEffect
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
@@ -125,7 +127,7 @@ def test_the_report_is_told_for_people_and_programs(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "override: 0 of" in out
     assert run(["overrides", "report", str(history), "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)
+    (told,) = json.loads(capsys.readouterr().out)["overrides"]
     assert told["nearer"] == "override"
     write_contracts(log[:-1], history)
     assert run(["overrides", "report", str(history)]) == 1

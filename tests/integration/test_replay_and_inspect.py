@@ -48,7 +48,7 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     assert "kessler-print" in {row["client_id"] for row in json.loads(moved.stdout)["clients"]}
     scored = run_rapport(environment, "overrides", "report", "--json")
     assert scored.returncode == 0, scored.stderr
-    assert [row["client_id"] for row in json.loads(scored.stdout)] == ["tiny-press"]
+    assert [row["client_id"] for row in json.loads(scored.stdout)["overrides"]] == ["tiny-press"]
 
 
 @pytest.mark.usefixtures("worker")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.options import Author, FormOption, JsonOption, PolicyOption
+from handlers.commands.options import Author, Format, FormOption, JsonOption, PolicyOption
 from handlers.commands.overrides.desk import (
     chosen,
     conflicts,
@@ -24,11 +24,13 @@ from handlers.commands.overrides.desk import (
     standing,
     word,
 )
-from handlers.commands.overrides.scoring import Scored, by_author, score
+from handlers.commands.overrides.pooled import by_author, by_effect, conflicting
+from handlers.commands.overrides.reckoning import page_lines, read_log
+from handlers.commands.overrides.scoring import Scored, score
 from handlers.commands.policies.commands import chosen_policy
 from handlers.commands.regime_changes import author_named
 from handlers.commands.simulate import events_of
-from models.events.envelope import ClientEvent, epoch_ms
+from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
@@ -39,9 +41,7 @@ from models.workdays import moment, zone_named
 from streams.runtime.clock import make_clock, monotonic
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
-from streams.wire.codec import decode_event
-from streams.wire.reading import read_each
-from streams.wire.topics import CHANNELS, CLIENT_EVENTS
+from streams.wire.topics import CHANNELS
 
 T = TypeVar("T")
 
@@ -239,23 +239,35 @@ def report(
 ) -> int:
     """Score every override against what rules and learner would have done: who set it, what came of it, who was nearer.
 
-    Each client's history is lived through as it was and once without the override. A segment is judged by the invoices that fell
-    due in its time, a hold by whether what was open got paid without the messages it stopped. "open" means: nobody can say.
+    Each client's history is lived through as it was and once without the override; what would have been sent without it is told.
+    A segment is judged by the invoices that fell due in its time, a hold by whether what was open got paid without the messages
+    it stopped, a channel, tone or urgency by whether invoices went otherwise than expected when it was set, a window by renewals.
+    "open" means: nobody can say. Then all of one effect and author together, beyond chance or not, and words that conflicted.
+    Nothing that became known after an override's end is read. It shows what went along with an override, not what it caused.
 
     Example: rapport overrides report history.jsonl
 
     Exit codes: 0 told, 1 there is no override or a server is away, 2 wrong usage.
     """
-    events = list(events_of(file, form=form, asked=asked or Asked())) if file else _run(_logged(load_settings()))
+    events, controls = _run(read_log(load_settings())) if file is None else (_told(file, form, asked or Asked()), [])
     events.sort(key=lambda event: event.received_ms)
-    rows = score(events, chosen_policy(policy), BASELINE)
+    rows = score(events, chosen_policy(policy), BASELINE, controls=controls)
     if as_json:
-        print(json.dumps([row.as_json() for row in rows], ensure_ascii=False, indent=2))
+        told = {
+            "overrides": [row.as_json() for row in rows],
+            "groups": [row.as_json() for row in by_effect(rows)],
+            "conflicts": list(conflicting(rows)),
+        }
+        print(json.dumps(told, ensure_ascii=False, indent=2))
     elif rows:
         _print(rows)
     else:
         print("there is no override")
     return 0 if rows else 1
+
+
+def _told(file: Path, form: Format | None, asked: Asked) -> list[AnyClientEvent]:
+    return list(events_of(file, form=form, asked=asked))
 
 
 def _print(rows: list[Scored]) -> None:
@@ -266,33 +278,5 @@ def _print(rows: list[Scored]) -> None:
     for author, *counts in by_author(rows):
         table.add_row(author, *map(str, counts))
     out.print(table)
-    for row in rows:
-        for line in _lines(row):
-            out.print(line, markup=False)
-
-
-def _lines(row: Scored) -> Iterator[str]:
-    said = "" if row.learner_said is None else f", learner {row.learner_said:.0%} late"
-    sums = ", ".join(map(str, row.open)) or "nothing"
-    span = f"{moment(row.set_ms):%Y-%m-%d} to {moment(row.end_ms):%Y-%m-%d}"
-    yield f"{row.client_id}: {row.effect} {row.value}".rstrip() + f" by {row.author}, {span} ({row.reason})"
-    yield f"    then: rules {row.rules_said}{said}, {sums} open; sent {row.sent}, without it {row.would_send}"
-    yield f"    {row.nearer}: {row.words}"
-
-
-async def _logged(settings: Settings) -> list[AnyClientEvent]:
-    """Return the events of all clients that were ever overridden, in the order of their log; the rest is read, not kept."""
-    every, concerned, found = list(range(settings.partitions)), set[bytes](), list[AnyClientEvent]()
-
-    def ask(record: Any) -> None:  # noqa: ANN401 - what a client library returned
-        if record.key and b'"override.set"' in record.value:
-            concerned.add(record.key)
-
-    def keep(record: Any) -> None:  # noqa: ANN401 - likewise
-        if record.key in concerned and isinstance(event := decode_event(record.value), ClientEvent):
-            found.append(event)
-
-    await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=ask)
-    if concerned:
-        await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=keep)
-    return found
+    for line in page_lines(rows):
+        out.print(line, markup=False)

@@ -1,0 +1,73 @@
+"""What `rapport overrides report` reads from a running system, and how it tells what it found."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from handlers.commands.overrides.pooled import Group, by_effect, conflicting
+from handlers.commands.overrides.scoring import Scored
+from models.events.control import ClockTicked
+from models.events.envelope import ClientEvent
+from models.events.union import AnyClientEvent, AnyControlEvent
+from models.workdays import moment
+from streams.runtime.settings import Settings
+from streams.wire.codec import decode_event
+from streams.wire.reading import read_each
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
+
+
+async def read_log(settings: Settings) -> tuple[list[AnyClientEvent], list[AnyControlEvent]]:
+    """Return the events of all clients that were ever overridden, and what put policies, learners and stops in force.
+
+    Each in the order of its log; the rest is read, not kept. Raises RetryError.
+    """
+    every, concerned = list(range(settings.partitions)), set[bytes]()
+    found: list[AnyClientEvent] = []
+    controls: dict[str, AnyControlEvent] = {}
+
+    def ask(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if record.key and b'"override.set"' in record.value:
+            concerned.add(record.key)
+
+    def keep(record: Any) -> None:  # noqa: ANN401 - likewise
+        if record.key in concerned or (record.key == CONTROL_KEY and b'"clock.ticked"' not in record.value):
+            event = decode_event(record.value)
+            if isinstance(event, ClientEvent):
+                found.append(event)
+            elif not isinstance(event, ClockTicked):
+                controls.setdefault(event.event_id, event)
+
+    await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=ask)
+    if concerned:
+        await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=keep)
+    return found, sorted(controls.values(), key=lambda event: event.received_ms)
+
+
+def page_lines(rows: Sequence[Scored]) -> Iterator[str]:
+    """Yield each override, then what may be said of an effect and author, then conflicts."""
+    for row in rows:
+        yield from _lines(row)
+    for group in by_effect(rows):
+        yield from _group_lines(group)
+    for told in conflicting(rows):
+        yield f"conflict: {told}"
+
+
+def _lines(row: Scored) -> Iterator[str]:
+    said = "" if row.learner_said is None else f", learner {row.learner_said:.0%} late"
+    sums = ", ".join(map(str, row.open)) or "nothing"
+    span = f"{moment(row.set_ms):%Y-%m-%d} to {moment(row.end_ms):%Y-%m-%d}"
+    yield f"{row.client_id}: {row.effect} {row.value}".rstrip() + f" by {row.author}, {span} ({row.reason})"
+    yield f"    then: rules {row.rules_said}{said}, {sums} open; sent {row.sent}, without it {row.would_send}"
+    if row.without:
+        yield f"    without it: {', '.join(row.without[:3])}{', ...' if len(row.without) > 3 else ''}"  # noqa: PLR2004 - read at a glance
+    yield f"    {row.nearer}: {row.words}"
+
+
+def _group_lines(row: Group) -> Iterator[str]:
+    days = "" if row.usual_days is None else f", paid {row.usual_days:+.0f} days from due"
+    yield f"{row.effect} by {row.author}: {row.overrides} that are over, {row.clients} clients: {row.verdict}"
+    yield (
+        f"    {row.late} of {row.invoices} invoices late, {row.expected:.1f} expected; {row.paid} paid{days}; "
+        f"{row.replies} replies, {row.complaints} complaints; nearer: override {row.override_nearer}, "
+        f"rules or learner {row.rules_nearer}, open {row.undecided}"
+    )

@@ -1,0 +1,216 @@
+"""What an override changed, effect by effect, and many of them together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.commands.overrides.pooled import by_effect, conflicting
+from handlers.commands.overrides.scoring import Scored, score
+from models.events.control import PolicyActivated
+from models.events.signals import DeliveryOutcome, OverrideEffect, OverrideSet
+from models.events.union import AnyClientEvent, AnyControlEvent
+from models.learners.baseline import BASELINE
+from models.policy.document import document_of
+from models.policy.policy import DEFAULT_POLICY
+from models.triggers import Decision, DecisionOutcome, Trigger
+from tests.models.builders import Events, ms, on
+from tests.models.test_journey_laws import Firm
+from tests.models.test_segments import monthly
+
+PHONE = "+353851234567"
+
+
+def scored(log: Sequence[AnyClientEvent], controls: Sequence[AnyControlEvent] = ()) -> list[Scored]:
+    return score(sorted(log, key=lambda event: event.received_ms), DEFAULT_POLICY, BASELINE, controls=controls)
+
+
+def slow_client(build: Events, *, late: float, months: int = 3) -> list[AnyClientEvent]:
+    """Return a client who paid twelve days late for eight months and then `late` days after due."""
+    told = [*monthly(build, 8, late=12), *monthly(build, months, late=late, first=8)]
+    return [build.profiled(0, phone=PHONE), *told, build.called(381)]
+
+
+WORDS = ((OverrideEffect.CHANNEL, "sms"), (OverrideEffect.TONE, "gentle"), (OverrideEffect.URGENCY, "6"))
+
+
+@pytest.mark.parametrize(("effect", "value"), WORDS)
+@pytest.mark.parametrize(("late", "nearer"), [(4.0, "override"), (25.0, "open")])
+def test_how_messages_speak_is_judged_by_what_was_expected_when_it_was_decided(
+    effect: OverrideEffect, value: str, late: float, nearer: str
+) -> None:
+    build = Events()
+    (row,) = scored([*slow_client(build, late=late, months=4), build.override(239, effect, until=365, value=value)])
+    assert row.nearer == nearer, row.words
+    assert "; without it: " in row.words
+    assert row.without
+    assert row.without[0] in row.words
+    assert set(row.without).isdisjoint(row.instead) or effect is OverrideEffect.TONE
+
+
+def test_a_word_that_changed_no_message_is_not_judged_by_what_came_after_it() -> None:
+    build = Events()
+    (row,) = scored([*slow_client(build, late=-2), build.override(239, OverrideEffect.CHANNEL, until=330, value="sms")])
+    assert (row.nearer, row.words) == ("open", "it changed nothing that was sent")
+    assert row.ended == 3
+
+
+def test_a_window_that_moved_no_care_before_a_renewal_says_so() -> None:
+    build = Events()
+    (row,) = scored([*slow_client(build, late=-2), build.override(239, OverrideEffect.WINDOW, until=330, value="01-01..02-01")])
+    assert (row.nearer, row.words) == ("open", "it moved no care before a renewal")
+
+
+def test_what_the_decision_recorded_at_the_time_is_what_the_life_without_the_word_says() -> None:
+    build = Events()
+    word = build.override(239, OverrideEffect.CHANNEL, until=365, value="sms")
+    log = sorted([*slow_client(build, late=25), word], key=lambda event: event.received_ms)
+    firm = Firm().run(log, until_ms=ms(300))
+    sent = {row.trigger_id: row for row in firm.outputs if isinstance(row, Trigger)}
+    told = [row for row in firm.outputs if isinstance(row, Decision) and row.outcome is DecisionOutcome.TRIGGERED and row.rulings]
+    assert told
+    (row,) = scored(log)
+    for decision in told:
+        assert decision.rulings is not None
+        (ruling,) = decision.rulings
+        assert (ruling.value, ruling.instead) == ("sms", "email")
+        step = sent[decision.trigger_id or ""].step
+        assert any(f"{step} by {ruling.instead}" in words for words in row.without)
+
+
+def test_replies_complaints_and_days_to_pay_of_its_time_are_told() -> None:
+    build = Events()
+    log = [*slow_client(build, late=4), build.override(239, OverrideEffect.CHANNEL, until=330, value="sms")]
+    log += [build.asks(260), build.asks(10), build.reported(262, "T1", DeliveryOutcome.COMPLAINED, channel="sms")]
+    (row,) = scored(log)
+    assert (row.outcome.replies, row.outcome.complaints, row.outcome.usual_days) == (1, 1, 4)
+
+
+def test_an_author_s_next_word_ends_the_one_before() -> None:
+    build = Events()
+    log = slow_client(build, late=-2)
+    log += [build.override(240, OverrideEffect.SEGMENT, until=900, value="reliable")]
+    log += [build.override(270, OverrideEffect.SEGMENT, until=330, value="slow")]
+    one, two = scored(log)
+    assert (one.end_ms, one.is_over) == (ms(270), True)
+    assert (two.set_ms, two.end_ms) == (ms(270), ms(330))
+
+
+def _later(build: Events, kind: int, day: float) -> AnyClientEvent:
+    """Return something that became known on a day, about what was long past."""
+    backdated = 250.0
+    rows: tuple[AnyClientEvent, ...] = (
+        build.paid(backdated, f"L{kind}{day}", 90_000, "M8", received=day),
+        build.voided(backdated, "M9", received=day),
+        build.amended(backdated, "M9", due=400, received=day),
+        build.override(day, OverrideEffect.TONE, until=day + 50, value="educational"),
+        build.cleared(day),
+        build.disputed(backdated, "D", "M8", received=day),
+        build.issued(day, f"N{day}", due=day + 10),
+    )
+    return rows[kind]
+
+
+@given(later=st.lists(st.tuples(st.integers(0, 6), st.integers(331, 380)), max_size=4), effect=st.sampled_from(WORDS))
+@settings(max_examples=4)
+def test_what_becomes_known_after_its_end_changes_no_reckoning(
+    later: list[tuple[int, int]], effect: tuple[OverrideEffect, str]
+) -> None:
+    build = Events()
+    word = build.override(239, effect[0], until=330, value=effect[1])
+    log = [*slow_client(build, late=25, months=4), word]
+    news = [_later(build, kind, float(day)) for kind, day in later]
+    policy = PolicyActivated(
+        event_id="later",
+        source="test",
+        occurred_at=on(335),
+        received_at=on(335),
+        version="quiet",
+        document=document_of(replace(DEFAULT_POLICY, min_gap_days=30)).model_dump_json(),
+        author="sam",
+        reason="another policy",
+    )
+    assert scored([*log, *news], [policy])[0] == scored(log)[0]
+
+
+def test_a_policy_counts_from_when_it_was_activated() -> None:
+    build = Events()
+    log = [*slow_client(build, late=25), build.override(239, OverrideEffect.HOLD, until=330)]
+    nothing = replace(DEFAULT_POLICY, min_gap_days=365)
+    policy = PolicyActivated(
+        event_id="once",
+        source="test",
+        occurred_at=on(1),
+        received_at=on(1),
+        version="rare",
+        document=document_of(nothing).model_dump_json(),
+        author="sam",
+        reason="another policy",
+    )
+    assert scored(log, [policy])[0].would_send < scored(log)[0].would_send
+
+
+def _book(clients: int, *, late: float) -> list[AnyClientEvent]:
+    log: list[AnyClientEvent] = []
+    for number in range(clients):
+        build = Events(f"client-{number}")
+        own = [*slow_client(build, late=late, months=4), build.override(239, OverrideEffect.CHANNEL, until=365, value="sms")]
+        log += [event.model_copy(update={"event_id": f"{number}-{event.event_id}"}) for event in own]
+    return log
+
+
+@pytest.mark.parametrize(
+    ("clients", "late", "verdict"),
+    [
+        (2, 4.0, "too few to say (10 invoices of 3 clients are needed)"),
+        (4, 4.0, "better than expected without them"),
+        (4, 25.0, "worse than expected without them"),
+    ],
+)
+def test_many_of_one_effect_and_author_are_held_against_what_was_expected(clients: int, late: float, verdict: str) -> None:
+    (group,) = by_effect(scored(_book(clients, late=late)))
+    assert (group.effect, group.author, group.overrides, group.clients) == ("channel", "sam", clients, clients)
+    assert group.verdict == verdict
+    assert group.override_nearer + group.rules_nearer + group.undecided == clients
+
+
+def test_an_invoice_counts_once_however_much_was_said_about_it() -> None:
+    build = Events()
+    one = build.override(239, OverrideEffect.TONE, until=365, value="gentle")
+    again = one.model_copy(update={"event_id": "again", "override_id": "O2", "value": "educational"})
+    (alone,) = by_effect(scored([*slow_client(build, late=4), one]))
+    (both,) = by_effect(scored([*slow_client(build, late=4), one, again]))
+    assert (both.overrides, both.invoices, both.late) == (2, alone.invoices, alone.late)
+
+
+def _word(build: Events, day: float, effect: OverrideEffect, value: str | None, author: str) -> OverrideSet:
+    word = build.override(day, effect, until=300, override=f"{author}-{effect.value}", value=value)
+    return word.model_copy(update={"author": author})
+
+
+def test_words_that_said_otherwise_at_the_same_time_are_told_with_the_one_that_held() -> None:
+    build = Events()
+    log = slow_client(build, late=-2)
+    log += [
+        _word(build, 240, OverrideEffect.TONE, "educational", "dana"),
+        _word(build, 250, OverrideEffect.TONE, "gentle", "sam"),
+    ]
+    log += [_word(build, 245, OverrideEffect.HOLD, None, "dana"), _word(build, 260, OverrideEffect.RELEASE, None, "sam")]
+    log += [_word(build, 305, OverrideEffect.TONE, "gentle", "rue").model_copy(update={"expires_at": on(310)})]
+    tone, hold = conflicting(scored(log))
+    assert tone == "client-1, 2024-09-14 to 2024-11-03: tone educational by dana, tone gentle by sam; tone gentle by sam held"
+    assert hold.endswith("hold by dana, release by sam; hold by dana held")
+
+
+def test_a_window_that_moved_care_is_judged_by_renewals_and_one_alone_says_too_little() -> None:
+    build = Events()
+    log = [build.profiled(0), *monthly(build, 12, late=-2), build.contract(1, renews=366), build.contract(367, renews=732)]
+    log += [build.override(200, OverrideEffect.WINDOW, until=430, value="10-15..11-15"), build.called(440)]
+    (row,) = scored(log)
+    assert row.nearer == "open"
+    assert row.words.startswith(
+        "with it: renewal_options by email on 16 Oct 2024; without it: renewal_options by email on 25 Dec 2024"
+    )
+    assert row.words.endswith("1 of 1 contracts were renewed: too few to say")
