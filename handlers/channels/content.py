@@ -29,7 +29,7 @@ from models.triggers import APPROVE, Journey, Tone, Trigger
 
 T = TypeVar("T")
 
-MAY_BE_MISSING: Final = ("name", "service_line")
+MAY_BE_MISSING: Final = ("name", "service_line", "cause")
 """Facts a template must do without when the client's books do not have them; every other fact missing is an error."""
 
 SOFTER: Final[Mapping[tuple[str, Tone], str]] = MappingProxyType(

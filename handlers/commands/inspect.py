@@ -15,6 +15,7 @@ from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
 from models.learners.outside import with_risk
 from models.patterns import Reading, patterns
+from models.policy.causes import of_overdue
 from models.policy.favourable import windows
 from models.policy.hours import EXPLORED, explain_hour
 from models.policy.resegment import belief_of
@@ -185,6 +186,7 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
         yield f"managers disagree on the segment, the latest word holds: {told}"
     if lateness(state).labelled:
         yield belief_of(lateness(state), state, policy).explain()
+    yield from (f"late {words}" for words in of_overdue(state).words)
     yield from (row.words for row in windows(state))
     hour = explain_hour(state, policy)
     if hour:
@@ -218,11 +220,17 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "exposure": [{name: getattr(row, name) for name in names} for row in rows],
         "tiers": None if tiers is None else tiers.explain(policy),
         "hour": explain_hour(state, policy) or None,
+        "why_late": _why_late_json(state),
         "favourable": [row.words for row in windows(state)],
         "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),
         "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],
     }
+
+
+def _why_late_json(state: ClientState) -> dict[str, Any] | None:
+    found = of_overdue(state)
+    return None if found.cause is None else {"cause": found.cause.value, "evidence": found.evidence, "besides": found.besides}
 
 
 def _pattern_json(row: Reading) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from models.money import Money
+from models.policy.causes import Hypothesis, hypothesis
 from models.policy.facts import Fact
 from models.policy.foresight import foreseen, has_habit
 from models.policy.gate import release_of
@@ -135,8 +136,16 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "service_line": carrying.invoice.service_line,
         "part_paid": any(row.invoice.paid for row in found),
         "plan_possible": True,
+        "cause": why_late(found, carrying, state, policy).cause or "",
         **({"instalment": plan.number, "instalments": plan.of} if plan else {}),
     }
+
+
+def why_late(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> Hypothesis:
+    """Return why these invoices may be late; nothing of an instalment, of which a plan says enough, or where nobody may guess."""
+    if carrying.instalment or not policy.guess_causes:
+        return Hypothesis()
+    return hypothesis(state, {row.invoice.invoice_id for row in found})
 
 
 def is_high_value(found: list[Arrear], state: ClientState, policy: Policy) -> bool:

@@ -21,6 +21,7 @@ from models.policy.arrears import (
     is_high_value,
     ladder_of,
     small_or_retried,
+    why_late,
 )
 from models.policy.colleagues import talk_silence
 from models.policy.gate import is_about_instalment
@@ -328,7 +329,8 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
     asked = asked_for(riders, carrying)
     segment = effective_segment(state, state.now_ms).value
     unheeded = (_UNHEEDED,) if carrying.run.human and not has_tried(state, carrying.run) else ()
-    reasons = (*found, words_about(riders, carrying, facts), step.why, *unheeded, f"segment {segment}")
+    cause = why_late(riders, carrying, state, policy).words
+    reasons = (*found, words_about(riders, carrying, facts), step.why, *cause, *unheeded, f"segment {segment}")
     names = tuple(row.invoice.invoice_id for row in riders)
     said = ask_first(turn, Draft(step, carrying.run, reasons, asked, invoice_ids=names))
     if said.ruling is Ruling.LAPSED:

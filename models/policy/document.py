@@ -120,6 +120,10 @@ class Support(Section):
         description="Business days after the client wrote back in which nothing asks for money, unless a colleague has answered"
         " before. 0: none.",
     )
+    guess_causes: bool = Field(
+        default=_P.guess_causes,
+        description="Guess from what is known why money is late, so that the help that fits comes first. No: the neutral words.",
+    )
     attempts: Times = Field(default=_P.attempts, description="Undelivered tries before a person takes over.")
     small_share: Share = Field(default=_P.small_share, description="Less than this share of the usual amount waits.")
     small_units: Units = Field(default=_P.small_units, description="Less than this many currency units waits.")

@@ -26,6 +26,7 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "declines",
                 "instalment",
                 "instalments",
+                "cause",
             }
         ),
         Purpose.RELATIONSHIP: frozenset(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from models.policy.arrears import Arrear, facts_of, small_or_retried
+from models.policy.arrears import Arrear, facts_of, small_or_retried, why_late
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
@@ -55,6 +55,7 @@ def fire_end(turn: Turn, found: Sequence[Arrear]) -> None:
         reasons=(
             words_about(named, carrying, facts),
             _UNDELIVERED if carrying.run.closed else step.why,
+            *why_late(named, carrying, state, policy).words,
             f"segment {effective_segment(state, state.now_ms).value}",
         ),
         invoice_ids=tuple(row.invoice.invoice_id for row in named),

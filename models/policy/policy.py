@@ -123,6 +123,7 @@ class Policy:
     foresight_days: int = 3
     retry_days: int = 3
     reply_days: int = 3
+    guess_causes: bool = True
     attempts: int = 3
     small_share: float = 0.05
     small_units: int = 5

@@ -8,7 +8,7 @@ overdue invoice.
 
 from msgspec.structs import replace
 
-from models.policy.arrears import arrears, facts_of
+from models.policy.arrears import arrears, facts_of, why_late
 from models.policy.policy import Policy
 from models.policy.segments import is_alarming
 from models.policy.statement import riding, totals_of
@@ -66,7 +66,7 @@ def _raise(turn: Turn, past: Lateness) -> None:
         policy.journeys.contact_check,
         carrying.run,
         facts=facts_of(named, carrying, turn.state, policy),
-        reasons=(overdue, policy.journeys.contact_check.why),
+        reasons=(overdue, policy.journeys.contact_check.why, *why_late(named, carrying, turn.state, policy).words),
         invoice_ids=(carrying.invoice.invoice_id,),
         advances=False,
         totals=totals_of(named, carrying),

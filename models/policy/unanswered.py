@@ -17,7 +17,7 @@ from models.events.signals import ClientAsked, ConsentChanged, ContactLogged, De
 from models.events.union import AnyClientEvent
 from models.money import Money
 from models.policy.approval import Draft, approval_reason
-from models.policy.arrears import Arrear, arrears, facts_of, small_or_retried
+from models.policy.arrears import Arrear, arrears, facts_of, small_or_retried, why_late
 from models.policy.audience import roles_for
 from models.policy.delay_support import ladder_about
 from models.policy.gate import check, is_answered
@@ -182,6 +182,7 @@ def _send(turn: Turn, row: Unanswered, second: _Second) -> None:
     reasons = (
         words_about(second.found, second.carrying, facts),
         f"no answer to {step.id} by {message.channel} for {_words(state.now_ms - row.left_ms)}: once more, by {step.channel}",
+        *why_late(second.found, second.carrying, state, policy).words,
         f"segment {effective_segment(state, state.now_ms).value}",
     )
     turn.send(

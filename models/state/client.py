@@ -291,7 +291,8 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Segment, journeys, contacts and what was decided lately.
 
     `answers` are fading counts (hundredths) of the client's answers by part of the day (see models.policy.hours), `tasks` what
-    colleagues have and have not ended, `replied_ms` when the client last wrote to us and no task about it has ended since.
+    colleagues have and have not ended, `replied_ms` when the client last wrote to us and no task about it has ended since,
+    `asked` when it last asked for each `Request`, by its place there.
     """
 
     segment: Segment = Segment.NEW
@@ -314,6 +315,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     answers: tuple[int, ...] = ()
     tasks: tuple[Pending, ...] = ()
     replied_ms: int = 0
+    asked: tuple[int, ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

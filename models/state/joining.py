@@ -4,6 +4,7 @@ Money, windows and what the client has said come out as if every fact had always
 still kept; what had collapsed is added up. So a fact told to both counts once, unless both had closed it already.
 """
 
+from itertools import zip_longest
 from typing import Final
 
 from msgspec.structs import astuple, replace
@@ -226,6 +227,7 @@ def _care(state: ClientState, other: ClientState) -> Care:
         heard_ms=max(one.heard_ms, two.heard_ms),
         tasks=(*one.tasks, *two.tasks)[-TASKS_KEPT:],
         replied_ms=max(one.replied_ms, two.replied_ms),
+        asked=tuple(max(pair) for pair in zip_longest(one.asked, two.asked, fillvalue=0)),
         answers=_added(one.answers, two.answers),
         spoken=tuple(sorted((*one.spoken, *two.spoken), key=lambda row: row.at_ms)[-CONTACTS_KEPT:]),
     )

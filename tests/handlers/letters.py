@@ -9,6 +9,7 @@ from handlers.channels.contract import Recipient
 from handlers.channels.phrases import PHRASES
 from models.events.signals import Role
 from models.money import Money
+from models.policy.causes import Cause
 from models.policy.journeys import Step
 from models.policy.tones import softer_than
 from models.triggers import Journey, Trigger
@@ -73,6 +74,10 @@ def letters(language: str) -> str:
     parts["a statement of two currencies"] = f"{content.subject}\n\n{content.text}"
     short = writer.write(several_currencies().model_copy(update={"channel": "sms"}), reader)
     parts["two currencies as text message"] = f"{short.text}\n"
+    journey, step = STEPS["delayed_payment_support/clear_dates.structured.j2"]
+    for cause in Cause:
+        blocks = writer.letter(due(journey, step, cause=cause.value), reader).blocks
+        parts[f"first help: {cause.value}"] = f"{blocks[2].lines[0]}\n"
     parts["lines for roles"] = "".join(f"{role.value}: {PHRASES[language].roles[role]}\n" for role in Role)
     return "\n".join(f"=== {name}\n\n{text}" for name, text in sorted(parts.items()))
 

@@ -66,7 +66,8 @@ def test_every_number_of_a_policy_can_be_written_down_and_changes_its_version() 
         if field.name == "version":
             continue
         known = getattr(DEFAULT_POLICY, field.name)
-        other: Any = OTHERS.get(field.name, known + 1 if isinstance(known, int) else None)
+        number = known + 1 if isinstance(known, int) else None
+        other: Any = OTHERS.get(field.name, not known if isinstance(known, bool) else number)
         assert other is not None, f"give an example of another {field.name}"
         changed = stamped(replace(DEFAULT_POLICY, **{field.name: other}))
         written = read_policy(write_policy(document_of(changed)), name="changed.yaml").document
