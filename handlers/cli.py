@@ -98,7 +98,7 @@ COMMANDS: Final = (
     Command(
         "experiments",
         "handlers.commands.experiments.commands:experiments",
-        "Say how the arms of experiments and the steps of sequences do.",
+        "Say how experiments, holdouts and the steps of sequences do.",
         _LOOK,
     ),
     Command("learners", "handlers.commands.learners.commands:learners", "Show, compare and choose versions of learners.", _LOOK),

@@ -241,6 +241,9 @@ class Decision(_Output):
     experiment: ExperimentArm | None = Field(
         default=None, description="The exposure: the arms of this experiment differ here, and this is the client's."
     )
+    holdouts: tuple[ExperimentArm, ...] | None = Field(
+        default=None, description="The draws of holdouts this contact stands under, at the moment it would leave or is left out."
+    )
     rulings: tuple[Ruled, ...] | None = Field(
         default=None, description="Who chose channel, tone, urgency or segment, where anybody spoke above segment and default."
     )

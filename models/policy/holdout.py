@@ -11,10 +11,13 @@ from typing import Final
 
 from models.events.signals import Purpose
 from models.ids import derive
-from models.triggers import Journey
+from models.triggers import ExperimentArm, Journey
 
 EVERY: Final = "every journey"
+LEFT_OUT: Final = "left_out"
+CARED_FOR: Final = "cared_for"
 _DIGITS: Final = 12
+_LEAST_SHARE: Final = 0.0001  # what a record can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,24 @@ def held_out(client_id: str, journey: Journey, *, purpose: Purpose, holdout: Hol
         if percent and place_of(client_id, key=holdout.key, name=name) < percent:
             return f"this company is among the {percent:g} % without {name}, so that the effect of care can be measured"
     return None
+
+
+def draws_of(client_id: str, journey: Journey, *, purpose: Purpose, holdout: Holdout, stratum: str) -> tuple[ExperimentArm, ...]:
+    """Return the draws a contact stands under, for the record: its journey's, and that of all care where there is one.
+
+    A company is left out of a journey by either draw; `share` is the chance of the arm it is in.
+    """
+    own = holdout.journeys.get(journey, 0.0)
+    if purpose is Purpose.SERVICING or not (own or holdout.percent):
+        return ()
+    out = held_out(client_id, journey, purpose=purpose, holdout=holdout) is not None
+    found = [_record(journey.value, stratum, out=out, chance=1 - (1 - holdout.percent / 100) * (1 - own / 100))]
+    if holdout.percent:
+        of_all = place_of(client_id, key=holdout.key, name=EVERY) < holdout.percent
+        found.append(_record(EVERY, stratum, out=of_all, chance=holdout.percent / 100))
+    return tuple(found)
+
+
+def _record(name: str, stratum: str, *, out: bool, chance: float) -> ExperimentArm:
+    share = max(round(chance if out else 1 - chance, 4), _LEAST_SHARE)
+    return ExperimentArm(name=name, arm=LEFT_OUT if out else CARED_FOR, stratum=stratum, share=share)

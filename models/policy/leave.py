@@ -17,7 +17,7 @@ from models.policy.budget import costs, full, goes_first
 from models.policy.gate import check, earlier_unheard, hold_of, pending_of
 from models.policy.policy import Policy
 from models.policy.precedence import tone_claimed
-from models.policy.silence import outside_reason, wish_of
+from models.policy.silence import outside_reason, wish_of, withheld
 from models.policy.stakes import person_first, too_little
 from models.policy.tones import is_above
 from models.state.balances import items
@@ -104,7 +104,7 @@ def _refused(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     hold = hold_of(state, journey, state.now_ms)
     if hold is not None:
         return _withdrawn("hold", f"on hold by {hold.author}: {hold.reason}", CancelWhen.ON_HOLD)
-    wish = wish_of(state, policy, journey, purpose=purpose, channel=row.channel)
+    wish = wish_of(state, purpose=purpose, channel=row.channel) or withheld(state, policy, journey, purpose=purpose)
     if wish is not None:
         because = CancelWhen.CONSENT_WITHDRAWN if wish.code == "consent" else CancelWhen.DECIDED_ANEW
         return _withdrawn(wish.code, wish.reasons[0], because)

@@ -17,12 +17,14 @@ from models.policy.arrears import due_since
 from models.policy.facts import Fact
 from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
+from models.policy.holdout import draws_of
 from models.policy.journeys import MissedRun
 from models.policy.openings import Opening, is_doubtful, openings
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
-from models.policy.silence import Silence, client_silence
+from models.policy.silence import Silence, client_silence, withheld
+from models.policy.trials import stratum_of
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
 from models.state.client import JOURNEYS, ClientState, Run, Segment, Timer, TimerKind
@@ -31,7 +33,7 @@ from models.state.reckoning import gross, owed, taken_back
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
-_FINAL: Final = frozenset({"reversed", "recent", "no_need", "holdout"})
+_FINAL: Final = frozenset({"reversed", "recent", "no_need"})
 """Silences that close a step at once; the others end, and then the step may still be taken."""
 
 _ENDED: Final = "ended"
@@ -113,7 +115,7 @@ def _decide_between(turn: Turn, opening: Opening, found: list[Opening]) -> None:
     """Send, unless another that could be sent now goes first: then that one is named, and this waits."""
     state, policy = turn.state, turn.policy
     if opening.step.channel in policy.internal_channels:
-        _send(turn, opening, ())  # a colleague is asked: no contact with the client, nothing to win
+        _send_or_withhold(turn, opening, ())  # a colleague is asked: no contact with the client, nothing to win
         return
     trial = turn.waits(opening.step, opening.run)
     if trial is not None:
@@ -124,14 +126,35 @@ def _decide_between(turn: Turn, opening: Opening, found: list[Opening]) -> None:
         for row in found
         if row.from_ms <= state.now_ms < row.end_ms
         and row.step.channel not in policy.internal_channels
-        and (row is opening or (_silence(row, state, policy) is None and turn.waits(row.step, row.run) is None))
+        and (row is opening or _is_rival(turn, row))
     ]
     first = winner(rivals, policy) or opening
     if first is opening:
-        _send(turn, opening, [row for row in rivals if row is not opening])
+        _send_or_withhold(turn, opening, [row for row in rivals if row is not opening])
     else:
         lost = loser_silence(first, at_ms=state.now_ms, policy=policy)
         _hold(turn, opening, lost, ready_ms=lost.until_ms)  # the winner leaves at this very moment, after this
+
+
+def _is_rival(turn: Turn, row: Opening) -> bool:
+    """Say whether another opening could be sent now."""
+    if _silence(row, turn.state, turn.policy) is not None or turn.waits(row.step, row.run) is not None:
+        return False
+    return withheld(turn.state, turn.policy, row.journey, purpose=row.step.purpose) is None
+
+
+def _send_or_withhold(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
+    """Take a step against which nothing stands any more, or leave it out where the company was drawn into a holdout."""
+    state, policy, journey, purpose = turn.state, turn.policy, opening.journey, opening.step.purpose
+    left_out = withheld(state, policy, journey, purpose=purpose)
+    if policy.holdout.percent or policy.holdout.journeys.get(journey):
+        stratum = stratum_of(state, policy)
+        turn.draws = draws_of(state.client_id, journey, purpose=purpose, holdout=policy.holdout, stratum=stratum)
+    if left_out is None:
+        _send(turn, opening, losers)
+    else:
+        _close(turn, opening, left_out.reasons)
+    turn.draws = ()
 
 
 def _hold(turn: Turn, opening: Opening, silence: Silence, *, ready_ms: int = 0) -> None:

@@ -48,7 +48,7 @@ def client_silence(
     hold = hold_of(state, journey, at_ms)
     if hold is not None:
         return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
-    wish = wish_of(state, policy, journey, purpose=purpose, channel=channel)
+    wish = wish_of(state, purpose=purpose, channel=channel)
     if wish is not None:
         return wish
     if channel in policy.internal_channels:
@@ -61,12 +61,15 @@ def client_silence(
     return None if found is None else Silence(found.code, (found.reason,), found.until_ms)
 
 
-def wish_of(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
-    """Return what the client does not want, or what is withheld from this company on purpose."""
+def wish_of(state: ClientState, *, purpose: Purpose, channel: str) -> Silence | None:
+    """Return what the client does not want."""
     # A bounced address is no refusal: another channel is used instead (see Turn.send).
     wish = refusal(state, purpose, channel)
-    if wish is not None and not wish.endswith("(hard)"):
-        return Silence("consent", (wish,))
+    return Silence("consent", (wish,)) if wish is not None and not wish.endswith("(hard)") else None
+
+
+def withheld(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose) -> Silence | None:
+    """Return what is withheld from this company on purpose; asked last, so that both groups are found at the same moment."""
     left_out = held_out(state.client_id, journey, purpose=purpose, holdout=policy.holdout)
     return None if left_out is None else Silence("holdout", (left_out,))
 

@@ -27,6 +27,7 @@ from models.triggers import (
     CancelWhen,
     Decision,
     DecisionOutcome,
+    ExperimentArm,
     Journey,
     Retraction,
     Ruled,
@@ -50,7 +51,7 @@ _BASIS = {
 class Turn:
     """The client's state within one transition, and the outputs decided so far, in order."""
 
-    __slots__ = ("_scored", "outputs", "policy", "scorer", "state", "unplanned")
+    __slots__ = ("_scored", "draws", "outputs", "policy", "scorer", "state", "unplanned")
 
     def __init__(self, state: ClientState, policy: Policy, scorer: Scorer) -> None:
         """Begin a turn on a state."""
@@ -58,6 +59,8 @@ class Turn:
         self.policy = policy
         self.scorer = scorer
         self.outputs: list[AnyOutput] = []
+        self.draws: tuple[ExperimentArm, ...] = ()
+        """The draws of holdouts under which what is being decided stands."""
         self.unplanned = False
         """Whether the timers may be other ones than the state calls for."""
         self._scored: tuple[ClientState, Score | None] | None = None
@@ -271,6 +274,7 @@ class Turn:
             "challenger_version": (score.challenger_version or None) if score else None,
             "change": change,
             "experiment": trial.record if trial else None,
+            "holdouts": self.draws or None,
             "rulings": rulings or None,
         }
         self.outputs.append(built(Decision, fields))

@@ -61,6 +61,7 @@ def test_an_example_shows_every_field_that_a_sender_may_give(kind: str) -> None:
         "late_seconds",
         "change",
         "experiment",
+        "holdouts",
         "rulings",
     }
 
