@@ -63,6 +63,12 @@ COMMANDS: Final = (
     ),
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("tasks", "handlers.commands.tasks:tasks", "List, show and end the tasks left to people.", _RUN),
+    Command(
+        "run-lag-exporter",
+        "handlers.commands.run_lag_exporter:run_lag_exporter",
+        "Tell monitoring how far behind, also when workers are dead.",
+        _RUN,
+    ),
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("fence", "handlers.commands.fence:fence", "Show where partitions stand; decide what workers must not.", _LOOK),
     Command(

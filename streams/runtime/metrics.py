@@ -71,8 +71,19 @@ WATCHDOG_EXITS: Final = _counter("watchdog_exits_total", "Times the process deci
 FENCE_COMMITS: Final = _counter("fence_commits_total", "Commits by answer.", "topic", "result")
 FENCE_NEXT: Final = _gauge("fence_next_offset", "Next offset to be folded.", "topic", "partition")
 CONSUMER_LAG: Final = _gauge(
-    "consumer_lag_records", "Records of the partition that are not folded yet, by its owner's last fetch.", "topic", "partition"
+    "consumer_lag_records",
+    "Records of the partition that are not folded yet, by its owner's last fetch or the lag exporter.",
+    "topic",
+    "partition",
 )
+CONSUMER_LAG_SECONDS: Final = _gauge("consumer_lag_seconds", "Age of the oldest of them; 0: none waits.", "topic", "partition")
+RETENTION_HEADROOM: Final = _gauge(
+    "retention_headroom_seconds",
+    "Until retention deletes the oldest record that waits; none waits: not shown.",
+    "topic",
+    "partition",
+)
+LAG_READ: Final = _gauge("lag_read_timestamp_seconds", "When the lag exporter last could read everything.")
 REDIS_ROLLBACKS: Final = _counter("redis_rollbacks_total", "Times Redis was found behind or forked.", "topic")
 REDIS_ROLLBACK_OFFSETS: Final = _counter("redis_rollback_offsets_total", "Offsets to fold again because of that.", "topic")
 REDIS_CALL_DURATION: Final = _histogram("redis_call_duration_seconds", "Time of one call.", "op")
@@ -83,6 +94,7 @@ OUTPUTS_PUBLISHED: Final = _counter("outputs_published_total", "Outputs acknowle
 OUTPUTS_SUPPRESSED: Final = _counter("outputs_suppressed_total", "Outputs not published again after a rebuild.", "topic")
 PRODUCER_RESTARTS: Final = _counter("producer_restarts_total", "Producers closed and made anew after an error.")
 TIMERS_DUE_BACKLOG: Final = _gauge("timer_lateness_seconds", "How late the earliest due timer is; 0: none is due.", "partition")
+TIMERS_OVERDUE: Final = _gauge("timers_overdue", "Clients with a timer that is due and has not fired.", "partition")
 CLOCK_AHEAD: Final = _gauge("clock_ahead_seconds", "How far our clock is ahead of the broker's, negative: behind.", "partition")
 TICKS: Final = _counter("ticks_total", "Clock ticks written.", "partition")
 DLQ_RECORDS: Final = _counter("dlq_records_total", "Dead letters by stage and reason.", "stage", "reason")

@@ -1,6 +1,7 @@
 """Workers that come and go under load, and how they leave."""
 
 import asyncio
+import re
 import signal
 import socket
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from streams.engine.lag import lag_now, total
+from streams.engine.lag_export import LagExport
+from streams.runtime.metrics import CONSUMER_LAG, CONSUMER_LAG_SECONDS, LAG_READ, TOPIC_PARTITIONS, Meter
 from streams.runtime.settings import Settings
-from streams.wire.topics import CLIENT_EVENTS
-from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, until_caught_up
+from streams.wire.topics import CLIENT_EVENTS, PAYMENTS
+from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, to_topic, until_caught_up
 from tests.streams.counting import CountingProgram
 from tests.waiting import until_async
 
@@ -80,8 +83,32 @@ async def test_lag_is_told_in_records_and_seconds_also_when_every_worker_is_dead
         await until_caught_up(settings)
         worker.kill()
     assert await lag_of(settings) == (0, False, settings.partitions)
-    await feed(settings, events[300:])
+    await feed(settings, [*events[300:], to_topic(PAYMENTS, b"{}")])
     assert await lag_of(settings) == (100, True, settings.partitions)
+    await assert_monitoring_is_told(settings, waiting=100)
+
+
+async def assert_monitoring_is_told(settings: Settings, *, waiting: int) -> None:
+    meter = Meter()
+    export = LagExport(settings, meter)
+    await export.read()
+    parts = [{"topic": CLIENT_EVENTS.name, "partition": str(number)} for number in range(settings.partitions)]
+    assert sum(meter.read(CONSUMER_LAG, **part) for part in parts) == waiting
+    assert all(meter.read(CONSUMER_LAG_SECONDS, **part) > 0 for part in parts)
+    assert meter.read(TOPIC_PARTITIONS, topic=CLIENT_EVENTS.name) == settings.partitions
+    shown = meter.render().decode()
+    # Of all that waits only the payment can ever be deleted.
+    (headroom,) = re.findall(r'retention_headroom_seconds\{partition="\d",topic="(\w+)"\} (\S+)', shown)
+    assert headroom[0] == PAYMENTS.name
+    assert 29 * 86_400 < float(headroom[1]) < PAYMENTS.retention_ms / 1000
+    assert meter.read(LAG_READ) > 0
+    assert not export.flaw
+    await export.close()
+    blind = LagExport(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"}), meter)
+    await blind.read()
+    assert "Redis" in blind.flaw
+    assert "consumer_lag_records{" not in meter.render().decode()
+    await blind.close()
 
 
 async def lag_of(settings: Settings) -> tuple[int, bool, int]:

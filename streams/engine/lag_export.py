@@ -1,0 +1,154 @@
+"""The lag as figures for those on call, told by a process of its own: also while no worker lives to tell anything."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from models.events.envelope import epoch_ms
+from streams.engine.fence import Slot
+from streams.engine.lag import WATCHED_TOPICS, PartitionLag, read_lag
+from streams.engine.log_view import LogView
+from streams.engine.redis_fence import RedisFence
+from streams.runtime.clock import Clock, SystemClock, make_clock
+from streams.runtime.errors import RetryError
+from streams.runtime.metrics import (
+    CONSUMER_LAG,
+    CONSUMER_LAG_SECONDS,
+    FENCE_NEXT,
+    LAG_READ,
+    RETENTION_HEADROOM,
+    TIMERS_DUE_BACKLOG,
+    TIMERS_OVERDUE,
+    TOPIC_PARTITIONS,
+    Meter,
+)
+from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import answer_of, connect_redis
+from streams.wire.admin import TopicFacts, read_topics
+from streams.wire.topics import CLIENT_EVENTS
+
+log = structlog.get_logger(__name__)
+
+_BY_PARTITION: Final = (CONSUMER_LAG, CONSUMER_LAG_SECONDS, FENCE_NEXT, RETENTION_HEADROOM)
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueTimers:
+    """Timers of one partition that are due and have not fired: how many clients', and for how long the earliest is."""
+
+    clients: int
+    late_seconds: float
+
+
+def headroom_seconds(lag: PartitionLag, *, retention_ms: int) -> float | None:
+    """Return how long until retention deletes the oldest record that waits, 0 when it has begun to; none: nothing can be lost.
+
+    Brokers delete whole segments, so a record lives at least so long, mostly longer.
+    """
+    if retention_ms < 0:
+        return None
+    if lag.next_offset is not None and lag.start > lag.next_offset:
+        return 0.0
+    return max(retention_ms / 1000 - lag.seconds, 0.0) if lag.records else None
+
+
+class LagExport:
+    """Reads the lag of a deployment and shows it in a meter; what cannot be read now is not shown, rather than as it was."""
+
+    def __init__(self, settings: Settings, meter: Meter) -> None:
+        """Read what `settings` name; connects on first use."""
+        self._settings = settings
+        self._meter = meter
+        self._redis = connect_redis(settings)
+        self._fence = RedisFence(self._redis, settings)
+        self._view = LogView(settings)
+        self._machine: Clock = SystemClock()  # brokers stamp records by it, also where a clock file drives timers
+        self._clock = make_clock(settings.clock_file)
+        self.flaw = "the lag was not read yet"
+        """Why the last reading failed, in words; empty when it did not."""
+
+    async def read(self) -> None:
+        """Read everything once and show it; never raises for a server that is away."""
+        try:
+            lags = await read_lag(self._settings, self._fence, clock=self._machine, view=self._view)
+            facts = await read_topics(self._settings, topics=WATCHED_TOPICS)
+            timers = await self._timers()
+        except RetryError as error:
+            self.flaw = str(error)
+            self._forget()
+            log.warning("the lag cannot be read", reason=self.flaw)
+            return
+        show_lag(self._meter, lags, retention={name: self._retention(name, facts) for name in _names()})
+        for partition, overdue in timers.items():
+            self._meter.set(TIMERS_DUE_BACKLOG, overdue.late_seconds, partition=str(partition))
+            self._meter.set(TIMERS_OVERDUE, overdue.clients, partition=str(partition))
+        self._meter.set(LAG_READ, self._machine.now().timestamp())
+        self.flaw = ""
+
+    def _retention(self, name: str, facts: Mapping[str, TopicFacts]) -> int:
+        """Return how long the broker keeps records of the topic, in ms; as our table says where it does not tell."""
+        topic = next(topic for topic in WATCHED_TOPICS if topic.name == name)
+        found = facts.get(self._settings.topic(name))
+        return int(found.config.get("retention.ms", topic.retention_ms)) if found else topic.retention_ms
+
+    async def _timers(self) -> dict[int, OverdueTimers]:
+        now_ms = epoch_ms(self._clock.now())
+        partitions = range(self._settings.partitions)
+        return dict(zip(partitions, await asyncio.gather(*(self._overdue(at, now_ms) for at in partitions)), strict=True))
+
+    async def _overdue(self, partition: int, now_ms: int) -> OverdueTimers:
+        key = PartitionKeys.of(self._settings, CLIENT_EVENTS.name, partition).timers
+        count = int(await answer_of(self._redis.zcount(key, "-inf", now_ms)))
+        earliest = await answer_of(self._redis.zrange(key, 0, 0, withscores=True))
+        return OverdueTimers(count, max(now_ms - earliest[0][1], 0.0) / 1000 if earliest else 0.0)
+
+    def _forget(self) -> None:
+        for topic in WATCHED_TOPICS:
+            for partition in range(self._settings.partitions):
+                for metric in _BY_PARTITION:
+                    self._meter.forget(metric, topic=topic.name, partition=str(partition))
+        for partition in range(self._settings.partitions):
+            for metric in (TIMERS_DUE_BACKLOG, TIMERS_OVERDUE):
+                self._meter.forget(metric, partition=str(partition))
+
+    async def run(self, stopped: asyncio.Event, *, every_seconds: float) -> None:
+        """Read every so often until `stopped`, then disconnect."""
+        try:
+            while not stopped.is_set():
+                await self.read()
+                try:
+                    await asyncio.wait_for(stopped.wait(), every_seconds)
+                except TimeoutError:
+                    continue
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._view.close()
+        await self._redis.aclose()
+
+
+def _names() -> Iterable[str]:
+    return (topic.name for topic in WATCHED_TOPICS)
+
+
+def show_lag(meter: Meter, lags: Iterable[PartitionLag], *, retention: Mapping[str, int]) -> None:
+    """Set the gauges of each partition in `lags`; `retention` says by topic how long the broker keeps it: ms, -1: for ever."""
+    partitions: dict[Slot, PartitionLag] = {lag.slot: lag for lag in lags}
+    for slot, lag in partitions.items():
+        labels = {"topic": slot.topic, "partition": str(slot.partition)}
+        meter.set(CONSUMER_LAG, lag.records, **labels)
+        meter.set(CONSUMER_LAG_SECONDS, lag.seconds, **labels)
+        meter.set(FENCE_NEXT, lag.start if lag.next_offset is None else lag.next_offset, **labels)
+        headroom = headroom_seconds(lag, retention_ms=retention[slot.topic])
+        if headroom is None:
+            meter.forget(RETENTION_HEADROOM, **labels)
+        else:
+            meter.set(RETENTION_HEADROOM, headroom, **labels)
+    for topic in {slot.topic for slot in partitions}:
+        meter.set(TOPIC_PARTITIONS, sum(slot.topic == topic for slot in partitions), topic=topic)

@@ -1,0 +1,41 @@
+"""What retention would delete unread, from bounds and positions."""
+
+import pytest
+
+from streams.engine.fence import Slot
+from streams.engine.lag import PartitionLag
+from streams.engine.lag_export import headroom_seconds, show_lag
+from streams.runtime.metrics import FENCE_NEXT, RETENTION_HEADROOM, Meter
+
+DAY_MS = 86_400_000
+SLOT = Slot("payments", 0)
+
+
+def lag(*, start: int = 10, end: int = 20, position: int | None = 15, seconds: float = 0.0) -> PartitionLag:
+    return PartitionLag(slot=SLOT, start=start, end=end, next_offset=position, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("at", "left"),
+    [
+        (lag(seconds=86_400), 86_400),
+        (lag(seconds=3 * 86_400), 0),  # its segment lives a little longer: none is left to count on
+        (lag(position=20), None),  # nothing waits
+        (lag(position=None, seconds=60), 2 * 86_400 - 60),  # never taken: all of it waits
+        (lag(start=16, seconds=60), 0),  # record 15 is gone already
+        (lag(start=20, end=20), 0),  # and so is everything behind it
+    ],
+)
+def test_headroom_is_what_is_left_of_the_retention_of_the_oldest_record_that_waits(at: PartitionLag, left: float | None) -> None:
+    assert headroom_seconds(at, retention_ms=2 * DAY_MS) == left
+    assert headroom_seconds(at, retention_ms=-1) is None
+
+
+def test_headroom_is_shown_only_while_something_waits() -> None:
+    meter = Meter()
+    place = {"topic": SLOT.topic, "partition": "0"}
+    show_lag(meter, [lag(seconds=86_400)], retention={SLOT.topic: 2 * DAY_MS})
+    assert meter.read(RETENTION_HEADROOM, **place) == 86_400
+    assert meter.read(FENCE_NEXT, **place) == 15
+    show_lag(meter, [lag(position=20)], retention={SLOT.topic: 2 * DAY_MS})
+    assert "retention_headroom_seconds{" not in meter.render().decode()
