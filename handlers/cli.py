@@ -112,6 +112,7 @@ COMMANDS: Final = (
     Command(
         "import", "handlers.commands.import_book:import_book", "Adopt a receivables CSV without sending old messages.", _FEED
     ),
+    Command("export", "handlers.commands.export:export", "Write the log of the running deployment as a history.", _FEED),
     Command("replay", "handlers.commands.replay:replay", "Send a recorded history into a running stack.", _FEED),
 )
 """Every subcommand, in the order in which `rapport --help` and the README list them."""

@@ -11,6 +11,10 @@ from rich.table import Table
 from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
+from handlers.commands.export import needed_history
+from handlers.commands.history import format_of
+from handlers.commands.options import Format, FormOption, LiveOption
+from handlers.commands.simulate import events_of
 from handlers.evaluation import batch
 from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads
 from handlers.evaluation.report import report_page
@@ -29,13 +33,15 @@ NOTES = (
 
 
 def evaluate(
-    file: Annotated[Path, Parameter(help="The receivables book, a CSV.")],
+    file: Annotated[Path | None, Parameter(help="The receivables book: a CSV, or a history as jsonl; or --live.")] = None,
     /,
     *,
+    live: LiveOption = False,
+    form: FormOption = None,
     report: Annotated[Path | None, Parameter(help="Write a page with tables and reliability plots (HTML) here.")] = None,
     asked: Asked | None = None,
 ) -> int:
-    """Tell a receivables CSV to the live core and hold its predictions against what happened.
+    """Tell a receivables CSV, or any history, to the live core and hold its predictions against what happened.
 
     Events go in by order of arrival; every probability is stored before its outcome is known, and an outcome is learned only when
     it would have been known. Held against the client's shrunk share and, with `pip install 'rapport[evaluate]'`, against batch
@@ -43,9 +49,10 @@ def evaluate(
 
     Example: rapport evaluate book.csv --report report.html
 
-    Exit codes: 0 evaluated, 1 too little history for any figure, 2 wrong usage.
+    Exit codes: 0 evaluated, 1 too little history for any figure or a server is away (--live), 2 wrong usage.
     """
-    events, notes = read_history(file, asked=asked or Asked())
+    with needed_history(file, live=live) as path:
+        events, notes = read_history(path, form=form, asked=asked or Asked())
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
@@ -63,7 +70,7 @@ def evaluate(
         out.print(days_table(days))
         out.print(held_table(days))
     if report is not None:
-        _write(report, name=file.name, told=told, heads=heads, days=days)
+        _write(report, name=file.name if file else "the running deployment", told=told, heads=heads, days=days)
         out.print(f"report: {report}", markup=False)
     if not heads:
         out.print("too few answered questions for any figure: a head needs 100, of which the latest 40 are judged")
@@ -71,8 +78,11 @@ def evaluate(
     return 0
 
 
-def read_history(file: Path, *, asked: Asked) -> tuple[list[AnyClientEvent], list[str]]:
-    """Return the events of a book in order of arrival, and how it was read; raise UsageError when nobody could be late in it."""
+def read_history(file: Path, *, asked: Asked, form: Format | None = None) -> tuple[list[AnyClientEvent], list[str]]:
+    """Return the events of a history in order of arrival, and how it was read; UsageError when nobody could be late in it."""
+    if format_of(file, form) == "jsonl":
+        told = sorted(events_of(file, form="jsonl", asked=asked), key=lambda event: event.received_ms)
+        return told, [f"{len(told):,} events told by {file.name}"]
     blank = (f"{Meaning.DISPUTED}=", f"{Meaning.SETTLED}=", f"{Meaning.OUTSTANDING}=")
     plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency, for_figures=True)
     if not plan.dates_payments:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
+from handlers.commands.log_file import HEAD
 from handlers.commands.options import Format
 from models.events.envelope import epoch_ms
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent
@@ -26,7 +27,9 @@ from streams.wire.events import explain
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
 
-_CONTROLS: Final = (b"policy.activated", b"halt.changed", b"feed.changed")
+_CONTROLS: Final = (b"policy.activated", b"halt.changed", b"feed.changed", b"learner.activated")
+_OF_PARTITION: Final = b'{"partition":'  # how a line of an exported log begins that is about a whole partition
+_PASSED_ON: Final = b'"passed_on":'
 _GENERIC: Final = "generic"  # the source that carries our own contracts
 
 
@@ -124,11 +127,15 @@ def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) 
 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
-    """Yield the deliveries in lines of JSON; blank lines and lines that begin with # are comments."""
-    desk = _Desk()
+    """Yield the deliveries in lines of JSON; blank lines and lines that begin with # are comments.
+
+    Of an exported log neither time nor what clients passed on to each other is told: a fold makes both by itself.
+    """
+    desk, exported = _Desk(), False
     for number, raw in enumerate(lines, start=1):
         line = raw.removeprefix(b"\xef\xbb\xbf").strip()
-        if not line or line.startswith(b"#"):
+        exported |= number == 1 and line.startswith(HEAD.encode())
+        if not line or line.startswith((b"#", _OF_PARTITION)) or (exported and _PASSED_ON in line and _is_passed_on(line)):
             continue
         if line.startswith(b"{") and _names_control(line):
             continue  # of all clients: read_controls
@@ -143,14 +150,19 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
 def read_controls(path: Path | None) -> list[AnyControlEvent]:
     """Return what changed for all clients at once in a history of lines of JSON, by time; none in a book or without a file.
 
-    Activations of policies, stops and late sources are lines as they stand on the log of clients. Raises UsageError for a line
-    that names such a kind and cannot be read.
+    Activations of policies and learners, stops and late sources are lines as they stand on the log of clients; of an exported
+    log, where each partition has its own, the first one. Raises UsageError for a line that names such a kind and cannot be read.
     """
     if path is None or not path.is_file():
         return []
-    found = []
+    found: dict[str, AnyControlEvent] = {}
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, raw in enumerate(file, start=1):
+            line = raw
+            if not any(b'"' + kind + b'"' in line for kind in _CONTROLS):
+                continue
+            if line.startswith(_OF_PARTITION):
+                line = orjson.dumps(orjson.loads(line)["event"])
             if not _names_control(line):
                 continue
             try:
@@ -159,12 +171,16 @@ def read_controls(path: Path | None) -> list[AnyControlEvent]:
                 message = f"line {number} of {path.name} names what holds for all clients and cannot be read: {explain(error)}"
                 raise UsageError(message) from error
             if isinstance(event, AnyControlEvent):
-                found.append(event)
-    return sorted(found, key=lambda event: event.received_ms)
+                found.setdefault(event.event_id, event)
+    return sorted(found.values(), key=lambda event: event.received_ms)
 
 
 def _names_control(line: bytes) -> bool:
     return any(b'"' + kind + b'"' in line for kind in _CONTROLS) and orjson.loads(line).get("kind", "").encode() in _CONTROLS
+
+
+def _is_passed_on(line: bytes) -> bool:
+    return orjson.loads(line).get("passed_on") is not None
 
 
 def deliveries(events: Iterable[AnyClientEvent]) -> Iterator[Delivery]:

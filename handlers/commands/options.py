@@ -1,9 +1,12 @@
 """Options that several commands have, each with one meaning and one sentence of help."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
+
+from models.events.envelope import epoch_ms
 
 Format: TypeAlias = Literal["jsonl", "csv"]
 
@@ -12,6 +15,18 @@ FormOption: TypeAlias = Annotated[
     Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
 ]
 JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON document, for programs.")]
+LiveOption: TypeAlias = Annotated[
+    bool, Parameter(name="--live", negative=(), help="The history of the running deployment, in the place of a file.")
+]
 PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]
+
+
+def end_of_day_ms(moment: datetime) -> int:
+    """Return the moment in epoch ms; a day without an hour is meant up to its end, one without a zone is in UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment.hour == moment.minute == moment.second == 0:
+        moment = moment.replace(hour=23, minute=59, second=59)
+    return epoch_ms(moment)

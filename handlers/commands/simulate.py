@@ -2,8 +2,8 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,12 +12,15 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
+from handlers.commands.export import history_of
 from handlers.commands.history import BadLine, Delivery, format_of, read_controls, read_history
-from handlers.commands.options import Format, FormOption
+from handlers.commands.log_file import head_of
+from handlers.commands.options import Format, FormOption, LiveOption, end_of_day_ms
+from handlers.commands.policies.trying import without_outcomes
+from handlers.commands.recorded import recorded
 from handlers.commands.simulation import Happening, Simulation
 from handlers.commands.tour import Story, Totals
 from models.events.control import PolicyActivated
-from models.events.envelope import epoch_ms
 from models.events.union import AnyClientEvent, AnyControlEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
@@ -35,6 +38,7 @@ def simulate(
     form: FormOption = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object per happening, for programs.")] = False,
     policy: Annotated[Path | None, Parameter(help="Policy file to decide by; default: RAPPORT_POLICY_FILE.")] = None,
+    live: LiveOption = False,
     asked: Asked | None = None,
 ) -> int:
     """Tell a history as the program sees it: event, what changed, score, decision with reasons - also what was not sent, and why.
@@ -42,33 +46,47 @@ def simulate(
     No server is needed: the same fold, timers, gate and policy run in memory, and time is the time of the history. Without a
     FILE a short history of three clients is told. FILE is what rapport replay takes: lines of our contracts, recorded webhooks,
     Stripe events, or a receivables CSV. Stops, late sources and activations of policies hold where they stand among the lines.
+    The log of a deployment (`rapport export` without --since, or --live) is told as it was lived, by its own time and outcomes:
+    the decisions are those that were made. With --policy it is told as that policy would have had it.
 
     Example: rapport simulate --client marlow-finch
 
-    Exit codes: 0 told, 2 the file or the policy cannot be read, or the history knows no such client.
+    Exit codes: 0 told, 1 a server is away (--live), 2 the file or the policy cannot be read, or the history knows no such client.
     """
     in_force = policy_in_force(load_settings(), policy, facts_stated=facts_stated)
-    simulation, totals = Simulation(policy=in_force), Totals()
-    story = Story(client=client, as_json=as_json)
-    events = events_of(file, form=form, asked=asked or Asked())
-    controls = [row for row in read_controls(file) if policy is None or not isinstance(row, PolicyActivated)]
-    for happening in _happenings(simulation, events, until=until, controls=controls):
-        if client in (None, happening.client_id):
-            totals.add(happening)
-        for line in story.tell(happening):
-            print(line)
-    if not simulation.states:
-        message = "the history is empty" if file is None else f"no line of {file} could be read as an event"
-        raise UsageError(message)
-    if client is not None and client not in simulation.states:
-        known = ", ".join(sorted(simulation.states)[:5])
-        message = f"the history knows no client {client!r}; it knows {len(simulation.states)}, for example {known}"
-        raise UsageError(message)
+    totals, story, known = Totals(), Story(client=client, as_json=as_json), set[str]()
+    with history_of(file, live=live) as history:
+        head = head_of(history)
+        if history is not None and head is not None and head.whole and policy is None:
+            end_ms = None if until is None else end_of_day_ms(until)
+            happenings = recorded(history, policy=in_force, partitions=head.partitions, until_ms=end_ms)
+        else:
+            events = events_of(history, form=form, asked=asked or Asked())
+            controls = [row for row in read_controls(history) if policy is None or not isinstance(row, PolicyActivated)]
+            told = events if head is None else without_outcomes(events)
+            happenings = _happenings(Simulation(policy=in_force), told, until=until, controls=controls)
+        for happening in happenings:
+            known.add(happening.client_id)
+            if client in (None, happening.client_id):
+                totals.add(happening)
+            for line in story.tell(happening):
+                print(line)
+    _check_known(known, file, client)
     if not as_json:
         print("\n".join(totals.lines()))
         if story.cut:
             print(f"\nThe story was cut after {story.told} happenings; tell one client's: rapport simulate ... --client ID")
     return 0
+
+
+def _check_known(known: Collection[str], file: Path | None, client: str | None) -> None:
+    if not known:
+        message = "the history is empty" if file is None else f"no line of {file} could be read as an event"
+        raise UsageError(message)
+    if client is not None and client not in known:
+        some = ", ".join(sorted(known)[:5])
+        message = f"the history knows no client {client!r}; it knows {len(known)}, for example {some}"
+        raise UsageError(message)
 
 
 def events_of(file: Path | None, *, form: Format | None, asked: Asked) -> Iterator[AnyClientEvent]:
@@ -109,12 +127,3 @@ def _happenings(
         yield from simulation.govern(waiting.popleft())
     if end_ms is not None:
         yield from simulation.run_until(end_ms)
-
-
-def end_of_day_ms(moment: datetime) -> int:
-    """Return the moment in epoch ms; a day without an hour is meant up to its end, one without a zone is in UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if moment.hour == moment.minute == moment.second == 0:
-        moment = moment.replace(hour=23, minute=59, second=59)
-    return epoch_ms(moment)

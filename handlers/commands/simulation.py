@@ -5,7 +5,7 @@ first moment at which a channel worker would, and its outcome comes back as an e
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
@@ -63,6 +63,16 @@ class Simulation:
         """Yield what becomes due before `event`, then what the event itself does."""
         yield from self.run_until(event.received_ms)
         yield from self._follow(self._think(event.client_id, event, at_ms=self.now_ms))
+
+    def resume(self, states: Iterable[ClientState], waiting: Iterable[Trigger], *, now_ms: int) -> None:
+        """Go on from states as they stand at `now_ms`, with messages that were decided and have not left."""
+        self.now_ms = now_ms
+        for state in states:
+            self.states[state.client_id] = state
+            if state.care.timers:
+                self._note(state.care.timers[0].due_ms, state.client_id)
+        for trigger in waiting:
+            self._note(max(now_ms, epoch_ms(trigger.not_before)), trigger.client_id, trigger)
 
     def govern(self, event: AnyControlEvent) -> Iterator[Happening]:
         """Put a control event in force as a partition does: what is due before it comes first, an activation wakes everybody."""

@@ -1,16 +1,16 @@
 """The plainest fold of a whole log there is: one loop, no batches, no fence. What the engine stores must equal this."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from models.events.control import ClockTicked, PolicyActivated
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
 from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
-from streams.engine.fold import DUE_PER_TICK, Program
+from streams.engine.fold import DUE_PER_TICK, Program, Thought
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output, output_key
@@ -21,6 +21,8 @@ from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 
 S = TypeVar("S")
+
+Watch: TypeAlias = Callable[[str, AnyEvent, S | None, Thought[S]], None]
 
 
 class Told(NamedTuple):
@@ -63,9 +65,10 @@ _NO_TICK_YET: Final = 0
 class PartitionFold(Generic[S]):
     """The same fold record by record, for logs whose outputs are too many to hold: it keeps the clients, and nothing it said."""
 
-    def __init__(self, program: Program[S], *, partitions: int) -> None:
-        """Begin before offset 0, with nobody known."""
+    def __init__(self, program: Program[S], *, partitions: int, watch: Watch[S] | None = None) -> None:
+        """Begin before offset 0, with nobody known; `watch` sees each client, event, state before and thought."""
         self._program = program
+        self._watch = watch
         self._partitions = partitions
         self._states: dict[str, S] = {}
         self._timers: dict[str, int] = {}
@@ -131,6 +134,8 @@ class PartitionFold(Generic[S]):
     def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
         before = self._states.get(client)
         thought = self._program.under(self._regime).think(before, event)
+        if self._watch is not None:
+            self._watch(client, event, before, thought)
         if thought.state is not before or isinstance(event, ClockTicked):
             self._states[client] = thought.state
             self._timers.pop(client, None)

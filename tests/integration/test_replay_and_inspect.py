@@ -1,9 +1,14 @@
+import asyncio
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from models.triggers import Decision
+from streams.runtime.settings import Settings
+from streams.wire.reading import read_topic
+from streams.wire.topics import DECISIONS
 from tests.commands import run_rapport
 from tests.waiting import until
 
@@ -24,7 +29,7 @@ def _client(environment: dict[str, str], client_id: str) -> dict[str, object]:
 
 @pytest.mark.usefixtures("worker")
 def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_what_was_not_sent(
-    environment: dict[str, str],
+    environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
     assert run_rapport(environment, "replay", str(SAMPLE)).returncode == 0
     explained = until(lambda: _settled(environment), timeout=60, what="the history to be folded")
@@ -49,6 +54,35 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     scored = run_rapport(environment, "overrides", "report", "--json")
     assert scored.returncode == 0, scored.stderr
     assert [row["client_id"] for row in json.loads(scored.stdout)["overrides"]] == ["tiny-press"]
+    _log_as_a_file(environment, settings, tmp_path)
+
+
+def _log_as_a_file(environment: dict[str, str], settings: Settings, folder: Path) -> None:
+    """See the log exported with the same bytes twice, told to the decisions that were made, and looked ahead from."""
+    first, second = folder / "first.jsonl", folder / "second.jsonl"
+    done = run_rapport(environment, "export", "--to", str(first))
+    assert done.returncode == 0, done.stderr
+    assert run_rapport(environment, "export", "--to", str(second)).returncode == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["first.jsonl", "second.jsonl"]
+    told = run_rapport(environment, "simulate", str(first), "--json")
+    assert told.returncode == 0, told.stderr
+    decided = [row["decision_id"] for line in told.stdout.splitlines() for row in json.loads(line)["decisions"]]
+    assert sorted(decided) == sorted(asyncio.run(_decisions(settings)))
+    ahead = run_rapport(environment, "policy", "forecast", "--live", "--json")
+    assert ahead.returncode == 0, ahead.stderr
+    said = json.loads(ahead.stdout)
+    assert said["days"] == 14
+    assert said["assumed"][0].startswith("3 clients as committed at ")
+    lived = run_rapport(environment, "simulate", "--live", "--client", "kessler-print", "--json")
+    assert lived.returncode == 0, lived.stderr
+    mine = [line for line in told.stdout.splitlines() if json.loads(line)["client_id"] == "kessler-print"]
+    assert lived.stdout.splitlines() == mine
+
+
+async def _decisions(settings: Settings) -> list[str]:
+    rows = await read_topic(settings, DECISIONS.name, partitions=list(range(settings.partitions)))
+    return [Decision.model_validate_json(record.value).decision_id for records in rows.values() for record in records]
 
 
 @pytest.mark.usefixtures("worker")

@@ -10,11 +10,13 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_stated
 from handlers.commands.book.plan import Asked
+from handlers.commands.export import history_of
 from handlers.commands.history import read_controls
-from handlers.commands.options import Format, FormOption, JsonOption, PolicyOption
+from handlers.commands.options import Format, FormOption, JsonOption, LiveOption, PolicyOption, end_of_day_ms
 from handlers.commands.policies import adoption, backtest
+from handlers.commands.policies.standing import Standing, read_standing
 from handlers.commands.policies.trying import Contact, Life, live
-from handlers.commands.simulate import end_of_day_ms, events_of
+from handlers.commands.simulate import events_of
 from models.events.control import PolicyActivated
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
@@ -40,24 +42,27 @@ def try_policy(
     history: HistoryOption = None,
     against: AgainstOption = None,
     until: UntilOption = None,
+    from_live: LiveOption = False,
     form: FormOption = None,
     as_json: JsonOption = False,
     asked: Asked | None = None,
 ) -> int:
     """Tell a history under two policies and print who gains or loses which contacts, per step and segment, with reasons.
 
-    The same fold, timers and gate as in production run in memory; messages are delivered in the simulation alone.
+    The same fold, timers and gate as in production run in memory; messages are delivered in the simulation alone. With --live
+    the history is the log of the running deployment, and what it is held against are the policies that were in force.
 
     Example: rapport policy backtest --history book.csv --policy new.yaml
 
-    Exit codes: 0 told, 2 a file cannot be read.
+    Exit codes: 0 told, 1 a server is away (--live), 2 a file cannot be read.
     """
-    events = _told(history, form=form, asked=asked)
-    until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
-    old, new = (
-        live(_chosen(name), events, until_ms=until_ms, controls=_held(history, fixed=name is not None))
-        for name in (against, file)
-    )
+    with history_of(history, live=from_live) as path:
+        events = _told(path, form=form, asked=asked)
+        until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
+        old, new = (
+            live(_chosen(name), events, until_ms=until_ms, controls=_held(path, fixed=name is not None))
+            for name in (against, file)
+        )
     found = backtest.compare(old, new)
     print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(backtest.tell(found)))
     return 0
@@ -69,6 +74,9 @@ def forecast(
     days: Annotated[int, Parameter(help="How far ahead.")] = 14,
     as_of: Annotated[datetime | None, Parameter(help="Look ahead from this day; default: the last event.")] = None,
     client: Annotated[str | None, Parameter(help="This client only.")] = None,
+    from_live: Annotated[
+        bool, Parameter(name="--live", negative=(), help="From the running deployment as it stands now.")
+    ] = False,
     file: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
@@ -76,13 +84,23 @@ def forecast(
 ) -> int:
     """Say which contacts would leave on which day if nothing else happens, per client, and what waits for what.
 
+    With --live it begins from each client's committed state: its segment, holds, overrides, promises, the steps taken and the
+    policy version they are pinned to; under the policy, learners, stops and late sources in force, with what has not left yet.
+
     Example: rapport policy forecast --history book.csv --days 14
 
-    Exit codes: 0 told, 2 a file cannot be read.
+    Exit codes: 0 told, 1 a server is away (--live), 2 a file cannot be read.
     """
     if days < 1:
         message = f"--days {days}: look at least one day ahead"
         raise UsageError(message)
+    if from_live:
+        if history is not None or as_of is not None or file is not None:
+            message = (
+                "--live begins now, from the running deployment under what is in force: leave out --history, --as-of and --policy"
+            )
+            raise UsageError(message)
+        return _from_live(days=days, client=client, as_json=as_json)
     start_ms, life, before = _ahead(
         _chosen(file),
         _told(history, form=form, asked=asked),
@@ -90,13 +108,52 @@ def forecast(
         as_of_ms=None if as_of is None else end_of_day_ms(as_of),
         controls=_held(history, fixed=file is not None),
     )
-    coming = [contact for contact in life.contacts[before:] if client in (None, contact.client_id)]
+    _tell_forecast(life, life.contacts[before:], start_ms=start_ms, days=days, client=client, as_json=as_json, assumed=())
+    return 0
+
+
+def _from_live(*, days: int, client: str | None, as_json: bool) -> int:
+    standing = read_standing(load_settings(), _chosen(None))
+    _check_client(standing, client)
+    life = standing.life_until(standing.now_ms + days * DAY_MS)
+    _tell_forecast(
+        life,
+        life.contacts,
+        start_ms=standing.now_ms,
+        days=days,
+        client=client,
+        as_json=as_json,
+        assumed=tuple(standing.assumed()),
+    )
+    return 0
+
+
+def _check_client(standing: Standing, client: str | None) -> None:
+    if client is not None and client not in {state.client_id for state in standing.states}:
+        message = f"no client {client!r} is known to the running deployment; rapport inspect client {client} says more"
+        raise UsageError(message)
+
+
+def _tell_forecast(
+    life: Life,
+    contacts: list[Contact],
+    *,
+    start_ms: int,
+    days: int,
+    client: str | None,
+    as_json: bool,
+    assumed: tuple[str, ...],
+) -> None:
+    coming = [contact for contact in contacts if client in (None, contact.client_id)]
     if as_json:
         rows = [contact.as_json() for contact in coming]
-        print(json.dumps({"as_of": moment(start_ms).isoformat(), "days": days, "contacts": rows}, ensure_ascii=False, indent=2))
-    else:
-        print("\n".join(_forecast_lines(life, coming, start_ms=start_ms, days=days, client=client)))
-    return 0
+        said = {"as_of": moment(start_ms).isoformat(), "days": days, "contacts": rows, "assumed": list(assumed)}
+        print(json.dumps(said, ensure_ascii=False, indent=2))
+        return
+    print("\n".join(_forecast_lines(life, coming, start_ms=start_ms, days=days, client=client)))
+    if assumed:
+        print("\nAssumed:")
+        print("\n".join(f"  {line}" for line in assumed))
 
 
 def adopt(

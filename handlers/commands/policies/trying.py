@@ -58,12 +58,16 @@ class Life:
     contacts: list[Contact] = field(default_factory=list)
     silences: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
     simulation: Simulation = field(default_factory=Simulation)
-    _waiting: dict[str, Trigger] = field(default_factory=dict)
+    undelivered: dict[str, Trigger] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:
         """The time the simulation stands at."""
         return moment(self.simulation.now_ms)
+
+    def expect(self, triggers: Iterable[Trigger]) -> None:
+        """Take messages that were decided before this life began: when they leave they are its contacts."""
+        self.undelivered |= {trigger.trigger_id: trigger for trigger in triggers}
 
     def take(self, happenings: Iterable[Happening]) -> None:
         """Note what left and what did not."""
@@ -73,12 +77,12 @@ class Life:
     def _note(self, happening: Happening) -> None:
         event = happening.event
         if isinstance(event, DeliveryReported) and event.source in INNER_SOURCES:
-            trigger = self._waiting.pop(event.trigger_id, None)
+            trigger = self.undelivered.pop(event.trigger_id, None)
             if trigger is not None and event.outcome is DeliveryOutcome.SENT:
                 self.contacts.append(Contact(happening.client_id, event.occurred_at, trigger))
         for output in happening.outputs:
             if isinstance(output, Trigger):
-                self._waiting[output.trigger_id] = output
+                self.undelivered[output.trigger_id] = output
             elif isinstance(output, Decision) and output.outcome is not DecisionOutcome.TRIGGERED and output.journey:
                 self.silences[output.client_id, output.journey.value, output.anchor or ""] = output
 

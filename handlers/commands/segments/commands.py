@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -11,8 +11,8 @@ from rich.table import Table
 
 from handlers.commands.book.plan import Asked
 from handlers.commands.evaluate import read_history
-from handlers.commands.history import format_of
-from handlers.commands.options import Format, FormOption, JsonOption, PolicyOption
+from handlers.commands.export import needed_history
+from handlers.commands.options import Format, FormOption, JsonOption, LiveOption, PolicyOption
 from handlers.commands.policies.commands import chosen_policy
 from handlers.commands.segments.judging import Judged, judge
 from handlers.commands.segments.living import Living
@@ -22,13 +22,16 @@ from handlers.commands.segments.observing import observe as watched
 from handlers.commands.segments.observing import page as observed_page
 from handlers.commands.segments.observing import tell as observed_lines
 from handlers.commands.segments.tiers import LEAST, propose
-from handlers.commands.simulate import events_of
 from models.events.union import AnyClientEvent
 from models.triggers import Decision
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS
+
+BookOption: TypeAlias = Annotated[
+    Path | None, Parameter(help="The history to live through: jsonl, or a receivables CSV; or --live.")
+]
 
 segments = App(
     name="segments",
@@ -41,9 +44,10 @@ segments = App(
 
 @segments.command
 def evaluate(
-    file: Annotated[Path, Parameter(help="The history to live through: jsonl, or a receivables CSV.")],
+    file: BookOption = None,
     /,
     *,
+    live: LiveOption = False,
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
@@ -57,14 +61,14 @@ def evaluate(
 
     Example: rapport segments evaluate book.csv
 
-    Exit codes: 0 evaluated, 1 nobody was known long enough, 2 wrong usage.
+    Exit codes: 0 evaluated, 1 nobody was known long enough or a server is away (--live), 2 wrong usage.
     """
-    events = _history(file, form=form, asked=asked)
+    events = _history(file, live=live, form=form, asked=asked)
     found = judge(events, chosen_policy(policy))
     if as_json:
         print(json.dumps([_judged_json(row) for row in found], indent=2))
     else:
-        Console(width=130, highlight=False).print(_judged_table(file.name, found))
+        Console(width=130, highlight=False).print(_judged_table(_name(file), found))
     return 0 if any(row.client_years for row in found) else 1
 
 
@@ -92,7 +96,7 @@ def movers(
     if file is None:
         decisions, source = asyncio.run(_decided(load_settings())), "the log of decisions"
     else:
-        living = Living(chosen_policy(policy)).live(_history(file, form=form, asked=asked))
+        living = Living(chosen_policy(policy)).live(_history(file, live=False, form=form, asked=asked))
         decisions, source = living.moves, file.name
     found = found_movers(decisions, quarter=wanted)
     if found is None:
@@ -106,9 +110,10 @@ def movers(
 
 @segments.command
 def tiers(
-    file: Annotated[Path, Parameter(help="The history to live through: jsonl, or a receivables CSV.")],
+    file: BookOption = None,
     /,
     *,
+    live: LiveOption = False,
     policy: PolicyOption = None,
     form: FormOption = None,
     asked: Asked | None = None,
@@ -119,10 +124,10 @@ def tiers(
 
     Example: rapport segments tiers book.csv
 
-    Exit codes: 0 proposed, 1 too few clients have paid, 2 wrong usage.
+    Exit codes: 0 proposed, 1 too few clients have paid or a server is away (--live), 2 wrong usage.
     """
     chosen = chosen_policy(policy)
-    living = Living(chosen).live(_history(file, form=form, asked=asked))
+    living = Living(chosen).live(_history(file, live=live, form=form, asked=asked))
     found = propose(living.states.values(), chosen)
     if found is None:
         print(f"fewer than {LEAST} clients have paid: quartiles would be an accident")
@@ -141,9 +146,10 @@ def tiers(
 
 @segments.command
 def observe(
-    file: Annotated[Path, Parameter(help="The history to live through: jsonl, or a receivables CSV.")],
+    file: BookOption = None,
     /,
     *,
+    live: LiveOption = False,
     report: Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")] = None,
     policy: PolicyOption = None,
     form: FormOption = None,
@@ -157,12 +163,12 @@ def observe(
 
     Example: rapport segments observe book.csv
 
-    Exit codes: 0 told, 1 too little history, 2 wrong usage.
+    Exit codes: 0 told, 1 too little history or a server is away (--live), 2 wrong usage.
     """
-    found = watched(_history(file, form=form, asked=asked), chosen_policy(policy))
+    found = watched(_history(file, live=live, form=form, asked=asked), chosen_policy(policy))
     print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(observed_lines(found)))
     if report is not None:
-        _write(report, observed_page(found, source=file.name))
+        _write(report, observed_page(found, source=_name(file)))
     return 0 if found.groups else 1
 
 
@@ -170,10 +176,13 @@ def _cuts(cuts: tuple[int, int, int]) -> str:
     return ", ".join(f"{cut:,}" for cut in cuts)
 
 
-def _history(file: Path, *, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
-    if format_of(file, form) == "csv":
-        return read_history(file, asked=asked or Asked())[0]
-    return sorted(events_of(file, form=form, asked=asked or Asked()), key=lambda event: event.received_ms)
+def _name(file: Path | None) -> str:
+    return "the running deployment" if file is None else file.name
+
+
+def _history(file: Path | None, *, live: bool, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
+    with needed_history(file, live=live) as path:
+        return read_history(path, form=form, asked=asked or Asked())[0]
 
 
 async def _decided(settings: Settings) -> list[Decision]:
