@@ -13,6 +13,7 @@ from handlers.commands.options import JsonOption
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
+from models.learners.otherwise import otherwise
 from models.learners.outside import with_risk
 from models.patterns import Reading, patterns
 from models.policy.causes import of_overdue
@@ -21,6 +22,7 @@ from models.policy.hours import EXPLORED, explain_hour
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, overruling
+from models.policy.unlocked import would_leave_if
 from models.regime import Regime
 from models.state.balances import exposures
 from models.state.client import ClientState
@@ -58,6 +60,7 @@ def client(
 ) -> None:
     """Explain a client: segment and score with reasons, exposure term by term, what is pending, due and was decided.
 
+    Says what would take the score into another tier, and what somebody could change for messages to leave that do not.
     Reads the committed state from Redis. The last decisions are in it; with --decisions N the latest N come from Kafka, those
     to send and those not to send.
 
@@ -180,6 +183,7 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
     else:
         yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
         yield from (f"  {reason}" for reason in score.reasons)
+        yield from (f"  otherwise: {row.words}" for row in otherwise(state, bound.scorer))
     words = overruling(state, state.now_ms)
     if len(words) > 1:
         told = "; ".join(f"{row.author} says {row.value} until {moment(row.expires_ms):%Y-%m-%d}" for row in words)
@@ -196,6 +200,7 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
         yield from tiers.explain(policy)
     for reading in patterns(state, policy.patterns):
         yield f"pattern {reading.explain()}"
+    yield from would_leave_if(state, bound.regime)
     if decisions:
         yield f"latest {len(decisions)} decisions:"
         yield from _decision_lines(decisions)
@@ -216,12 +221,15 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "client_id": state.client_id,
         "name": state.person.name.value or None,
         "segment": effective_segment(state, state.now_ms).value,
-        "score": None if score is None else {"probability": score.probability, "reasons": list(score.reasons)},
+        "score": None
+        if score is None
+        else {"probability": score.probability, "reasons": list(score.reasons), "otherwise": _otherwise_json(state, bound)},
         "exposure": [{name: getattr(row, name) for name in names} for row in rows],
         "tiers": None if tiers is None else tiers.explain(policy),
         "hour": explain_hour(state, policy) or None,
         "why_late": _why_late_json(state),
         "favourable": [row.words for row in windows(state)],
+        "would_leave_if": would_leave_if(state, bound.regime),
         "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),
         "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],
@@ -231,6 +239,11 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
 def _why_late_json(state: ClientState) -> dict[str, Any] | None:
     found = of_overdue(state)
     return None if found.cause is None else {"cause": found.cause.value, "evidence": found.evidence, "besides": found.besides}
+
+
+def _otherwise_json(state: ClientState, bound: ClientProgram) -> list[dict[str, Any]]:
+    rows = otherwise(state, bound.scorer)
+    return [{"family": row.family.value, "change": row.change, "probability": row.chance, "words": row.words} for row in rows]
 
 
 def _pattern_json(row: Reading) -> dict[str, Any]:

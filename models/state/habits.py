@@ -378,3 +378,10 @@ def _quantile(ordered: tuple[int, ...], share: float) -> float:
     low = int(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def retold(habits: Habits, answers: tuple[Answer, ...], endings: tuple[Ending, ...]) -> Habits:
+    """Return the habits of a client whose invoices ended otherwise: what follows from answers and endings is made anew."""
+    late = sum([row.late for row in answers]) - sum([row.late for row in habits.answers])
+    told = _answered(habits, answers, known=len(answers) - len(habits.answers), late=late)
+    return _ended(told, tuple(sorted(endings, key=_ended_in_order)[-KEPT:]))
