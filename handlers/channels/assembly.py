@@ -16,6 +16,7 @@ from handlers.channels.courier import Courier
 from handlers.channels.dispatch import Dispatch
 from handlers.channels.email import EmailChannel
 from handlers.channels.failpoints import PLACES
+from handlers.channels.library import Library
 from handlers.channels.links import links_of
 from handlers.channels.portal import PortalChannel
 from handlers.channels.presend import at_any_hour, gate_look
@@ -23,11 +24,12 @@ from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.sms import SmsChannel
 from handlers.channels.task import TaskChannel
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import words_in_force
 from handlers.channels.watch import DecisionWatch
 from handlers.channels.webhook import WebhookChannel
 from handlers.channels.worker import ChannelWorker
 from handlers.mailbox.redis_mailbox import RedisMailbox
+from models.policy.policy import Policy
 from streams.engine.failpoints import make_failpoint
 from streams.runtime.clock import SystemClock, make_clock
 from streams.runtime.errors import UsageError
@@ -37,7 +39,6 @@ from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.ports import StateStore
 from streams.state.redis_store import RedisStateStore, connect_redis
-from streams.wire.policy_file import policy_in_force
 from streams.wire.topics import CHANNELS
 
 _log = structlog.get_logger(__name__)
@@ -69,16 +70,29 @@ def configured(settings: Settings) -> list[str]:
     return [name for name in CHANNELS if providers.get(name, "here")]
 
 
-def make_worker(channel: Channel, settings: Settings, *, ledgers: RedisLedgers, store: StateStore, meter: Meter) -> ChannelWorker:
-    """Return the worker of `channel`, with its content, its last look and its ledgers; nothing is connected yet."""
-    policy = policy_in_force(settings, facts_stated=facts_stated)
+def make_worker(
+    channel: Channel,
+    settings: Settings,
+    *,
+    ledgers: RedisLedgers,
+    store: StateStore,
+    meter: Meter,
+    words: tuple[Policy, Library] | None = None,
+) -> ChannelWorker:
+    """Return the worker of `channel`, with its content, its last look and its ledgers; nothing is connected yet.
+
+    `words` are the policy and the templates, read and checked; none: they are read here.
+    """
+    policy, library = words or words_in_force(settings)
     clock, wall = make_clock(settings.clock_file), SystemClock()
     failpoint = make_failpoint(settings.failpoint, places=PLACES)
     courier = Courier(
         channel,
         store=store,
         look=gate_look(policy) if settings.clock_file is None else at_any_hour(gate_look(policy)),
-        write=Writer(firm_name=settings.firm_name, firm_locale=settings.firm_locale, links=links_of(settings)).write,
+        write=Writer(
+            firm_name=settings.firm_name, firm_locale=settings.firm_locale, links=links_of(settings), library=library
+        ).write,
         clock=clock,
         wall=wall,
         meter=meter,
@@ -100,7 +114,7 @@ def make_worker(channel: Channel, settings: Settings, *, ledgers: RedisLedgers, 
 
 async def run_workers(settings: Settings, channels: Sequence[Channel]) -> int:
     """Run one worker per channel until SIGTERM or SIGINT; return 0, or raise the first error that stopped a worker."""
-    meter = Meter()
+    meter, words = Meter(), words_in_force(settings)
     watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
     watchdog.start()
     async with AsyncExitStack() as stack:
@@ -110,7 +124,9 @@ async def run_workers(settings: Settings, channels: Sequence[Channel]) -> int:
         ledgers = RedisLedgers(redis, namespace=settings.namespace, pending_limit=settings.channel_pending_limit)
         store = RedisStateStore(redis, settings)
         workers: list[ChannelWorker | DecisionWatch] = [DecisionWatch(settings, meter)]
-        workers += [make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter) for channel in channels]
+        workers += [
+            make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter, words=words) for channel in channels
+        ]
         for channel in channels:
             stack.push_async_callback(channel.close)
 

@@ -6,41 +6,26 @@ the two cannot differ, and everything in it is escaped once.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 from babel import Locale
-from jinja2 import PackageLoader, StrictUndefined, TemplateError, TemplateNotFound, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import PackageLoader, Template, TemplateError, TemplateNotFound
 
 from handlers.channels.contract import Content, ContentError, Recipient
+from handlers.channels.example_facts import MAY_BE_MISSING
+from handlers.channels.library import PACKAGE, Library, sandbox, template_name
 from handlers.channels.links import MakeLinks
 from handlers.channels.phrases import ENGLISH, PHRASES, Phrases, tongue
 from handlers.channels.short_text import SMS, short_content
 from handlers.channels.statement import Row, RowKind, rows_of
-from handlers.channels.wording import FALLBACK, LISTED, amounts_in_words, day_in_words, locale_named, number_in_words
+from handlers.channels.wording import FALLBACK, locale_named
 from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
-from models.triggers import APPROVE, Journey, Tone, Trigger
-
-T = TypeVar("T")
-
-MAY_BE_MISSING: Final = ("name", "service_line", "cause")
-"""Facts a template must do without when the client's books do not have them; every other fact missing is an error."""
-
-SOFTER: Final[Mapping[tuple[str, Tone], str]] = MappingProxyType(
-    {
-        ("firm_dates", Tone.STRUCTURED): "clear_dates",
-        ("firm_dates", Tone.GENTLE): "clear_dates",
-        ("last_offer", Tone.STRUCTURED): "offer_plan",
-        ("last_offer", Tone.GENTLE): "offer_plan",
-    }
-)
-"""Whose words a step takes when it is to be said more softly than it is meant."""
+from models.triggers import Tone, Trigger
 
 LONGEST_MESSAGE: Final = 20_000
 """Characters; a longer one is a mistake in a template."""
@@ -72,10 +57,13 @@ class Letter:
 
 
 class Writer:
-    """Renders messages. Templates are part of the program, reviewed like code; facts are data and never templates."""
+    """Renders messages in the words of a library; facts are data and never templates."""
 
-    def __init__(self, *, firm_name: str, firm_locale: str = "en_GB", links: MakeLinks | None = None) -> None:
+    def __init__(
+        self, *, firm_name: str, firm_locale: str = "en_GB", links: MakeLinks | None = None, library: Library = PACKAGE
+    ) -> None:
         """Sign with `firm_name`; messages to clients carry `links`, none without. Colleagues are written to in `firm_locale`."""
+        self._library = library
         self._firm_name = _plain(firm_name)
         self._firm_locale = locale_named(firm_locale)
         self._links = links
@@ -88,11 +76,7 @@ class Writer:
         signature = "" if letter.to_staff else f"{letter.phrases.farewell}\n{self._firm_name}"
         greeting = "" if letter.to_staff else _greeting(recipient, letter.phrases)
         links = None if letter.to_staff or self._links is None else _worded_links(self._links, trigger, letter.phrases)
-        page = (
-            _page()
-            .get_template("page.html.j2")
-            .render(letter=letter, greeting=greeting, signature=signature, links=links or (), firm_name=self._firm_name)
-        )
+        page = _page().render(letter=letter, greeting=greeting, signature=signature, links=links or (), firm_name=self._firm_name)
         text = _text(letter, greeting=greeting, signature=signature, links=links or ())
         return Content(letter.subject, text, page, links[1].address if links else "")
 
@@ -110,12 +94,12 @@ class Writer:
         try:
             facts = allowed_facts(trigger.purpose, dict(trigger.facts))
             _check_statement(trigger)
-            name, phrases, locale = _find(trigger, self._locale_for(trigger, recipient), variant)
+            name, phrases, locale = self._find(trigger, self._locale_for(trigger, recipient), variant)
             words: dict[str, object] = {name: _worded(value) for name, value in facts.items()}
             if len(trigger.totals) > 1:
                 words["amount_open"] = tuple(total.open for total in trigger.totals)
             rendered = (
-                _letters(locale)
+                self._library.letters(locale)
                 .get_template(name)
                 .render(
                     **{**dict.fromkeys(MAY_BE_MISSING), **words, **_name(recipient)},
@@ -131,35 +115,26 @@ class Writer:
         return rendered, phrases, locale
 
     def _locale_for(self, trigger: Trigger, recipient: Recipient) -> Locale:
-        if _is_for_staff(template_name(trigger.journey, trigger.step, trigger.tone)):
+        if self._library.is_for_staff(trigger.journey, trigger.step, trigger.tone):
             return self._firm_locale
         return locale_named(recipient.locale)
 
+    def _find(self, trigger: Trigger, locale: Locale, variant: str) -> tuple[str, Phrases, Locale]:
+        """Return the template of a message, and the words and locale that go with its language. Raises TemplateNotFound.
 
-def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "", language: str = ENGLISH) -> str:
-    """Return the path of a template below the templates folder; `variant` is `.sms` for text messages.
-
-    A firm step that is to be said more softly is said in the words of the step that is structured or gentle by itself.
-    """
-    if step.startswith(APPROVE):
-        journey, step = Journey.DELAY_SUPPORT, APPROVE.rstrip("_")  # one letter to colleagues, whatever is to be approved
-    step = SOFTER.get((step, tone), step)
-    folder = "" if language == ENGLISH else f"{language}/"
-    return f"{folder}{journey.value}/{step}.{tone.value}{variant}.j2"
-
-
-def _find(trigger: Trigger, locale: Locale, variant: str) -> tuple[str, Phrases, Locale]:
-    """Return the template of a message, and the words and locale that go with its language. Raises TemplateNotFound."""
-    spoken, written = tongue(locale)
-    known = _templates()
-    # Short texts have one register: where the tone has none of its own, the step's words do.
-    tones = (trigger.tone, *(tone for tone in Tone if variant and tone is not trigger.tone))
-    for phrases, place in ((spoken, written), (PHRASES[ENGLISH], FALLBACK)):
-        for tone in tones:
-            name = template_name(trigger.journey, trigger.words or trigger.step, tone, variant=variant, language=phrases.language)
-            if name in known:
-                return name, phrases, place
-    raise TemplateNotFound(template_name(trigger.journey, trigger.words or trigger.step, trigger.tone, variant=variant))
+        Where the client's language has none: English, else the firm's own language, else the next one that has.
+        """
+        # Short texts have one register: where the tone has none of its own, the step's words do.
+        tones = (trigger.tone, *(tone for tone in Tone if variant and tone is not trigger.tone))
+        firm = (tongue(self._firm_locale)[0].language, self._firm_locale)
+        others = ((language, Locale.parse(language)) for language in PHRASES)
+        said = trigger.words or trigger.step
+        for language, place in ((locale.language, locale), (ENGLISH, FALLBACK), firm, *others):
+            for tone in tones:
+                name = template_name(trigger.journey, said, tone, variant=variant, language=language)
+                if language in PHRASES and name in self._library.names:
+                    return name, PHRASES[language], place
+        raise TemplateNotFound(template_name(trigger.journey, said, trigger.tone, variant=variant))
 
 
 def _check_statement(trigger: Trigger) -> None:
@@ -223,63 +198,11 @@ def _columns(rows: Sequence[Row]) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        loader=PackageLoader("handlers.channels"),
-        undefined=StrictUndefined,
-        autoescape=escape,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.clear()
-    environment.filters.clear()
-    return environment
-
-
-@lru_cache(maxsize=64)
-def _letters(locale: Locale) -> ImmutableSandboxedEnvironment:
-    """Return the environment of one locale: templates may use these four filters and no function at all."""
-    environment = _environment(escape=False)
-    environment.filters["money"] = lambda value: amounts_in_words(_known(value), locale)
-    environment.filters["day"] = lambda value: day_in_words(_known(value), locale)
-    environment.filters["number"] = lambda value: number_in_words(_known(value), locale)
-    environment.filters["invoices"] = lambda numbers, count: invoices_in_words(
-        _known(numbers), count=_known(count), locale=locale
-    )
-    return environment
-
-
-def _known(value: T) -> T:
-    if isinstance(value, Undefined):
-        str(value)  # raises the error that names the fact
-    return value
-
-
 @lru_cache(maxsize=1)
-def _page() -> ImmutableSandboxedEnvironment:
-    return _environment(escape=True)
-
-
-def invoices_in_words(numbers: str, *, count: int, locale: Locale) -> str:
-    """Return how a sentence names `count` invoices, of which `numbers` lists the first five."""
-    phrases, _ = tongue(locale)
-    form = phrases.invoice if count == 1 else phrases.invoices if count <= LISTED else phrases.more
-    return form.format(numbers=numbers, count=number_in_words(count, locale))
-
-
-@lru_cache(maxsize=256)
-def _is_for_staff(name: str) -> bool:
-    environment = _page()
-    if name not in _templates() or environment.loader is None:
-        return False
-    source, _, _ = environment.loader.get_source(environment, name)
-    return f"\nTo: {_TO_STAFF}\n" in source.partition("\n\n")[0] + "\n"
-
-
-@lru_cache(maxsize=1)
-def _templates() -> frozenset[str]:
-    loader = PackageLoader("handlers.channels")
-    return frozenset(loader.list_templates())
+def _page() -> Template:
+    environment = sandbox(escape=True)
+    environment.loader = PackageLoader("handlers.channels")
+    return environment.get_template("page.html.j2")
 
 
 def _greeting(recipient: Recipient, phrases: Phrases) -> str:

@@ -8,6 +8,7 @@ from babel import Locale
 
 from handlers.channels.content import Writer
 from handlers.channels.contract import ContentError, Recipient
+from handlers.channels.library import PACKAGE, Library
 from handlers.channels.links import Links
 from handlers.channels.presend import recipient_of
 from handlers.channels.tasks import Done, Task
@@ -33,6 +34,7 @@ class Drafts:
     firm_name: str
     firm_locale: str
     with_links: bool
+    library: Library = PACKAGE
 
     def of(self, task: Task, state: ClientState, regime: bytes, *, edits: Done, now_ms: int) -> list[str]:
         """Return in lines whom the message of an approval task goes to, by what, in which language, and every word of it.
@@ -44,7 +46,8 @@ class Drafts:
         if trigger is None:
             return ["Approved now, it would not leave:", *(f"  {reason}" for reason in why)]
         recipient = recipient_of(after, trigger)
-        writer = Writer(firm_name=self.firm_name, firm_locale=self.firm_locale, links=_no_links if self.with_links else None)
+        links = _no_links if self.with_links else None
+        writer = Writer(firm_name=self.firm_name, firm_locale=self.firm_locale, links=links, library=self.library)
         return ["Approved now, this would leave:", *(f"  {line}".rstrip() for line in _lines(writer, trigger, recipient))]
 
 

@@ -1,46 +1,39 @@
-"""Which facts a message template states, found in the template itself: lint holds them against what its purpose allows."""
+"""The words that the settings name, and which facts they state: lint holds those against what their purpose allows."""
 
-from functools import lru_cache
-from typing import Final
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, TemplateNotFound, meta, nodes
+import structlog
 
-from handlers.channels.content import template_name
-from handlers.channels.phrases import ENGLISH, PHRASES
-from models.policy.facts import ALLOWED_FACTS
-from models.policy.stated import Stated
-from models.triggers import Journey, Tone
+from handlers.channels.library import PACKAGE, Library, read_library
+from handlers.channels.own_words import refuse_wrong_words
+from models.policy.policy import Policy
+from models.policy.stated import FactsStated
+from streams.runtime.settings import Settings
+from streams.wire.policy_file import policy_in_force
 
-_FACTS: Final = frozenset().union(*ALLOWED_FACTS.values())
+_log = structlog.get_logger(__name__)
 
-
-def facts_stated(journey: Journey, step: str, tone: Tone) -> Stated | None:
-    """Return the facts that the template of a step states in any language, with its includes; None where there is no template."""
-    names: frozenset[str] = frozenset()
-    untranslated: list[str] = []
-    for language in PHRASES:
-        try:
-            names |= _variables(template_name(journey, step, tone, language=language))
-        except TemplateNotFound:
-            if language == ENGLISH:
-                return None
-            untranslated.append(language)
-    return Stated(names & _FACTS, tuple(untranslated))
+facts_stated: FactsStated = PACKAGE.facts_stated
+"""Which facts the templates state that ship with the program."""
 
 
-@lru_cache(maxsize=256)
-def _variables(name: str) -> frozenset[str]:
-    environment = _environment()
-    if environment.loader is None:
-        raise TemplateNotFound(name)
-    source, _, _ = environment.loader.get_source(environment, name)
-    tree = environment.parse(source)
-    included = [other for other in meta.find_referenced_templates(tree) if other is not None]
-    read = (node.name for node in tree.find_all(nodes.Name) if node.ctx == "load")
-    return frozenset(read).union(*(_variables(other) for other in included))
+def library_of(settings: Settings, folder: Path | None = None) -> Library:
+    """Return the words of `folder`, else of the setting `templates`, over the program's own."""
+    return read_library(folder or settings.templates)
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    # Templates are only read here, never rendered; filters need not exist to be parsed.
-    return Environment(loader=PackageLoader("handlers.channels"), autoescape=True)
+def facts_of(settings: Settings, folder: Path | None = None) -> FactsStated:
+    """Return which facts those words state."""
+    return library_of(settings, folder).facts_stated
+
+
+def words_in_force(settings: Settings) -> tuple[Policy, Library]:
+    """Return the policy that a channel worker starts with and the words it speaks in, both held against all checks.
+
+    Raises PolicyFileError or WordsError, each with file, line and fix: no channel starts on words it could not say.
+    """
+    library = library_of(settings)
+    policy = policy_in_force(settings, facts_stated=library.facts_stated)
+    for row in refuse_wrong_words(library, policy):
+        _log.warning("template", file=f"{row.name}:{row.line}", why=row.message, fix=row.fix)
+    return policy, library

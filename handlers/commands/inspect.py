@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
@@ -67,7 +67,7 @@ def client(
     Example: rapport inspect client cus_1a2b3c --decisions 20
     """
     settings = load_settings()
-    started = policy_in_force(settings, facts_stated=facts_stated)
+    started = policy_in_force(settings, facts_stated=facts_of(settings))
     state, blob, found = asyncio.run(_read_client(settings, client_id, decisions))
     bound = ClientProgram(policy=started).under(blob)
     chosen, renewals, stops = bound.policy, renewals_in_force(bound.regime), _stops(bound.regime)

@@ -21,6 +21,10 @@ LiveOption: TypeAlias = Annotated[
 PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]
+TemplatesOption: TypeAlias = Annotated[
+    Path | None,
+    Parameter(name="--templates", help="Folder of the firm's own templates; default: RAPPORT_TEMPLATES, else ours only."),
+]
 
 
 def end_of_day_ms(moment: datetime) -> int:

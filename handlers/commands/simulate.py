@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import facts_of
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
 from handlers.commands.history import BadLine, Delivery, format_of, read_controls, read_history
@@ -53,7 +53,7 @@ def simulate(
 
     Exit codes: 0 told, 1 a server is away (--live), 2 the file or the policy cannot be read, or the history knows no such client.
     """
-    in_force = policy_in_force(load_settings(), policy, facts_stated=facts_stated)
+    in_force = policy_in_force(settings := load_settings(), policy, facts_stated=facts_of(settings))
     totals, story, known = Totals(), Story(client=client, as_json=as_json), set[str]()
     with history_of(file, live=live) as history:
         head = head_of(history)

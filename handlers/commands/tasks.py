@@ -18,7 +18,7 @@ from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.task_desk import CALLABLE, TaskDesk
 from handlers.channels.task_plan import read_matter, read_plan
 from handlers.channels.tasks import Done, Task, TaskOutcome
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import library_of
 from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
@@ -259,6 +259,7 @@ def _run(step: Callable[[TaskDesk], Awaitable[T]]) -> T:
 
 
 async def _with_desk(settings: Settings, step: Callable[[TaskDesk], Awaitable[T]]) -> T:
+    library = library_of(settings)
     redis, board, sender = connect_redis(settings), RedisTaskBoard(settings), KafkaSender(settings)
     try:
         desk = TaskDesk(
@@ -268,10 +269,11 @@ async def _with_desk(settings: Settings, step: Callable[[TaskDesk], Awaitable[T]
             clock=make_clock(settings.clock_file),
             zone=settings.firm_timezone,
             drafts=Drafts(
-                program=ClientProgram(policy=policy_in_force(settings, facts_stated=facts_stated)),
+                program=ClientProgram(policy=policy_in_force(settings, facts_stated=library.facts_stated)),
                 firm_name=settings.firm_name,
                 firm_locale=settings.firm_locale,
                 with_links=links_of(settings) is not None,
+                library=library,
             ),
         )
         return await step(desk)

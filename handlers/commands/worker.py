@@ -30,7 +30,7 @@ def worker(
     """
     import asyncio
 
-    from handlers.channels.template_facts import facts_stated
+    from handlers.channels.template_facts import facts_of
     from streams.app import check_versions, run_worker
     from streams.engine.program import ClientProgram
     from streams.wire.admin import ensure_topics
@@ -41,6 +41,6 @@ def worker(
         settings = settings.model_copy(update={"metrics_port": metrics_port})
     configure_log(settings)
     check_versions(settings)
-    program = ClientProgram(policy=policy_in_force(settings, policy, facts_stated=facts_stated))
+    program = ClientProgram(policy=policy_in_force(settings, policy, facts_stated=facts_of(settings)))
     asyncio.run(ensure_topics(settings))
     return run_worker(settings, program)

@@ -300,8 +300,14 @@ class Journeys:
 
     def all_steps(self) -> Iterator[Step]:
         """Yield every step there is, those for a person included."""
+        yield from (step for _, step in self.named_steps())
+
+    def named_steps(self) -> Iterator[tuple[Journey, Step]]:
+        """Yield every step with its journey."""
         for ladder in (*self.delay.values(), self.instalment):
-            yield from (*ladder.steps, ladder.human)
-        yield from (*self.onboarding, *self.renewal, self.contact_check, self.ladder_end)
+            yield from ((Journey.DELAY_SUPPORT, step) for step in (*ladder.steps, ladder.human))
+        yield from ((Journey.ONBOARDING, step) for step in self.onboarding)
+        yield from ((Journey.RENEWAL, step) for step in self.renewal)
+        yield from ((Journey.DELAY_SUPPORT, step) for step in (self.contact_check, self.ladder_end))
         for playbook in self.playbooks:
-            yield from playbook.steps
+            yield from ((playbook.journey, step) for step in playbook.steps)

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     policy_file: Path | None = Field(
         default=None, description="YAML of the policy to decide by (rapport policy show|lint); unset: the default one."
     )
+    templates: Path | None = Field(
+        default=None, description="Folder of the firm's own templates (rapport policy words); what is missing there is ours."
+    )
 
     webhook_host: str = Field(default="127.0.0.1", description="Address on which the webhook gateway listens.")
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="Its port; 0 takes a free one.")

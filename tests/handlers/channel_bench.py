@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from handlers.channels.contract import Channel, Content, Delivery, Limits, OnAmbiguous, Recipient, SendResult, Verdict
-from handlers.channels.courier import Courier
+from handlers.channels.courier import Courier, Write
 from handlers.channels.dispatch import Dispatch
 from handlers.channels.lane import Lane, Taken
 from handlers.channels.ledger import Ledgers, Owner, Standing
@@ -107,7 +107,12 @@ class Bench:
     """One channel with one partition."""
 
     def __init__(
-        self, channel: ScriptedChannel | None = None, *, ledgers: Ledgers | None = None, real: Channel | None = None
+        self,
+        channel: ScriptedChannel | None = None,
+        *,
+        ledgers: Ledgers | None = None,
+        real: Channel | None = None,
+        write: Write | None = None,
     ) -> None:
         self.channel = channel or ScriptedChannel()
         used = real or self.channel
@@ -122,7 +127,7 @@ class Bench:
             used,
             store=self.states,
             look=self._look,
-            write=self._write,
+            write=write or self._write,
             clock=self.clock,
             wall=self.wall,
             meter=self.meter,

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from handlers.channels.content import Writer, template_name
+from handlers.channels.content import Writer
 from handlers.channels.contract import Recipient
+from handlers.channels.library import template_name
 from handlers.channels.phrases import PHRASES
 from models.events.signals import Role
 from models.money import Money

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from handlers.channels.content import MAY_BE_MISSING, Writer, parse, template_name
+from handlers.channels.content import Writer, parse
 from handlers.channels.contract import ContentError, Recipient
+from handlers.channels.example_facts import MAY_BE_MISSING, example_of
+from handlers.channels.library import template_name
 from handlers.channels.links import links_of
 from models.events.signals import Purpose
 from models.money import Money
@@ -26,38 +28,6 @@ TEMPLATES = Path(str(files("handlers.channels"))) / "templates"
 GOLDEN = Path(__file__).parent / "golden"
 WRITER = Writer(firm_name="Ferro & Partner")
 LINKING = Settings.model_validate({"link_secrets": ["k" * 40], "link_url": "https://care.firm.example"})
-FACTS: dict[Journey, dict[str, object]] = {
-    Journey.DELAY_SUPPORT: {
-        "name": "Ada Lovelace",
-        "invoice_numbers": "R-17",
-        "invoice_count": 1,
-        "amount_open": Money(1_234_567, "EUR"),
-        "due_date": "2026-02-20",
-        "days_overdue": 10,
-        "service_line": "tax",
-        "part_paid": True,
-        "plan_possible": True,
-    },
-    Journey.ONBOARDING: {"name": "Ada Lovelace", "payment_size": "standard", "service_line": "tax"},
-    Journey.RENEWAL: {
-        "name": "Ada Lovelace",
-        "service_line": "tax",
-        "contract_type": "retainer",
-        "weeks_ahead": 2,
-        "deferral_possible": True,
-    },
-    Journey.RENEWAL_CLIFF: {
-        "name": "Ada Lovelace",
-        "service_line": "tax",
-        "contract_type": "retainer",
-        "weeks_ahead": 6,
-        "deferral_possible": True,
-    },
-    Journey.SEASON_CLEANUP: {"name": "Ada Lovelace", "service_line": "tax", "payment_size": "micro", "usual_method": "card"},
-    Journey.BANK_DEBIT: {"name": "Ada Lovelace", "service_line": "tax"},
-    Journey.BURST_CHECKIN: {"name": "Ada Lovelace", "service_line": "tax", "recent_payments": 5},
-    Journey.GAP_CHECKIN: {"name": "Ada Lovelace", "service_line": "tax", "weeks_quiet": 6, "usual_weeks": 2},
-}
 
 
 def all_steps() -> Iterator[tuple[Journey, Step]]:
@@ -81,7 +51,7 @@ def due(journey: Journey, step: Step, **facts: object) -> Trigger:
         tone=step.tone,
         purpose=step.purpose,
         channel=step.channel,
-        facts={**FACTS[journey], **facts},
+        facts={**{name: fact for name, fact in example_of(journey, step.id).items() if name != "cause"}, **facts},
         invoice_ids=("R-17",) if journey is Journey.DELAY_SUPPORT else (),
     )
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.channels.content import template_name
 from handlers.channels.contract import ContentError, Recipient
+from handlers.channels.library import template_name
 from handlers.channels.short_text import MOST_SEGMENTS, segments, short_content
 from models.policy.journeys import Step
 from models.triggers import Journey

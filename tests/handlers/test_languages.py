@@ -5,11 +5,10 @@ from functools import cache
 
 import pytest
 
-from handlers.channels.content import template_name
 from handlers.channels.contract import ContentError, Recipient
+from handlers.channels.library import PACKAGE, template_name
 from handlers.channels.phrases import PHRASES
 from handlers.channels.short_text import plain_letters, segments
-from handlers.channels.template_facts import _variables
 from models.events.signals import Purpose, Role
 from models.money import Money
 from models.policy.facts import ALLOWED_FACTS
@@ -49,7 +48,7 @@ def test_every_language_has_every_template_and_none_besides(language: str) -> No
 def test_a_translation_asks_the_same_of_the_facts_as_the_english_words(language: str) -> None:
     for name in STEPS:
         # Contract and service may go unnamed: within a sentence, the words for them would need a gender.
-        assert _variables(f"{language}/{name}") ^ _variables(name) <= {"contract_type", "service_line"}, name
+        assert PACKAGE.variables(f"{language}/{name}") ^ PACKAGE.variables(name) <= {"contract_type", "service_line"}, name
 
 
 def test_every_cell_of_the_tone_matrix_has_words_of_its_own_in_every_language() -> None:
@@ -78,7 +77,7 @@ def test_a_translation_states_no_fact_that_its_purpose_may_not_and_speaks_in_one
 ) -> None:
     reader = Recipient(name="Ada Lovelace", locale=LOCALES[language])
     for _, trigger in variants(journey, step):
-        named = _variables(template_name(journey, step.id, trigger.tone, language=language))
+        named = PACKAGE.variables(template_name(journey, step.id, trigger.tone, language=language))
         assert named - {"firm_name"} <= ALLOWED_FACTS[step.purpose]
         content = WRITERS["en"].write(trigger, reader)
         assert f'<html lang="{language}">' in content.html

@@ -107,15 +107,22 @@ def with_second_words(hours: int, channels: tuple[str, ...], policy: Policy = DE
 
 def tell(story: Story) -> list[str]:
     """Return the ledger of decisions, one line each."""
-    teller = _Teller(story)
+    return told(story).lines
+
+
+def told(story: Story) -> "Teller":
+    """Return the teller of a story after its last event: the ledger, and the triggers that left."""
+    teller = Teller(story)
     for event in story.events:
         teller.pass_until(event.received_ms)
         teller.feed(event)
     teller.pass_until(story.until_ms)
-    return teller.lines
+    return teller
 
 
-class _Teller:
+class Teller:
+    """Feeds a story to the core, and delivers what it emits."""
+
     def __init__(self, story: Story) -> None:
         self.silent = story.silent
         self.down = story.down
@@ -125,6 +132,7 @@ class _Teller:
         self.state: ClientState | None = None
         self.due: int | None = None
         self.lines: list[str] = []
+        self.sent: list[Trigger] = []
         self.mail: dict[str, tuple[int, str]] = {}
 
     def feed(self, event: AnyEvent) -> None:
@@ -137,6 +145,7 @@ class _Teller:
         for output in result.outputs:
             match output:
                 case Trigger():
+                    self.sent.append(output)
                     self.last[f"last {output.channel}"] = output.trigger_id
                     self.asked = output.trigger_id if output.step.startswith(APPROVE) else self.asked
                     self.mail[output.trigger_id] = (epoch_ms(output.not_before) + MINUTE_MS, output.channel)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import facts_of
 from handlers.commands.book.plan import Asked
 from handlers.commands.experiments.accounts import accounts_of
 from handlers.commands.experiments.companies import companies_of, decided_in_one_name, in_one_name, names_beside
@@ -70,7 +70,7 @@ def list_experiments(*, policy: PolicyOption = None) -> None:
     Example: rapport experiments list --policy firm.yaml
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_stated) if policy else _in_force(settings)
+    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings)) if policy else _in_force(settings)
     for row in chosen.experiments:
         print("\n".join(tell_experiment(row)))
     if not chosen.experiments:
@@ -106,7 +106,7 @@ def report(
     Exit codes: 0 told, 1 a draw is broken or a guardrail says stop, 2 no such experiment, or a file cannot be read.
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_stated) if policy or history else _in_force(settings)
+    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings)) if policy or history else _in_force(settings)
     wanted = [row for row in chosen.experiments if name in {None, row.name}]
     if not wanted:
         known = ", ".join(row.name for row in chosen.experiments) or "none"
@@ -158,7 +158,7 @@ def holdouts(
     Exit codes: 0 told, 1 a draw is broken, 2 a file cannot be read.
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_stated)
+    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings))
     parts = list(_told(settings, history, chosen, lambda row: bool(row.holdouts), form=form, asked=asked))
     decisions = [decision for part in parts for decision in part.decisions]
     events = [event for part in parts for event in part.events]
@@ -201,7 +201,7 @@ def steps(
     Exit codes: 0 told, 1 a server is away, 2 a file cannot be read.
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_stated)
+    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings))
     parts = _told(settings, history, chosen, is_message, form=form, asked=asked)
     rows = rows_of((told.events, told.decisions, told.now_ms) for told in parts)
     if as_json:
@@ -216,7 +216,7 @@ def _in_force(settings: Settings) -> Policy:
     """Return the policy that was activated last, else the one a worker would start with."""
     active = next((found for regime in regimes_now(settings) if (found := regime.policy()) is not None), None)
     if active is None:
-        return policy_in_force(settings, facts_stated=facts_stated)
+        return policy_in_force(settings, facts_stated=facts_of(settings))
     return policy_of(PolicyDocument.model_validate_json(active.document), home_zone=settings.firm_timezone)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import facts_of
 from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import PolicyActivated
@@ -44,7 +44,7 @@ def activate(
     Exit codes: 0 in force on every partition, 1 refused, a server is away or a worker has not followed yet, 2 no policy file.
     """
     settings = load_settings()
-    read = _sound(file)
+    read = _sound(file, settings)
     active = _active(settings)
     version = policy_of(read.document, home_zone=settings.firm_timezone).version
     if active is not None and active.version == version:
@@ -72,9 +72,9 @@ def activate(
     return 0
 
 
-def _sound(file: Path) -> PolicyFile:
+def _sound(file: Path, settings: Settings) -> PolicyFile:
     read = read_policy_file(file)
-    wrong = errors_of(lint(read.document, channels=CHANNELS, facts_stated=facts_stated))
+    wrong = errors_of(lint(read.document, channels=CHANNELS, facts_stated=facts_of(settings)))
     if wrong:
         raise PolicyFileError(read.name, [f"{read.where(row)}: {row.message}; fix: {row.fix}" for row in wrong])
     return read

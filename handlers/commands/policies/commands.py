@@ -1,4 +1,4 @@
-"""`rapport policy show|lint|backtest|forecast|adopt|activate` (`policy`, a cyclopts App)."""
+"""`rapport policy show|lint|words|backtest|forecast|adopt|activate` (`policy`, a cyclopts App)."""
 
 import json
 import sys
@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from handlers.channels.template_facts import facts_stated
-from handlers.commands.options import JsonOption, PolicyOption
+from handlers.channels.template_facts import facts_of
+from handlers.commands.options import JsonOption, PolicyOption, TemplatesOption
 from handlers.commands.policies.activation import activate
+from handlers.commands.policies.own_words import lint_words, words
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
 from models.policy.document import document_of, policy_of
-from models.policy.lint import Severity, errors_of, lint
+from models.policy.lint import Severity, lint
 from models.policy.policy import DEFAULT_POLICY, Policy
 from streams.runtime.settings import load_settings
 from streams.wire.policy_file import PolicyFileError, policy_in_force, read_policy_file, write_policy
@@ -36,20 +37,22 @@ policy = App(
 policy.command(try_policy, name="backtest")
 policy.command(forecast)
 policy.command(adopt)
+policy.command(words)
 policy.command(activate)
 
 _WIDTH: Final = 150
 
 
-def chosen_policy(file: Path | None) -> Policy:
+def chosen_policy(file: Path | None, templates: Path | None = None) -> Policy:
     """Return the policy a command is to use; raises PolicyFileError for one that lint calls wrong."""
-    return policy_in_force(load_settings(), file, facts_stated=facts_stated)
+    return policy_in_force(settings := load_settings(), file, facts_stated=facts_of(settings, templates))
 
 
 @policy.command
 def show(
     *,
     file: PolicyOption = None,
+    templates: TemplatesOption = None,
     as_yaml: Annotated[bool, Parameter(name="--yaml", negative=(), help="As a policy file, with nothing left out.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -59,7 +62,7 @@ def show(
 
     Exit codes: 0 shown, 2 the file is no policy.
     """
-    chosen = chosen_policy(file)
+    chosen = chosen_policy(file, templates)
     if as_yaml:
         print(write_policy(document_of(_as_written(file))), end="")
     elif as_json:
@@ -71,12 +74,19 @@ def show(
 
 
 @policy.command(name="lint")
-def check(file: Annotated[Path, Parameter(help="The policy file.")], /, *, as_json: JsonOption = False) -> int:
-    """Check a policy file before it is used.
+def check(
+    file: Annotated[Path, Parameter(help="The policy file.")],
+    /,
+    *,
+    templates: TemplatesOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check a policy file before it is used, and the firm's own templates with it.
 
     Types and names; steps that are never reached, out of order or there twice; messages still sendable when the next is due;
     channels without a worker; steps without a template in their tone; tones firmer than a segment may meet; messages that state
     facts their purpose may not, or promote what the client did not ask for; predicates that must stop a message but do not.
+    Of templates of the firm's own: that something uses them, that they can be written in every case, and keep what ours keep.
 
     Example: rapport policy lint firm.yaml
 
@@ -87,18 +97,17 @@ def check(file: Annotated[Path, Parameter(help="The policy file.")], /, *, as_js
     except PolicyFileError as error:
         _report([{"severity": "error", "problem": problem} for problem in error.problems], as_json=as_json)
         return 1
-    findings = lint(read.document, channels=CHANNELS, facts_stated=facts_stated)
-    _report(
-        [
-            {"severity": row.severity.value, "problem": f"{read.where(row)}: {row.message}; fix: {row.fix}"}
-            for row in sorted(findings, key=lambda row: row.severity is Severity.WARNING)
-        ],
-        as_json=as_json,
-    )
-    if errors_of(findings):
+    settings = load_settings()
+    findings = lint(read.document, channels=CHANNELS, facts_stated=facts_of(settings, templates))
+    found = [(row.severity, f"{read.where(row)}: {row.message}; fix: {row.fix}") for row in findings]
+    built = policy_of(read.document, home_zone=settings.firm_timezone)
+    found += [(row.severity, said) for row, said in lint_words(settings, templates, built)]
+    found.sort(key=lambda row: row[0] is Severity.WARNING)
+    _report([{"severity": severity.value, "problem": problem} for severity, problem in found], as_json=as_json)
+    if any(severity is Severity.ERROR for severity, _ in found):
         return 1
     if not as_json:
-        print(f"{read.name} is sound: version {policy_of(read.document, home_zone=load_settings().firm_timezone).version}")
+        print(f"{read.name} is sound: version {built.version}")
     return 0
 
 
@@ -144,5 +153,5 @@ def _print_chapter(console: Console, chapter: Chapter, again: str) -> None:
     if again:
         console.print(f"Without an answer or payment said once more, by another channel: {again}", markup=False)
     console.print("Stops as soon as:", markup=False)
-    for words in chapter.stops:
-        console.print(f"  - {words}", markup=False)
+    for stop in chapter.stops:
+        console.print(f"  - {stop}", markup=False)

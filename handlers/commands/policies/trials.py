@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from handlers.channels.template_facts import facts_stated
+from handlers.channels.template_facts import facts_of
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
 from handlers.commands.history import read_controls
@@ -196,7 +196,7 @@ def adopt(
 
 
 def _chosen(file: Path | None) -> Policy:
-    return policy_in_force(load_settings(), file, facts_stated=facts_stated)
+    return policy_in_force(settings := load_settings(), file, facts_stated=facts_of(settings))
 
 
 def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:

@@ -1,0 +1,85 @@
+"""Facts as the program states them to messages of each journey, in the cases a template must be able to say."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from models.events.signals import Purpose
+from models.money import Money
+from models.policy.causes import Cause
+from models.policy.facts import Fact
+from models.triggers import Journey
+
+MAY_BE_MISSING: Final = ("name", "service_line", "cause")
+"""Facts a template must do without when the client's books do not have them; every other fact missing is an error."""
+
+_SUPPORT: Final[Mapping[str, Fact]] = MappingProxyType(
+    {
+        "name": "Ada Lovelace",
+        "invoice_numbers": "R-17",
+        "invoice_count": 1,
+        "amount_open": Money(1_234_567, "EUR"),
+        "due_date": "2026-02-20",
+        "days_overdue": 10,
+        "service_line": "tax",
+        "part_paid": True,
+        "plan_possible": True,
+        "cause": Cause.CASH.value,
+    }
+)
+_CARE: Final[Mapping[str, Fact]] = MappingProxyType({"name": "Ada Lovelace", "service_line": "tax"})
+_CONTRACT: Final[Mapping[str, Fact]] = MappingProxyType({**_CARE, "contract_type": "retainer", "deferral_possible": True})
+
+FACTS: Final[Mapping[Journey, Mapping[str, Fact]]] = MappingProxyType(
+    {
+        Journey.DELAY_SUPPORT: _SUPPORT,
+        Journey.ONBOARDING: {**_CARE, "payment_size": "standard"},
+        Journey.RENEWAL: {**_CONTRACT, "weeks_ahead": 2},
+        Journey.RENEWAL_CLIFF: {**_CONTRACT, "weeks_ahead": 6},
+        Journey.SEASON_CLEANUP: {**_CARE, "payment_size": "micro", "usual_method": "card"},
+        Journey.BANK_DEBIT: {**_CARE},
+        Journey.BURST_CHECKIN: {**_CARE, "recent_payments": 5},
+        Journey.GAP_CHECKIN: {**_CARE, "weeks_quiet": 6, "usual_weeks": 2},
+    }
+)
+"""What a message of each journey is given, at its fullest."""
+
+_OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
+    {
+        "part_paid": (False,),
+        "invoice_count": (3, 9),
+        "payment_size": ("micro", "standard", "large"),
+        "usual_method": ("bank_debit", "wire", "other"),
+        "request": ("contact", "message"),
+        "plan_possible": (False,),
+        "cause": tuple(cause.value for cause in Cause),
+        "deferral_possible": (False,),
+    }
+)
+
+
+def purpose_of(journey: Journey) -> Purpose:
+    """Return what messages of a journey are for, as lint holds every policy to it."""
+    return Purpose.SERVICING if journey is Journey.DELAY_SUPPORT else Purpose.RELATIONSHIP
+
+
+def example_of(journey: Journey, step: str, *, of_plan: bool = False) -> Mapping[str, Fact]:
+    """Return the facts that messages of a step are given, at their fullest; `of_plan` are those about an instalment."""
+    if journey is not Journey.DELAY_SUPPORT:
+        return FACTS[journey]
+    match step:
+        case "approve":
+            return {"name": "Ada Lovelace"}
+        case "answer_request":
+            return {"name": "Ada Lovelace", "request": "plan"}
+        case _:
+            return {**_SUPPORT, "instalment": 2, "instalments": 3} if of_plan else _SUPPORT
+
+
+def cases(full: Mapping[str, Fact]) -> Iterator[Mapping[str, Fact]]:
+    """Yield `full`, the same without what books may lack, and with each other value of each fact that chooses words."""
+    yield full
+    yield {name: value for name, value in full.items() if name not in MAY_BE_MISSING}
+    for name, values in _OTHER.items():
+        if name in full:
+            yield from ({**full, name: value} for value in values if value != full[name])
