@@ -365,6 +365,7 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
                 ready_ms=not_before + wait * DAY_MS,
                 started_ms=row.run.started_ms or state.now_ms,
                 subject=begun or segment,
+                decide_ms=0,
                 last=last,
             )
         )

@@ -1,10 +1,15 @@
-"""Where a ladder has no further message and money is still open, or its messages cannot be delivered: people decide, once.
+"""Where a ladder has no further message and money is still open, or must not go on by itself: people decide, once.
+
+It must not where its messages cannot be delivered, where money was given back, and where an invoice was long overdue when first
+seen.
 
 A ladder whose last step is a colleague's already ends with that one. The task asks for nothing in the client's name, so it moves
 no step; it is asked anew only where it was taken back, or the board never took it, or a broken promise has moved the ladder back.
 """
 
 from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -17,7 +22,14 @@ from models.policy.turn import Turn, find_run
 from models.state.client import ClientState, Pending, Timer, TimerKind
 from models.triggers import Journey
 
-_UNDELIVERED = "messages about it could not be delivered: a person is needed"
+_SUPERVISED: Final = MappingProxyType(
+    {
+        "closed": "messages about it could not be delivered: a person is needed",
+        "refunded": "money was given back: a person decides whether it is still owed",
+        "adopt": "it was long overdue when it became known: a person decides whether support in the delay starts (release)",
+    }
+)
+"""Silences that only a person ends, and what that person is asked."""
 
 
 def end_timers(found: Sequence[Arrear], state: ClientState, policy: Policy) -> list[Timer]:
@@ -54,7 +66,8 @@ def fire_end(turn: Turn, found: Sequence[Arrear]) -> None:
         facts=facts,
         reasons=(
             words_about(named, carrying, facts),
-            _UNDELIVERED if carrying.run.closed else step.why,
+            *(_SUPERVISED[code] for code in dict.fromkeys(row.silence.code for row in named if row.silence is not None)),
+            *([step.why] if any(row.silence is None for row in named) else []),
             *why_late(named, carrying, state, policy).words,
             f"segment {effective_segment(state, state.now_ms).value}",
         ),
@@ -66,7 +79,9 @@ def fire_end(turn: Turn, found: Sequence[Arrear]) -> None:
     )
     for row in named:
         run = turn.run(Journey.DELAY_SUPPORT, row.run.anchor)
-        turn.put_run(replace(run, decide_ms=state.now_ms))
+        # What a person lets go on has a ladder ahead of it, and an end of its own.
+        goes_on = row.silence is not None and row.silence.code != "closed"
+        turn.put_run(replace(run, decide_ms=state.now_ms, epoch=run.epoch + int(goes_on)))
 
 
 def ask_again(turn: Turn, row: Pending, *, ready_ms: int) -> None:
@@ -87,7 +102,7 @@ def _is_over(row: Arrear, policy: Policy) -> bool:
     if row.run.decide_ms:
         return False
     if row.silence is not None:
-        return row.silence.code == "closed"
+        return row.silence.code in _SUPERVISED
     return row.is_exhausted and row.ladder.steps[-1].channel not in policy.internal_channels
 
 

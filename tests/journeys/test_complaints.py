@@ -168,7 +168,9 @@ def test_10_nobody_enters_the_same_journey_twice_and_a_new_invoice_enters_again(
 def test_11_invoices_from_before_the_automation_are_known_but_start_only_when_a_person_says_so() -> None:
     build = Events()
     firm = Firm().run([build.profiled(100), build.issued(1, "OLD", due=15, received=100)], until_ms=ms(200))
-    assert not _support(firm)
+    (task,) = _support(firm)  # a colleague is asked, and nothing is sent
+    assert (task.channel, task.step) == ("task", "ladder_end")
+    assert any("a person decides whether support in the delay starts" in reason for reason in task.reasons)
     assert [item.invoice.invoice_id for item in items(_state(firm).ledger, ms(200))] == ["OLD"]
     assert any("only when a person releases it" in decision.reasons[0] for decision in _decisions(firm))
 

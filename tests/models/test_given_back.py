@@ -30,7 +30,7 @@ def test_a_refund_keeps_a_client_reliable_after_its_payment_has_collapsed() -> N
     assert not any(row.payment_id == "PX" for row in state.ledger.payments)
     assert state.care.segment is Segment.RELIABLE
     assert lateness(state).overdue_now == 0
-    assert not triggers
+    assert [(row.channel, row.step) for row in triggers] == [("task", "ladder_end")]
 
 
 def test_a_refund_that_comes_after_its_payment_has_collapsed_is_no_lateness_either() -> None:
@@ -44,7 +44,7 @@ def test_a_refund_that_comes_after_its_payment_has_collapsed_is_no_lateness_eith
     owner = next(row for row in state.ledger.invoices if row.invoice_id == "X")
     assert owner.refunded == 90_000
     assert state.care.segment is Segment.RELIABLE
-    assert not triggers
+    assert [(row.channel, row.step) for row in triggers] == [("task", "ladder_end")]
 
 
 def test_only_what_was_given_back_is_excused() -> None:

@@ -10,7 +10,7 @@ from models.events.signals import DeliveryOutcome, Industry, OverrideEffect, Sty
 from models.events.union import AnyClientEvent
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import Segment
-from models.triggers import Decision, DecisionOutcome, Retraction, Trigger
+from models.triggers import Decision, DecisionOutcome, Journey, Retraction, Trigger
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.carried import Carried
@@ -162,3 +162,36 @@ def test_a_last_message_that_bounced_has_promised_nothing() -> None:
     firm.wake(ms(40))
     assert [(row.step, row.invoice_ids) for row in firm.triggers if row.channel == "email"][-1] == ("offer_help", ("I1", "I2"))
     assert len([row for row in firm.triggers if row.step == "offer_help"]) == 2
+
+
+@pytest.mark.parametrize("word", [None, OverrideEffect.RELEASE])
+def test_a_book_that_was_long_overdue_when_first_seen_is_put_before_a_person_once_and_again_at_its_ladders_end(
+    word: OverrideEffect | None,
+) -> None:
+    build = Events()
+    events: list[AnyClientEvent] = [build.profiled(100)]
+    events += [build.issued(1 + place, f"OLD{place}", due=15 + place, received=100) for place in range(3)]
+    events += [build.override(110, word, until=300)] if word else []
+    firm = Carried(build).run(events, until_ms=ms(_DAYS))
+    first, *others = asked_to_decide(firm)
+    assert first.invoice_ids == ("OLD0", "OLD1", "OLD2")
+    assert "long overdue when it became known" in " ".join(first.reasons)
+    steps = [row.step for row in firm.triggers]
+    assert (steps[0], steps[-1], steps.count("ladder_end")) == ("ladder_end", "ladder_end", 2 if word else 1)
+    assert any(row.channel == "email" for row in firm.triggers) == (word is not None)
+    assert all("the ladder is at its end" in " ".join(row.reasons) for row in others)
+    assert len({row.trigger_id for row in firm.triggers}) == len(firm.triggers)
+
+
+def test_money_that_was_given_back_is_put_before_a_person_once_and_no_message_leaves() -> None:
+    build = Events()
+    start = [build.profiled(0), build.issued(1, "I1", due=10), build.paid(9, "P1", 100_000, "I1")]
+    firm = Carried(build).run([*start, build.refunded(12, "R1", "P1", 100_000)], until_ms=ms(_DAYS))
+    (task,) = asked_to_decide(firm)
+    assert task.invoice_ids == ("I1",)
+    assert "money was given back: a person decides whether it is still owed" in task.reasons
+    support = [row for row in firm.triggers if row.journey is Journey.DELAY_SUPPORT]
+    assert support == [task]
+    firm.feed(build.credit(_DAYS, "C1", 100_000, "I1"))
+    assert firm.state is not None
+    assert not firm.state.care.tasks
