@@ -171,7 +171,7 @@ def _word(event: AnyEvent) -> str | None:
         case OverrideSet():
             return f"{event.author} sets {event.effect.value} until {day(event.expires_at)}: {event.reason}"
         case OverrideCleared():
-            return f"{event.author} lifts the override"
+            return f"{event.author} lifts the override{f': {event.reason}' if event.reason else ''}"
         case ApprovalAnswered():
             return f"{event.author}: {event.verdict.value} the message{f' ({event.note})' if event.note else ''}"
         case _:

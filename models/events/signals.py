@@ -117,6 +117,7 @@ class OverrideEffect(StrEnum):
     TONE = "tone"
     URGENCY = "urgency"
     WINDOW = "window"
+    LEGAL_HOLD = "legal_hold"
 
 
 class OverrideSet(ClientEvent):
@@ -145,6 +146,9 @@ class OverrideCleared(ClientEvent):
     kind: Literal["override.cleared"] = "override.cleared"
     override_id: Identifier
     author: Identifier
+    reason: Annotated[str, Field(min_length=3, max_length=500)] | None = Field(
+        default=None, description="Why; a legal hold is not lifted without."
+    )
 
 
 class RiskReported(ClientEvent):

@@ -119,6 +119,20 @@ def hold_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None
     return _override(state, OverrideEffect.HOLD, journey, at_ms)
 
 
+def legal_hold_of(state: ClientState, at_ms: int) -> Override | None:
+    """Return what stops every message to this client, of whatever purpose and journey, the one that lasts longest.
+
+    Tasks for colleagues go on: that a lawyer has the matter in hand is no reason to forget it.
+    """
+    rows = [row for row in state.person.overrides if row.effect == OverrideEffect.LEGAL_HOLD.value and in_force(row, at_ms)]
+    return max(rows, key=lambda row: row.expires_ms, default=None)
+
+
+def legal_words(hold: Override) -> str:
+    """Return what decisions say of a legal hold."""
+    return f"on legal hold by {hold.author}: {hold.reason}"
+
+
 def release_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:
     """Return the release of a relationship manager for this journey, None without one."""
     return _override(state, OverrideEffect.RELEASE, journey, at_ms)

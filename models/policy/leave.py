@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from models.money import Money
 from models.policy.budget import costs, full, goes_first
-from models.policy.gate import check, earlier_unheard, hold_of, pending_of
+from models.policy.gate import check, earlier_unheard, hold_of, legal_hold_of, legal_words, pending_of
 from models.policy.policy import Policy
 from models.policy.precedence import tone_claimed
 from models.policy.silence import outside_reason, wish_of, withheld
@@ -104,6 +104,9 @@ def _refused(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     hold = hold_of(state, journey, state.now_ms)
     if hold is not None:
         return _withdrawn("hold", f"on hold by {hold.author}: {hold.reason}", CancelWhen.ON_HOLD)
+    legal = legal_hold_of(state, state.now_ms)
+    if legal is not None:
+        return _withdrawn("legal_hold", legal_words(legal), CancelWhen.ON_HOLD)
     wish = wish_of(state, purpose=purpose, channel=row.channel) or withheld(state, policy, journey, purpose=purpose)
     if wish is not None:
         because = CancelWhen.CONSENT_WITHDRAWN if wish.code == "consent" else CancelWhen.DECIDED_ANEW

@@ -6,7 +6,7 @@ from typing import Final
 from models.events.signals import Purpose
 from models.policy.audience import audience_of
 from models.policy.budget import full
-from models.policy.gate import hold_of, refusal
+from models.policy.gate import hold_of, legal_hold_of, legal_words, refusal
 from models.policy.holdout import held_out
 from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
@@ -45,9 +45,9 @@ def client_silence(
     outside = outside_reason(state, policy, journey, purpose=purpose, channel=channel)
     if outside is not None:
         return replace(outside, until_ms=at_ms + HOUR_MS)
-    hold = hold_of(state, journey, at_ms)
-    if hold is not None:
-        return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
+    held = _held(state, journey, at_ms=at_ms, is_internal=channel in policy.internal_channels)
+    if held is not None:
+        return held
     wish = wish_of(state, purpose=purpose, channel=channel)
     if wish is not None:
         return wish
@@ -59,6 +59,14 @@ def client_silence(
     person = audience_of(state, journey, purpose, tone, channel=channel) if state.person.colleagues else None
     found = None if receipt else full(state, policy, at_ms=at_ms, person=person.value if person else "")
     return None if found is None else Silence(found.code, (found.reason,), found.until_ms)
+
+
+def _held(state: ClientState, journey: Journey, *, at_ms: int, is_internal: bool) -> Silence | None:
+    hold = hold_of(state, journey, at_ms)
+    if hold is not None:
+        return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
+    legal = None if is_internal else legal_hold_of(state, at_ms)
+    return None if legal is None else Silence("legal_hold", (legal_words(legal),), legal.expires_ms)
 
 
 def wish_of(state: ClientState, *, purpose: Purpose, channel: str) -> Silence | None:

@@ -1,7 +1,7 @@
 """A client's state in plain words, for people: `rapport inspect`, `rapport simulate`, the console."""
 
 from models.events.delays import DisputeReason
-from models.events.signals import ANY_HOUR
+from models.events.signals import ANY_HOUR, OverrideEffect
 from models.money import Money
 from models.state import approvals
 from models.state.approvals import Approval
@@ -170,6 +170,7 @@ def _agreed(state: ClientState) -> list[str]:
     lines = [
         f"override by {row.author} until {_day(row.expires_ms)}: {row.effect} {row.value or row.journey}".rstrip()
         + f" ({row.reason})"
+        + ("; until then a colleague lifts it, with a reason" if row.effect == OverrideEffect.LEGAL_HOLD else "")
         for row in state.person.overrides
         if in_force(row, state.now_ms)
     ]

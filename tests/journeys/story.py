@@ -216,6 +216,7 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
     "void",
     "writeoff",
     "hold",
+    "legal",
     "amend",
     "plan",
     "cancels",
@@ -282,6 +283,10 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "hold": lambda w, n: (
         "override.set",
         {"override_id": w[0], "effect": "hold", "reason": "talked on the phone", "author": "sam", "expires_at": _day(n["until"])},
+    ),
+    "legal": lambda w, n: (
+        "override.set",
+        {"override_id": w[0], "effect": "legal_hold", "reason": "with counsel", "author": "lea", "expires_at": _day(n["until"])},
     ),
     "window": lambda w, n: (
         "override.set",

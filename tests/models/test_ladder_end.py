@@ -185,7 +185,7 @@ def test_a_book_that_was_long_overdue_when_first_seen_is_put_before_a_person_onc
 
 def test_money_that_was_given_back_is_put_before_a_person_once_and_no_message_leaves() -> None:
     build = Events()
-    start = [build.profiled(0), build.issued(1, "I1", due=10), build.paid(9, "P1", 100_000, "I1")]
+    start: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=10), build.paid(9, "P1", 100_000, "I1")]
     firm = Carried(build).run([*start, build.refunded(12, "R1", "P1", 100_000)], until_ms=ms(_DAYS))
     (task,) = asked_to_decide(firm)
     assert task.invoice_ids == ("I1",)

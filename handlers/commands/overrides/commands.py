@@ -56,6 +56,8 @@ overrides = App(
     An override has a scope (a client, or one journey of it), an effect, a reason, an author and an expiry:
 
     - hold: nothing is sent; what is on its way is taken back
+    - legal_hold: nothing is sent to the client, of whatever purpose; tasks for colleagues go on. It needs its last day (--until),
+      and whoever lifts it says why
     - segment: the client is treated as one of the segment you name, whatever the rules say
     - channel, tone, urgency: through what, how and how soon messages speak; channel and urgency also of one invoice
     - window: the days of every year in which the client can decide about money (a fiscal year, a grant): care before a renewal
@@ -95,12 +97,16 @@ def set_override(
     For example:
 
         rapport overrides set cus_1a2b3c --effect hold --reason "new finance lead, calls back" --until 2026-04-15
+        rapport overrides set cus_1a2b3c --effect legal_hold --reason "with counsel, ask Lea" --until 2027-06-30
         rapport overrides set cus_1a2b3c --effect segment --segment reliable --reason "paid by parent from now on"
         rapport overrides set cus_1a2b3c --effect channel --channel sms --invoice R-17 --reason "asked for a text"
         rapport overrides set cus_1a2b3c --effect window --window 07-01..09-15 --reason "their fiscal year" --until 2028-07-01
     """
     settings = load_settings()
     now = make_clock(settings.clock_file).now()
+    if effect is OverrideEffect.LEGAL_HOLD and until is None:
+        message = "a legal hold ends on a day that somebody has thought of: add --until 2027-06-30"
+        raise UsageError(message)
     ends = (
         now + timedelta(days=_USUAL_DAYS)
         if until is None
@@ -180,21 +186,25 @@ def lift(
     ] = None,
     /,
     *,
+    reason: Annotated[str | None, Parameter(help="Why, for the log; a legal hold is not lifted without.")] = None,
     author: Author = None,
 ) -> int:
     """End an override before its expiry.
 
-    Example: rapport overrides lift cus_1a2b3c
+    For example:
+
+        rapport overrides lift cus_1a2b3c
+        rapport overrides lift cus_1a2b3c 3f2c9a --reason "settled on 3 March, counsel agrees"
     """
-    return _run(_lift(load_settings(), client_id, override_id, author_named(author)))
+    return _run(_lift(load_settings(), client_id, override_id, author_named(author), reason))
 
 
-async def _lift(settings: Settings, client_id: str, override_id: str | None, author: str) -> int:
+async def _lift(settings: Settings, client_id: str, override_id: str | None, author: str, reason: str | None) -> int:
     now = make_clock(settings.clock_file).now()
     state = await read_state(settings, client_id)
     rows = [] if state is None else standing(state, max(state.now_ms, epoch_ms(now)))
     row = chosen(rows, override_id, client_id)
-    ended = end(row, client_id, author=author, now=now)
+    ended = end(row, client_id, author=author, now=now, reason=reason)
     await publish(settings, ended)
     print(f"{row.override_id[:12]}: {row.effect} for {client_id} ended by {author}")
     return await _until_folded(settings, client_id, lambda known: known.cleared_at >= ended.occurred_ms, row.override_id)

@@ -58,7 +58,7 @@ def word(
         needs = ", ".join(f"--effect {known.value} needs {option}" for known, option in SAID_BY.items())
         message = f"{needs}, and no other effect takes one"
         raise UsageError(message)
-    if effect in SAID_BY and journey is not None:
+    if (effect in SAID_BY or effect is OverrideEffect.LEGAL_HOLD) and journey is not None:
         message = f"a {effect.value} holds for the client as a whole: leave --journey out"
         raise UsageError(message)
     if invoice_id is not None and effect not in ABOUT_INVOICES:
@@ -82,8 +82,13 @@ def word(
     )
 
 
-def end(row: Override, client_id: str, *, author: str, now: datetime) -> OverrideCleared:
-    """Return the event that ends an override before its expiry."""
+def end(row: Override, client_id: str, *, author: str, now: datetime, reason: str | None = None) -> OverrideCleared:
+    """Return the event that ends an override before its expiry; raises UsageError for a legal hold without a reason."""
+    if row.effect == OverrideEffect.LEGAL_HOLD and not (reason and reason.strip()):
+        message = (
+            f'a legal hold is lifted with a reason: rapport overrides lift {client_id} {row.override_id[:12]} --reason "..."'
+        )
+        raise UsageError(message)
     return OverrideCleared(
         event_id=derive("override.cleared", client_id, row.override_id, epoch_ms(now)),
         source=SOURCE,
@@ -92,6 +97,7 @@ def end(row: Override, client_id: str, *, author: str, now: datetime) -> Overrid
         client_id=client_id,
         override_id=row.override_id,
         author=author,
+        reason=reason,
     )
 
 

@@ -52,7 +52,7 @@ def judged(event: OverrideSet, outcome: Outcome, without: Without) -> tuple[str,
     match event.effect:
         case OverrideEffect.SEGMENT:
             return _segment(event.value or "new", without.rules, without.learner, outcome.news)
-        case OverrideEffect.HOLD:
+        case OverrideEffect.HOLD | OverrideEffect.LEGAL_HOLD:
             return _hold(outcome.endings, without.real, without.twin)
         case OverrideEffect.RELEASE:
             return _release(outcome.endings, without.real, without.twin)
