@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.events.envelope import epoch_ms
 from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
 from streams.engine.patience import patiently
@@ -15,9 +16,9 @@ from streams.engine.producer import Producer, outgoing
 from streams.engine.stage import Grasp
 from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
-from streams.runtime.clock import monotonic
+from streams.runtime.clock import Clock, SystemClock, monotonic
 from streams.runtime.metrics import Meter
-from streams.wire.headers import COMMITTED, FOLDED, Position
+from streams.wire.headers import COMMITTED, FOLDED, LOGGED, Position, read_stations
 from streams.wire.topics import TRIGGERS
 
 _MOST_AT_ONCE: Final = 500
@@ -37,13 +38,23 @@ class Publisher:
     there may be more in it than was handed over: after the partition was taken, and while we are far behind.
     """
 
-    def __init__(self, slot: Slot, *, fence: Fence, producer: Producer, meter: Meter, failpoint: Callable[[str], None]) -> None:
-        """Publish what `fence` keeps for `slot` with `producer`."""
+    def __init__(
+        self,
+        slot: Slot,
+        *,
+        fence: Fence,
+        producer: Producer,
+        meter: Meter,
+        failpoint: Callable[[str], None],
+        clock: Clock | None = None,
+    ) -> None:
+        """Publish what `fence` keeps for `slot` with `producer`; `clock` (none: the machine's) is held against the broker's."""
         self._slot = slot
         self._fence = fence
         self._producer = producer
         self._meter = meter
         self._failpoint = failpoint
+        self._clock = clock or SystemClock()
         self._grasp: Grasp | None = None
         self._handed: deque[OutboxEntry] | None = None  # the whole stored outbox as far as we know; none: it has to be read
         self._missed = False  # something was stored since we last looked, and not kept in `_handed`
@@ -93,7 +104,9 @@ class Publisher:
         if not entries:
             return self._rest(0, grasp)
         started = monotonic()
-        await self._producer.send_all([outgoing(entry) for entry in self._news(entries)])
+        news = self._news(entries)
+        await self._producer.send_all([outgoing(entry) for entry in news])
+        self._observe_ages(news)
         self._failpoint(failpoints.BEFORE_TRIM)
         left = await self._fence.trim(self._slot, entries[-1].position)
         self._meter.observe(metrics.STAGE_DURATION, monotonic() - started, topic=self._slot.topic, stage="publish")
@@ -129,6 +142,13 @@ class Publisher:
             for topic, count in counts.items():
                 self._meter.count(metric, count, topic=topic)
         return news
+
+    def _observe_ages(self, published: Sequence[OutboxEntry]) -> None:
+        """Note how long ago the events behind the triggers just published reached the log."""
+        now_ms = epoch_ms(self._clock.now())
+        for entry in published:
+            if entry.topic in _TRIGGERS and (logged_ms := read_stations(entry.headers).get(LOGGED)) is not None:
+                self._meter.observe(metrics.EVENT_TO_TRIGGER, max(now_ms - logged_ms, 0) / 1000)
 
     def report(self) -> None:
         """Show how much waits and for how long; from time to time, so also while nothing moves, when it matters most."""

@@ -12,6 +12,8 @@ PREFIX: Final = "rapport_"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Races end within seconds, backlogs within hours; a day and more is a fault in the books.
 _LATE: Final = (0.1, 1, 5, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800)
+# An objective is a bound of these: 5 s, deploy/prometheus/rules.yml.
+_TO_TRIGGER: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 
 
@@ -91,6 +93,9 @@ REDIS_ERRORS: Final = _counter("redis_errors_total", "Calls that have to be repe
 OUTBOX_DEPTH: Final = _gauge("outbox_depth", "Outputs stored and not published yet.", "topic", "partition")
 OUTBOX_OLDEST_AGE: Final = _gauge("outbox_oldest_age_seconds", "How long the oldest of them waits.", "topic", "partition")
 OUTPUTS_PUBLISHED: Final = _counter("outputs_published_total", "Outputs acknowledged by Kafka.", "topic")
+EVENT_TO_TRIGGER: Final = _histogram(
+    "event_to_trigger_seconds", "From an event on the client log until Kafka has its trigger.", buckets=_TO_TRIGGER
+)
 OUTPUTS_SUPPRESSED: Final = _counter("outputs_suppressed_total", "Outputs not published again after a rebuild.", "topic")
 PRODUCER_RESTARTS: Final = _counter("producer_restarts_total", "Producers closed and made anew after an error.")
 TIMERS_DUE_BACKLOG: Final = _gauge("timer_lateness_seconds", "How late the earliest due timer is; 0: none is due.", "partition")

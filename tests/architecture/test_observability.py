@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +16,9 @@ from tests.conftest import REPOSITORY
 
 PROMETHEUS = REPOSITORY / "deploy" / "prometheus"
 RULES: dict[str, Any] = yaml.safe_load((PROMETHEUS / "rules.yml").read_text(encoding="utf-8"))
-ALERTS: list[dict[str, Any]] = [rule for group in RULES["groups"] for rule in group["rules"]]
+EVERY_RULE: list[dict[str, Any]] = [rule for group in RULES["groups"] for rule in group["rules"]]
+ALERTS = [rule for rule in EVERY_RULE if "alert" in rule]
+RECORDED = {rule["record"] for rule in EVERY_RULE if "record" in rule}
 RUNBOOK = (REPOSITORY / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
 DASHBOARDS: list[dict[str, Any]] = [
     json.loads(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "deploy" / "grafana" / "dashboards").glob("*.json")
@@ -27,37 +30,22 @@ KNOWN = {
 }
 # Labels that Prometheus itself puts on what it reads.
 SCRAPED_LABELS = {"instance", "job", "le"}
+COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
 WIDTH = 24
 # Read by no alert and no panel, each for a reason; one that is read later leaves this list.
 FOR_INSPECTION = {
-    "build_info": "which versions run, asked while looking for a cause",
-    "worker_generation": "tells whether workers see the same group; their rebalances are watched",
-    "batch_events": "sizes of batches, for tuning",
-    "offset_gaps_total": "holes that compaction and transactions leave are ordinary; what is lost halts a partition, which pages",
-    "watchdog_exits_total": "gone with the process that it tells of; its restarts are watched",
-    "redis_rollback_offsets_total": "how far back it was; that it happened makes a ticket",
-    "outbox_depth": "how many wait; for how long is what pages",
-    "outputs_suppressed_total": "what a rebuild did not send twice; the rebuild makes a ticket",
-    "producer_restarts_total": "a restart mends itself; where it does not, the age of the outbox pages",
-    "ticks_total": "the clock's heartbeat; its lateness is watched",
-    "channel_send_duration_seconds": "how fast a provider answers; that it fails pages, that a channel is behind makes a ticket",
-    "channel_triggers_waiting": "how many wait, most of them until their hours; how overdue the oldest is makes a ticket",
-    "channel_outcomes_unpublished": "outcomes on their way, kept until they are acknowledged",
-    "channel_circuit_open": "why a channel is spared; that its attempts fail pages",
-    "triggers_duplicates_dropped_total": "ordinary after a restart",
-    "contact_policy_suppressed_total": "what the rules held back, as they should",
-    "decisions_total": "what was decided, for the firm, not for those on call",
-    "ingest_request_duration_seconds": "how fast the gateway answers; what it turns away pages",
     "ingest_last_accepted_timestamp_seconds": "when a source was last heard; the watch of feeds knows when that is too long",
-    "link_requests_total": "what clients choose, for the firm",
-    "portal_requests_total": "what the firm's portal asked; whoever runs it sees refusals itself",
     "ingest_bytes_in_flight": "memory that waits for Kafka; beyond its bound webhooks are turned away, which pages",
 }
 
 
 def expressions() -> list[str]:
     panels = [target["expr"] for board in DASHBOARDS for panel in board["panels"] for target in panel["targets"]]
-    return [*(alert["expr"] for alert in ALERTS), *panels]
+    return [*(rule["expr"] for rule in EVERY_RULE), *panels]
+
+
+def panels_of_all() -> list[dict[str, Any]]:
+    return [panel for board in DASHBOARDS for panel in board["panels"]]
 
 
 def test_every_metric_asked_for_exists_in_the_code() -> None:
@@ -79,6 +67,24 @@ def test_every_label_asked_for_is_one_of_the_metrics_in_the_expression() -> None
         grouped = {label.strip() for group in re.findall(r"\bby \(([^)]*)\)", expression) for label in group.split(",")}
         matched = set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", expression))
         assert grouped | matched <= labels, expression
+
+
+def test_what_rules_record_is_asked_for_by_its_name_and_bounds_are_bounds_of_the_histogram() -> None:
+    recorded = {name for expression in expressions() for name in re.findall(r"\bslo:[\w:]+", expression)}
+    assert recorded == RECORDED
+    bounds = [found for at in expressions() for found in re.findall(r'(rapport_\w+)_bucket{le="([^"]+)"', at)]
+    assert bounds
+    for name, bound in bounds:
+        assert float(bound) in KNOWN[f"{name}_bucket"].buckets
+        assert str(float(bound)) == bound  # as the client writes it
+
+
+def test_every_label_in_a_legend_is_one_that_the_query_keeps() -> None:
+    for panel in panels_of_all():
+        for target in panel["targets"]:
+            kept = {label.strip() for group in re.findall(r"\bby \(([^)]*)\)", target["expr"]) for label in group.split(",")}
+            kept |= {"slo"} if "slo:" in target["expr"] else set()
+            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= kept, panel["title"]
 
 
 def test_counters_are_only_ever_asked_for_their_growth() -> None:
@@ -122,6 +128,42 @@ def test_rules_and_their_tests_hold_where_promtool_is_there() -> None:
     if promtool := shutil.which("promtool"):
         subprocess.run([promtool, "check", "rules", "rules.yml"], cwd=PROMETHEUS, check=True)
         subprocess.run([promtool, "test", "rules", "rules_test.yml"], cwd=PROMETHEUS, check=True)
+
+
+def test_every_query_of_a_panel_is_understood_where_promtool_is_there(tmp_path: Path) -> None:
+    queries = [target["expr"] for panel in panels_of_all() for target in panel["targets"]]
+    assert len(queries) > 80
+    plain = [
+        re.sub(r"\$__(rate_interval|range)", "5m", query).replace("$topic", ".*").replace("$channel", ".*") for query in queries
+    ]
+    assert not any("$" in query for query in plain)
+    if promtool := shutil.which("promtool"):
+        rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(plain)]
+        file = tmp_path / "panels.yml"
+        file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
+        subprocess.run([promtool, "check", "rules", str(file)], check=True, capture_output=True)
+
+
+def test_there_is_a_dashboard_for_each_part_of_the_way() -> None:
+    assert {board["uid"] for board in DASHBOARDS} == {
+        f"rapport-{name}" for name in ("overview", "lag", "worker", "redis", "channels", "learning")
+    }
+    # Grafana drops what it does not know and asks for what it misses: the fields that its documentation names.
+    fields = {"uid", "title", "description", "tags", "schemaVersion", "version", "editable", "refresh", "time", "timezone"}
+    for board in DASHBOARDS:
+        assert board.keys() == fields | {"graphTooltip", "links", "annotations", "templating", "panels"}
+
+
+def test_panels_lead_to_the_runbook_entries_of_the_alerts_that_they_name() -> None:
+    (grafana,) = (service for name, service in COMPOSE["services"].items() if name == "grafana")
+    for board in DASHBOARDS:
+        (runbook,) = (variable for variable in board["templating"]["list"] if variable["name"] == "runbook")
+        assert any(volume.endswith(f"{runbook['query']}:ro") for volume in grafana["volumes"])
+        assert {link["url"] for link in board["links"] if link["type"] == "link"} == {"${runbook}"}
+        for panel in board["panels"]:
+            named = set(re.findall(r"Rapport[A-Z]\w+", panel["description"]))
+            assert {link["title"] for link in panel.get("links", ())} == named, panel["title"]
+            assert all(link["url"] == f"${{runbook}}#{link['title'].lower()}" for link in panel.get("links", ()))
 
 
 def test_dashboards_are_told_apart_and_tell_where_their_data_is_from() -> None:

@@ -1,0 +1,47 @@
+"""How long an event took to become a trigger on its topic, as the publisher counts it."""
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from models.workdays import moment
+from streams.engine.failpoints import make_failpoint
+from streams.engine.fence import Birth, Claim
+from streams.engine.memory_fence import MemoryFence
+from streams.engine.memory_producer import MemoryProducer
+from streams.engine.publisher import Publisher
+from streams.engine.stage import Grasp
+from streams.engine.writes import Writes
+from streams.runtime.clock import ManualClock
+from streams.runtime.metrics import EVENT_TO_TRIGGER, Meter
+from streams.state.memory_store import MemoryPartitions
+from streams.wire.headers import LOGGED
+from tests.streams.engine_examples import SLOT, commit_call, entry
+
+LOGGED_MS = 1_767_600_000_000
+
+
+async def test_triggers_are_counted_by_how_long_ago_their_event_reached_the_log_and_other_outputs_are_not() -> None:
+    fence, meter = MemoryFence(MemoryPartitions()), Meter()
+    claim = Claim(generation=1, owner="me")
+    await fence.acquire(SLOT, claim, birth=Birth(next_offset=0, ver="v0"))
+    trigger = entry(0)
+    trigger = replace(trigger, headers=(*trigger.headers, (LOGGED, b"%d" % LOGGED_MS)))
+    outputs = (trigger, replace(trigger, topic="decisions", position=entry(1).position), entry(2))
+    await fence.commit(SLOT, commit_call(claim, "v0", 0, "v1", Writes(next_offset=3, watermark_ms=0, outbox=outputs), 50))
+    clock = ManualClock(moment(LOGGED_MS) + timedelta(seconds=7))
+    publisher = Publisher(
+        SLOT,
+        fence=fence,
+        producer=MemoryProducer(partitions=1),
+        meter=meter,
+        failpoint=make_failpoint(""),
+        clock=clock,
+    )
+    grasp = Grasp(claim=claim, next_offset=3, ver="v1", watermark_ms=0, outbox_depth=3, next_due_ms=None, high_water={})
+    publisher.wake(grasp)
+    while await publisher.publish_some():
+        pass
+    name = EVENT_TO_TRIGGER.full_name
+    assert meter.registry.get_sample_value(f"{name}_count") == 1  # a trigger without its time is not guessed at
+    assert meter.registry.get_sample_value(f"{name}_sum") == 7
