@@ -8,7 +8,7 @@ UV := $(BIN)/uv --quiet
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-latency bench-gateway format lock clean
+.PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-latency bench-gateway audit format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -66,6 +66,15 @@ bench-latency: setup ## From a webhook accepted to its trigger on the topic, sta
 
 bench-gateway: setup ## The gateway beside a server that only says yes
 	@$(BENCH) tests/bench/bench_gateway.py
+
+audit: setup ## Known flaws of the packages that we ship, and a bill of materials (CycloneDX) in dist/
+	@mkdir -p dist && rm -f dist/audit.json dist/sbom.cdx.json
+	@$(UV) tool run --from "cyclonedx-bom>=7,<8" cyclonedx-py requirements deploy/requirements.lock --pyproject pyproject.toml \
+		--output-format JSON --output-file dist/sbom.cdx.json 2>/dev/null && echo "Bill of materials: dist/sbom.cdx.json" \
+		|| echo "NO BILL OF MATERIALS: cyclonedx-bom could not run. Run it where a package index answers."
+	@$(UV) tool run --from "pip-audit>=2.9,<3" pip-audit --requirement deploy/requirements.lock --require-hashes --disable-pip \
+		--progress-spinner off --format json --output dist/audit.json >/dev/null 2>dist/audit.err || tail -1 dist/audit.err
+	@$(BIN)/python -m tests.audit dist/audit.json
 
 format: setup ## Format and mend what can be mended
 	@$(BIN)/ruff format .
