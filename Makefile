@@ -83,7 +83,7 @@ format: setup ## Format and mend what can be mended
 lock: setup ## Resolve the requirements anew, with hashes
 	@$(UV) pip compile --python $(BIN)/python --universal --generate-hashes --no-emit-index-url --no-header -o deploy/requirements.lock pyproject.toml
 	@$(UV) pip compile --python $(BIN)/python --universal --generate-hashes --no-emit-index-url --no-header --group build -o deploy/requirements-build.lock
-	@$(UV) pip compile --python $(BIN)/python --universal --generate-hashes --no-emit-index-url --no-header --extra local --group dev -o deploy/requirements-dev.lock pyproject.toml
+	@$(UV) pip compile --python $(BIN)/python --universal --generate-hashes --no-emit-index-url --no-header --extra local --extra evaluate --group dev -o deploy/requirements-dev.lock pyproject.toml
 
 clean: ## Remove the virtual environment and caches of this checkout
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -96,7 +96,7 @@ def test_no_label_is_learned_before_it_is_known(tmp_path: Path) -> None:
 
 def test_the_report_stands_on_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.html"
-    assert evaluate(write_book(tmp_path / "bücher & mehr.csv"), report=report) == 0
+    assert evaluate(write_book(tmp_path / "bücher & mehr.csv", invoices=160), report=report) == 0
     page = report.read_text(encoding="utf-8")
     assert "bücher &amp; mehr.csv" in page
     assert "<svg" in page
@@ -105,6 +105,8 @@ def test_the_report_stands_on_its_own(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert "P(more than 5 days late, asked at issue)" in shown
     assert "client's median of 12" in shown
+    assert "batch twins are left out" not in shown
+    assert shown.count("LightGBM monthly") == shown.count("logistic regression monthly") == shown.count("asked ")
 
 
 def test_a_book_without_dates_of_payment_is_refused_with_the_option_that_helps(tmp_path: Path) -> None:
