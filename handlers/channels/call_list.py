@@ -2,7 +2,8 @@
 
 What a call may bring is the money at stake times the chance that it has an effect. The chance is learnt from how tasks about
 clients of the same segment have ended, drawn towards a prior while few have. Amounts of different currencies are never compared:
-the lists of the currencies take turns. A task that falls due before the next phone day goes first, whatever it may bring.
+the lists of the currencies take turns. A task that falls due before the next phone day goes first, whatever it may bring. Of
+each of the two kinds, those whose client may be called now come before those who sleep or asked for another hour.
 """
 
 from collections import defaultdict
@@ -31,12 +32,13 @@ _WEIGHT: Final = 8  # a prior counts as much as so many tasks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One task on the list: `stake` is the money it is about, `chance` that a call has an effect."""
+    """One task on the list: `stake` is the money it is about, `chance` that it has an effect, `is_open`: may be called now."""
 
     task: Task
     stake: Money | None
     chance: float
     pressing: bool
+    is_open: bool = True
 
     @property
     def worth(self) -> float:
@@ -64,15 +66,25 @@ def phone_days_of(text: str) -> frozenset[int]:
 
 
 def call_list(
-    tasks: Iterable[Task], *, ended: Iterable[Task], today: date, phone_days: Collection[int], capacity: int
+    tasks: Iterable[Task],
+    *,
+    ended: Iterable[Task],
+    today: date,
+    phone_days: Collection[int],
+    capacity: int,
+    asleep: Collection[str] = (),
 ) -> CallList:
-    """Return whom to call on the next phone day, `today` included; `ended` are tasks from which the chances are learnt."""
+    """Return whom to call on the next phone day, `today` included; `ended` are tasks from which the chances are learnt.
+
+    `asleep`: the tasks whose clients may not be called at this moment, which matters only where the list is for today.
+    """
     day = _phone_day(today, phone_days)
     following = _phone_day(day + timedelta(days=1), phone_days)
     chances = chances_of(ended)
-    calls = [_call(task, chances, following) for task in tasks]
-    pressing = _ranked([call for call in calls if call.pressing])
-    ranked = [*pressing, *_ranked([call for call in calls if not call.pressing])]
+    asleep = asleep if day == today else ()
+    calls = [_call(task, chances, following, is_open=task.task_id not in asleep) for task in tasks]
+    kinds = ((pressing, is_open) for pressing in (True, False) for is_open in (True, False))
+    ranked = [call for kind in kinds for call in _ranked([row for row in calls if (row.pressing, row.is_open) == kind])]
     return CallList(day=day, next_day=following, calls=ranked[:capacity], waiting=ranked[capacity:])
 
 
@@ -89,13 +101,14 @@ def chances_of(ended: Iterable[Task]) -> dict[str, float]:
     }
 
 
-def _call(task: Task, chances: dict[str, float], following: date) -> Call:
+def _call(task: Task, chances: dict[str, float], following: date, *, is_open: bool) -> Call:
     stake = task.trigger.facts.get("amount_open")
     return Call(
         task=task,
         stake=stake if isinstance(stake, Money) else None,
         chance=chances.get(task.trigger.segment, _UNKNOWN),
         pressing=task.trigger.expires_at.date() < following,
+        is_open=is_open,
     )
 
 

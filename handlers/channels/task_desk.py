@@ -137,16 +137,18 @@ class TaskDesk:
             raise UsageError(message)
         return task, await self._report(task, task.done or asked)
 
-    async def call_hours(self, tasks: Iterable[Task]) -> dict[str, str]:
-        """Return for each task in which hours its client is called, in their own time, under the policy in force."""
-        found: dict[str, str] = {}
+    async def call_hours(self, tasks: Iterable[Task]) -> dict[str, tuple[str, bool]]:
+        """Return for each task in which hours its client is called, in their own time, and whether that is so now."""
+        found: dict[str, tuple[str, bool]] = {}
+        now_ms = millis(self.clock)
         for task in tasks:
             raw = await self.store.read(task.trigger.client_id)
             if raw is not None and self.drafts is not None:
                 state = decode(raw)
                 policy = self.drafts.program.under(await self.store.regime(state.client_id)).policy
                 window = policy.window_of(state, PHONE)
-                found[task.task_id] = f"{window.opens:%H:%M}-{window.closes:%H:%M} {policy.zone_of(state).key}"
+                hours = f"{window.opens:%H:%M}-{window.closes:%H:%M} {policy.zone_of(state).key}"
+                found[task.task_id] = hours, policy.open_hour(state, now_ms, PHONE) == now_ms
         return found
 
     async def approved(self, policy_version: str) -> int:

@@ -27,7 +27,7 @@ from models.events.envelope import epoch_ms
 from models.triggers import Tone
 from models.workdays import zone_named
 from streams.engine.program import ClientProgram
-from streams.runtime.clock import SystemClock, make_clock
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
@@ -94,30 +94,33 @@ def calls(
 ) -> None:
     """Rank whom to call on the next phone day: what is due before the following one, then by what a call may bring.
 
-    Beside each stands in which hours the client is called, in their own time.
+    Beside each stands in which hours the client is called, in their own time. On the day itself, whoever may be called now (their
+    zone, days and hours, and the hour they asked for) goes before those who may not.
 
     Example: rapport tasks calls --capacity 8
     """
     settings = load_settings()
     today = on or make_clock(settings.clock_file).now().astimezone(zone_named(settings.firm_timezone, "UTC")).date()
     found = _run(lambda desk: desk.open_tasks(every=True))
+    waiting = [task for task, stands in found if stands in CALLABLE and not task.is_approval]
+    hours = _run(lambda desk: desk.call_hours(waiting))
     planned = call_list(
-        [task for task, stands in found if stands in CALLABLE and not task.is_approval],
+        waiting,
         ended=[task for task, _ in found if task.done is not None],
         today=today,
         phone_days=phone_days_of(settings.phone_days),
         capacity=max(0, capacity),
+        asleep={name for name, (_, is_open) in hours.items() if not is_open},
     )
     print(f"{len(planned.calls)} calls on {planned.day:%A, %Y-%m-%d}")
     table = Table(box=None)
     for heading in ("", "task", "client", "call", "at stake", "chance", "due"):
         table.add_column(heading, justify="right" if heading in {"", "at stake", "chance"} else "left")
-    hours = _run(lambda desk: desk.call_hours([call.task for call in planned.calls]))
     for place, call in enumerate(planned.calls, start=1):
         task = call.task
         due = f"{task.trigger.expires_at:%Y-%m-%d}{' (before the next)' if call.pressing else ''}"
         client, stake = task.name or task.trigger.client_id, str(call.stake or "")
-        called = hours.get(task.task_id, "")
+        called = f"{hours[task.task_id][0]}{'' if call.is_open else ' (not now)'}" if task.task_id in hours else ""
         table.add_row(*map(Text, (str(place), task.task_id[:12], client, called, stake, f"{call.chance:.0%}", due)))
     Console().print(table)
     if planned.waiting:
@@ -235,7 +238,7 @@ def _end_probation(settings: Settings, version: str) -> None:
     if count < active.approvals:
         print(f"{count} of {active.approvals} messages under {version} are approved")
         return
-    now = SystemClock().now()
+    now = make_clock(settings.clock_file).now()
     event = PolicyActivated(
         event_id=control_id("policy", version, "approved"),
         source="cli",

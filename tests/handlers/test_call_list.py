@@ -58,6 +58,24 @@ def test_what_falls_due_before_the_next_phone_day_goes_first_whatever_it_brings(
     assert names(listed([task("large", 9_000_000), task("pressing", 100, days=2)])) == ["pressing", "large"]
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 9_000), st.booleans(), st.booleans()), max_size=8),
+    st.integers(0, 9),
+)
+def test_who_may_be_called_now_goes_before_who_may_not_within_what_presses_and_what_does_not(
+    rows: list[tuple[int, bool, bool]], capacity: int
+) -> None:
+    tasks = [task(f"t{place}", minor, days=2 if presses else 10) for place, (minor, presses, _) in enumerate(rows)]
+    asleep = {tasks[place].task_id for place, (*_, sleeps) in enumerate(rows) if sleeps}
+    day = date(2026, 3, 3)
+    found = call_list(tasks, ended=[], today=day, phone_days=TUE_THU, capacity=capacity, asleep=asleep)
+    order = [(not call.pressing, call.task.task_id in asleep, -call.worth) for call in (*found.calls, *found.waiting)]
+    assert order == sorted(order)
+    assert len(found.calls) == min(capacity, len(rows))
+    planned = call_list(tasks, ended=[], today=MONDAY, phone_days=TUE_THU, capacity=capacity, asleep=asleep)
+    assert planned == call_list(tasks, ended=[], today=MONDAY, phone_days=TUE_THU, capacity=capacity)  # another day: not yet
+
+
 def test_currencies_take_turns_and_tasks_without_money_come_last() -> None:
     tasks = [task("yen", 9_000_000, currency="JPY"), task("eur1", 900), task("eur2", 500), task("request", None)]
     assert names(listed(tasks)) == ["eur1", "yen", "eur2", "request"]

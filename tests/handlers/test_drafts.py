@@ -1,6 +1,7 @@
 """Whoever approves a message sees it first: every word, to whom, by what; or why nothing would leave."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -89,4 +90,6 @@ async def test_the_list_of_calls_says_in_which_hours_each_client_is_called(desk:
     desk.firm.feed(desk.build.profiled(15.5, timezone="America/New_York").model_copy(update={"hours": "09:00-12:00"}))
     await desk.shown()
     (task,) = await desk.board.tasks()
-    assert await desk.desk.call_hours([task]) == {task.task_id: "09:00-12:00 America/New_York"}
+    for hour, is_open in ((15, True), (20, False)):  # ten in the morning there, and three in the afternoon
+        desk.clock.advance_to(datetime(2024, 1, 24, hour, tzinfo=UTC))
+        assert await desk.desk.call_hours([task]) == {task.task_id: ("09:00-12:00 America/New_York", is_open)}
