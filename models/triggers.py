@@ -245,7 +245,7 @@ class Decision(_Output):
         default=None, description="The draws of holdouts this contact stands under, at the moment it would leave or is left out."
     )
     rulings: tuple[Ruled, ...] | None = Field(
-        default=None, description="Who chose channel, tone, urgency or segment, where anybody spoke above segment and default."
+        default=None, description="Who won in channel, tone, urgency or segment, where anybody spoke above the default."
     )
 
 

@@ -59,6 +59,7 @@ _EFFECTS: Final = MappingProxyType(
         Matter.TONE: OverrideEffect.TONE.value,
     }
 )
+_OVERRULING: Final = frozenset({Level.INVOICE.name.lower(), Level.OVERRIDE.name.lower()})
 _TONES: Final = frozenset(tone.value for tone in Tone)
 _SOONEST_DAYS: Final = -30
 _LATEST_DAYS: Final = 30
@@ -145,15 +146,15 @@ class Precedence:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return what people read."""
-        return tuple(f"{row.matter} {row.value} by {row.level}, {row.who}" for row in self.records)
+        """Return what people read: where somebody overruled; what softens and reaches has words of its own."""
+        return tuple(f"{row.matter} {row.value} by {row.level}, {row.who}" for row in self.records if row.level in _OVERRULING)
 
 
 def precedence(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str, ...]) -> Precedence:
-    """Return who has the say about a message; what is recorded are the matters in which somebody spoke above the segment."""
+    """Return who has the say about a message; what is recorded are the matters in which somebody spoke above the default."""
     channel, tone = channel_of(state, step, invoice_ids), tone_of_step(state, step, run, invoice_ids)
     if not state.person.overrides:
-        return Precedence(channel, tone)
+        return Precedence(channel, tone, (ruled(Matter.TONE, tone),) if tone.level < Level.DEFAULT else ())
     won = [(Matter.CHANNEL, channel), (Matter.TONE, tone)]
     won += [(Matter.URGENCY, claim) for name in invoice_ids[:1] if (claim := urgency_of(state, name)) is not None]
     won += [(Matter.SEGMENT, Claim(Level.OVERRIDE, row.value, _who(row))) for row in overruling(state, state.now_ms)[-1:]]
@@ -164,8 +165,17 @@ def precedence(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str,
         Matter.URGENCY: "0",
         Matter.SEGMENT: state.care.segment.value,
     }
-    records = (ruled(matter, claim, instead=instead[matter]) for matter, claim in won if claim.level <= Level.OVERRIDE)
+    records = (ruled(matter, claim, instead=instead[matter]) for matter, claim in won if claim.level < Level.DEFAULT)
     return Precedence(channel, tone, tuple(records))
+
+
+def reached_by(state: ClientState, found: Precedence, channel: str) -> tuple[Ruled, ...]:
+    """Return the records of a message that leaves by `channel`: the client's own wish won where nobody overruled it."""
+    won = channel == state.person.channel.value != found.channel.value and found.channel.level > Level.CONTACT
+    if not won:
+        return found.records
+    wish = Claim(Level.CONTACT, channel, f"the client asked to be reached by {channel}")
+    return (ruled(Matter.CHANNEL, wish, instead=found.channel.value), *found.records)
 
 
 def _said(state: ClientState, matter: Matter, invoice_ids: tuple[str, ...]) -> Iterator[Claim]:

@@ -17,7 +17,7 @@ from models.policy.gate import asked_in
 from models.policy.hours import hour_of
 from models.policy.journeys import Step
 from models.policy.policy import Policy
-from models.policy.precedence import Claim, Level, Precedence, precedence, tone_of_step
+from models.policy.precedence import Claim, Level, Precedence, precedence, reached_by, tone_of_step
 from models.policy.reach import way_to
 from models.policy.segments import effective_segment
 from models.policy.trials import Trial, exposed, trial_of
@@ -134,7 +134,7 @@ class Turn:
             channel=channel,
             trigger_id=trigger.trigger_id,
             trial=trial,
-            rulings=ruling.records,
+            rulings=ruling.records if again_by else reached_by(state, ruling, channel),
         )
         return not_before
 

@@ -168,3 +168,16 @@ def test_a_word_that_makes_no_sense_changes_nothing(value: str) -> None:
         assert (heard.tone, heard.not_before) == (plain.tone, plain.not_before)
         assert decision.rulings is None
     assert plain.client_id == CLIENT
+
+
+def test_a_decision_says_where_contact_or_segment_won_over_the_step() -> None:
+    build = Events()
+    _, decision = _first(_word(build, OverrideEffect.TONE, "firm"))
+    assert _levels(decision) == {"tone": "segment"}  # the ceiling of new clients
+    profile = build.profiled(0, phone="+353851234567").model_copy(update={"channel": "sms"})
+    firm = Firm(policy=replace(DEFAULT_POLICY, fallback_channels=("sms",)))
+    firm.run([profile, build.issued(1, due=10)], until_ms=ms(30))
+    trigger = firm.triggers[0]
+    told = next(row for row in firm.outputs if isinstance(row, Decision) and row.trigger_id == trigger.trigger_id)
+    assert trigger.channel == "sms"
+    assert [(row.matter, row.level, row.instead) for row in told.rulings or ()] == [("channel", "contact", "email")]
