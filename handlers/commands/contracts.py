@@ -83,8 +83,11 @@ def check(*, at: At = FOLDER) -> int:
 
     Example: rapport contracts check
 
-    Exit codes: 0 they agree, 1 they differ.
+    Exit codes: 0 they agree, 1 they differ or are not there.
     """
+    if not any(at.glob("*.schema.json")):
+        print(f"rapport: no contracts are published in {at}; fix: rapport contracts write --to {at}", file=sys.stderr)
+        return 1
     broken = _broken(at)
     if broken:
         _complain("these changes break a published version", broken)

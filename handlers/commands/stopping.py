@@ -12,7 +12,7 @@ from models.events.signals import Purpose
 from models.regime import Halt
 from models.triggers import Journey
 from models.workdays import moment
-from streams.runtime.clock import SystemClock
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 from streams.wire.control import control_id
@@ -88,7 +88,8 @@ def resume(
 
 def _change(what: HaltScope, target: str | None, *, halted: bool, reason: str, author: str | None) -> int:
     _checked(what, target)
-    settings, now = load_settings(), SystemClock().now()
+    settings = load_settings()
+    now = make_clock(settings.clock_file).now()
     event = HaltChanged(
         event_id=control_id("halt", what.value, target or "", str(halted), epoch_ms(now)),
         source="cli",

@@ -30,8 +30,10 @@ def test_check_says_what_differs_and_how_to_mend_it(tmp_path: Path, capsys: pyte
     assert "fix: rapport contracts write" in said
 
 
-def test_a_missing_folder_is_different_too(tmp_path: Path) -> None:
+def test_of_a_missing_folder_one_line_says_the_fix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["contracts", "check", "--at", str(tmp_path / "nowhere")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"fix: rapport contracts write --to {tmp_path / 'nowhere'}" in line
 
 
 def test_a_change_that_breaks_a_published_version_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.lint import errors_of, lint
 from models.policy.policy import DEFAULT_POLICY
 from models.regime import ActivePolicy
-from streams.runtime.clock import SystemClock
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.control import control_id
@@ -54,7 +54,7 @@ def activate(
     if not yes and not _agreed(version, settings.partitions):
         print("Nothing was changed.")
         return 1
-    now = SystemClock().now()
+    now = make_clock(settings.clock_file).now()
     event = PolicyActivated(
         event_id=control_id("policy", version, epoch_ms(now)),
         source="cli",
