@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.patterns import PatternRules
+from models.policy.audience_document import AudienceDocument
 from models.policy.document_parts import Days, Name, Section, Share, Times, Units
 from models.policy.experiment_document import ExperimentDocument
 from models.policy.holdout import Holdout
@@ -192,6 +193,9 @@ class ApprovalSection(Section):
     )
     wait_days: Annotated[int, Field(ge=1, le=14)] = Field(default=_A.wait_days, description="How long a person has to decide.")
     channel: Name = Field(default=_A.channel, description="Where colleagues are asked.")
+    audiences: Annotated[tuple[Name, ...], Field(max_length=20)] = Field(
+        default=_A.audiences, description="Every message to who belongs to one of these."
+    )
 
 
 class HoldoutSection(Section):
@@ -222,6 +226,9 @@ class PolicyDocument(Section):
     approval: ApprovalSection = ApprovalSection()
     holdout: HoldoutSection = HoldoutSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
+    audiences: Annotated[tuple[AudienceDocument, ...], Field(max_length=20)] = Field(
+        default=(), description="Named layers upon the segments: rules on figures and traits, for approval.audiences."
+    )
     experiments: Annotated[tuple[ExperimentDocument, ...], Field(max_length=8)] = Field(
         default=(), description="Small careful comparisons of how a step speaks, through what, and when."
     )
@@ -254,6 +261,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             journeys=journeys_of(document.journeys),
             experiments=tuple(row.experiment() for row in document.experiments),
             approval=ApprovalRules(**document.approval.model_dump()),
+            audiences=tuple(row.audience() for row in document.audiences),
         )
     )
 
@@ -282,6 +290,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         approval=ApprovalSection(**asdict(policy.approval)),
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
+        audiences=tuple(AudienceDocument.of(row) for row in policy.audiences),
         experiments=tuple(ExperimentDocument.of(row) for row in policy.experiments),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from models.events.signals import Purpose
+from models.policy.audience_document import complaints
 from models.policy.document import Contact, PolicyDocument
 from models.policy.experiment_lint import Place, objections
 from models.policy.facts import ALLOWED_FACTS
@@ -89,7 +90,7 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
         Finding(*objection)
         for objection in objections(document.experiments, known, channels=channels, internal=internal, facts_stated=facts_stated)
     ]
-    return found
+    return found + [Finding(*row) for row in complaints(document.audiences, document.approval.audiences)]
 
 
 def errors_of(findings: Sequence[Finding]) -> list[Finding]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from models.events.signals import Purpose
 from models.learners.lifetime import ValueTerms
 from models.patterns import PatternRules
+from models.policy.audiences import Audience
 from models.policy.experiments import Experiment
 from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
@@ -66,8 +67,8 @@ class RfmCuts:
 class ApprovalRules:
     """Which messages a person sees first, in a task that waits `wait_days`; 0, none and False leave a rule out.
 
-    From `amount_units` whole currency units on; to `clients` by name; to who turned slow or problem within `moved_days`; where
-    the learner abstains; and of a policy that was just activated until `first_sends` have been approved.
+    From `amount_units` whole currency units on; to `clients` by name and to `audiences`; to who turned slow or problem within
+    `moved_days`; where the learner abstains; and of a policy that was just activated until `first_sends` have been approved.
     """
 
     amount_units: int = 0
@@ -77,6 +78,7 @@ class ApprovalRules:
     first_sends: int = 0
     wait_days: int = 2
     channel: str = TASK
+    audiences: tuple[str, ...] = ()
 
 
 PHONE: Final = "phone"
@@ -142,6 +144,7 @@ class Policy:
     journeys: Journeys = field(default_factory=Journeys)
     experiments: tuple[Experiment, ...] = ()
     approval: ApprovalRules = field(default_factory=ApprovalRules)
+    audiences: tuple[Audience, ...] = ()
 
     @property
     def person_channel(self) -> str:

@@ -3,6 +3,7 @@ from datetime import date, time
 from types import MappingProxyType
 from typing import Any
 
+from models.policy.audiences import Audience, Between, Figure, OneOf, Trait
 from models.policy.document import document_of, policy_of
 from models.policy.experiments import Arm, Experiment
 from models.policy.holdout import Holdout
@@ -31,7 +32,17 @@ OTHERS: dict[str, Any] = {
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
-    "approval": ApprovalRules(25_000, ("client-7",), 30, on_abstention=True, first_sends=20, wait_days=3, channel="console"),
+    "approval": ApprovalRules(
+        25_000, ("client-7",), 30, on_abstention=True, first_sends=20, wait_days=3, channel="console", audiences=("key",)
+    ),
+    "audiences": (
+        Audience(
+            "key",
+            "large and old",
+            (Between(Figure.OPEN_UNITS, 5.0), OneOf(Trait.COUNTRY, ("NO",))),
+            (Between(Figure.DISPUTES, None, 1.0),),
+        ),
+    ),
     "experiments": (
         Experiment(
             "later",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from handlers.commands.policies.trying import Contact, Life
+from handlers.commands.segments.shifts import Shift, shift_lines, shifts
 
 _SHOWN: Final = 12
 _NEAR: Final = timedelta(days=1)
@@ -33,6 +34,7 @@ class Comparison:
     old: Life
     new: Life
     changes: tuple[Change, ...]
+    shifts: tuple[Shift, ...] = ()
 
     def rows(self) -> list[tuple[str, str, str, int, int]]:
         """Return journey, step and segment with the contacts under the old and the new policy."""
@@ -48,6 +50,7 @@ class Comparison:
             "clients": len(self.new.simulation.states),
             "rows": [dict(zip(names, row, strict=True)) for row in self.rows()],
             "changes": [change.as_json() for change in self.changes],
+            "movers": [row.as_json() for row in self.shifts],
         }
 
 
@@ -69,7 +72,8 @@ def compare(old: Life, new: Life) -> Comparison:
             for contact in left[len(right) :]
         ]
         changes += [Change("gained", contact, "; ".join(contact.trigger.reasons[:2])) for contact in right[len(left) :]]
-    return Comparison(old, new, tuple(changes))
+    moved = shifts(old.simulation.states, new.simulation.states, old.moves, new.moves)
+    return Comparison(old, new, tuple(changes), tuple(moved))
 
 
 def tell(comparison: Comparison) -> Iterator[str]:
@@ -86,6 +90,9 @@ def tell(comparison: Comparison) -> Iterator[str]:
         yield f"{journey:26} {step:20} {segment:9} {was:>7,} {becomes:>7,} {becomes - was:>+7,}"
     for what, words in (("gained", "Who gains contacts"), ("lost", "Who loses contacts"), ("moved", "Whose contacts move")):
         yield from _examples([change for change in comparison.changes if change.what == what], words)
+    if comparison.shifts:
+        yield ""
+        yield from shift_lines(comparison.shifts)
     yield ""
     yield "What clients did is taken as it was; nobody knows how they would have answered."
 

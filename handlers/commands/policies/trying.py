@@ -52,11 +52,12 @@ class Contact:
 
 @dataclass(slots=True)
 class Life:
-    """A history under one policy: what left, and what was decided against leaving."""
+    """A history under one policy: what left, and what was decided against leaving; `moves` are the last ones of clients."""
 
     policy: Policy
     contacts: list[Contact] = field(default_factory=list)
     silences: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
+    moves: dict[str, Decision] = field(default_factory=dict)
     simulation: Simulation = field(default_factory=Simulation)
     undelivered: dict[str, Trigger] = field(default_factory=dict)
 
@@ -83,6 +84,8 @@ class Life:
         for output in happening.outputs:
             if isinstance(output, Trigger):
                 self.undelivered[output.trigger_id] = output
+            elif isinstance(output, Decision) and output.change is not None:
+                self.moves[output.client_id] = output
             elif isinstance(output, Decision) and output.outcome is not DecisionOutcome.TRIGGERED and output.journey:
                 self.silences[output.client_id, output.journey.value, output.anchor or ""] = output
 

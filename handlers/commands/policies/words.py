@@ -124,6 +124,9 @@ def rules(policy: Policy) -> Iterator[str]:
         " them."
     )
     yield from _left_out(policy)
+    for audience in policy.audiences:
+        seen = f"; {HUMAN} sees every message to them first" if audience.name in policy.approval.audiences else ""
+        yield f"Audience {audience.name}: {audience.why}{seen}."
     for row in policy.experiments:
         arms = ", ".join(f"{arm.name} {share_of(arm, row):.0%}" for arm in row.arms)
         yield f"Experiment {row.name} with {row.journey.value}/{row.step} ({arms}): {row.hypothesis}"

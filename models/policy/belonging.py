@@ -1,0 +1,107 @@
+"""Who belongs to an audience, asked when something is decided; it keeps no memory: who fits, belongs, as long as the rules hold.
+
+What needs to last is in the figures: thirteen months, a year, the days in a segment.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from models.money import exponent
+from models.policy.audiences import Audience, Between, Figure, OneOf, Rule, Trait
+from models.policy.policy import Policy
+from models.policy.segments import YEAR_MS, effective_segment
+from models.state.balances import exposures
+from models.state.client import ClientState
+from models.state.history import lateness, money_in
+from models.workdays import DAY_MS
+
+_THIRTEEN_MONTHS: Final = 396
+
+
+def belongs(state: ClientState, audience: Audience) -> str | None:
+    """Return why a client belongs to an audience at its logical time, in words; None where it does not."""
+    if state.erased_ms or state.identity.into:
+        return None
+    told = [_held(state, rule) for rule in audience.every]
+    if None in told:
+        return None
+    chosen = next((words for rule in audience.either if (words := _held(state, rule)) is not None), None)
+    if audience.either and chosen is None:
+        return None
+    return ", ".join(words for words in (*told, chosen) if words)
+
+
+def audiences_of(state: ClientState, policy: Policy) -> dict[str, str]:
+    """Return the audiences of a policy that a client belongs to, each with why."""
+    found = ((row.name, belongs(state, row)) for row in policy.audiences)
+    return {name: why for name, why in found if why is not None}
+
+
+def _held(state: ClientState, rule: Rule) -> str | None:
+    match rule:
+        case Between():
+            value = FIGURES[rule.figure](state)
+            if value is None or (rule.at_least is not None and value < rule.at_least):
+                return None
+            held = rule.at_most is None or value <= rule.at_most
+            return f"{rule.figure.value} {value:,.10g}" if held else None
+        case OneOf():
+            found = next((word for word in TRAITS[rule.trait](state) if word in rule.words), None)
+            return None if found is None else f"{rule.trait.value} {found}"
+
+
+def _client_days(state: ClientState) -> float:
+    return (state.now_ms - state.first_seen_ms) // DAY_MS
+
+
+def _days_in_segment(state: ClientState) -> float:
+    return (state.now_ms - (state.care.segment_since_ms or state.first_seen_ms)) // DAY_MS
+
+
+def _received(state: ClientState) -> float:
+    """Return what came in within 13 months, in the currency that brought most of it; currencies are never added up."""
+    codes = sorted({row.currency for row in state.rhythm.buckets})
+    return max((money_in(state, code, days=_THIRTEEN_MONTHS)[1] / 10 ** exponent(code) for code in codes), default=0.0)
+
+
+def _payments(state: ClientState) -> float:
+    codes = {row.currency for row in state.rhythm.buckets}
+    return sum(money_in(state, code, days=_THIRTEEN_MONTHS)[0] for code in codes)
+
+
+def _open(state: ClientState) -> float:
+    return max((row.net / 10 ** exponent(row.currency) for row in exposures(state.ledger, state.now_ms)), default=0.0)
+
+
+def _late_share(state: ClientState) -> float | None:
+    past = lateness(state)
+    recent = len(past.recent) + past.overdue_now
+    return (past.recent_late + past.overdue_now) / recent if recent else None
+
+
+FIGURES: Final[Mapping[Figure, Callable[[ClientState], float | None]]] = MappingProxyType(
+    {
+        Figure.CLIENT_DAYS: _client_days,
+        Figure.DAYS_IN_SEGMENT: _days_in_segment,
+        Figure.RECEIVED_UNITS: _received,
+        Figure.PAYMENTS: _payments,
+        Figure.OPEN_UNITS: _open,
+        Figure.OVERDUE_INVOICES: lambda state: lateness(state).overdue_now,
+        Figure.OLDEST_OVERDUE_DAYS: lambda state: lateness(state).oldest_overdue_days,
+        Figure.ENDED_INVOICES: lambda state: lateness(state).labelled,
+        Figure.LATE_SHARE: _late_share,
+        Figure.DISPUTES: lambda state: sum(at > state.now_ms - YEAR_MS for at in state.rhythm.disputes),
+    }
+)
+"""How each figure is read; None: it is not known of this client, and no rule about it holds."""
+
+TRAITS: Final[Mapping[Trait, Callable[[ClientState], list[str]]]] = MappingProxyType(
+    {
+        Trait.SEGMENT: lambda state: [effective_segment(state, state.now_ms).value],
+        Trait.COUNTRY: lambda state: [state.person.country.value],
+        Trait.INDUSTRY: lambda state: [state.person.industry.value],
+        Trait.CONTRACT_TYPE: lambda state: [row.contract_type for row in state.person.contracts],
+    }
+)
+"""How each trait is read; a client with several contracts has several types."""
