@@ -21,6 +21,7 @@ from models.events.invoices import (
     CreditNoteVoided,
     InvoiceAmended,
     InvoiceIssued,
+    InvoiceReinstated,
     InvoiceVoided,
     InvoiceWrittenOff,
 )
@@ -31,6 +32,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.events.signals import (
     ApprovalAnswered,
@@ -97,6 +99,8 @@ def _money(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind
             return f"payment of {event.amount} failed{_for(event.invoice_id)} ({event.decline_code or event.decline.value})"
         case PaymentRefunded():
             return f"refund of {event.amount}{_for(event.invoice_id)}"
+        case RefundFailed():
+            return f"the refund of {event.amount}{_for(event.invoice_id)} came back"
         case PaymentChargedBack():
             return f"the bank took back {event.amount}{_for(event.invoice_id)}"
         case ChargebackReversed():
@@ -107,7 +111,7 @@ def _money(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind
             return None
 
 
-def _paper(event: AnyEvent) -> str | None:
+def _paper(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kind reads best)
     match event:
         case InvoiceAmended():
             return f"invoice {event.invoice_id} amended"
@@ -115,6 +119,8 @@ def _paper(event: AnyEvent) -> str | None:
             return f"invoice {event.invoice_id} withdrawn"
         case InvoiceWrittenOff():
             return f"invoice {event.invoice_id} written off"
+        case InvoiceReinstated():
+            return f"invoice {event.invoice_id} is owed again, its write-off was taken back"
         case CreditNoteVoided():
             return f"credit note {event.credit_note_id} withdrawn"
         case ContractRecorded():

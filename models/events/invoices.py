@@ -50,6 +50,13 @@ class InvoiceWrittenOff(ClientEvent):
     invoice_id: Identifier
 
 
+class InvoiceReinstated(ClientEvent):
+    """A write-off was taken back: what is open is owed again, as if the firm had never given it up."""
+
+    kind: Literal["invoice.reinstated"] = "invoice.reinstated"
+    invoice_id: Identifier
+
+
 class CreditNoteIssued(ClientEvent):
     """The firm owes less: against one invoice, or on account without `invoice_id`."""
 

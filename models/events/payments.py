@@ -88,3 +88,13 @@ class ChargebackReversed(ClientEvent):
     payment_id: Identifier
     invoice_id: Identifier | None = None
     amount: PositiveMoney
+
+
+class RefundFailed(ClientEvent):
+    """A refund did not reach the client: its money is back with the firm, as if it had never gone."""
+
+    kind: Literal["payment.refund_failed"] = "payment.refund_failed"
+    refund_id: Identifier
+    payment_id: Identifier
+    invoice_id: Identifier | None = None
+    amount: PositiveMoney

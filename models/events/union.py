@@ -22,6 +22,7 @@ from models.events.invoices import (
     CreditNoteVoided,
     InvoiceAmended,
     InvoiceIssued,
+    InvoiceReinstated,
     InvoiceVoided,
     InvoiceWrittenOff,
 )
@@ -32,6 +33,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.events.signals import (
     ApprovalAnswered,
@@ -53,10 +55,17 @@ from models.events.signals import (
 )
 
 PaymentEvent: TypeAlias = (
-    PaymentReceived | PaymentPending | PaymentFailed | PaymentRefunded | PaymentChargedBack | ChargebackReversed
+    PaymentReceived | PaymentPending | PaymentFailed | PaymentRefunded | RefundFailed | PaymentChargedBack | ChargebackReversed
 )
 InvoiceEvent: TypeAlias = (
-    InvoiceIssued | InvoiceAmended | InvoiceVoided | InvoiceWrittenOff | CreditNoteIssued | CreditNoteVoided | ContractRecorded
+    InvoiceIssued
+    | InvoiceAmended
+    | InvoiceVoided
+    | InvoiceWrittenOff
+    | InvoiceReinstated
+    | CreditNoteIssued
+    | CreditNoteVoided
+    | ContractRecorded
 )
 DelayEvent: TypeAlias = (
     DelayReported | DisputeOpened | DisputeClosed | PromiseMade | PromiseWithdrawn | PlanAgreed | PlanCancelled

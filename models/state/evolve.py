@@ -21,6 +21,7 @@ from models.events.invoices import (
     CreditNoteVoided,
     InvoiceAmended,
     InvoiceIssued,
+    InvoiceReinstated,
     InvoiceVoided,
     InvoiceWrittenOff,
 )
@@ -31,6 +32,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet, RiskReported
 from models.events.union import AnyClientEvent
@@ -43,12 +45,14 @@ _HANDLERS: Final = MappingProxyType[type, Callable[[ClientState, Any], ClientSta
         PaymentPending: payments.pending,
         PaymentFailed: payments.failed,
         PaymentRefunded: payments.refunded,
+        RefundFailed: payments.refund_failed,
         PaymentChargedBack: payments.charged_back,
         ChargebackReversed: payments.chargeback_reversed,
         InvoiceIssued: invoices.issued,
         InvoiceAmended: invoices.amended,
         InvoiceVoided: invoices.voided,
         InvoiceWrittenOff: invoices.written_off,
+        InvoiceReinstated: invoices.reinstated,
         CreditNoteIssued: invoices.credit_issued,
         CreditNoteVoided: invoices.credit_voided,
         ContractRecorded: invoices.contract_recorded,

@@ -9,6 +9,7 @@ from models.events.invoices import (
     CreditNoteVoided,
     InvoiceAmended,
     InvoiceIssued,
+    InvoiceReinstated,
     InvoiceVoided,
     InvoiceWrittenOff,
 )
@@ -68,6 +69,11 @@ def voided(state: ClientState, event: InvoiceVoided) -> ClientState:
 
 def written_off(state: ClientState, event: InvoiceWrittenOff) -> ClientState:
     """Fold in: the firm gave up on what is still open."""
+    return _mark(state, event)
+
+
+def reinstated(state: ClientState, event: InvoiceReinstated) -> ClientState:
+    """Fold in: a write-off was taken back, as an amendment that changes nothing does."""
     return _mark(state, event)
 
 
@@ -148,17 +154,20 @@ def _due(row: Invoice, due_ms: int, at: int, *, wins_tie: bool) -> Invoice:
     return replace(row, due_ms=due_ms, due_at=stamp)
 
 
-def _mark(state: ClientState, event: InvoiceVoided | InvoiceWrittenOff) -> ClientState:
+def _mark(state: ClientState, event: InvoiceVoided | InvoiceWrittenOff | InvoiceReinstated) -> ClientState:
     before = _find(state, event.invoice_id)
     if before is None:
         if is_closed(state.memory.closed, f"invoice:{event.invoice_id}"):
             return count(state, repeats=1)
         before = Invoice(event.invoice_id)
     at = event.occurred_ms
-    if isinstance(event, InvoiceVoided):
-        after = replace(before, voided_at=max(before.voided_at, at))
-    else:
-        after = replace(before, written_off_at=max(before.written_off_at, at))
+    match event:
+        case InvoiceVoided():
+            after = replace(before, voided_at=max(before.voided_at, at))
+        case InvoiceWrittenOff():
+            after = replace(before, written_off_at=max(before.written_off_at, at))
+        case InvoiceReinstated():
+            after = replace(before, amended_at=max(before.amended_at, at))
     return put_invoice(state, before, after)
 
 

@@ -1,6 +1,6 @@
 """How payment facts change the ledger and the rhythm. Every fact is idempotent and may arrive in any order."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -13,6 +13,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.state.client import ClientState
 from models.state.memory import close, is_closed
@@ -22,6 +23,8 @@ from models.state.rows import METHODS, Part, Payment, Reduction, Totals
 from models.state.totals import add_total, balanced, count, give_back, payment_key, take_back
 from models.state.windows import add, day_of
 from models.workdays import DAY_MS
+
+_Reducing: TypeAlias = PaymentRefunded | RefundFailed | PaymentChargedBack | ChargebackReversed
 
 PAY_DAYS_KEPT: Final = 13  # twelve gaps
 FAILURES_KEPT: Final = 8
@@ -93,6 +96,11 @@ def refunded(state: ClientState, event: PaymentRefunded) -> ClientState:
     return _reduce(state, event, Reduction(event.refund_id, event.amount.minor, taken_at=event.occurred_ms))
 
 
+def refund_failed(state: ClientState, event: RefundFailed) -> ClientState:
+    """Fold in: the money of a refund is back."""
+    return _reduce(state, event, Reduction(event.refund_id, returned=event.amount.minor, returned_at=event.occurred_ms))
+
+
 def charged_back(state: ClientState, event: PaymentChargedBack) -> ClientState:
     """Fold in: the client's bank took money back; it counts as disputed until reversed."""
     row = Reduction(event.chargeback_id, event.amount.minor, chargeback=True, taken_at=event.occurred_ms)
@@ -105,7 +113,7 @@ def chargeback_reversed(state: ClientState, event: ChargebackReversed) -> Client
     return _reduce(state, event, row)
 
 
-def _reduce(state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, fact: Reduction) -> ClientState:
+def _reduce(state: ClientState, event: _Reducing, fact: Reduction) -> ClientState:
     code = event.amount.currency
     before = _find(state, event.payment_id, code)
     if before is None:
@@ -123,9 +131,7 @@ def _reduce(state: ClientState, event: PaymentRefunded | PaymentChargedBack | Ch
     return put_payment(state, before, after)
 
 
-def _reduce_collapsed(
-    state: ClientState, event: PaymentRefunded | PaymentChargedBack | ChargebackReversed, fact: Reduction
-) -> ClientState:
+def _reduce_collapsed(state: ClientState, event: _Reducing, fact: Reduction) -> ClientState:
     """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true."""
     name = f"{event.kind}:{fact.reduction_id}"
     if is_closed(state.memory.closed, name):
@@ -134,7 +140,7 @@ def _reduce_collapsed(
     state = count(replace(state, memory=replace(state.memory, closed=closed)), facts=lost)
     code = event.amount.currency
     if fact.returned:
-        state, flow = give_back(state, code, fact.returned)
+        state, flow = give_back(state, code, fact.returned, chargeback=fact.chargeback)
         return _flow_out(state, event.occurred_ms, code, -flow)
     state, flow = take_back(state, code, fact.taken, invoice_id=event.invoice_id or "", chargeback=fact.chargeback)
     return _flow_out(state, event.occurred_ms, code, flow)
@@ -185,8 +191,8 @@ def put_payment(state: ClientState, before: Payment, after: Payment) -> ClientSt
 def _flows(state: ClientState, before: Payment, after: Payment) -> ClientState:
     for payment, sign in ((before, -1), (after, 1)):
         for row in payment.reductions:
-            state = _flow_out(state, row.taken_at, after.currency, sign * row.taken)
-            state = _flow_out(state, row.returned_at, after.currency, -sign * row.returned)
+            # What came back never went: it is taken off where it was booked, so that no window sees half of it.
+            state = _flow_out(state, row.taken_at, after.currency, sign * max(0, row.taken - row.returned))
     return state
 
 

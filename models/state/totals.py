@@ -70,13 +70,14 @@ def balanced(state: ClientState, currency: str, *, chargeback: bool | None = Non
     return _uncarry(state, currency, short - gone, chargeback=chargeback)[0] if short > gone else state
 
 
-def give_back(state: ClientState, currency: str, minor: int) -> tuple[ClientState, int]:
-    """Return the money of a chargeback on a collapsed payment, first to the invoices that had lost it: open ones, then closed."""
+def give_back(state: ClientState, currency: str, minor: int, *, chargeback: bool) -> tuple[ClientState, int]:
+    """Return what had gone back of a collapsed payment, first to the invoices that had lost it: open ones, then closed."""
     known = _of(state, currency)
-    flow = min(minor, known.charged_back)
-    state, rest = _recarry(state, currency, flow)
+    flow = min(minor, known.charged_back if chargeback else known.refunded)
+    state, rest = _recarry(state, currency, flow, chargeback=chargeback)
     room = max(0, known.invoiced - known.credited - known.written_off - known.applied)
-    change = Totals(currency, charged_back=-flow, applied=min(rest, room))
+    change = Totals(currency, applied=min(rest, room))
+    change = replace(change, charged_back=-flow) if chargeback else replace(change, refunded=-flow)
     return replace(state, ledger=replace(state.ledger, totals=add_total(state.ledger.totals, change))), flow
 
 
@@ -84,14 +85,18 @@ def _of(state: ClientState, currency: str) -> Totals:
     return next((row for row in state.ledger.totals if row.currency == currency), Totals(currency))
 
 
-def _recarry(state: ClientState, currency: str, minor: int) -> tuple[ClientState, int]:
-    """Give invoices that are still kept the money back that they lost to a chargeback, the oldest first; return the rest."""
+def _recarry(state: ClientState, currency: str, minor: int, *, chargeback: bool) -> tuple[ClientState, int]:
+    """Give invoices that are still kept the money back that they lost in this way, the oldest first; return the rest."""
     ledger = state.ledger
     for row in sorted(ledger.invoices, key=lambda row: (row.due_ms, row.invoice_id)):
-        back = min(minor, row.carried_charged) if row.currency == currency else 0
+        lost = row.carried_charged if chargeback else row.carried_refunded
+        back = min(minor, lost) if row.currency == currency else 0
         if back:
             minor -= back
-            carried = replace(row, carried_charged=row.carried_charged - back, carried_paid=row.carried_paid + back)
+            carried = replace(row, carried_paid=row.carried_paid + back)
+            carried = (
+                replace(carried, carried_charged=lost - back) if chargeback else replace(carried, carried_refunded=lost - back)
+            )
             ledger = _with_invoice(ledger, row, reckon(carried, ledger.payments, ledger.credits, state.now_ms))
     return replace(state, ledger=ledger), minor
 

@@ -27,6 +27,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.events.union import AnyClientEvent
 from models.money import Money
@@ -247,15 +248,31 @@ def _chargeback_reversed(notice: _Notice) -> list[AnyClientEvent]:
     ]
 
 
-def _refunded(notice: _Notice) -> list[AnyClientEvent]:
+def _refund(notice: _Notice) -> PaymentRefunded:
     of_refund = read.text(read.inner(notice.resource("refunds", "refund"), "links"), "payment")
+    return PaymentRefunded(
+        **notice.common(),
+        refund_id=notice.link("refund"),
+        payment_id=of_refund or notice.link("payment"),
+        invoice_id=notice.invoice(),
+        amount=_payment_amount(notice, "refunds", "refund"),
+    )
+
+
+def _refunded(notice: _Notice) -> list[AnyClientEvent]:
+    return [_refund(notice)]
+
+
+def _refund_failed(notice: _Notice) -> list[AnyClientEvent]:
+    """Tell that a refund did not arrive. Of one that never counted it changes nothing."""
+    told = _refund(notice)
     return [
-        PaymentRefunded(
+        RefundFailed(
             **notice.common(),
-            refund_id=notice.link("refund"),
-            payment_id=of_refund or notice.link("payment"),
-            invoice_id=notice.invoice(),
-            amount=_payment_amount(notice, "refunds", "refund"),
+            refund_id=told.refund_id,
+            payment_id=told.payment_id,
+            invoice_id=told.invoice_id,
+            amount=told.amount,
         )
     ]
 
@@ -296,6 +313,7 @@ _TELLERS: Final[Mapping[tuple[str, str], Callable[[_Notice], list[AnyClientEvent
     {("payments", action): tell for action, tell in _PAYMENT_TELLERS.items()}
     | {("subscriptions", action): _contract for action in _CONTRACT_STATES}
     | {("refunds", "paid"): _refunded}
+    | {("refunds", action): _refund_failed for action in ("failed", "bounced", "funds_returned")}
 )
 
 _IGNORED_ACTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -303,7 +321,7 @@ _IGNORED_ACTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "payments": frozenset({"created", "customer_approval_granted", "surcharge_fee_debited", "surcharge_fee_credited"}),
         "subscriptions": frozenset({"payment_created", "scheduled_pause", "scheduled_resume", "scheduled_pause_cancelled"}),
         # A refund counts when it was paid; one that was only asked for may still fail.
-        "refunds": frozenset({"created", "submitted", "failed", "bounced", "funds_returned", "refund_settled"}),
+        "refunds": frozenset({"created", "submitted", "refund_settled"}),
     }
 )
 """Steps on the way to one of the events that count."""

@@ -27,6 +27,7 @@ from models.events.invoices import (
     CreditNoteVoided,
     InvoiceAmended,
     InvoiceIssued,
+    InvoiceReinstated,
     InvoiceVoided,
     InvoiceWrittenOff,
 )
@@ -39,6 +40,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.events.signals import (
     ClientAsked,
@@ -145,6 +147,9 @@ class Events:
     def written_off(self, day: float, invoice: str = "I1", *, received: float | None = None) -> InvoiceWrittenOff:
         return InvoiceWrittenOff(**self._at(day, received), invoice_id=invoice)
 
+    def reinstated(self, day: float, invoice: str = "I1") -> InvoiceReinstated:
+        return InvoiceReinstated(**self._at(day), invoice_id=invoice)
+
     def credit(
         self, day: float, note: str = "C1", minor: int = 10_000, invoice: str | None = "I1", *, received: float | None = None
     ) -> CreditNoteIssued:
@@ -229,6 +234,9 @@ class Events:
         self, day: float, refund: str = "R1", payment: str = "P1", minor: int = 100_000, *, received: float | None = None
     ) -> PaymentRefunded:
         return PaymentRefunded(**self._at(day, received), refund_id=refund, payment_id=payment, amount=eur(minor))
+
+    def refund_failed(self, day: float, refund: str = "R1", payment: str = "P1", minor: int = 100_000) -> RefundFailed:
+        return RefundFailed(**self._at(day), refund_id=refund, payment_id=payment, amount=eur(minor))
 
     def charged_back(
         self, day: float, chargeback: str = "B1", payment: str = "P1", minor: int = 100_000, *, received: float | None = None

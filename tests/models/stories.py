@@ -63,6 +63,10 @@ _MAKERS: Final[dict[str, Callable[[Any, Events, float], AnyClientEvent]]] = {
     "pending": lambda draw, build, day: build.pending(day, _payment(draw), draw(AMOUNTS), _invoice(draw), expected=day + 8),
     "failed": lambda draw, build, day: build.failed(day, _payment(draw), draw(AMOUNTS), retry=day + 3),
     "refunded": lambda draw, build, day: build.refunded(day, draw(st.sampled_from(("R1", "R2"))), _payment(draw), draw(AMOUNTS)),
+    "refund_failed": lambda draw, build, day: build.refund_failed(
+        day, draw(st.sampled_from(("R1", "R2"))), _payment(draw), draw(AMOUNTS)
+    ),
+    "reinstated": lambda draw, build, day: build.reinstated(day, _invoice(draw)),
     "charged_back": lambda draw, build, day: build.charged_back(day, "B1", "P1", draw(AMOUNTS)),
     "reversed": lambda draw, build, day: build.chargeback_reversed(day, "B1", "P1", draw(AMOUNTS)),
     "disputed": lambda draw, build, day: build.disputed(day, "D1", draw(st.sampled_from(("I1", None)))),

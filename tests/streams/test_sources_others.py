@@ -15,6 +15,7 @@ from models.events.payments import (
     PaymentPending,
     PaymentReceived,
     PaymentRefunded,
+    RefundFailed,
 )
 from models.events.union import AnyClientEvent
 from models.money import Money
@@ -122,6 +123,9 @@ def test_a_refund_counts_when_it_is_paid() -> None:
     (refund,) = delivered(gc_event("refunds", "created", "EV0"), gc_event("refunds", "paid"))
     assert isinstance(refund, PaymentRefunded)
     assert (refund.refund_id, refund.payment_id, refund.amount) == ("RF1", "PM1", Money(500, "GBP"))
+    (back,) = delivered(gc_event("refunds", "bounced", "EV2"))
+    assert isinstance(back, RefundFailed)
+    assert (back.refund_id, back.payment_id, back.amount) == (refund.refund_id, refund.payment_id, refund.amount)
 
 
 @pytest.mark.parametrize(
