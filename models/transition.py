@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.control import ClockTicked
+from models.events.delays import PromiseMade
 from models.events.envelope import ClientEvent
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
@@ -52,7 +53,7 @@ from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
-from models.policy.requests import ask_a_person
+from models.policy.requests import ask_a_person, ask_about_promise
 from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
@@ -165,6 +166,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     if _leaves(turn, event):
         return
     _fold(turn, event)
+    if isinstance(event, PromiseMade):
+        ask_about_promise(turn, event)
     if isinstance(event, PaymentReceived) and event.source not in turn.state.feeds:
         turn.state = replace(turn.state, feeds=(*turn.state.feeds, event.source)[-FEEDS_KEPT:])
     turn.state = tidy(turn.state)

@@ -102,7 +102,7 @@ class Writer:
                 self._library.letters(locale)
                 .get_template(name)
                 .render(
-                    **{**dict.fromkeys(MAY_BE_MISSING), **words, **_name(recipient)},
+                    **{**MAY_BE_MISSING, **words, **_name(recipient)},
                     firm_name=self._firm_name,
                 )
             )

@@ -10,8 +10,14 @@ from models.policy.causes import Cause
 from models.policy.facts import Fact
 from models.triggers import Journey
 
-MAY_BE_MISSING: Final = ("name", "service_line", "cause")
-"""Facts a template must do without when the client's books do not have them; every other fact missing is an error."""
+MAY_BE_MISSING: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        **dict.fromkeys(("name", "service_line", "cause")),
+        **dict.fromkeys(("later_possible", "split_possible", "method_possible", "contact_possible"), True),
+        **dict.fromkeys(("most_instalments", "most_days"), 0),
+    }
+)
+"""What stands for facts that the client's books, or older triggers, do not have; every other fact missing is an error."""
 
 _SUPPORT: Final[Mapping[str, Fact]] = MappingProxyType(
     {
@@ -24,6 +30,12 @@ _SUPPORT: Final[Mapping[str, Fact]] = MappingProxyType(
         "service_line": "tax",
         "part_paid": True,
         "plan_possible": True,
+        "later_possible": True,
+        "split_possible": True,
+        "method_possible": True,
+        "contact_possible": True,
+        "most_instalments": 6,
+        "most_days": 60,
         "cause": Cause.CASH.value,
     }
 )
@@ -50,8 +62,12 @@ _OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
         "invoice_count": (3, 9),
         "payment_size": ("micro", "standard", "large"),
         "usual_method": ("bank_debit", "wire", "other"),
-        "request": ("contact", "message"),
+        "request": ("contact", "message", "later"),
         "plan_possible": (False,),
+        "later_possible": (False,),
+        "split_possible": (False,),
+        "method_possible": (False,),
+        "contact_possible": (False,),
         "cause": tuple(cause.value for cause in Cause),
         "deferral_possible": (False,),
     }

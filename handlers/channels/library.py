@@ -122,7 +122,8 @@ class Library:
         names = [template_name(journey, step, tone, language=language) for language in spoken]
         stated: frozenset[str] = frozenset().union(*map(self.variables, names))
         lacking = () if any(name in self.own for name in names) else tuple(PHRASES.keys() - set(spoken))
-        return Stated(stated & _FACTS, tuple(language for language in PHRASES if language in lacking))
+        own = {read for name in names for read, line in self.placed(name).items() if line}
+        return Stated(stated & _FACTS, tuple(language for language in PHRASES if language in lacking), own & _FACTS)
 
     def variables(self, name: str) -> frozenset[str]:
         """Return every name that a template reads, with its includes; none of one that cannot be read as a template."""

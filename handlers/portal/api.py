@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.mailbox.messages import Mailbox, Message
 from handlers.portal.tokens import CHANNEL, read_token
-from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, last_promise_day, permitted
+from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, last_day, permitted
 from handlers.preferences.desk import EventPublisher
 from handlers.preferences.pages import refused_in_words
 from handlers.preferences.wording import language_for
@@ -185,7 +185,7 @@ class Portal:
         try:
             events = events_of(link, answer, now=now, zone=zone)
         except AnswerError as error:
-            sentence = refused_in_words(error.refusal, language, last=last_promise_day(now, zone))
+            sentence = refused_in_words(error.refusal, language, last=last_day(now, zone))
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from error
         await self.publisher.publish_events(events)
         return AnswerTaken(event_ids=[event.event_id for event in events])

@@ -41,6 +41,9 @@ HOURS: Final = ("08:00-12:00", "12:00-15:00", "15:00-18:00", ANY_HOUR)
 """At which a page asks whether a client wants to be written to; a portal may take others."""
 
 LONGEST_PROMISE_DAYS: Final = 60
+LONGEST_WISH_DAYS: Final = 365
+"""A later day than a promise may name is a request that a person answers."""
+
 LONGEST_WORDS: Final = 200
 SOURCE: Final = "link"
 AUTHOR: Final = "client"
@@ -137,8 +140,13 @@ def events_of(link: Link, answer: Answer, *, now: datetime, zone: ZoneInfo) -> t
 
 
 def last_promise_day(now: datetime, zone: ZoneInfo) -> date:
-    """Return the last day that may be promised."""
+    """Return the last day that may be promised; a later one is asked for."""
     return now.astimezone(zone).date() + timedelta(days=LONGEST_PROMISE_DAYS)
+
+
+def last_day(now: datetime, zone: ZoneInfo) -> date:
+    """Return the last day that may be named at all."""
+    return now.astimezone(zone).date() + timedelta(days=LONGEST_WISH_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +175,7 @@ class _Told:
             case Choice.DISPUTE:
                 return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None, reason=self._reason())
             case Choice.PROMISE:
-                return self._about_invoices(PromiseMade, "promise", promised_at=self._promised(zone))
+                return self._promise(zone)
             case _:
                 assert_never(self.answer.choice)
 
@@ -177,13 +185,13 @@ class _Told:
         granted = self.answer.choice is Choice.ALLOW
         return self._make(ConsentChanged, "", purpose=self.link.purpose, channel=channel, granted=granted)
 
-    def _request(self, what: str, request: Request) -> tuple[AnyClientEvent, ...]:
+    def _request(self, what: str, request: Request, *, words: str = "") -> tuple[AnyClientEvent, ...]:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
             raise AnswerError(AnswerRefusal.NO_CONTACT)
-        words = f": {self.answer.words}" if self.answer.words else ""
-        journeys = self._journeys()
-        asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=self.answer.words or None)
-        return (asked, *self._holds(f"{what}{words}", days=REQUEST_DAYS, journeys=journeys))
+        said = "; ".join(filter(None, (words, self.answer.words)))
+        asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=said or None)
+        why = f"{what}: {said}"[:500] if said else what
+        return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=self._journeys()))
 
     def _holds(self, reason: str, *, days: int, journeys: Sequence[Journey]) -> tuple[AnyClientEvent, ...]:
         return tuple(
@@ -264,8 +272,17 @@ class _Told:
         except ValidationError as error:
             raise AnswerError(AnswerRefusal.NO_HOURS) from error
 
+    def _promise(self, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:
+        promised_at = self._promised(zone)
+        if promised_at.astimezone(zone).date() <= last_promise_day(self.now, zone):
+            return self._about_invoices(PromiseMade, "promise", promised_at=promised_at)
+        about, amount = self._invoices(), self._amount()
+        part = f"{amount} of " if amount else ""
+        words = f"{part}{', '.join(name or 'all that is open' for name in about)} on {self.answer.day}"
+        return self._request("the client asks to pay later", Request.LATER, words=words)
+
     def _promised(self, zone: ZoneInfo) -> datetime:
-        today, last = self.now.astimezone(zone).date(), last_promise_day(self.now, zone)
+        today, last = self.now.astimezone(zone).date(), last_day(self.now, zone)
         try:
             day = date.fromisoformat(self.answer.day)
         except ValueError as error:

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.requests import ClientDisconnect
 
-from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, last_promise_day
+from handlers.preferences.choices import LONGEST_WORDS, Answer, AnswerError, Choice, events_of, last_day, last_promise_day
 from handlers.preferences.pages import Days, Pages, content_policy
 from handlers.preferences.wording import language_for
 from models.events.union import AnyClientEvent
@@ -143,7 +143,7 @@ class Desk:
 
     def _days(self) -> Days:
         zone, now = zone_named(self.zone, self.zone), self.clock.now()
-        return Days(first=now.astimezone(zone).date(), last=last_promise_day(now, zone))
+        return Days(first=now.astimezone(zone).date(), promise=last_promise_day(now, zone), last=last_day(now, zone))
 
     def _count(self, choice: str, outcome: str) -> None:
         self.meter.count(metrics.LINK_REQUESTS, choice=choice, outcome=outcome)

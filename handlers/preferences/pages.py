@@ -54,9 +54,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Days:
-    """The days a promise may name."""
+    """The days a client may name; those after `promise` are asked for rather than promised."""
 
     first: date
+    promise: date
     last: date
 
 
@@ -90,7 +91,8 @@ class Pages:
     def done(self, answer: Answer, language: str, *, form: str, days: Days) -> str:
         """Return the page that says what `answer` led to, with a way back where there is one."""
         words = words_in(language)
-        said: Note = getattr(words.done, answer.choice.value)
+        is_later = answer.choice is Choice.PROMISE and date.fromisoformat(answer.day) > days.promise
+        said: Note = words.done.plan if is_later else getattr(words.done, answer.choice.value)
         day = words.day(date.fromisoformat(answer.day)) if answer.choice is Choice.PROMISE else ""
         channel = getattr(words.channels, answer.channel, "")
         hours = words.hours(answer.hours) if answer.choice is Choice.HOURS else ""

@@ -197,11 +197,12 @@ class DeliveryReported(ClientEvent):
 
 
 class Request(StrEnum):
-    """What a client may ask of a person."""
+    """What a client may ask of a person. States know them by their place in this list: new ones go to the end."""
 
     PLAN = "plan"
     CONTACT = "contact"
     MESSAGE = "message"
+    LATER = "later"
 
 
 class ClientAsked(ClientEvent):

@@ -11,6 +11,7 @@ from models.policy.facts import Fact
 from models.policy.foresight import foreseen, has_habit
 from models.policy.gate import release_of
 from models.policy.journeys import Ladder
+from models.policy.offers import Way
 from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
 from models.policy.segments import effective_segment
@@ -26,6 +27,13 @@ from models.triggers import Journey
 from models.workdays import DAY_MS, local_day, rolled_ms
 
 _JOURNEY: Final = JOURNEYS.index(Journey.DELAY_SUPPORT)
+_POSSIBLE: Final = {
+    "plan_possible": Way.PLAN,
+    "later_possible": Way.DEFERRAL,
+    "split_possible": Way.SPLIT,
+    "method_possible": Way.METHOD,
+    "contact_possible": Way.CONTACT,
+}
 _NO_RUN: Final = Run(_JOURNEY, "")
 
 
@@ -135,9 +143,22 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "days_overdue": max(0, (local_day(state.now_ms, zone) - local_day(oldest.due_ms, zone)).days),
         "service_line": carrying.invoice.service_line,
         "part_paid": any(row.invoice.paid for row in found),
-        "plan_possible": True,
-        "cause": why_late(found, carrying, state, policy).cause or "",
+        **offered(found, carrying, state, policy),
         **({"instalment": plan.number, "instalments": plan.of} if plan else {}),
+    }
+
+
+def offered(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> dict[str, Fact]:
+    """Return the likeliest cause and the ways out that a message about these invoices may offer by itself."""
+    cause = why_late(found, carrying, state, policy).cause
+    segment = effective_segment(state, state.now_ms)
+    code = carrying.invoice.currency
+    ways, terms = policy.offers.ways(segment, cause, Money(sums_of(found)[code], code)), policy.offers.segments[segment]
+    return {
+        "cause": cause.value if cause else "",
+        **{name: way in ways for name, way in _POSSIBLE.items()},
+        "most_instalments": terms.most_instalments,
+        "most_days": terms.most_days,
     }
 
 

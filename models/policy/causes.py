@@ -114,10 +114,10 @@ def _asks_for_a_contact(state: ClientState, found: Sequence[Item]) -> Iterator[s
 
 def _asks_for_a_plan(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
     named = {row.invoice.invoice_id for row in found}
-    asked = _asked(state, Request.PLAN)
+    asked = max(_asked(state, Request.PLAN), _asked(state, Request.LATER))
     agreed = any(row.agreed_at >= asked and row.invoice_id in named and is_agreed(row) for row in state.ledger.plans)
     if asked and not agreed:
-        yield f"they asked for a plan on {_day(asked)}"
+        yield f"they asked for a plan or a later day on {_day(asked)}"
 
 
 def _unreached(state: ClientState, found: Sequence[Item]) -> Iterator[str]:

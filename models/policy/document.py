@@ -18,6 +18,7 @@ from models.policy.document_parts import Days, Name, Section, Share, Times, Unit
 from models.policy.experiment_document import ExperimentDocument
 from models.policy.holdout import Holdout
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
+from models.policy.offer_document import OffersSection
 from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
 from models.policy.value_document import ValueSection
@@ -217,6 +218,7 @@ class PolicyDocument(Section):
     )
     contact: Contact = Contact()
     support: Support = Support()
+    offers: OffersSection = OffersSection()
     onboarding: OnboardingRules = OnboardingRules()
     renewal: RenewalRules = RenewalRules()
     segments: SegmentsSection = SegmentsSection()
@@ -262,6 +264,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             experiments=tuple(row.experiment() for row in document.experiments),
             approval=ApprovalRules(**document.approval.model_dump()),
             audiences=tuple(row.audience() for row in document.audiences),
+            offers=document.offers.offers(),
         )
     )
 
@@ -288,6 +291,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         patterns=PatternsSection(**asdict(policy.patterns)),
         value=ValueSection.of(policy.value),
         approval=ApprovalSection(**asdict(policy.approval)),
+        offers=OffersSection.of(policy.offers),
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
         audiences=tuple(AudienceDocument.of(row) for row in policy.audiences),

@@ -16,7 +16,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Objection: TypeAlias = tuple[Path, str, str]
 """Where, what is wrong, and the fix."""
 
-NOTICE: Final = frozenset({"amount_open", "due_date", "invoice_numbers", "plan_possible", "deferral_possible"})
+NOTICE: Final = frozenset({"amount_open", "due_date", "invoice_numbers", "plan_possible", "later_possible", "deferral_possible"})
 """What a message tells of the matter and of the ways out: every arm tells it where the step does."""
 
 _SECTION: Final = "experiments"
@@ -111,7 +111,7 @@ def _arm(arm: ArmDocument, where: Path, place: Place, facts_stated: FactsStated 
     if facts_stated is None:
         return
     own = facts_stated(place.journey, step.id, step.tone)
-    notice = set(own.facts if own else ()) & NOTICE
+    notice = set(own.own if own else ()) & NOTICE
     softer = softer_than(tone) if place.journey is Journey.DELAY_SUPPORT else ()
     for spoken in (tone, *softer):
         yield from _words(arm, where, place, tone=spoken, facts_stated=facts_stated, notice=notice)
@@ -133,7 +133,7 @@ def _words(
     forbidden = sorted(set(stated.facts) - ALLOWED_FACTS[purpose])
     if forbidden:
         yield (*where, "words"), f"its template states {', '.join(forbidden)}, which a {purpose} message may not", "use others"
-    left_out = sorted(set(notice) - set(stated.facts))
+    left_out = sorted(set(notice) - set(stated.own))
     if left_out:
         yield (
             (*where, "words"),

@@ -27,6 +27,12 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "instalment",
                 "instalments",
                 "cause",
+                "later_possible",
+                "split_possible",
+                "method_possible",
+                "contact_possible",
+                "most_instalments",
+                "most_days",
             }
         ),
         Purpose.RELATIONSHIP: frozenset(

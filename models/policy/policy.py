@@ -14,6 +14,7 @@ from models.policy.audiences import Audience
 from models.policy.experiments import Experiment
 from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
+from models.policy.offers import Offers
 from models.policy.version import content_version
 from models.state.client import ClientState, Run
 from models.triggers import Journey
@@ -145,6 +146,7 @@ class Policy:
     experiments: tuple[Experiment, ...] = ()
     approval: ApprovalRules = field(default_factory=ApprovalRules)
     audiences: tuple[Audience, ...] = ()
+    offers: Offers = field(default_factory=Offers)
 
     @property
     def person_channel(self) -> str:

@@ -6,31 +6,63 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.events.delays import PromiseMade
+from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, Purpose, Request
 from models.policy.journeys import Step
 from models.policy.segments import effective_segment
 from models.policy.turn import Turn
 from models.state.client import JOURNEYS, ClientState, Run
 from models.triggers import CancelWhen, Journey, Tone
-from models.workdays import moment
+from models.workdays import DAY_MS, moment
 
 ANSWER_STEP: Final = "answer_request"
 ANSWER_DAYS: Final = 3
 """Within so many days a person should have answered."""
 
 WORDS_TOLD: Final = 300
+FROM_CLIENTS: Final = "link"
+"""The source of what clients say by themselves, by a link or in the portal."""
+
+_LIMITED: Final = frozenset({Request.PLAN, Request.LATER})
 _PLACES: Final[Mapping[Request, int]] = MappingProxyType({request: place for place, request in enumerate(Request)})
 _ASKED: Final[Mapping[Request, str]] = MappingProxyType(
     {
         Request.PLAN: "the client asks for a payment plan",
         Request.CONTACT: "the client asks for another contact",
         Request.MESSAGE: "the client has written to us",
+        Request.LATER: "the client asks for a later day than is offered by itself",
     }
 )
 
 
 def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     """Emit a task about what the client asks; of several the same on one day the first is the task, the others are in the log."""
+    words = (f"in their words: {' '.join(event.words.split())[:WORDS_TOLD]}",) if event.words else ()
+    terms = turn.policy.offers.segments[effective_segment(turn.state, turn.state.now_ms)]
+    limits = f"offered without asking: up to {terms.most_instalments} instalments, up to {terms.most_days} days later"
+    turn.state = _noted(turn.state, event.request, event.occurred_ms)
+    _ask(turn, event.request, event.occurred_ms, (*words, *((limits,) if event.request in _LIMITED else ())))
+
+
+def ask_about_promise(turn: Turn, event: PromiseMade) -> None:
+    """Ask a person about a promise by which a client takes more time than the policy offers; the promise holds meanwhile."""
+    state = turn.state
+    if event.source != FROM_CLIENTS:
+        return  # a person has agreed to it
+    most = turn.policy.offers.segments[effective_segment(state, state.now_ms)].most_days
+    due = [row.due_ms for row in state.ledger.invoices if event.invoice_id in {None, row.invoice_id} and not row.settled_ms]
+    days = (epoch_ms(event.promised_at) - max(event.occurred_ms, min(due, default=0))) // DAY_MS
+    if days <= most:
+        return
+    about = f"invoice {event.invoice_id}" if event.invoice_id else "what is open"
+    day = event.promised_at.date().isoformat()
+    words = f"they promise {about} for {day}, {days} days later; {most} are offered without asking. The promise holds meanwhile"
+    turn.state = _noted(state, Request.LATER, event.occurred_ms)
+    _ask(turn, Request.LATER, event.occurred_ms, (words,))
+
+
+def _ask(turn: Turn, request: Request, at_ms: int, words: tuple[str, ...]) -> None:
     state = turn.state
     segment = effective_segment(state, state.now_ms)
     step = Step(
@@ -40,21 +72,19 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
         Tone.GENTLE,
         Purpose.SERVICING,
         (CancelWhen.CLIENT_ERASED,),
-        _ASKED[event.request],
+        _ASKED[request],
         channel=turn.policy.person_channel,
     )
-    day = moment(event.occurred_ms).date().isoformat()
-    run = Run(JOURNEYS.index(Journey.DELAY_SUPPORT), f"asks-{event.request.value}-{day}")
-    words = (f"in their words: {' '.join(event.words.split())[:WORDS_TOLD]}",) if event.words else ()
-    facts = {"name": state.person.name.value, "request": event.request.value}
-    turn.state = _noted(state, event)
+    day = moment(at_ms).date().isoformat()
+    run = Run(JOURNEYS.index(Journey.DELAY_SUPPORT), f"asks-{request.value}-{day}")
+    facts = {"name": state.person.name.value, "request": request.value}
     turn.send(step, run, facts=dict(facts), reasons=(step.why, *words, f"segment {segment.value}"), advances=False)
 
 
-def _noted(state: ClientState, event: ClientAsked) -> ClientState:
+def _noted(state: ClientState, request: Request, at_ms: int) -> ClientState:
     """Remember when each thing was last asked for: it says what helps."""
     known = dict(enumerate(state.care.asked))
-    place = _PLACES[event.request]
-    known[place] = max(known.get(place, 0), event.occurred_ms)
+    place = _PLACES[request]
+    known[place] = max(known.get(place, 0), at_ms)
     asked = tuple(known.get(index, 0) for index in range(max(known) + 1))
     return replace(state, care=replace(state.care, asked=asked))

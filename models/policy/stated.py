@@ -9,10 +9,14 @@ from models.triggers import Journey, Tone
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What the template of a step states, in all languages together, and the languages that lack it."""
+    """What the template of a step states, in all languages together, and the languages that lack it.
+
+    `own` are the facts of its own words, without the help that comes first for some readers only.
+    """
 
     facts: Collection[str]
     untranslated: Collection[str] = ()
+    own: Collection[str] = ()
 
 
 FactsStated: TypeAlias = Callable[[Journey, str, Tone], Stated | None]

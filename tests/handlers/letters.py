@@ -77,8 +77,12 @@ def letters(language: str) -> str:
     parts["two currencies as text message"] = f"{short.text}\n"
     journey, step = STEPS["delayed_payment_support/clear_dates.structured.j2"]
     for cause in Cause:
-        blocks = writer.letter(due(journey, step, cause=cause.value), reader).blocks
-        parts[f"first help: {cause.value}"] = f"{blocks[2].lines[0]}\n"
+        plain = writer.letter(due(journey, step), reader).blocks
+        limits = {"most_instalments": 4, "most_days": 45}
+        helping = writer.letter(due(journey, step, cause=cause.value, **limits), reader).blocks
+        parts[f"first help: {cause.value}"] = "".join(
+            f"{line}\n" for block in helping if block not in plain for line in block.lines
+        )
     parts["lines for roles"] = "".join(f"{role.value}: {PHRASES[language].roles[role]}\n" for role in Role)
     return "\n".join(f"=== {name}\n\n{text}" for name, text in sorted(parts.items()))
 

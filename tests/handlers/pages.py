@@ -16,7 +16,7 @@ from streams.wire.links import LinkScope
 from tests.streams.test_links import link
 
 FOLDER: Final = Path(__file__).parent / "golden" / "pages"
-DAYS: Final = Days(first=date(2026, 3, 2), last=date(2026, 5, 1))
+DAYS: Final = Days(first=date(2026, 3, 2), promise=date(2026, 5, 1), last=date(2027, 3, 2))
 
 
 def every_page(language: str) -> Iterator[tuple[str, str]]:

@@ -256,13 +256,23 @@ async def test_a_promise_changed_is_the_same_promise_with_another_day(seat: Seat
     assert promise.promised_ms == epoch_ms(datetime(2026, 3, 20, 22, 59, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("day", ["", "soon", "2026-03-01", "2026-05-02", "2026-02-30", "9999-12-31"])
+@pytest.mark.parametrize("day", ["", "soon", "2026-03-01", "2027-03-03", "2026-02-30", "9999-12-31"])
 async def test_a_promise_of_no_day_or_one_out_of_reach_is_explained_and_keeps_what_was_given(seat: Seat, day: str) -> None:
     answer = await seat.post("promise", day=day)
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text
     assert f'value="{day}"' in answer.text
     assert seat.publisher.events == []
+
+
+async def test_a_later_day_than_may_be_promised_is_put_before_a_person_and_not_refused(seat: Seat) -> None:
+    answer = await seat.post("promise", day="2026-05-02", words="after our grant")
+    assert answer.status_code == 200
+    assert "Your request is noted" in answer.text
+    asked, hold = seat.publisher.events
+    assert isinstance(asked, ClientAsked)
+    assert (asked.request, asked.words) == (Request.LATER, "in_1 on 2026-05-02; after our grant")
+    assert isinstance(hold, OverrideSet)
 
 
 async def test_a_dispute_names_the_invoices_and_the_reason_in_one_clean_line(seat: Seat) -> None:

@@ -63,7 +63,7 @@ def test_what_the_client_asked_for_counts_more_than_what_happened() -> None:
     declined = build.failed(26)
     assert guess(declined).cause is Cause.METHOD
     assert guess(declined, build.asks(25)).words == (
-        "probably cash is short: they asked for a plan on 2024-02-02 (also seen: an attempt to pay was declined)",
+        "probably cash is short: they asked for a plan or a later day on 2024-02-02 (also seen: an attempt to pay was declined)",
     )
     assert guess(declined, build.asks(25, Request.CONTACT)).cause is Cause.CONTACT
 

@@ -228,7 +228,10 @@ AS_IS = ArmDocument(name="as_is")
         (_document(AS_IS, ArmDocument(name="late", wait_days=6)), "it would be withheld"),
         (_document(AS_IS, ArmDocument(name="asked", channel="console")), "left without the message"),
         (_document(AS_IS, ArmDocument(name="faxed", channel="fax")), "no worker delivers by fax"),
-        (_document(AS_IS, ArmDocument(name="terse", words="explain_terms")), "would not learn plan_possible"),
+        (
+            _document(AS_IS, ArmDocument(name="terse", words="friendly_note"), segments=(Segment.RELIABLE,)),
+            "would not learn plan_possible",
+        ),
         (_document(AS_IS, ArmDocument(name="odd", words="unheard_of")), "no template"),
         (_document(AS_IS, ArmDocument(name="late", wait_days=1), step="personal_contact"), "a person's help"),
         (_document(AS_IS, ArmDocument(name="late", wait_days=1), step="no_such_step"), "has no step"),

@@ -4,9 +4,11 @@ from types import MappingProxyType
 from typing import Any
 
 from models.policy.audiences import Audience, Between, Figure, OneOf, Trait
+from models.policy.causes import Cause
 from models.policy.document import document_of, policy_of
 from models.policy.experiments import Arm, Experiment
 from models.policy.holdout import Holdout
+from models.policy.offers import Offers, Terms, Way
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
 from models.state.client import Segment
 from models.triggers import Journey, Tone
@@ -42,6 +44,10 @@ OTHERS: dict[str, Any] = {
             (Between(Figure.OPEN_UNITS, 5.0), OneOf(Trait.COUNTRY, ("NO",))),
             (Between(Figure.DISPUTES, None, 1.0),),
         ),
+    ),
+    "offers": Offers(
+        {segment: Terms(frozenset({Way.PLAN, Way.CONTACT}), 3, 30, 500) for segment in Segment},
+        {Cause.CASH: frozenset({Way.PLAN, Way.CONTACT})},
     ),
     "experiments": (
         Experiment(
