@@ -22,6 +22,7 @@ from models.policy.hours import EXPLORED, explain_hour
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, overruling
+from models.policy.standing import standing
 from models.policy.unlocked import would_leave_if
 from models.regime import Regime
 from models.state.balances import exposures
@@ -59,6 +60,9 @@ def client(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a client: segment and score with reasons, exposure term by term, what is pending, due and was decided.
+
+    Also: whose clock counts and who stated it, open tasks, pauses after a reply, what is suppressed until when, by whom it can be
+    lifted, and which runs follow an older policy than the one in force.
 
     Says what would take the score into another tier, and what somebody could change for messages to leave that do not.
     Reads the committed state from Redis. The last decisions are in it; with --decisions N the latest N come from Kafka, those
@@ -177,6 +181,7 @@ async def _decisions(settings: Settings, partitions: list[int], *, about: str) -
 def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientProgram) -> Iterator[str]:
     policy = bound.policy
     yield from describe(state)
+    yield from standing(state, policy)
     score = with_risk(bound.scorer.score(state), state)
     if score is None:
         yield "score: too little history to say; the rules of the segment decide"
@@ -232,6 +237,7 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "would_leave_if": would_leave_if(state, bound.regime),
         "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),
+        "standing": standing(state, policy),
         "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],
     }
 

@@ -37,10 +37,12 @@ def _regime(state: ClientState, regime: Regime) -> Iterator[str]:
 
 def _people(state: ClientState) -> Iterator[str]:
     for row in state.person.overrides:
-        if row.effect == "hold" and in_force(row, state.now_ms):
+        if row.effect in {"hold", "legal_hold"} and in_force(row, state.now_ms):
             what = f" of {row.journey}" if row.journey else ""
             command = f"rapport overrides lift {state.client_id} {row.override_id[:12]}"
-            yield f"the hold{what} by {row.author} were lifted before {moment(row.expires_ms):%Y-%m-%d}: {command}"
+            command += ' --reason "..."' if row.effect == "legal_hold" else ""
+            hold = row.effect.replace("_", " ")
+            yield f"the {hold}{what} by {row.author} were lifted before {moment(row.expires_ms):%Y-%m-%d}: {command}"
     for asked in state.care.approvals:
         if asked.answer == ASKED:
             yield f"somebody approved {asked.step}: rapport tasks done {asked.trigger_id[:12]} --outcome approved"

@@ -48,10 +48,11 @@ class TimerKind(IntEnum):
 
 
 class Field(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One fact of the profile and when it was stated."""
+    """One fact of the profile and when it was stated; of the time zone also `by` which source."""
 
     value: str = ""
     at: int = 0
+    by: str = ""
 
 
 class Consent(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -196,8 +196,8 @@ def _person(one: Person, two: Person) -> Person:
     )
 
 
-def _stated(field: Field) -> tuple[int, str]:
-    return field.at, field.value
+def _stated(field: Field) -> tuple[int, str, str]:
+    return field.at, field.value, field.by
 
 
 def _holds(person: Person, fields: dict[str, Field], named: Person, channel: str, role: str) -> bool:

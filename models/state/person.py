@@ -16,6 +16,7 @@ COMPLAINT: Final = "complaint"
 
 CONTACTS_KEPT: Final = 16
 REASON_KEPT: Final = 120
+SOURCE_KEPT: Final = 40
 
 
 def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
@@ -25,8 +26,9 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     for name in ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel", "hours"):
         value: str | None = getattr(event, name)
         known: Field = getattr(person, name)
-        if value is not None and (at, value) > (known.at, known.value):
-            changed[name] = Field(value, at)
+        by = event.source[:SOURCE_KEPT] if name == "timezone" else ""
+        if value is not None and (at, value, by) > (known.at, known.value, known.by):
+            changed[name] = Field(value, at, by)
     state = _paced(_colleagues(state, event), event)
     person = state.person
     if not changed:

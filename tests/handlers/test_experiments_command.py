@@ -248,6 +248,7 @@ def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:
     support = [row for row in rows if row.step == "explain_terms"]
     assert {row.arm for row in support} == {"help_at_once/as_is", "help_at_once/help"}
     assert sum(row.decided for row in support) == 40
+    assert [row.as_json()["clients"] for row in support] == [row.decided for row in support]
     plain, helped = sorted(support, key=lambda row: row.arm)
     assert plain.median_days is not None
     assert helped.median_days is not None

@@ -40,6 +40,7 @@ class Row:
     arm: str
     decided: int = 0
     sent: int = 0
+    companies: set[str] = field(default_factory=set)
     ripe: int = 0
     responded: int = 0
     opt_outs: int = 0
@@ -60,7 +61,8 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         names = ("segment", "journey", "step", "arm", "decided", "sent", "ripe", "responded", "response", "paid", "median_days")
-        return {name: getattr(self, name) for name in (*names, "opt_outs", "complaints")} | {"days_known": len(self.days)}
+        counts = {"clients": len(self.companies), "days_known": len(self.days)}
+        return {name: getattr(self, name) for name in (*names, "opt_outs", "complaints")} | counts
 
 
 @dataclass(slots=True)
@@ -90,6 +92,7 @@ def rows_of(parts: Iterable[Part]) -> list[Row]:
             key = (decision.journey.value, decision.step or "", decision.segment, arm)
             row = found.setdefault(key, Row(decision.segment, key[0], key[1], arm))
             row.decided += 1
+            row.companies.add(decision.client_id)
             sent_ms = heard.left.get(decision.trigger_id)
             if sent_ms is not None:
                 row.complaints += decision.trigger_id in heard.complaints

@@ -71,12 +71,23 @@ def step_table(rows: Sequence[Row]) -> Table:
     table = Table(box=None)
     for name in ("journey", "step", "segment", "arm"):
         table.add_column(name)
-    for name in ("decided", "sent", "response", "of", "paid", "days", "of", "opt-outs", "complaints"):
+    for name in ("clients", "decided", "sent", "response", "of", "paid", "days", "of", "opt-outs", "complaints"):
         table.add_column(name, justify="right")
     for row in rows:
         response = _NOTHING if row.response is None else f"{row.response:.0%}"
         days = _NOTHING if row.median_days is None else f"{row.median_days:.1f}"
-        counts = (row.decided, row.sent, response, row.ripe, row.paid, days, len(row.days), row.opt_outs, row.complaints)
+        counts = (
+            len(row.companies),
+            row.decided,
+            row.sent,
+            response,
+            row.ripe,
+            row.paid,
+            days,
+            len(row.days),
+            row.opt_outs,
+            row.complaints,
+        )
         table.add_row(*(Text(str(cell)) for cell in (row.journey, row.step, row.segment, row.arm or _NOTHING, *counts)))
     return table
 

@@ -1,0 +1,63 @@
+"""What an inspection tells of how a client stands beside their state: by which clock, with whom, under which policy.
+
+The clock is the client's own or the firm's, and says who stated it; open tasks and replies hold messages back; runs keep the
+policy under which they began.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from models.policy.policy import Policy
+from models.policy.replies import reply_silence
+from models.state.client import JOURNEYS, ClientState
+from models.triggers import Journey
+from models.workdays import moment
+
+_RUNS_TOLD: Final = 4
+
+
+def standing(state: ClientState, policy: Policy) -> list[str]:
+    """Return a line each: the clock, every open task, the pause after a reply, and what follows an older policy."""
+    return [_clock(state, policy), *_tasks(state), *_pause(state, policy), *_pinned(state, policy)]
+
+
+def _clock(state: ClientState, policy: Policy) -> str:
+    """Return the clock by which messages leave, and where it comes from. A country says nothing of it: many have several."""
+    stated, zone = state.person.timezone, policy.zone_of(state).key
+    said = f"stated{f' by {stated.by}' if stated.by else ''} on {_day(stated.at)}"
+    if stated.value == zone:
+        return f"clock: {zone}, {said}"
+    if stated.value:
+        return f"clock: {zone}, the firm's own: {stated.value!r}, {said}, is no time zone"
+    return f"clock: {zone}, the firm's own: nobody has stated the client's"
+
+
+def _tasks(state: ClientState) -> Iterator[str]:
+    for row in state.care.tasks:
+        what = f"{JOURNEYS[row.journey].value}/{row.step} about {', '.join(row.invoice_ids) or row.anchor}"
+        yield f"open task {row.trigger_id[:12]}: {what}, due {_day(row.expires_ms)}"
+
+
+def _pause(state: ClientState, policy: Policy) -> Iterator[str]:
+    silence = reply_silence(state, policy)
+    if silence is not None:
+        yield f"nothing asks for money: {silence.reasons[0]}"
+
+
+def _pinned(state: ClientState, policy: Policy) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for run in state.care.runs:
+        version = policy.of_run(run).version
+        if not run.closed and version != policy.version:
+            found.setdefault(version, []).append(_about(JOURNEYS[run.journey], run.anchor))
+    for version, runs in found.items():
+        more = f" and {len(runs) - _RUNS_TOLD} more" if len(runs) > _RUNS_TOLD else ""
+        yield f"pinned to policy {version}, under which they began: {', '.join(runs[:_RUNS_TOLD])}{more}"
+
+
+def _about(journey: Journey, anchor: str) -> str:
+    return f"{journey.value} about {anchor}"
+
+
+def _day(at_ms: int) -> str:
+    return moment(at_ms).date().isoformat()
