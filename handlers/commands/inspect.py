@@ -17,6 +17,7 @@ from models.learners.otherwise import otherwise
 from models.learners.outside import with_risk
 from models.patterns import Reading, patterns
 from models.policy.causes import of_overdue
+from models.policy.deciding import proposal_lines
 from models.policy.favourable import windows
 from models.policy.hours import EXPLORED, explain_hour
 from models.policy.resegment import belief_of
@@ -197,6 +198,7 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
         yield belief_of(lateness(state), state, policy).explain()
     yield from (f"late {words}" for words in of_overdue(state).words)
     yield from (row.words for row in windows(state))
+    yield from proposal_lines(state)
     hour = explain_hour(state, policy)
     if hour:
         yield f"{hour}; messages wait for it within the day, one in {EXPLORED} does not"
@@ -234,6 +236,7 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "hour": explain_hour(state, policy) or None,
         "why_late": _why_late_json(state),
         "favourable": [row.words for row in windows(state)],
+        "proposed_windows": list(proposal_lines(state)),
         "would_leave_if": would_leave_if(state, bound.regime),
         "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),

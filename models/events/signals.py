@@ -129,7 +129,7 @@ class OverrideSet(ClientEvent):
     value: Annotated[str, Field(max_length=100)] | None = Field(
         default=None,
         description="The segment, channel or tone of that effect; for urgency the days by which support comes later (-5: sooner);"
-        " for window the days of every year in which the client can decide about money (07-01..09-15)",
+        " for window the days of every year in which the client can decide about money (07-01..09-15; several with commas)",
     )
     journey: Annotated[str, Field(max_length=60)] | None = Field(default=None, description="None: every journey.")
     invoice_id: Identifier | None = Field(

@@ -43,12 +43,18 @@ def read_season(text: str) -> Season | None:
     return Season(first, last) if mark and _is_day(first) and _is_day(last) else None
 
 
+def read_seasons(text: str) -> tuple[Season, ...]:
+    """Return the stretches of the year written as `03-01..03-31,09-01..09-30`; none if any part is anything else."""
+    found = [read_season(part) for part in text.split(",")]
+    known = tuple(season for season in found if season is not None)
+    return known if len(known) == len(found) else ()
+
+
 def windows(state: ClientState) -> list[Window]:
     """Return the windows that hold at the client's logical time, in the order in which they were entered."""
     rows = [row for row in state.person.overrides if row.effect == OverrideEffect.WINDOW.value and in_force(row, state.now_ms)]
     rows.sort(key=lambda row: (row.set_at, row.override_id))
-    found = [(read_season(row.value), f"{row.author}: {row.reason}") for row in rows]
-    return [Window(season, who) for season, who in found if season is not None]
+    return [Window(season, f"{row.author}: {row.reason}") for row in rows for season in read_seasons(row.value)]
 
 
 def is_outside(state: ClientState, at_ms: int) -> bool:

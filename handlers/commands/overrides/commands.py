@@ -34,7 +34,7 @@ from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
-from models.policy.favourable import read_season
+from models.policy.favourable import read_seasons
 from models.state.client import Override, Segment
 from models.triggers import Journey, Tone
 from models.workdays import moment, zone_named
@@ -85,7 +85,9 @@ def set_override(
     tone: Annotated[Tone | None, Parameter(help="Of effect tone: which; the segment's ceiling stays.")] = None,
     days: Annotated[int | None, Parameter(help="Of effect urgency: so many days later; sooner with --days=-5.")] = None,
     invoice: Annotated[str | None, Parameter(help="Of channel and urgency: messages about this invoice only.")] = None,
-    window: Annotated[str | None, Parameter(help="Of effect window: from and to, as 07-01..09-15, of every year.")] = None,
+    window: Annotated[
+        str | None, Parameter(help="Of effect window: from and to, as 07-01..09-15, of every year; several with commas.")
+    ] = None,
     journey: Annotated[Journey | None, Parameter(help="This journey only; none: the client as a whole.")] = None,
     until: Annotated[date | None, Parameter(help="The day on which it ends; none: in 30 days.")] = None,
     author: Author = None,
@@ -131,8 +133,8 @@ def _said(*, segment: Segment | None, channel: str | None, tone: Tone | None, da
     if channel is not None and channel not in CHANNELS:
         message = f"no worker delivers by {channel}; channels are {', '.join(sorted(CHANNELS))}"
         raise UsageError(message)
-    if window is not None and read_season(window) is None:
-        message = f"{window!r} are no days of a year; write for example 07-01..09-15"
+    if window is not None and not read_seasons(window):
+        message = f"{window!r} are no days of a year; write for example 07-01..09-15, or two: 03-01..03-31,09-01..09-30"
         raise UsageError(message)
     told = None if days is None else str(days)
     said = (segment.value if segment else None, channel, tone.value if tone else None, told, window)

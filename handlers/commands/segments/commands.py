@@ -1,4 +1,4 @@
-"""`rapport segments evaluate|movers|tiers|observe|backtest` (`segments`, a cyclopts App)."""
+"""`rapport segments evaluate|movers|tiers|observe|backtest|windows` (`segments`, a cyclopts App)."""
 
 import asyncio
 import json
@@ -14,6 +14,9 @@ from handlers.commands.evaluate import read_history
 from handlers.commands.export import needed_history
 from handlers.commands.options import Format, FormOption, JsonOption, LiveOption, PolicyOption
 from handlers.commands.policies.commands import chosen_policy
+from handlers.commands.segments.deciding import as_json as proposed_json
+from handlers.commands.segments.deciding import proposals
+from handlers.commands.segments.deciding import tell as proposed_lines
 from handlers.commands.segments.judging import Judged, judge
 from handlers.commands.segments.living import Living
 from handlers.commands.segments.movers import movers as found_movers
@@ -202,6 +205,30 @@ def backtest(
     found = tried(events, chosen_policy(against), chosen_policy(file))
     print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(trial_lines(found)))
     return 0
+
+
+@segments.command
+def windows(
+    file: BookOption = None,
+    /,
+    *,
+    live: LiveOption = False,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Propose when clients can decide about money: months in which they paid or began contracts year after year.
+
+    Two years at least, counted back from the last whole month; who acts in more than four months has no window. A proposal does
+    nothing by itself: ask the client, then confirm it with the command that is shown, and the day until which it shall hold.
+
+    Example: rapport segments windows book.csv
+
+    Exit codes: 0 proposed, 1 nobody stands out or a server is away (--live), 2 wrong usage.
+    """
+    found = proposals(_history(file, live=live, form=form, asked=asked))
+    print(json.dumps(proposed_json(found), indent=2) if as_json else "\n".join(proposed_lines(found)))
+    return 0 if found else 1
 
 
 def _cuts(cuts: tuple[int, int, int]) -> str:
