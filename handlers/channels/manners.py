@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from handlers.channels.phrases import ENGLISH
+from handlers.channels.promotion import promotional
 
 _THREATS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
@@ -27,14 +28,6 @@ _THREATS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
         ),
     }
 )
-_PROMOTION: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
-    {
-        ENGLISH: re.compile(r"(?i)\b(discounts?|upgrade|upsell|special offer|newsletter|promotion|new service|cross-sell)\b"),
-        "de": re.compile(r"(?i)\b(rabatt\w*|sonderangebot\w*|newsletter|werbung|aktionspreis\w*)\b"),
-        "fr": re.compile(r"(?i)\b(remises?|offre spéciale|newsletter|promotion)\b"),
-        "es": re.compile(r"(?i)\b(descuentos?|oferta especial|boletín|promoción)\b"),
-    }
-)
 _WAY_OUT: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
         ENGLISH: re.compile(r"(?i)\b(plan|instalments?|smaller|(?:(?:an)?other|later|different) (?:date|day)s?)\b"),
@@ -51,9 +44,8 @@ def unmannerly(source: str, language: str, *, servicing: bool, short: bool = Fal
         threat = _THREATS[language].search(line) if servicing else None
         if threat:
             yield number, f"{threat[0]!r} presses or threatens", "say what would help, and leave what happens else to people"
-        promoted = _PROMOTION[language].search(line) if servicing else None
-        if promoted:
-            message = f"a servicing message must not promote anything ({promoted[0]!r}): consent for one is none for the other"
-            yield number, message, "make it a step of its own, with its own purpose"
+    for number, words in promotional(source, language) if servicing else ():
+        message = f"a servicing message must not promote anything ({words!r}): consent for one is none for the other"
+        yield number, message, "make it a step of its own, with its own purpose"
     if servicing and not short and not _WAY_OUT[language].search(source):
         yield 1, "it offers no way out", "offer another date, or smaller payments"
