@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final, Generic, TypeVar, assert_never
 
+from models.state.codec import UnreadableStateError
 from streams.engine.fence import Fence, Missing, Moved, Slot
 from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, EventBatch, Folded, Program, TickBatch, cut
 from streams.engine.stage import Bounds, Grasp, HaltError
@@ -99,7 +100,12 @@ class ClientsStage(Generic[S]):
         return self._fold.fold_tick(batch, due, regime=grasp.regime)
 
     def _decode(self, blob: bytes | None) -> S | None:
-        return None if blob is None else self._program.decode(blob)
+        """Return the state in `blob`. One that only another release can read is left as it is, and its partition stands still."""
+        try:
+            return None if blob is None else self._program.decode(blob)
+        except UnreadableStateError as error:
+            message = f"{self._slot.topic}-{self._slot.partition} has states that this release cannot read. {error}"
+            raise HaltError(message) from error
 
     def committed(self) -> None:
         """Keep the new states, and count what became of the records."""

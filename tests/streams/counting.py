@@ -10,6 +10,7 @@ from models.events.control import ClockTicked
 from models.events.signals import Purpose
 from models.events.union import AnyControlEvent, AnyEvent
 from models.ids import derive
+from models.state.codec import UnreadableStateError
 from models.triggers import Decision, DecisionOutcome, Journey, Output, Tone, Trigger
 from streams.runtime.errors import DeadLetterError
 
@@ -51,7 +52,11 @@ class CountingProgram:
         return msgspec.msgpack.encode(state)
 
     def decode(self, blob: bytes) -> Tally:
-        return msgspec.msgpack.decode(blob, type=Tally)
+        try:
+            return msgspec.msgpack.decode(blob, type=Tally)
+        except msgspec.MsgspecError as error:
+            message = f"not a tally ({error}): run the release that wrote it"
+            raise UnreadableStateError(message) from error
 
     def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
         if event.source == POISON_SOURCE:

@@ -211,6 +211,24 @@ async def test_a_halted_partition_goes_on_by_itself_once_a_person_has_mended_the
         assert_equals_oracle(world)
 
 
+async def test_a_state_that_a_newer_release_wrote_halts_its_partition_and_is_left_as_it_is() -> None:
+    async with world_of(make_log(60)) as world:
+        flow = MemoryFlow(world.log[:20])
+        running = world.lane(flow=flow)
+        await world.until_position(20)
+        client, known = next(iter(world.stored.states.items()))
+        world.stored.states[client] = newer = b"\x03" + known
+        assert world.stored.fence is not None
+        world.stored.fence.ver = "theirs"
+        flow.log = world.log
+        halted = await until_async(lambda: running.lane.halted, what="a halt")
+        assert "run the release that wrote it" in str(halted)
+        assert world.stored.states[client] == newer
+        world.stored.states[client] = known
+        await world.until_done()
+        assert_equals_oracle(world)
+
+
 async def test_a_first_use_without_the_beginning_of_the_log_halts() -> None:
     async with world_of(make_log(40)) as world:
         flow = MemoryFlow(world.log)
