@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -10,12 +11,14 @@ from aiokafka.errors import GroupIdNotFound, NoError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from handlers.stack.local import LocalStack
+from streams.runtime.settings import Settings
 from streams.wire.admin import admin_client
+from tests.chaos.pauses import longest_pause_told
 from tests.chaos.site import Site
-from tests.integration.engine_world import Worker
+from tests.integration.engine_world import LONGEST_SESSION_SECONDS, Worker
 from tests.waiting import pause, until_async
 
-SESSION_SECONDS: Final = 6.0  # of the workers' group membership, as the tests' environment sets it
+SESSION_SECONDS: Final = LONGEST_SESSION_SECONDS
 
 
 async def kill_workers(site: Site) -> None:
@@ -83,7 +86,7 @@ async def broker_away(site: Site) -> None:
     (pid,) = (each.pid for each in own_stack(site).servers() if each.name == "kafka-1")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    await pause(20)
+    await pause(60)
     os.kill(pid, signal.SIGCONT)
 
 
@@ -111,31 +114,35 @@ async def redis_killed(site: Site) -> None:
 
 async def redis_rolled_back(site: Site) -> None:
     """Turn all keys back to what they were some seconds ago, all at once, as a fail-over to a late replica does."""
+    for _ in range(3):
+        await _rolled_back_once(site)
+
+
+async def _rolled_back_once(site: Site) -> None:
     with redis.Redis.from_url(site.settings.redis_url) as wire:
-        for _ in range(3):
-            kept = _dump(wire, site)
-            await pause(site.dice.uniform(0.5, 2.0))
-            with wire.pipeline(transaction=True) as pipe:
-                pipe.delete(*_keys(wire, site))
-                for key, value in kept.items():
-                    pipe.restore(key, 0, value)
-                pipe.execute()
+        kept = dump_keys(wire, site.settings)
+        await pause(site.dice.uniform(0.5, 2.0))
+        restore_keys(wire, site.settings, kept)
 
 
 async def redis_lost(site: Site) -> None:
     """Delete everything that is stored."""
     await pause(1)
     with redis.Redis.from_url(site.settings.redis_url) as wire:
-        wire.delete(*_keys(wire, site))
+        wire.delete(*_keys(wire, site.settings))
     await pause(1)
 
 
 async def slow_redis(site: Site) -> None:
-    """Delay everything to and from Redis."""
-    for delay in (0.02, 0.1, 0.3):
+    """Delay everything to and from Redis, more and more; then let Redis itself pause, first for writes, then for everything."""
+    for delay in (0.02, 0.1, 0.3, 0.5):
         site.redis.set(delay=delay)
         await pause(3)
     site.redis.set()
+    with redis.Redis.from_url(site.settings.redis_url) as wire:
+        for everything in (False, True):
+            wire.client_pause(3_000, all=everything)
+            await pause(4)
 
 
 async def lost_replies(site: Site) -> None:
@@ -157,10 +164,41 @@ async def rebalance_storm(site: Site) -> None:
     """Add a worker or stop one, every two seconds."""
     for _ in range(6):
         await pause(2)
-        if len(site.living()) > 2:
-            site.dice.choice(site.living()).process.send_signal(signal.SIGTERM)
-        else:
-            site.start()
+        _more_or_fewer(site)
+
+
+async def long_rebalance_storm(site: Site) -> None:
+    """Add a worker or stop one, every five seconds for three minutes; tell how long nothing was folded at the longest."""
+    async with longest_pause_told(site):
+        for _ in range(36):
+            await pause(5)
+            _more_or_fewer(site)
+
+
+def _more_or_fewer(site: Site) -> None:
+    if len(site.living()) > 2:
+        site.dice.choice(site.living()).process.send_signal(signal.SIGTERM)
+    else:
+        site.start()
+
+
+async def one_after_the_other(site: Site) -> None:
+    """Kill a worker, turn Redis back, lose replies, cut the network, and replace a worker politely: a little of each."""
+    site.dice.choice(site.living()).kill()
+    site.mind()
+    await pause(1)
+    await _rolled_back_once(site)
+    site.redis.set(losing=3)
+    await pause(3)
+    site.redis.set()
+    for proxy in (site.kafka, site.redis):
+        proxy.set(refusing=True)
+        proxy.cut()
+    await pause(1)
+    for proxy in (site.kafka, site.redis):
+        proxy.set()
+    site.dice.choice(site.living()).process.send_signal(signal.SIGTERM)
+    site.start()
 
 
 async def spare_takes_over(site: Site) -> None:
@@ -213,14 +251,24 @@ def own_stack(site: Site) -> LocalStack:
     return site.stack
 
 
-def _keys(wire: "redis.Redis", site: Site) -> list[Any]:
-    return list(wire.scan_iter(match=f"*{site.settings.namespace}*", count=1000))
+def _keys(wire: "redis.Redis", settings: Settings) -> list[Any]:
+    return list(wire.scan_iter(match=f"*{settings.namespace}*", count=1000))
 
 
 _DUMP_SCRIPT: Final = "local out = {} for i, key in ipairs(KEYS) do out[i] = redis.call('DUMP', key) end return out"
 
 
-def _dump(wire: "redis.Redis", site: Site) -> dict[Any, Any]:
-    keys = _keys(wire, site)
+def dump_keys(wire: "redis.Redis", settings: Settings) -> dict[Any, Any]:
+    """Return all that a deployment has stored, as of one moment."""
+    keys = _keys(wire, settings)
     values: Any = wire.eval(_DUMP_SCRIPT, len(keys), *keys)
     return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+
+def restore_keys(wire: "redis.Redis", settings: Settings, kept: Mapping[Any, Any]) -> None:
+    """Put `kept` in the place of all that the deployment has stored, at once."""
+    with wire.pipeline(transaction=True) as pipe:
+        pipe.delete(*_keys(wire, settings))
+        for key, value in kept.items():
+            pipe.restore(key, 0, value)
+        pipe.execute()

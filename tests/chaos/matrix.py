@@ -6,7 +6,7 @@ from tests.chaos import faults, faults_of_input, faults_of_servers, sentinels
 from tests.chaos.fault import Fault, Program
 from tests.chaos.load import Mix
 
-_ANOTHER: Final = "advisory commit refused|OffsetCommit failed|verdict=fenced|moved on without us|not where we left it"
+ANOTHER: Final = "advisory commit refused|OffsetCommit failed|verdict=fenced|moved on without us|not where we left it"
 _REJOINED: Final = "Heartbeat failed|session expired|Marking the coordinator dead"
 _NO_BROKER: Final = "Unable connect to node|Failed fetch|OffsetCommit failed|Got error produce response"
 _NO_COORDINATOR: Final = "Marking the coordinator dead|Group Coordinator Request failed"
@@ -16,21 +16,22 @@ _LOST: Final = "verdict=missing|Redis lost this partition"
 
 FAULTS: Final = (
     Fault("1", "worker killed with -9, three times", faults.kill_workers),
-    Fault("2", "worker stopped past its session, then continued", faults.zombie, sign=_ANOTHER),
+    Fault("2", "worker stopped past its session, then continued", faults.zombie, sign=ANOTHER),
     Fault("3", "event loop blocked", faults.blocked_loop, sign=_REJOINED),
     Fault("3b", "event loop blocked before the first assignment", faults.blocked_at_start),
     Fault("4", "SIGTERM under load, and without Redis", faults.stop_under_load),
     Fault("5", "broker killed with -9 and restarted", faults.broker_killed, own_servers=True, sign=_NO_BROKER),
     Fault("5b", "broker restarted cleanly", faults.broker_restarted, own_servers=True, sign=_NO_BROKER),
-    Fault("6", "broker away for 20 s", faults.broker_away, own_servers=True, sign=_NO_BROKER),
+    Fault("6", "broker away for 60 s", faults.broker_away, own_servers=True, sign=_NO_BROKER),
     Fault("8", "group deleted", faults.group_deleted, sign=_REJOINED),
     Fault("10", "Redis killed with -9 and restarted", faults.redis_killed, own_servers=True, sign=_AGAIN),
     Fault("11", "Redis turned back, three times", faults.redis_rolled_back, sign=_BEHIND),
     Fault("12", "Redis lost everything", faults.redis_lost, sign=_LOST),
-    Fault("14", "Redis slow: 20, 100, 300 ms each way", faults.slow_redis),
+    Fault("14", "Redis slow: 20 to 500 ms each way, then paused for writes, then wholly", faults.slow_redis),
     Fault("15", "replies of Redis lost", faults.lost_replies, sign=_AGAIN),
     Fault("16", "Redis out of memory", faults.out_of_memory, own_servers=True, sign=_AGAIN),
-    Fault("18", "rebalance every two seconds", faults.rebalance_storm, sign=_REJOINED),
+    Fault("18", "rebalance every five seconds for three minutes", faults.long_rebalance_storm, sign=_REJOINED),
+    Fault("18b", "rebalance every two seconds", faults.rebalance_storm, sign=_REJOINED),
     Fault("19", "more workers than partitions, working ones killed", faults.spare_takes_over),
     Fault("25", "network cut to Kafka, to Redis, to both", faults.cut_off, sign=_NO_BROKER),
     Fault("26", "half-open connections to Redis, then to Kafka", faults.half_open, sign=_AGAIN),
@@ -77,5 +78,5 @@ FAULTS: Final = (
     Fault("31", "gateway killed with -9 before the acknowledgement", faults_of_input.gateway_killed),
 )
 
-QUICK: Final = ("1", "11", "15")
-"""Rows for every run of the tests, on shared servers."""
+QUICK: Final = Fault("few", "a little of rows 1, 4, 11, 15 and 25, one after the other", faults.one_after_the_other, sign=_AGAIN)
+"""For every run of the tests, on shared servers."""

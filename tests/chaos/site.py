@@ -44,6 +44,7 @@ class Site:
     worker_environment: Mapping[str, str]
     trio: "Trio | None" = None
     given_up: GivenUp = field(default_factory=GivenUp)
+    longest_pause: float = 0.0  # seconds in which nothing was folded, where a fault measures that
 
     def behind_proxies(self) -> dict[str, str]:
         """Return the addresses that a process of ours gets. Sentinels tell of servers that no proxy stands before."""

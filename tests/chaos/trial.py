@@ -27,7 +27,8 @@ _AFTER_SECONDS = 1.0
 class Trial:
     """What a fault did: nothing, if all is well. `recovery` in seconds from the end of fault and load to caught up.
 
-    `signs` counts what workers logged of it, see `Fault`. `commit` is that of the code that ran, see `commit`.
+    `signs` counts what workers logged of it, see `Fault`; `longest_pause` is for how many seconds nothing was folded, where that
+    was measured. `commit` is that of the code that ran, see `commit`.
     """
 
     row: str
@@ -40,6 +41,7 @@ class Trial:
     recovery: float
     commit: str
     signs: int | None = None
+    longest_pause: float | None = None
 
 
 def artefacts() -> Path:
@@ -70,7 +72,8 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
             await fault.proof(site)
     figures = (found.events, found.records, found.lost, found.doubled, round(recovery, 1))
     signs = count_signs(fault.sign, folder) if fault.sign else None
-    trial = Trial(fault.row, fault.name, seed, *figures, commit=commit(), signs=signs)
+    idle = round(site.longest_pause, 1) or None
+    trial = Trial(fault.row, fault.name, seed, *figures, commit=commit(), signs=signs, longest_pause=idle)
     (folder / "trial.json").write_text(json.dumps(asdict(trial)), encoding="utf-8")
     assert (found.lost, found.doubled) == (0, 0), trial
     assert signs != 0, f"no worker noticed the fault, so the trial proves nothing: none of {fault.sign!r} in {folder}"

@@ -1,0 +1,43 @@
+"""The shipped program under faults, on real processes: `make chaos CHAOS="-k row_27s"` runs one row; CHAOS_SEEDS as ever."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handlers.stack.local import LocalStack
+from streams.runtime.clock import fresh_id
+from streams.runtime.settings import Settings
+from streams.wire.admin import ensure_topics
+from tests.chaos.chaos_faults import SEEDS
+from tests.chaos.firm_faults import FIRM_FAULTS, FirmFault
+from tests.chaos.firm_trial import attempt_firm, record_firm
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    with LocalStack() as started:
+        yield started
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("fault", FIRM_FAULTS, ids=lambda fault: f"row_{fault.row}")
+async def test_a_firm_loses_nothing_and_writes_to_nobody_twice_under(
+    fault: FirmFault, stack: LocalStack, seed: int, tmp_path: Path
+) -> None:
+    name = f"f{fresh_id()[:8]}"
+    settings = Settings(
+        kafka_bootstrap=stack.kafka_bootstrap,
+        redis_url=stack.redis_url,
+        group=name,
+        namespace=name,
+        topic_prefix=f"{name}.",
+        partitions=2,
+        clock_file=tmp_path / "clock",
+    )
+    await ensure_topics(settings)
+    trial = await attempt_firm(fault, settings, seed=seed, stack=stack)
+    record_firm(trial)
+    print(f"\n{trial}")

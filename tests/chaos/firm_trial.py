@@ -1,0 +1,84 @@
+"""One trial of the shipped program: a firm's days, a fault in some of them, and the proof."""
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from signal import SIGKILL
+
+from handlers.demo.firm import FirmYear, firm_year
+from handlers.stack.local import LocalStack
+from streams.runtime.settings import Settings
+from tests.chaos.firm import Firm, firm_of
+from tests.chaos.firm_faults import FirmFault
+from tests.chaos.firm_proof import prove, until_learned
+from tests.chaos.trial import artefacts, commit, count_signs
+
+DAYS = 60
+FIRM_TRIALS = "firm-trials.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class FirmTrial:
+    """What a fault did to a firm. `recovery`: seconds of the slowest day, from its last webhook until nothing was left to do."""
+
+    row: str
+    fault: str
+    seed: int
+    webhooks: int
+    records: int
+    outputs: int
+    mails: int
+    again: int
+    ambiguous: int
+    versions: int
+    recovery: float
+    commit: str
+    signs: int | None = None
+
+
+def row_folder(row: str, seed: int) -> Path:
+    """Return an empty folder for the logs of a trial."""
+    folder = artefacts() / f"row-{row}-seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for log in folder.glob("worker-*.log"):
+        log.unlink()
+    return folder
+
+
+async def attempt_firm(fault: FirmFault, settings: Settings, *, seed: int, stack: LocalStack, days: int = DAYS) -> FirmTrial:
+    """Try `fault`; an error names what did not hold, the logs lie in the artefacts."""
+    folder = row_folder(fault.row, seed)
+    year = firm_year(seed=seed, days=days)
+    async with firm_of(settings, year, folder=folder, seed=seed, stack=stack) as firm:
+        await _live(firm, year, fault)
+        desk = await until_learned(settings)
+        await firm.finish()
+        proven = await prove(firm, desk)
+    assert all(worker.process.returncode == -SIGKILL for worker in firm.primed), "a process never came to its bad moment"
+    assert proven.ambiguous <= fault.ambiguous, proven
+    assert proven.mails > 0, "nothing was mailed, so the trial proves little"
+    assert proven.snapshots > 0, "nothing was learned, so the trial proves little"
+    signs = count_signs(fault.sign, folder) if fault.sign else None
+    figures = (firm.posts, proven.records, proven.outputs, proven.mails, proven.again, proven.ambiguous, proven.snapshots)
+    trial = FirmTrial(fault.row, fault.name, seed, *figures, round(firm.slowest, 1), commit(), signs)
+    (folder / "trial.json").write_text(json.dumps(asdict(trial)), encoding="utf-8")
+    assert signs != 0, f"no process noticed the fault, so the trial proves nothing: none of {fault.sign!r} in {folder}"
+    return trial
+
+
+async def _live(firm: Firm, year: FirmYear, fault: FirmFault) -> None:
+    for day, (now, webhooks) in enumerate(year.moments()):
+        firm.open_day(now)
+        happening = fault.days.get(day)
+        trouble = None if happening is None else asyncio.create_task(happening(firm))
+        await firm.post(webhooks)
+        if trouble is not None:
+            await trouble
+        await firm.rest()
+
+
+def record_firm(trial: FirmTrial) -> None:
+    """Add `trial` to those of the next table."""
+    with (artefacts() / FIRM_TRIALS).open("a", encoding="utf-8") as table:
+        table.write(json.dumps(asdict(trial)) + "\n")
