@@ -36,6 +36,7 @@ class Servers:
 
     kafka_bootstrap: str
     redis_url: str
+    session_seconds: float = 6.0  # as brokers allow by default
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def servers() -> Iterator[Servers]:
             yield Servers(kafka_bootstrap, redis_url)
     else:
         with LocalStack(display=Display()) as stack:
-            yield Servers(stack.kafka_bootstrap, stack.redis_url)
+            yield Servers(stack.kafka_bootstrap, stack.redis_url, session_seconds=3.0)
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ def make_settings(servers: Servers) -> Iterator[SettingsMaker]:
                 "namespace": name,
                 "topic_prefix": f"{name}.",
                 "partitions": 2,
+                "session_seconds": servers.session_seconds,
             }
             settings = Settings.model_validate({**own, **fields})
             cleanups.callback(_delete, settings)
