@@ -8,7 +8,7 @@ UV := $(BIN)/uv --quiet
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-latency bench-gateway audit format lock clean
+.PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-backlog bench-latency bench-gateway audit format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -49,9 +49,9 @@ soak: setup ## Half an hour of random faults: SOAK=--minutes=5 for less
 bench: setup ## Measured ratios, side by side in one run
 	@$(BIN)/python -m pytest tests/bench --override-ini 'python_files=bench_*.py' -s
 
-QUIX := .venv/quix/bin/python
-bench-peers: setup ## The engine beside Faust and Quix Streams, which gets an environment of its own
-	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/quix && $(UV) pip install --python $(QUIX) "quixstreams==3.28.*" msgspec zstandard structlog river "aiokafka==0.14.0" "faust-streaming==0.15.3" redis; }
+QUIX := .venv/bench/bin/python
+bench-peers: setup ## The engine beside Faust and Quix Streams: dependency group `bench`, in an environment of its own
+	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/bench && $(UV) pip install --python $(QUIX) --group bench; }
 	@BENCH_QUIX_PYTHON=$(QUIX) $(BIN)/python -m pytest tests/bench/bench_peers.py --override-ini 'python_files=bench_*.py' -s
 
 BENCH = $(BIN)/python -m pytest --override-ini 'python_files=bench_*.py' -s
@@ -60,6 +60,9 @@ bench-core: setup ## The pure core: microseconds per event, bytes per state
 
 bench-scale: setup ## An event of a small and of large firms, and a killed worker catching up; BENCH_LARGE=1 for a million clients
 	@$(BENCH) tests/bench/bench_scale.py
+
+bench-backlog: setup ## A million events behind: fails unless the worker's memory stays flat; BENCH_BACKLOG=200000 for less
+	@BENCH_BACKLOG=$${BENCH_BACKLOG:-1000000} $(BENCH) tests/bench/bench_backlog.py
 
 bench-latency: setup ## From a webhook accepted to its trigger on the topic, station by station
 	@$(BENCH) tests/bench/bench_latency.py
