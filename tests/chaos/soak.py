@@ -32,12 +32,13 @@ of them, what grows would be the test's own memory."""
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process uses: resident memory in MiB, open files, threads; a worker of the chaos runs tells its tasks too."""
+    """What a process uses: resident memory in MiB, open files, threads; chaos' workers tell their tasks and heap too."""
 
     memory: int
     files: int
     threads: int
     tasks: int | None = None
+    heap: str = ""
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
@@ -49,12 +50,12 @@ class Usage:
 
 async def usage_of(worker: Worker) -> Usage:
     """Return what `worker` uses, its asyncio tasks included."""
-    told = re.compile(r"asyncio tasks: (\d+)")
+    told = re.compile(r"asyncio tasks: (\d+); (.+)")
     before = len(told.findall(worker.log.read_text(errors="replace")))
     os.kill(worker.process.pid, signal.SIGHUP)
     await until_async(lambda: len(told.findall(worker.log.read_text(errors="replace"))) > before, what="the number of tasks")
-    tasks = told.findall(worker.log.read_text(errors="replace"))[-1]
-    return replace(Usage.of(worker.process.pid), tasks=int(tasks))
+    tasks, heap = told.findall(worker.log.read_text(errors="replace"))[-1]
+    return replace(Usage.of(worker.process.pid), tasks=int(tasks), heap=heap)
 
 
 class Sheltered:

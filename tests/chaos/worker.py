@@ -1,8 +1,8 @@
 """A real worker with extras for chaos, from the environment.
 
-SIGALRM blocks its event loop, as a long computation would; SIGHUP makes it tell how many tasks it has. CHAOS_PROGRAM=clients
-folds with the real core instead of the counting one, which remembers CHAOS_RING ids per client. CHAOS_SKEW_MS sets its clock
-wrong, and CHAOS_SWALLOW loses this share of all fetches before they reach a lane.
+SIGALRM blocks its event loop, as a long computation would; SIGHUP makes it tell its tasks and where its memory is.
+CHAOS_PROGRAM=clients folds with the real core instead of the counting one, which remembers CHAOS_RING ids per client.
+CHAOS_SKEW_MS sets its clock wrong, and CHAOS_SWALLOW loses this share of all fetches before they reach a lane.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from streams.runtime.clock import SystemClock
 from streams.runtime.log import configure_log
 from streams.runtime.settings import load_settings
 from streams.wire.records import Record
+from tests.chaos.memory import memory_told
 from tests.streams.counting import WHOLE_RUN, CountingProgram
 
 _BLOCK_SECONDS = 90.0
@@ -68,7 +69,7 @@ def _block(_number: int, _frame: object) -> None:
 
 
 def _tell_tasks(_number: int, _frame: object) -> None:
-    sys.stderr.write(f"asyncio tasks: {len(asyncio.all_tasks(asyncio.get_running_loop()))}\n")
+    sys.stderr.write(f"asyncio tasks: {len(asyncio.all_tasks(asyncio.get_running_loop()))}; {memory_told()}\n")
     sys.stderr.flush()
 
 
