@@ -1,7 +1,9 @@
-"""A backlog worked off by one shipped worker: its memory stays flat. `make bench-backlog` has a million events.
+"""A backlog worked off by one worker: its memory stays flat. `make bench-backlog` has a million events.
 
-Prints a table: share of the backlog folded, seconds, resident memory, open files, threads. Fails where memory grows after the
-first tenth by more than the allowed part: then it would grow with the backlog.
+The worker folds the counting program, whose states are full after 64 events of a client. States of the shipped one remember eight
+days of a client, and grow for as long, whether the worker is behind or not; their size has a law of its own. Prints a table:
+share of the backlog folded, seconds, resident memory, open files, threads. Fails where memory grows after the first tenth by more
+than the allowed part: then it would grow with the backlog.
 """
 
 import os
@@ -13,19 +15,19 @@ import pytest
 
 from streams.engine.fence import Slot
 from streams.engine.redis_fence import RedisFence
-from streams.runtime.clock import FileClock, monotonic
+from streams.runtime.clock import monotonic
 from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
 from tests.chaos.soak import Usage
 from tests.conftest import SettingsMaker
-from tests.integration.engine_world import START, crew_of, feed, on_the_log, payment
+from tests.integration.engine_world import crew_of, feed, on_the_log, payment
 from tests.waiting import until_async
 
 EVENTS: Final = int(os.environ.get("BENCH_BACKLOG", "100000"))
 CLIENTS: Final = 1_000
 CHUNK: Final = 20_000
 MARKS: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
-FLAT: Final = 1.25
+FLAT: Final = 1.15
 """Memory at the end may be this many times that after a tenth, when lanes, caches and arenas are full."""
 
 
@@ -49,11 +51,8 @@ async def test_what_a_worker_holds_does_not_grow_with_the_backlog_that_it_works_
 
     lines = [f"| folded of {EVENTS:,} | seconds | memory MiB | files | threads |", "| ---: | ---: | ---: | ---: | ---: |"]
     held: dict[float, int] = {}
-    clock = tmp_path / "clock"
-    FileClock.write(clock, START)  # so that no timer comes due, and only what is fed is folded
     with crew_of(settings, tmp_path) as crew:
-        own = {"RAPPORT_BATCH_RECORDS": "500", "RAPPORT_CLOCK_FILE": str(clock)}
-        worker = crew.start(module="handlers.cli worker", **own).until_working()
+        worker = crew.start(RAPPORT_BATCH_RECORDS="500").until_working()
         started = monotonic()
         for mark in MARKS:
             await until_async(lambda mark=mark: has_folded(mark * EVENTS), timeout=2_500, what=f"{mark:.0%}")  # type: ignore[misc]
