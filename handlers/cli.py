@@ -61,6 +61,7 @@ COMMANDS: Final = (
     Command(
         "feeds", "handlers.commands.feeds.commands:feeds", "Notice sources that are late, and hold what depends on them.", _RUN
     ),
+    Command("access", "handlers.commands.access.commands:access", "Print what each process may do on Kafka and Redis.", _RUN),
     Command("inspect", "handlers.commands.inspect:inspect", "Explain a client: segment, score, and every silence.", _LOOK),
     Command("tasks", "handlers.commands.tasks:tasks", "List, show and end the tasks left to people.", _RUN),
     Command(

@@ -1,0 +1,1 @@
+"""What each process may do on Kafka and Redis, and no more."""
