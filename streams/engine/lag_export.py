@@ -19,6 +19,10 @@ from streams.runtime.metrics import (
     CONSUMER_LAG_SECONDS,
     FENCE_NEXT,
     LAG_READ,
+    REDIS_EVICTED,
+    REDIS_MEMORY,
+    REDIS_MEMORY_LIMIT,
+    REDIS_SAVES,
     RETENTION_HEADROOM,
     TIMERS_DUE_BACKLOG,
     TIMERS_OVERDUE,
@@ -33,6 +37,7 @@ from streams.wire.topics import CLIENT_EVENTS
 
 log = structlog.get_logger(__name__)
 
+_OF_SERVER: Final = (REDIS_MEMORY, REDIS_MEMORY_LIMIT, REDIS_EVICTED, REDIS_SAVES)
 _BY_PARTITION: Final = (CONSUMER_LAG, CONSUMER_LAG_SECONDS, FENCE_NEXT, RETENTION_HEADROOM)
 
 
@@ -77,6 +82,7 @@ class LagExport:
             lags = await read_lag(self._settings, self._fence, clock=self._machine, view=self._view)
             facts = await read_topics(self._settings, topics=WATCHED_TOPICS)
             timers = await self._timers()
+            server = await answer_of(self._redis.info())
         except RetryError as error:
             self.flaw = str(error)
             self._forget()
@@ -86,6 +92,7 @@ class LagExport:
         for partition, overdue in timers.items():
             self._meter.set(TIMERS_DUE_BACKLOG, overdue.late_seconds, partition=str(partition))
             self._meter.set(TIMERS_OVERDUE, overdue.clients, partition=str(partition))
+        show_server(self._meter, server)
         self._meter.set(LAG_READ, self._machine.now().timestamp())
         self.flaw = ""
 
@@ -114,6 +121,8 @@ class LagExport:
         for partition in range(self._settings.partitions):
             for metric in (TIMERS_DUE_BACKLOG, TIMERS_OVERDUE):
                 self._meter.forget(metric, partition=str(partition))
+        for metric in _OF_SERVER:
+            self._meter.set(metric, float("nan"))  # without labels a series cannot be taken away; this one compares with nothing
 
     async def run(self, stopped: asyncio.Event, *, every_seconds: float) -> None:
         """Read every so often until `stopped`, then disconnect."""
@@ -152,3 +161,12 @@ def show_lag(meter: Meter, lags: Iterable[PartitionLag], *, retention: Mapping[s
             meter.set(RETENTION_HEADROOM, headroom, **labels)
     for topic in {slot.topic for slot in partitions}:
         meter.set(TOPIC_PARTITIONS, sum(slot.topic == topic for slot in partitions), topic=topic)
+
+
+def show_server(meter: Meter, said: Mapping[str, object]) -> None:
+    """Set the gauges of the server from what it says of itself (INFO)."""
+    limit = int(str(said.get("maxmemory", 0))) or int(str(said.get("total_system_memory", 0)))
+    meter.set(REDIS_MEMORY, int(str(said.get("used_memory", 0))))
+    meter.set(REDIS_MEMORY_LIMIT, limit)
+    meter.set(REDIS_EVICTED, int(str(said.get("evicted_keys", 0))))
+    meter.set(REDIS_SAVES, float(said.get("aof_enabled") == 1 and said.get("aof_last_write_status") == "ok"))

@@ -90,6 +90,12 @@ REDIS_ROLLBACKS: Final = _counter("redis_rollbacks_total", "Times Redis was foun
 REDIS_ROLLBACK_OFFSETS: Final = _counter("redis_rollback_offsets_total", "Offsets to fold again because of that.", "topic")
 REDIS_CALL_DURATION: Final = _histogram("redis_call_duration_seconds", "Time of one call.", "op")
 REDIS_ERRORS: Final = _counter("redis_errors_total", "Calls that have to be repeated.", "op")
+REDIS_MEMORY: Final = _gauge("redis_memory_used_bytes", "Memory that Redis uses, told by the lag exporter.")
+REDIS_MEMORY_LIMIT: Final = _gauge("redis_memory_limit_bytes", "Its maxmemory, or else the memory of its machine.")
+REDIS_EVICTED: Final = _gauge(
+    "redis_evicted_keys", "Keys that Redis threw away for want of memory since it started; each is lost data."
+)
+REDIS_SAVES: Final = _gauge("redis_saves", "1 while Redis keeps an append-only file and its last write to it went well.")
 OUTBOX_DEPTH: Final = _gauge("outbox_depth", "Outputs stored and not published yet.", "topic", "partition")
 OUTBOX_OLDEST_AGE: Final = _gauge("outbox_oldest_age_seconds", "How long the oldest of them waits.", "topic", "partition")
 OUTPUTS_PUBLISHED: Final = _counter("outputs_published_total", "Outputs acknowledged by Kafka.", "topic")

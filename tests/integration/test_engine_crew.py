@@ -10,7 +10,17 @@ import pytest
 
 from streams.engine.lag import lag_now, total
 from streams.engine.lag_export import LagExport
-from streams.runtime.metrics import CONSUMER_LAG, CONSUMER_LAG_SECONDS, LAG_READ, TOPIC_PARTITIONS, Meter
+from streams.runtime.metrics import (
+    CONSUMER_LAG,
+    CONSUMER_LAG_SECONDS,
+    LAG_READ,
+    REDIS_EVICTED,
+    REDIS_MEMORY,
+    REDIS_MEMORY_LIMIT,
+    REDIS_SAVES,
+    TOPIC_PARTITIONS,
+    Meter,
+)
 from streams.runtime.settings import Settings
 from streams.wire.topics import CLIENT_EVENTS, PAYMENTS
 from tests.integration.engine_world import assert_equals_oracle, crew_of, feed, on_the_log, payment, to_topic, until_caught_up
@@ -102,6 +112,8 @@ async def assert_monitoring_is_told(settings: Settings, *, waiting: int) -> None
     assert headroom[0] == PAYMENTS.name
     assert 29 * 86_400 < float(headroom[1]) < PAYMENTS.retention_ms / 1000
     assert meter.read(LAG_READ) > 0
+    assert 0 < meter.read(REDIS_MEMORY) < meter.read(REDIS_MEMORY_LIMIT)
+    assert (meter.read(REDIS_EVICTED), meter.read(REDIS_SAVES)) == (0, 1)
     assert not export.flaw
     await export.close()
     blind = LagExport(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"}), meter)

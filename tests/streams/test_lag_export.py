@@ -4,8 +4,8 @@ import pytest
 
 from streams.engine.fence import Slot
 from streams.engine.lag import PartitionLag
-from streams.engine.lag_export import headroom_seconds, show_lag
-from streams.runtime.metrics import FENCE_NEXT, RETENTION_HEADROOM, Meter
+from streams.engine.lag_export import headroom_seconds, show_lag, show_server
+from streams.runtime.metrics import FENCE_NEXT, REDIS_EVICTED, REDIS_MEMORY_LIMIT, REDIS_SAVES, RETENTION_HEADROOM, Meter
 
 DAY_MS = 86_400_000
 SLOT = Slot("payments", 0)
@@ -39,3 +39,19 @@ def test_headroom_is_shown_only_while_something_waits() -> None:
     assert meter.read(FENCE_NEXT, **place) == 15
     show_lag(meter, [lag(position=20)], retention={SLOT.topic: 2 * DAY_MS})
     assert "retention_headroom_seconds{" not in meter.render().decode()
+
+
+@pytest.mark.parametrize(
+    ("said", "limit", "saves"),
+    [
+        ({"maxmemory": 100, "total_system_memory": 900, "aof_enabled": 1, "aof_last_write_status": "ok"}, 100, 1),
+        ({"maxmemory": 0, "total_system_memory": 900, "aof_enabled": 1, "aof_last_write_status": "err"}, 900, 0),
+        ({"maxmemory": 0, "total_system_memory": 900, "aof_enabled": 0, "aof_last_write_status": "ok"}, 900, 0),
+    ],
+)
+def test_a_server_without_a_bound_is_bound_by_its_machine_and_saves_only_if_its_file_is_written(
+    said: dict[str, object], limit: int, saves: int
+) -> None:
+    meter = Meter()
+    show_server(meter, {"used_memory": 50, "evicted_keys": 3, **said})
+    assert (meter.read(REDIS_MEMORY_LIMIT), meter.read(REDIS_SAVES), meter.read(REDIS_EVICTED)) == (limit, saves, 3)

@@ -75,7 +75,8 @@ def redis_lines(settings: Settings, *, users: str) -> Iterator[str]:
             rules = _WRITES if redis_keys(role, settings)[0] else _READS
             name = f"{users}{role.name}"
             variable = f"${{{name.upper().replace('-', '_')}_PASSWORD}}"
-            yield " ".join(["user", name, "on", f">{variable}", "resetchannels", *keys, "-@all", *rules, "-@dangerous"])
+            about = ["+info"] * role.measures
+            yield " ".join(["user", name, "on", f">{variable}", "resetchannels", *keys, "-@all", *rules, "-@dangerous", *about])
 
 
 def _key_rules(role: Role, settings: Settings) -> list[str]:

@@ -40,7 +40,8 @@ class Operation(StrEnum):
 class Role:
     """A process. `groups` are endings after RAPPORT_GROUP; `looks`: it checks every topic's settings at its start.
 
-    `folds` are topics of whose partitions it keeps something in Redis, `sees` those of which it only reads what is kept there.
+    `folds` are topics of whose partitions it keeps something in Redis, `sees` those of which it only reads what is kept there;
+    `measures`: it asks Redis how the server itself is.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Role:
     directory: bool = False
     tasks: bool = False
     mailbox: bool = False
+    measures: bool = False
 
     def topics(self) -> Iterator[tuple[Topic, tuple[Operation, ...]]]:
         """Give what it may do to each topic, in the order of the table; nothing for topics that are none of its business."""
@@ -98,7 +100,7 @@ ROLES: Final = (
         sees=(*INTAKE_TOPICS, CLIENT_EVENTS),
     ),
     Role(name="feeds", reads=(WEBHOOKS, PAYMENTS, DECISIONS), writes=(CLIENT_EVENTS,), looks=True, sees=(CLIENT_EVENTS,)),
-    Role(name="lag", reads=(*INTAKE_TOPICS, CLIENT_EVENTS), looks=True, sees=(*INTAKE_TOPICS, CLIENT_EVENTS)),
+    Role(name="lag", reads=(*INTAKE_TOPICS, CLIENT_EVENTS), looks=True, sees=(*INTAKE_TOPICS, CLIENT_EVENTS), measures=True),
     *(_channel(name) for name in CHANNELS),
     Role(name="portal", writes=(SIGNALS, DELAYS), sees=(CLIENT_EVENTS,), mailbox=True),
 )
