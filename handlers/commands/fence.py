@@ -1,4 +1,4 @@
-"""`rapport fence show|accept-loss|supersede|rebuild` (`fence`, a cyclopts App): positions that a person must decide about."""
+"""`rapport fence show|accept-loss|supersede|rebuild|recall` (`fence`, a cyclopts App): what a person must decide about."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from handlers.commands.directory import tell_again
 from streams.engine.fence import Slot
 from streams.engine.lag import WATCHED_TOPICS
 from streams.engine.log_view import LogView
@@ -102,6 +103,23 @@ def rebuild(
         print(f"{view.bounds.end} records would be folded again; add --yes to do it.")
         return
     print(f"{topic}-{partition} is folded again: {asyncio.run(_changed(slot, Repair.rebuild))} records.")
+
+
+@fence.command
+def recall(*, yes: Annotated[bool, Parameter(help="Do it; else only say what it is for.", negative="")] = False) -> None:
+    """Tell workers again what deliveries of before told about ids, after Redis has lost it.
+
+    A Stripe dispute names its payment and not the client. Whose payment it is stands in a directory in Redis, which no fold
+    makes anew: after a total loss such deliveries would become dead letters (`no_client`). This reads the client log from its
+    beginning, then the webhooks that Kafka still has, and tells what both say. It publishes nothing, workers may go on, and
+    repeating it changes nothing. Letters of meanwhile are driven again: rapport dead-letters redrive --reason no_client.
+
+    Example: rapport fence recall --yes
+    """
+    if not yes:
+        print("Reads client.events and webhooks once, and tells the directory whose payments they name; add --yes to do it.")
+        return
+    print(f"The directory was told of ids {asyncio.run(tell_again(load_settings())):,} times.")
 
 
 def _slots(settings: Settings) -> list[Slot]:

@@ -1,7 +1,7 @@
 """One order of the records of several partitions: by the time at which the broker stored them, then by partition."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -70,9 +70,17 @@ async def ends_of(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
     return {part.partition: (starts[part], ends[part]) for part in parts}
 
 
-async def read_in_order(settings: Settings, topic: str, *, ends: Mapping[int, int], see: Callable[[Any], None]) -> None:
+async def read_in_order(
+    settings: Settings,
+    topic: str,
+    *,
+    ends: Mapping[int, int],
+    see: Callable[[Any], None],
+    between: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Show each record of a topic (bare name) before `ends`, of all partitions named there, in one order; memory stays flat.
 
+    `between` is awaited after each fetch, and at the end: to carry out what was seen.
     Raises RetryError while Kafka is away.
     """
     parts = _parts(settings, topic, ends)
@@ -85,6 +93,8 @@ async def read_in_order(settings: Settings, topic: str, *, ends: Mapping[int, in
         while not merge.is_over:
             for record in merge.ready():
                 see(record)
+            if between is not None:
+                await between()
             for part in _parts(settings, topic, merge.hungry):
                 if await consumer.position(part) >= ends[part.partition]:
                     merge.end(part.partition)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from handlers.commands.directory import tell_again
 from models.events.delays import DisputeOpened
 from models.events.union import AnyClientEvent
 from streams.engine.failpoints import AFTER_COMMIT, BEFORE_COMMIT
 from streams.engine.producer import Outgoing
 from streams.runtime.settings import Settings
 from streams.sources.payload import parse_object
+from streams.state.keys import directory_base
+from streams.state.redis_store import connect_redis
 from streams.wire.dead_letters import Reason, read_dead_letter
 from streams.wire.events import read_client_event
 from streams.wire.records import Record
@@ -32,9 +35,9 @@ def charged(number: int) -> bytes:
     return event("charge.succeeded", about, event_id=f"evt_charge_{number}")
 
 
-def disputed(number: int) -> bytes:
-    about = dispute(id=f"dp_{number}", charge=f"ch_{number}", payment_intent=f"pi_{number}")
-    return event("charge.dispute.created", about, event_id=f"evt_dispute_{number}")
+def disputed(number: int, *, of: str | None = None) -> bytes:
+    about = dispute(id=f"dp_{of or number}", charge=f"ch_{number}", payment_intent=f"pi_{number}")
+    return event("charge.dispute.created", about, event_id=f"evt_dispute_{of or number}")
 
 
 async def on_the_log(settings: Settings) -> list[AnyClientEvent]:
@@ -59,7 +62,15 @@ async def test_a_bare_dispute_is_told_of_the_client_and_invoice_of_its_charge(se
         await until_caught_up(settings)
         await feed(settings, [webhook(disputed(2), partition=1)])  # another partition, later: found in Redis
         await until_caught_up(settings)
-    assert await opened(settings) == {"dp_1": ("cus_1", "in_1"), "dp_2": ("cus_2", "in_2")}
+        redis = connect_redis(settings)
+        lost = [key async for key in redis.scan_iter(match=f"{directory_base(settings)}*")]
+        assert await redis.delete(*lost) > 3
+        assert await tell_again(settings) > 3
+        await redis.aclose()
+        await feed(settings, [webhook(disputed(1, of="again"), partition=1)])
+        await until_caught_up(settings)
+    expected = {"dp_1": ("cus_1", "in_1"), "dp_2": ("cus_2", "in_2"), "dp_again": ("cus_1", "in_1")}
+    assert await opened(settings) == expected
     assert await letters(settings) == []
 
 
