@@ -25,13 +25,14 @@ from handlers.channels.wording import FALLBACK, locale_named
 from models.events.signals import Purpose
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
-from models.triggers import Tone, Trigger
+from models.triggers import Journey, Tone, Trigger
 
 LONGEST_MESSAGE: Final = 20_000
 """Characters; a longer one is a mistake in a template."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BLANKS: Final = re.compile(r"[ \t\n]+")
+_RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
 _SMALL_PRINT: Final = "\n--\n"
 _TO_STAFF: Final = "staff"
 
@@ -175,7 +176,8 @@ class WordedLink:
 
 def _worded_links(make: MakeLinks, trigger: Trigger, phrases: Phrases) -> tuple[WordedLink, WordedLink]:
     links = make(trigger, phrases.language)
-    return WordedLink(links.answer, phrases.answer[trigger.purpose]), WordedLink(links.opt_out, phrases.opt_out)
+    words = phrases.answer_renewal if trigger.journey in _RENEWALS else phrases.answer[trigger.purpose]
+    return WordedLink(links.answer, words), WordedLink(links.opt_out, phrases.opt_out)
 
 
 def _text(letter: Letter, *, greeting: str, signature: str, links: Sequence[WordedLink]) -> str:

@@ -62,7 +62,7 @@ _OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
         "invoice_count": (3, 9),
         "payment_size": ("micro", "standard", "large"),
         "usual_method": ("bank_debit", "wire", "other"),
-        "request": ("contact", "message", "later"),
+        "request": ("contact", "message", "later", "renew", "defer"),
         "plan_possible": (False,),
         "later_possible": (False,),
         "split_possible": (False,),

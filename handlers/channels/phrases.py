@@ -25,6 +25,7 @@ class Phrases:
     greeting_without_name: str
     farewell: str
     answer: Mapping[Purpose, str]
+    answer_renewal: str
     opt_out: str
     invoice: str
     invoices: str
@@ -61,6 +62,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
             answer=_answers(
                 "Name a day, ask for a plan, tell us what is wrong, or pause", "Pause these mails, or let somebody else get them"
             ),
+            answer_renewal="Renew as it is, start later, or pause these mails",
             opt_out="Stop mails like this one",
             invoice="invoice {numbers}",
             invoices="invoices {numbers}",
@@ -85,6 +87,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
                 "Einen Tag nennen, einen Ratenplan erbitten, sagen, was nicht stimmt, oder pausieren",
                 "Diese Nachrichten pausieren oder an jemand anderen gehen lassen",
             ),
+            answer_renewal="Unverändert verlängern, später beginnen oder diese Nachrichten pausieren",
             opt_out="Keine solchen Nachrichten mehr",
             invoice="Rechnung {numbers}",
             invoices="Rechnungen {numbers}",
@@ -109,6 +112,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
                 "Indiquer un jour, demander un échéancier, dire ce qui ne va pas, ou faire une pause",
                 "Mettre ces messages en pause, ou les adresser à une autre personne",
             ),
+            answer_renewal="Renouveler tel quel, commencer plus tard ou mettre ces messages en pause",
             opt_out="Ne plus recevoir de tels messages",
             invoice="facture {numbers}",
             invoices="factures {numbers}",
@@ -133,6 +137,7 @@ PHRASES: Final[Mapping[str, Phrases]] = MappingProxyType(
                 "Indicar un día, pedir un plan, decir qué no está bien, o hacer una pausa",
                 "Pausar estos mensajes, o que los reciba otra persona",
             ),
+            answer_renewal="Renovar sin cambios, empezar más tarde o pausar estos mensajes",
             opt_out="No recibir más mensajes como este",
             invoice="factura {numbers}",
             invoices="facturas {numbers}",

@@ -68,12 +68,23 @@ class Choice(StrEnum):
     WAKE = "wake"
     OPT_OUT = "opt_out"
     ALLOW = "allow"
+    RENEW = "renew"
+    DEFER = "defer"
 
 
 UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.LESS: Choice.USUAL}
 """What takes a choice back with one more click."""
 
 _ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
+
+
+_RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
+_REQUESTS: Final = {
+    Choice.PLAN: ("the client asks for a payment plan", Request.PLAN),
+    Choice.CONTACT: ("the client asks for another contact", Request.CONTACT),
+    Choice.RENEW: ("the client wants to renew", Request.RENEW),
+    Choice.DEFER: ("the client wants to start later", Request.DEFER),
+}
 
 
 class AnswerRefusal(StrEnum):
@@ -123,6 +134,8 @@ def offered(link: Link) -> tuple[Choice, ...]:
     if link.scope is LinkScope.OPT_OUT:
         return (Choice.OPT_OUT,)
     about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
+    if link.purpose is Purpose.RELATIONSHIP and link.journey in _RENEWALS and link.scope is LinkScope.ANSWER:
+        about = (Choice.RENEW, Choice.DEFER, *about)
     return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.HOURS, Choice.OPT_OUT)
 
 
@@ -168,10 +181,8 @@ class _Told:
                 )
             case Choice.LESS | Choice.USUAL | Choice.CHANNEL | Choice.HOURS:
                 return (self._wish(),)
-            case Choice.PLAN:
-                return self._request("the client asks for a payment plan", Request.PLAN)
-            case Choice.CONTACT:
-                return self._request("the client asks for another contact", Request.CONTACT)
+            case Choice.PLAN | Choice.CONTACT | Choice.RENEW | Choice.DEFER:
+                return self._request(*_REQUESTS[self.answer.choice])
             case Choice.DISPUTE:
                 return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None, reason=self._reason())
             case Choice.PROMISE:
@@ -185,13 +196,16 @@ class _Told:
         granted = self.answer.choice is Choice.ALLOW
         return self._make(ConsentChanged, "", purpose=self.link.purpose, channel=channel, granted=granted)
 
-    def _request(self, what: str, request: Request, *, words: str = "") -> tuple[AnyClientEvent, ...]:
+    def _request(
+        self, what: str, request: Request, *, words: str = "", journeys: Sequence[Journey] = ()
+    ) -> tuple[AnyClientEvent, ...]:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
             raise AnswerError(AnswerRefusal.NO_CONTACT)
         said = "; ".join(filter(None, (words, self.answer.words)))
         asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=said or None)
         why = f"{what}: {said}"[:500] if said else what
-        return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=self._journeys()))
+        journeys = _RENEWALS if request in {Request.RENEW, Request.DEFER} else self._journeys()
+        return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=journeys))
 
     def _holds(self, reason: str, *, days: int, journeys: Sequence[Journey]) -> tuple[AnyClientEvent, ...]:
         return tuple(

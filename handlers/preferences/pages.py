@@ -189,7 +189,7 @@ def _formed(choice: Choice, words: Words) -> Offer:
         invoice=said.invoice,
         reason=said.reason,
         must=choice is Choice.CONTACT,
-        quiet=choice is not Choice.PROMISE,
+        quiet=choice not in {Choice.PROMISE, Choice.RENEW},
         plain=choice in _TAKEN_BACK,
     )
 

@@ -44,6 +44,8 @@ class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wake: OfferWords
     opt_out: OfferWords
     allow: OfferWords
+    renew: OfferWords
+    defer: OfferWords
 
 
 class Stops(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +78,8 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wake: Note
     opt_out: Note
     allow: Note
+    renew: Note
+    defer: Note
 
 
 class Sorry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -203,6 +203,8 @@ class Request(StrEnum):
     CONTACT = "contact"
     MESSAGE = "message"
     LATER = "later"
+    RENEW = "renew"
+    DEFER = "defer"
 
 
 class ClientAsked(ClientEvent):

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from models.events.delays import PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, Purpose, Request
+from models.money import Money
+from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import Step
 from models.policy.segments import effective_segment
-from models.policy.turn import Turn
+from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, ClientState, Run
 from models.triggers import CancelWhen, Journey, Tone
 from models.workdays import DAY_MS, moment
@@ -21,10 +23,12 @@ ANSWER_DAYS: Final = 3
 """Within so many days a person should have answered."""
 
 WORDS_TOLD: Final = 300
+_RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
 FROM_CLIENTS: Final = "link"
 """The source of what clients say by themselves, by a link or in the portal."""
 
 _LIMITED: Final = frozenset({Request.PLAN, Request.LATER})
+_ABOUT_RENEWALS: Final = frozenset({Request.RENEW, Request.DEFER})
 _PLACES: Final[Mapping[Request, int]] = MappingProxyType({request: place for place, request in enumerate(Request)})
 _ASKED: Final[Mapping[Request, str]] = MappingProxyType(
     {
@@ -32,6 +36,8 @@ _ASKED: Final[Mapping[Request, str]] = MappingProxyType(
         Request.CONTACT: "the client asks for another contact",
         Request.MESSAGE: "the client has written to us",
         Request.LATER: "the client asks for a later day than is offered by itself",
+        Request.RENEW: "the client wants to renew as it is: a person confirms it, nothing is billed by this",
+        Request.DEFER: "the client wants the renewal to start later",
     }
 )
 
@@ -41,8 +47,25 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     words = (f"in their words: {' '.join(event.words.split())[:WORDS_TOLD]}",) if event.words else ()
     terms = turn.policy.offers.segments[effective_segment(turn.state, turn.state.now_ms)]
     limits = f"offered without asking: up to {terms.most_instalments} instalments, up to {terms.most_days} days later"
+    more = (limits,) if event.request in _LIMITED else _renewals(turn.state) if event.request in _ABOUT_RENEWALS else ()
     turn.state = _noted(turn.state, event.request, event.occurred_ms)
-    _ask(turn, event.request, event.occurred_ms, (*words, *((limits,) if event.request in _LIMITED else ())))
+    _ask(turn, event.request, event.occurred_ms, (*words, *more))
+
+
+def _renewals(state: ClientState) -> tuple[str, ...]:
+    """Return which renewals lie ahead that the client was written to about; a person knows which one is meant."""
+    ahead = [
+        row
+        for row in state.person.contracts
+        if is_running(row)
+        and row.renews_ms > state.now_ms
+        and any((run := find_run(state, journey, renewal_anchor(row))) and run.stage for journey in _RENEWALS)
+    ]
+    return tuple(
+        f"contract {row.contract_id} renews on {moment(row.renews_ms).date().isoformat()}"
+        + (f" for {Money(row.minor, row.currency)}" if row.minor else "")
+        for row in ahead
+    )
 
 
 def ask_about_promise(turn: Turn, event: PromiseMade) -> None:

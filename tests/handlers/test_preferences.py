@@ -320,6 +320,18 @@ async def test_a_wish_for_fewer_messages_is_one_event_and_can_be_taken_back(seat
     assert (less.most_per_month, usual.most_per_month) == (1, 31)
 
 
+async def test_a_renewal_is_wished_for_with_one_click_and_a_person_confirms_it(seat: Seat) -> None:
+    answer = await seat.post("renew", about=RELATION)
+    assert "nothing has been charged" in answer.text
+    asked, *holds = seat.publisher.events
+    assert isinstance(asked, ClientAsked)
+    assert asked.request is Request.RENEW
+    assert [hold.journey for hold in holds if isinstance(hold, OverrideSet)] == ["pre_renewal", "renewal_cliff"]
+    thanks = {**RELATION, "journey": Journey.ONBOARDING}
+    assert (await seat.post("renew", about=thanks, form="f2")).status_code == 422
+    assert (await seat.post("defer", form="f3")).status_code == 422, "a mail about money cannot renew anything"
+
+
 async def test_a_change_of_contact_needs_to_say_to_whom_and_is_a_request_not_a_change(seat: Seat) -> None:
     assert (await seat.post("contact")).status_code == 422
     await seat.post("contact", words="Bob, bob@client.example")

@@ -13,8 +13,9 @@ from handlers.channels.links import links_of
 from handlers.commands.evaluate import evaluate
 from handlers.commands.evaluate_renewals import AskedValue, evaluate_renewals
 from handlers.preferences.wording import LANGUAGES, words_in
-from models.events.signals import ClientProfiled
+from models.events.signals import ClientProfiled, Purpose
 from models.events.union import EVENT_ADAPTER
+from models.triggers import Journey
 from streams.runtime.settings import Settings
 from streams.wire.topics import SIGNALS
 from tests.handlers.channel_examples import trigger
@@ -93,6 +94,12 @@ async def test_a_client_answers_behind_a_link_on_a_telephone_in_any_language(set
         await until_async(both, what="the answer, sent twice")
         assert {(event.client_id, event.channel) for event in await chosen(settings)} == {("ada", "sms")}
         assert len({event.event_id for event in await chosen(settings)}) == 1
+
+        care = trigger(journey=Journey.RENEWAL, purpose=Purpose.RELATIONSHIP, invoice_ids=())
+        await page.goto(f"{server.base_url}{urlsplit(make(care, language).answer).path}")
+        assert not await overflows(page)
+        await page.get_by_role("button", name=words.offers.renew.button).click()
+        await page.get_by_role("heading", name=words.done.renew.title).wait_for()
         assert complaints == []
 
 

@@ -14,7 +14,7 @@ from handlers.channels.links import links_of
 from models.events.payments import PaymentReceived
 from models.events.signals import ClientProfiled
 from models.money import Money
-from models.triggers import CHANNEL_RECORD_ADAPTER, CancelWhen, Retraction, Trigger
+from models.triggers import CHANNEL_RECORD_ADAPTER, CancelWhen, Journey, Retraction, Trigger
 from streams.runtime.settings import Settings
 from streams.wire.topics import CLIENT_EVENTS, SIGNALS, TRIGGERS
 from tests.conftest import REPOSITORY
@@ -95,11 +95,24 @@ async def test_a_click_takes_back_what_waits_to_be_sent_and_repeating_it_changes
     assert sum(b"consent.changed" in value for value in log) == 3
 
 
-async def test_a_pause_takes_back_what_waits_to_be_sent(settings: Settings, client: httpx.AsyncClient) -> None:
+async def test_a_wish_to_renew_is_a_task_and_a_pause_takes_back_what_waits_to_be_sent(
+    settings: Settings, client: httpx.AsyncClient
+) -> None:
     make = links_of(settings)
     assert make is not None
     with working(settings):
         trigger = await first_trigger(settings)
+        renewal = urlsplit(make(trigger.model_copy(update={"journey": Journey.RENEWAL}), "de").answer).path
+        assert "Unverändert verlängern" in (await client.get(renewal)).text
+        assert not any((await read_topic(settings, SIGNALS)).values()), "looking at the page is no wish"
+        assert (await client.post(renewal, data={"choice": "renew", "form": "r"})).status_code == 200
+
+        async def asked() -> list[bytes]:
+            found = await read_topic(settings, TRIGGERS["task"])
+            return [record.value or b"" for records in found.values() for record in records]
+
+        (task,) = await until_async(asked, timeout=60, what="the task of the renewal")
+        assert b"the client wants to renew as it is" in task
         answer = await client.post(urlsplit(make(trigger, "de").answer).path, data={"choice": "snooze", "form": "f"})
         assert answer.status_code == 200
 

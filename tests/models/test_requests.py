@@ -61,3 +61,14 @@ def test_of_a_forgotten_client_the_task_is_taken_back() -> None:
     build = Events()
     firm = Firm().run([build.profiled(0), asked(1), build.erased(1.5)])
     assert [output.kind for output in firm.outputs if output.kind in {"trigger", "retraction"}] == ["trigger", "retraction"]
+
+
+def test_a_wish_to_renew_is_a_task_that_names_the_renewals_written_about_and_changes_no_contract() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.contract(0.5, renews=30)], until_ms=ms(22))
+    assert [row.step for row in firm.triggers] == ["renewal_options"]
+    before = state_of(firm).person.contracts
+    firm.feed(asked(22.2, Request.RENEW, None))
+    assert firm.triggers[-1].facts["request"] == "renew"
+    assert any(words.startswith("contract ") and "renews on 2024-02-07" in words for words in firm.triggers[-1].reasons)
+    assert state_of(firm).person.contracts == before
