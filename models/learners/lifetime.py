@@ -38,7 +38,7 @@ class ValueTerms:
 
     `margin` is the share of the price that remains, `servicing_units` what a contract costs a month, `discount_rate` per year.
     `acquisition_units` is what winning a client costs; `acquisition_of` names groups (`segment:slow`, `type:retainer`) that
-    differ.
+    differ; `most_shift` is the share of a group's budget of care that may be moved in a quarter.
     """
 
     margin: float = 1.0
@@ -47,6 +47,7 @@ class ValueTerms:
     horizon_years: float = 5.0
     acquisition_units: int = 0
     acquisition_of: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    most_shift: float = 0.1
 
     def cost_of(self, groups: Iterable[str], currency: str) -> int:
         """Return what winning a client cost, in minor units: the first group named, else what it costs in general."""

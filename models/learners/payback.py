@@ -69,6 +69,29 @@ def payback(group: Months, firm: Months | None, terms: ValueTerms) -> Payback:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a won contract leaves on average within a horizon, after margin and service and before the cost of winning it."""
+
+    expected: int
+    low: int
+    high: int
+    months_served: float
+
+
+def left_within(group: Months, firm: Months | None, terms: ValueTerms, *, months: int) -> Left:
+    """Return what the first `months` of a contract's life leave, and how many of them it is served on average."""
+    other = firm if firm is not group else None
+    staying, earned = _life(group, other, terms)
+    errors = _errors(group, firm)
+    sums = [
+        sum(each * exp(side * _LEVEL * error) for each, error in zip(earned[:months], errors, strict=False))
+        for side in (-1, 0, 1)
+    ]
+    low, expected, high = sorted(map(round, sums))
+    return Left(expected, low, high, sum(staying[:months]))
+
+
 def _life(group: Months, firm: Months | None, terms: ValueTerms) -> tuple[list[float], list[float]]:
     """Return the share still there at the beginning of each month, and what the month leaves per contract won."""
     alive, staying, earned = 1.0, [], []

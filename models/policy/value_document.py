@@ -24,6 +24,9 @@ class ValueSection(Section):
     acquisition_of: dict[Group, Units] = Field(
         default_factory=dict, description="Groups that cost another amount: type:retainer, segment:slow."
     )
+    most_shift: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=_V.most_shift, description="Share of a group's budget of care that a quarter's suggestion moves at most."
+    )
 
     @classmethod
     def of(cls, terms: ValueTerms) -> Self:
@@ -40,4 +43,5 @@ class ValueSection(Section):
             horizon_years=self.horizon_years,
             acquisition_units=self.acquisition_units,
             acquisition_of=MappingProxyType(dict(self.acquisition_of)),
+            most_shift=self.most_shift,
         )

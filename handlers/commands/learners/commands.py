@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from handlers.commands.book.plan import Asked
+from handlers.commands.learners.budgeting import budget
 from handlers.commands.learners.checking import check as run_check
 from handlers.commands.learners.curves import cohort_lines, season_lines
 from handlers.commands.learners.desk import Stand, order, read_stand
@@ -232,6 +233,9 @@ def payback() -> int:
     bound = ClientProgram(policy_in_force(settings)).under(encode_regime(stand.regimes[0]))
     print("\n".join(payback_lines(load_renewal(active.snapshot), bound.policy.value)))
     return 0
+
+
+learners.command(budget)
 
 
 @learners.command

@@ -1,4 +1,4 @@
-"""A history lived through week by week in the core: who is in which segment on each Monday, and every move with its cause.
+"""A history lived through week by week in the core: who is in which segment on each Monday, each move with its cause, renewals.
 
 The fold, the timers and the rules are those of production; nothing is sent, and no learner is asked, so that years pass quickly.
 """
@@ -18,7 +18,7 @@ from models.state.client import ClientState
 from models.state.habits import Asked
 from models.state.rows import Invoice
 from models.transition import Transition, transition
-from models.triggers import Decision, DecisionOutcome
+from models.triggers import Decision, DecisionOutcome, RenewalExample
 from models.workdays import DAY_MS
 
 WEEK_MS: Final = 7 * DAY_MS
@@ -51,6 +51,7 @@ class Living:
     last_heard_ms: dict[str, int] = field(default_factory=dict)
     moves: list[Decision] = field(default_factory=list)
     alarms: list[Decision] = field(default_factory=list)
+    renewals: list[RenewalExample] = field(default_factory=list)
     now_ms: int = 0
     _wakeups: Wakeups = field(default_factory=Wakeups)
     _scorer: NoScorer = field(default_factory=NoScorer)
@@ -100,6 +101,8 @@ class Living:
                     self.moves.append(output)
                 elif output.outcome is DecisionOutcome.HELD and output.journey is None:
                     self.alarms.append(output)
+            elif isinstance(output, RenewalExample):
+                self.renewals.append(output)
         self._wakeups.note(client, result)
 
 
