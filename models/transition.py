@@ -38,6 +38,7 @@ from models.policy.approval import answered
 from models.policy.colleagues import fire_task, task_timers
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.hours import heard_at
+from models.policy.journeys import OwnEntry
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
 from models.policy.openings import has_openings
 from models.policy.outcomes import (
@@ -49,6 +50,7 @@ from models.policy.outcomes import (
     retract_what_no_longer_holds,
     wrote_back,
 )
+from models.policy.own_journeys import enter_own
 from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
@@ -57,7 +59,7 @@ from models.policy.requests import ask_a_person, ask_about_promise
 from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
-from models.state.client import JOURNEYS, ClientState, Timer, TimerKind
+from models.state.client import ClientState, Timer, TimerKind, journey_of
 from models.state.closing import tidy
 from models.state.evolve import evolve
 from models.state.identity import heard
@@ -186,6 +188,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     if isinstance(event, PaymentReceived):
         _paid(turn, event, first=not before.care.onboarded)
     enter_playbooks(turn, event)
+    if turn.policy.journeys.own:
+        enter_own(turn, event)
     _plan(turn)
     _fire_due(turn, turn.state.now_ms)
 
@@ -362,14 +366,17 @@ def _prune_runs(turn: Turn) -> None:
     invoices = {row.invoice_id for row in state.ledger.invoices}
     for plan in state.ledger.plans:
         invoices |= {instalment_anchor(plan, number) for number in range(1, len(plan.parts) + 1)}
-    cooling = {JOURNEYS.index(row.journey): row.cooldown_days * DAY_MS for row in turn.policy.journeys.playbooks}
+    cooling = {
+        row.journey: state.now_ms if isinstance(row.entry, OwnEntry) and row.entry.once else row.cooldown_days * DAY_MS
+        for row in turn.policy.journeys.every_playbook
+    }
     kept = tuple(
         run
         for run in state.care.runs
         if (
             run.anchor in invoices
-            if JOURNEYS[run.journey] is Journey.DELAY_SUPPORT
-            else max(run.started_ms, run.ready_ms) > state.now_ms - max(RUN_KEPT_MS, cooling.get(run.journey, 0))
+            if journey_of(run) is Journey.DELAY_SUPPORT
+            else max(run.started_ms, run.ready_ms) > state.now_ms - max(RUN_KEPT_MS, cooling.get(journey_of(run), 0))
         )
     )
     if len(kept) != len(state.care.runs):

@@ -9,20 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from models.events.envelope import Identifier, Instant
 from models.events.signals import Purpose, Role
 from models.events.union import AnyClientEvent
+from models.journey_names import AnyJourney, Journey, OwnJourney
 from models.money import Money
 
-
-class Journey(StrEnum):
-    """The journeys a client may be on. States and runs know them by their place in this list: new ones go to the end."""
-
-    ONBOARDING = "post_payment_onboarding"
-    RENEWAL = "pre_renewal"
-    DELAY_SUPPORT = "delayed_payment_support"
-    RENEWAL_CLIFF = "renewal_cliff"
-    SEASON_CLEANUP = "season_cleanup"
-    BANK_DEBIT = "bank_debit"
-    BURST_CHECKIN = "burst_checkin"
-    GAP_CHECKIN = "gap_checkin"
+__all__ = ["AnyJourney", "Journey", "OwnJourney"]
 
 
 class Tone(StrEnum):
@@ -130,9 +120,10 @@ class Trigger(_Output):
 
     kind: Literal["trigger"] = "trigger"
     trigger_id: Identifier
-    journey: Journey
+    journey: AnyJourney = Field(description="One of these, or a journey that the firm has declared itself, by its name.")
     anchor: Identifier = Field(
-        description="What the run is about: an invoice, a payment, a contract with its period, or a client."
+        description="What the run is about: an invoice, a payment, a contract with its period, or a client; after its name and a"
+        " colon in a journey of the firm's own."
     )
     lineage: Identifier | None = Field(
         default=None,
@@ -220,7 +211,7 @@ class Decision(_Output):
     kind: Literal["decision"] = "decision"
     decision_id: Identifier
     outcome: DecisionOutcome
-    journey: Journey | None = None
+    journey: AnyJourney | None = None
     anchor: str | None = None
     step: str | None = None
     channel: str | None = None

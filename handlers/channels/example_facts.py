@@ -8,7 +8,9 @@ from models.events.signals import Purpose
 from models.money import Money
 from models.policy.causes import Cause
 from models.policy.facts import Fact
-from models.triggers import Journey
+from models.policy.journeys import OwnEntry
+from models.policy.timing import Anchor
+from models.triggers import AnyJourney, Journey
 
 MAY_BE_MISSING: Final[Mapping[str, object]] = MappingProxyType(
     {
@@ -74,15 +76,26 @@ _OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
 )
 
 
-def purpose_of(journey: Journey) -> Purpose:
+def purpose_of(journey: AnyJourney) -> Purpose:
     """Return what messages of a journey are for, as lint holds every policy to it."""
     return Purpose.SERVICING if journey is Journey.DELAY_SUPPORT else Purpose.RELATIONSHIP
 
 
-def example_of(journey: Journey, step: str, *, of_plan: bool = False) -> Mapping[str, Fact]:
+def own_example(entry: OwnEntry) -> Mapping[str, Fact]:
+    """Return the facts that messages of a journey of the firm's own are given, by what begins it."""
+    match entry.anchor:
+        case Anchor.RENEWAL:
+            return {**_CONTRACT, "weeks_ahead": 2}
+        case Anchor.PAYMENT:
+            return {**_CARE, "payment_size": "standard"}
+        case _:
+            return _CARE
+
+
+def example_of(journey: AnyJourney, step: str, *, of_plan: bool = False) -> Mapping[str, Fact]:
     """Return the facts that messages of a step are given, at their fullest; `of_plan` are those about an instalment."""
     if journey is not Journey.DELAY_SUPPORT:
-        return FACTS[journey]
+        return FACTS[Journey(journey)]
     match step:
         case "approve":
             return {"name": "Ada Lovelace"}

@@ -18,7 +18,7 @@ from handlers.channels.phrases import ENGLISH, PHRASES, tongue
 from handlers.channels.wording import LISTED, amounts_in_words, day_in_words, number_in_words
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.stated import Stated
-from models.triggers import APPROVE, Journey, Tone
+from models.triggers import APPROVE, AnyJourney, Journey, Tone
 from streams.runtime.errors import UsageError
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ _TO_STAFF: Final = "staff"
 _FACTS: Final = frozenset().union(*ALLOWED_FACTS.values())
 
 
-def template_name(journey: Journey, step: str, tone: Tone, *, variant: str = "", language: str = ENGLISH) -> str:
+def template_name(journey: AnyJourney, step: str, tone: Tone, *, variant: str = "", language: str = ENGLISH) -> str:
     """Return the path of a template below the templates folder; `variant` is `.sms` for text messages.
 
     A firm step that is to be said more softly is said in the words of the step that is structured or gentle by itself.
@@ -107,11 +107,11 @@ class Library:
             found = self._letters[locale] = self._environment(locale)
         return found
 
-    def languages_of(self, journey: Journey, step: str, tone: Tone) -> list[str]:
+    def languages_of(self, journey: AnyJourney, step: str, tone: Tone) -> list[str]:
         """Return the languages in which a step has words in `tone`."""
         return [language for language in PHRASES if template_name(journey, step, tone, language=language) in self.names]
 
-    def facts_stated(self, journey: Journey, step: str, tone: Tone) -> Stated | None:
+    def facts_stated(self, journey: AnyJourney, step: str, tone: Tone) -> Stated | None:
         """Return the facts that the template of a step states in any language, with its includes; None without a template.
 
         A cell that is the firm's own may lack languages: another that it has speaks then.
@@ -142,7 +142,7 @@ class Library:
             self._placed[name] = found
         return found
 
-    def is_for_staff(self, journey: Journey, step: str, tone: Tone) -> bool:
+    def is_for_staff(self, journey: AnyJourney, step: str, tone: Tone) -> bool:
         """Say whether the template of a step is a letter to colleagues."""
         spoken = self.languages_of(journey, step, tone)
         return bool(spoken) and to_staff(self.source(template_name(journey, step, tone, language=spoken[0])))

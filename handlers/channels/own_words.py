@@ -16,18 +16,18 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 
 from handlers.channels.content import Writer
 from handlers.channels.contract import Content, ContentError, Recipient
-from handlers.channels.example_facts import cases, example_of, purpose_of
+from handlers.channels.example_facts import cases, example_of, own_example, purpose_of
 from handlers.channels.library import SUFFIX, Library, folder_of, package_names, package_source, template_name, to_staff
 from handlers.channels.manners import unmannerly
 from handlers.channels.phrases import ENGLISH, PHRASES
 from handlers.channels.short_text import SMS
 from models.events.signals import Purpose
 from models.policy.facts import ALLOWED_FACTS, Fact
-from models.policy.journeys import Step
-from models.policy.lint import Severity
+from models.policy.finding import Severity
+from models.policy.journeys import OwnEntry, Step
 from models.policy.policy import Policy
 from models.policy.tones import RELATIONSHIP_CEILING, is_above, softer_than
-from models.triggers import Journey, Tone, Trigger
+from models.triggers import AnyJourney, Journey, Tone, Trigger
 from streams.runtime.errors import UsageError
 
 _FIRM: Final = "The Firm"
@@ -41,7 +41,7 @@ _FOOTER: Final = re.compile(rf"_(servicing|relationship)_footer\{SUFFIX}")
 class Use(NamedTuple):
     """What a template is for: a cell of a journey's step and tone, the facts at hand there, and who reads it."""
 
-    journey: Journey
+    journey: AnyJourney
     step: str
     tone: Tone
     variant: str
@@ -93,10 +93,12 @@ def uses_of(policy: Policy) -> dict[str, Use]:
             example_of(Journey(journey), named, of_plan=of_plan),
         )
         _add(uses, use)
+    own = {row.journey: row.entry for row in policy.journeys.own if isinstance(row.entry, OwnEntry)}
     planned = {step.id for step in policy.journeys.instalment.steps}
     for journey_of, step in policy.journeys.named_steps():
         softer = softer_than(step.tone) if journey_of is Journey.DELAY_SUPPORT else ()
-        facts = example_of(journey_of, step.id, of_plan=step.id in planned)
+        entry = own.get(journey_of)
+        facts = own_example(entry) if entry else example_of(journey_of, step.id, of_plan=step.id in planned)
         for tone in (step.tone, *softer):
             for variant in ("", f".{SMS}"):
                 _add(uses, Use(journey_of, step.id, tone, variant, _is_internal(step, policy), facts))

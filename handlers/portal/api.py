@@ -36,7 +36,7 @@ from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
 from models.ids import derive
 from models.policy.gate import still_allowed
 from models.state.client import ClientState
-from models.triggers import Journey
+from models.triggers import AnyJourney
 from models.workdays import moment, zone_named
 from streams.runtime.clock import Clock
 from streams.runtime.errors import RetryError
@@ -57,7 +57,7 @@ class MessageView(BaseModel):
     sent_at: datetime
     read_at: datetime | None
     overtaken: bool
-    journey: Journey
+    journey: AnyJourney
     purpose: Purpose
     invoice_ids: tuple[str, ...]
     subject: str

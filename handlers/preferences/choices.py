@@ -24,6 +24,7 @@ from models.events.signals import (
 )
 from models.events.union import AnyClientEvent
 from models.ids import derive
+from models.journey_names import OWN_JOURNEYS
 from models.money import Money
 from models.triggers import Journey
 from streams.runtime.errors import RapportError
@@ -78,7 +79,7 @@ UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.
 _ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
 
 
-_RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
+_RENEWALS: Final = (Journey.RENEWAL.value, Journey.RENEWAL_CLIFF.value)
 _REQUESTS: Final = {
     Choice.PLAN: ("the client asks for a payment plan", Request.PLAN),
     Choice.CONTACT: ("the client asks for another contact", Request.CONTACT),
@@ -176,7 +177,7 @@ class _Told:
                 return self._holds("the client asked for a pause", days=SNOOZE_DAYS, journeys=self._journeys())
             case Choice.WAKE:
                 return tuple(
-                    self._make(OverrideCleared, journey.value, override_id=self._override(journey), author=AUTHOR)
+                    self._make(OverrideCleared, journey, override_id=self._override(journey), author=AUTHOR)
                     for journey in self._journeys()
                 )
             case Choice.LESS | Choice.USUAL | Choice.CHANNEL | Choice.HOURS:
@@ -197,7 +198,7 @@ class _Told:
         return self._make(ConsentChanged, "", purpose=self.link.purpose, channel=channel, granted=granted)
 
     def _request(
-        self, what: str, request: Request, *, words: str = "", journeys: Sequence[Journey] = ()
+        self, what: str, request: Request, *, words: str = "", journeys: Sequence[str] = ()
     ) -> tuple[AnyClientEvent, ...]:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
             raise AnswerError(AnswerRefusal.NO_CONTACT)
@@ -207,14 +208,14 @@ class _Told:
         journeys = _RENEWALS if request in {Request.RENEW, Request.DEFER} else self._journeys()
         return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=journeys))
 
-    def _holds(self, reason: str, *, days: int, journeys: Sequence[Journey]) -> tuple[AnyClientEvent, ...]:
+    def _holds(self, reason: str, *, days: int, journeys: Sequence[str]) -> tuple[AnyClientEvent, ...]:
         return tuple(
             self._make(
                 OverrideSet,
-                journey.value,
+                journey,
                 override_id=self._override(journey),
                 effect=OverrideEffect.HOLD,
-                journey=journey.value,
+                journey=journey,
                 reason=reason,
                 author=AUTHOR,
                 expires_at=self.now + timedelta(days=days),
@@ -222,15 +223,15 @@ class _Told:
             for journey in journeys
         )
 
-    def _journeys(self) -> tuple[Journey, ...]:
+    def _journeys(self) -> tuple[str, ...]:
         if self.link.purpose is Purpose.SERVICING:
             return (self.link.journey,)
-        return tuple(journey for journey in Journey if journey is not Journey.DELAY_SUPPORT)
+        return (*(journey.value for journey in Journey if journey is not Journey.DELAY_SUPPORT), OWN_JOURNEYS)
 
-    def _override(self, journey: Journey) -> str:
+    def _override(self, journey: str) -> str:
         pause = self.answer.choice in {Choice.SNOOZE, Choice.WAKE}
         kind = "link.pause" if pause else f"link.{self.answer.choice.value}"
-        return derive(kind, self.link.client_id, journey.value)
+        return derive(kind, self.link.client_id, journey)
 
     def _about_invoices(self, kind: type[E], name: str, **fields: Any) -> tuple[E, ...]:  # noqa: ANN401 - as the event's
         link = self.link

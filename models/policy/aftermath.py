@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.policy.turn import Turn, find_run
-from models.state.client import JOURNEYS, PREDICATES, ClientState, Pending, Run
+from models.state.client import PREDICATES, ClientState, Pending, Run, journey_of
 from models.state.reckoning import left
 from models.triggers import CancelWhen, DecisionOutcome, Journey
 
@@ -56,7 +56,7 @@ def judge_late_news(turn: Turn, before: ClientState, received_ms: int) -> None:
     """Record messages that left while the payment folded just now, received at `received_ms`, was still waiting to be read."""
     after = {row.invoice_id: row for row in turn.state.ledger.invoices}
     for run in turn.state.care.runs:
-        if run.sent_ms <= received_ms or JOURNEYS[run.journey] is not Journey.DELAY_SUPPORT:
+        if run.sent_ms <= received_ms or journey_of(run) is not Journey.DELAY_SUPPORT:
             continue
         was = next((row for row in before.ledger.invoices if row.invoice_id == run.anchor), None)
         now = after.get(run.anchor)

@@ -19,7 +19,7 @@ from models.policy.stakes import person_first
 from models.policy.tones import is_above
 from models.policy.turn import Turn
 from models.state.approvals import APPROVED, ASKED, HELD, Approval
-from models.state.client import JOURNEYS, ClientState, Pending, Run
+from models.state.client import ClientState, Pending, Run, journey_of
 from models.triggers import APPROVE, DecisionOutcome, Tone
 from models.workdays import DAY_MS, moment
 
@@ -137,7 +137,7 @@ def answered(turn: Turn, event: ApprovalAnswered) -> None:
     turn.state = with_fields(state, care=with_fields(state.care, approvals=rows, pending=pending))
     if event.verdict is Verdict.HOLD:
         silence = approval_silence(turn.state, Run(row.journey, row.anchor))
-        run = turn.run(JOURNEYS[row.journey], row.anchor)
+        run = turn.run(journey_of(row), row.anchor)
         turn.decide(DecisionOutcome.HELD, silence.reasons if silence else ("held",), run=run, step=row.step)
         turn.put_run(with_fields(run, told="held"))
 
@@ -147,7 +147,7 @@ def withdrawn(turn: Turn, row: Pending) -> None:
     asked = next((known for known in turn.state.care.approvals if known.trigger_id == row.trigger_id), None)
     if asked is not None:
         _forget(turn, asked)
-        run = turn.run(JOURNEYS[row.journey], row.anchor)
+        run = turn.run(journey_of(row), row.anchor)
         turn.put_run(with_fields(run, epoch=run.epoch + 1, told=""))
 
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from models.policy.openings import Opening
 from models.policy.policy import Policy
 from models.policy.silence import Silence
-from models.triggers import Journey
+from models.triggers import AnyJourney
 from models.workdays import DAY_MS
 
 
-def rank(journey: Journey, policy: Policy) -> int:
-    """Return the place of a journey in the firm's order; the lowest goes first."""
-    return policy.priority.index(journey)
+def rank(journey: AnyJourney, policy: Policy) -> int:
+    """Return the place of a journey in the firm's order; the lowest goes first, what the order does not name goes last."""
+    return policy.priority.index(journey) if journey in policy.priority else len(policy.priority)
 
 
 def winner(ready: Iterable[Opening], policy: Policy) -> Opening | None:

@@ -6,11 +6,11 @@ from typing import Final
 
 from models.events.signals import Purpose, Role
 from models.state.client import ClientState, Colleague
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Journey, Tone
 
 _SERVICING: Final = (Role.ACCOUNTS_PAYABLE, Role.FINANCE_LEAD, Role.PARTNER)
 _FIRM: Final = (Role.FINANCE_LEAD, Role.PARTNER, Role.ACCOUNTS_PAYABLE)
-_OTHERS: Final[Mapping[Journey, tuple[Role, ...]]] = MappingProxyType(
+_OTHERS: Final[Mapping[AnyJourney, tuple[Role, ...]]] = MappingProxyType(
     {
         Journey.ONBOARDING: (Role.PROJECT_MANAGER, Role.PARTNER),
         Journey.RENEWAL: (Role.PARTNER, Role.FINANCE_LEAD, Role.PROJECT_MANAGER),
@@ -18,7 +18,7 @@ _OTHERS: Final[Mapping[Journey, tuple[Role, ...]]] = MappingProxyType(
 )
 
 
-def roles_for(journey: Journey, purpose: Purpose, tone: Tone) -> tuple[Role, ...]:
+def roles_for(journey: AnyJourney, purpose: Purpose, tone: Tone) -> tuple[Role, ...]:
     """Return the roles a message is for, the first that is there.
 
     Open invoices are for those who pay them; when it becomes firm, for whoever decides about payments. Getting started is for
@@ -29,7 +29,7 @@ def roles_for(journey: Journey, purpose: Purpose, tone: Tone) -> tuple[Role, ...
     return _OTHERS.get(journey, (Role.PARTNER,))
 
 
-def reader_of(state: ClientState, journey: Journey, purpose: Purpose, tone: Tone, *, channel: str) -> Colleague | None:
+def reader_of(state: ClientState, journey: AnyJourney, purpose: Purpose, tone: Tone, *, channel: str) -> Colleague | None:
     """Return the person at the client whom a message on `channel` is for, None where only the profile is known."""
     return reader_among(state, roles_for(journey, purpose, tone), channel)
 
@@ -48,7 +48,7 @@ def own_address(person: Colleague | None, channel: str) -> str:
     return {"email": person.email, "sms": person.phone}.get(channel, "")
 
 
-def audience_of(state: ClientState, journey: Journey, purpose: Purpose, tone: Tone, *, channel: str) -> Role | None:
+def audience_of(state: ClientState, journey: AnyJourney, purpose: Purpose, tone: Tone, *, channel: str) -> Role | None:
     """Return the role of that person."""
     person = reader_of(state, journey, purpose, tone, channel=channel)
     return None if person is None else Role(person.role)

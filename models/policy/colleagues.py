@@ -17,7 +17,7 @@ from models.policy.requests import ANSWER_STEP
 from models.policy.silence import Silence
 from models.policy.tones import has_tried
 from models.policy.turn import Turn, find_run
-from models.state.client import JOURNEYS, ClientState, Pending, Run, Timer, TimerKind
+from models.state.client import ClientState, Pending, Run, Timer, TimerKind, journey_of
 from models.triggers import APPROVE, DecisionOutcome, Journey
 from models.workdays import moment
 
@@ -47,7 +47,7 @@ def task_ended(turn: Turn, event: DeliveryReported, *, pending: Pending | None =
     drop(turn, row)
     if row.step == ANSWER_STEP:
         turn.state = note_answered(turn.state)
-    for invoice_id in row.invoice_ids if JOURNEYS[row.journey] is Journey.DELAY_SUPPORT else ():
+    for invoice_id in row.invoice_ids if journey_of(row) is Journey.DELAY_SUPPORT else ():
         run = find_run(turn.state, Journey.DELAY_SUPPORT, invoice_id)
         if run is not None:
             turn.put_run(replace(run, tried_ms=max(run.tried_ms, event.occurred_ms)))

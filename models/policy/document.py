@@ -4,7 +4,7 @@ Text becomes a `PolicyDocument` at the edge (`streams.wire.policy_file`); here i
 by, and a policy becomes a document again. Nothing is read from disk.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import date, time
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeAlias
@@ -19,10 +19,11 @@ from models.policy.experiment_document import ExperimentDocument
 from models.policy.holdout import Holdout
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.offer_document import OffersSection
+from models.policy.own_document import OwnJourneyDocument
 from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
 from models.policy.value_document import ValueSection
-from models.triggers import Journey
+from models.triggers import AnyJourney
 from models.workdays import Window
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -89,8 +90,10 @@ class Contact(Section):
     contacts_per_person: Times = Field(
         default=_P.contacts_per_person, description="Most of them with one person at the client, where people are named by role."
     )
-    priority: tuple[Journey, ...] = Field(
-        default=_P.priority, description="Who goes first when several journeys want to write at once; all of them, in order."
+    priority: tuple[AnyJourney, ...] = Field(
+        default=_P.priority,
+        description="Who goes first when several journeys want to write at once; all of ours, in order. Of the firm's own, those"
+        " that are not named go last.",
     )
     internal_channels: tuple[Name, ...] = Field(
         default=tuple(sorted(_P.internal_channels)), description="Channels that reach colleagues, not the client."
@@ -203,7 +206,7 @@ class HoldoutSection(Section):
     """Companies left without care that is not servicing, so that its effect can be measured: per cent, at most ten."""
 
     percent: Percent = Field(default=_P.holdout.percent, description="Of all companies, without any such care.")
-    journeys: dict[Journey, Percent] = Field(default_factory=dict, description="Of all companies, without one journey.")
+    journeys: dict[AnyJourney, Percent] = Field(default_factory=dict, description="Of all companies, without one journey.")
     key: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
         default=_P.holdout.key, description="Another key draws other companies."
     )
@@ -230,6 +233,9 @@ class PolicyDocument(Section):
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
     audiences: Annotated[tuple[AudienceDocument, ...], Field(max_length=20)] = Field(
         default=(), description="Named layers upon the segments: rules on figures and traits, for approval.audiences."
+    )
+    own_journeys: Annotated[tuple[OwnJourneyDocument, ...], Field(max_length=4)] = Field(
+        default=(), description="Journeys of the firm's own, in words of its own (RAPPORT_TEMPLATES)."
     )
     experiments: Annotated[tuple[ExperimentDocument, ...], Field(max_length=8)] = Field(
         default=(), description="Small careful comparisons of how a step speaks, through what, and when."
@@ -260,7 +266,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             patterns=PatternRules(**document.patterns.model_dump()),
             value=document.value.terms(),
             holdout=Holdout(document.holdout.percent, MappingProxyType(dict(document.holdout.journeys)), document.holdout.key),
-            journeys=journeys_of(document.journeys),
+            journeys=replace(journeys_of(document.journeys), own=tuple(row.playbook() for row in document.own_journeys)),
             experiments=tuple(row.experiment() for row in document.experiments),
             approval=ApprovalRules(**document.approval.model_dump()),
             audiences=tuple(row.audience() for row in document.audiences),
@@ -295,6 +301,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
         audiences=tuple(AudienceDocument.of(row) for row in policy.audiences),
+        own_journeys=tuple(OwnJourneyDocument.of(row) for row in policy.journeys.own),
         experiments=tuple(ExperimentDocument.of(row) for row in policy.experiments),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),

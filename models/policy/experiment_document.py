@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from models.policy.document_parts import Name, Section, Share
 from models.policy.experiments import Arm, Experiment, Guardrail
 from models.state.client import Segment
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Tone
 
 
 class ArmDocument(Section):
@@ -31,7 +31,7 @@ class ExperimentDocument(Section):
     hypothesis: Annotated[str, StringConstraints(min_length=10, max_length=300, strip_whitespace=True)] = Field(
         description="What is expected, and why; written before it begins."
     )
-    journey: Journey
+    journey: AnyJourney
     step: Name
     arms: Annotated[tuple[ArmDocument, ...], Field(min_length=2, max_length=4)]
     segments: tuple[Segment, ...] = Field(default=(), description="Only companies of these when first exposed; none: all.")

@@ -10,7 +10,7 @@ from models.policy.journeys import Step
 from models.policy.stated import FactsStated
 from models.policy.tones import is_above, softer_than
 from models.state.client import Segment
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Journey, Tone
 
 Path: TypeAlias = tuple[str | int, ...]
 Objection: TypeAlias = tuple[Path, str, str]
@@ -25,7 +25,7 @@ _SECTION: Final = "experiments"
 class Place(NamedTuple):
     """A step as the policy has it: in which journey, for which segment (none: any), and how firm it may be at most."""
 
-    journey: Journey
+    journey: AnyJourney
     step: Step
     ceiling: Tone
     segment: Segment | None

@@ -12,7 +12,7 @@ from typing import Final
 
 from models.ids import derive
 from models.state.client import Segment
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Tone
 
 _DIGITS: Final = 12
 
@@ -50,7 +50,7 @@ class Experiment:
 
     name: str
     hypothesis: str
-    journey: Journey
+    journey: AnyJourney
     step: str
     arms: tuple[Arm, ...]
     segments: tuple[Segment, ...] = ()

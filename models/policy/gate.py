@@ -9,14 +9,26 @@ from models.events.envelope import epoch_ms
 from models.events.invoices import ContractStatus
 from models.events.payments import PaymentMethod
 from models.events.signals import OverrideEffect, Purpose
+from models.journey_names import names_of
 from models.money import Money
 from models.patterns import Pattern
 from models.state.balances import has_open_dispute, items
-from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Contract, Override, Pending, Unanswered
+from models.state.client import (
+    PREDICATES,
+    PURPOSES,
+    ClientState,
+    Contract,
+    Override,
+    Pending,
+    Unanswered,
+    about_of,
+    journey_of,
+    place_of,
+)
 from models.state.person import in_force, is_lifted
 from models.state.reckoning import Item, gross, taken_back
 from models.state.rows import METHODS
-from models.triggers import CancelWhen, Journey, Trigger
+from models.triggers import AnyJourney, CancelWhen, Journey, Trigger
 from models.workdays import DAY_MS, moment
 
 _DEBIT: Final = METHODS.index(PaymentMethod.BANK_DEBIT)
@@ -61,7 +73,7 @@ def pending_of(trigger: Trigger) -> Pending:
     asked = _asked(trigger)
     return Pending(
         trigger_id=trigger.trigger_id,
-        journey=JOURNEYS.index(trigger.journey),
+        journey=place_of(trigger.journey),
         anchor=trigger.anchor,
         step=trigger.step,
         channel=trigger.channel,
@@ -114,7 +126,7 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     return None if latest.granted else f"the client does not want {purpose.value} contact"
 
 
-def hold_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:
+def hold_of(state: ClientState, journey: AnyJourney, at_ms: int) -> Override | None:
     """Return the hold of a relationship manager on this journey, the one that lasts longest; None without one."""
     return _override(state, OverrideEffect.HOLD, journey, at_ms)
 
@@ -133,7 +145,7 @@ def legal_words(hold: Override) -> str:
     return f"on legal hold by {hold.author}: {hold.reason}"
 
 
-def release_of(state: ClientState, journey: Journey, at_ms: int) -> Override | None:
+def release_of(state: ClientState, journey: AnyJourney, at_ms: int) -> Override | None:
     """Return the release of a relationship manager for this journey, None without one."""
     return _override(state, OverrideEffect.RELEASE, journey, at_ms)
 
@@ -169,11 +181,11 @@ def is_running(contract: Contract) -> bool:
     return contract.status in _RUNNING
 
 
-def _override(state: ClientState, effect: OverrideEffect, journey: Journey, at_ms: int) -> Override | None:
+def _override(state: ClientState, effect: OverrideEffect, journey: AnyJourney, at_ms: int) -> Override | None:
     rows = [
         row
         for row in state.person.overrides
-        if row.effect == effect.value and row.journey in {"", journey.value} and in_force(row, at_ms)
+        if row.effect == effect.value and row.journey in {"", *names_of(journey)} and in_force(row, at_ms)
     ]
     return max(rows, key=lambda row: row.expires_ms) if rows else None
 
@@ -186,7 +198,7 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             why = refusal(state, PURPOSES[row.purpose], row.channel)
             return (predicate, why) if why else None
         case CancelWhen.ON_HOLD:
-            hold = hold_of(state, JOURNEYS[row.journey], now_ms)
+            hold = hold_of(state, journey_of(row), now_ms)
             return (predicate, f"on hold by {hold.author}: {hold.reason}") if hold else None
         case CancelWhen.INVOICES_SETTLED | CancelWhen.INVOICES_DISPUTED | CancelWhen.INVOICES_PROMISED:
             return _invoices(predicate, state, row, now_ms)
@@ -220,7 +232,7 @@ def earlier_unheard(state: ClientState, row: Pending, *, now_ms: int) -> Pending
     Until it is known whether that one left, a later step must not: it may be the first that the client gets to see.
     """
     known = any(each.trigger_id == row.trigger_id for each in state.care.pending)
-    if not known or not row.advances or JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT:
+    if not known or not row.advances or journey_of(row) is not Journey.DELAY_SUPPORT:
         return None
     return next((each for each in state.care.pending if now_ms >= each.expires_ms and comes_after(row, each)), None)
 
@@ -298,5 +310,5 @@ def _contract(predicate: CancelWhen, state: ClientState, row: Pending) -> Agains
     contract = next((known for known in state.person.contracts if known.contract_id == row.contract_id), None)
     if contract is None or not is_running(contract) or not contract.renews_ms:
         return (predicate, "the contract ends") if predicate is CancelWhen.CONTRACT_ENDED else None
-    renewed = predicate is CancelWhen.CONTRACT_RENEWED and renewal_anchor(contract) != row.anchor
+    renewed = predicate is CancelWhen.CONTRACT_RENEWED and renewal_anchor(contract) != about_of(row)
     return (predicate, "the contract renews on another day now") if renewed else None

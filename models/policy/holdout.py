@@ -11,7 +11,7 @@ from typing import Final
 
 from models.events.signals import Purpose
 from models.ids import derive
-from models.triggers import ExperimentArm, Journey
+from models.triggers import AnyJourney, ExperimentArm
 
 EVERY: Final = "every journey"
 LEFT_OUT: Final = "left_out"
@@ -25,7 +25,7 @@ class Holdout:
     """Per cent of companies left out: of all care that is not servicing, and of single journeys. Another `key` draws others."""
 
     percent: float = 0.0
-    journeys: Mapping[Journey, float] = field(default_factory=lambda: MappingProxyType({}))
+    journeys: Mapping[AnyJourney, float] = field(default_factory=lambda: MappingProxyType({}))
     key: str = "2026"
 
 
@@ -34,7 +34,7 @@ def place_of(client_id: str, *, key: str, name: str) -> float:
     return int(derive("holdout", key, name, client_id)[:_DIGITS], 16) / 16**_DIGITS * 100
 
 
-def held_out(client_id: str, journey: Journey, *, purpose: Purpose, holdout: Holdout) -> str | None:
+def held_out(client_id: str, journey: AnyJourney, *, purpose: Purpose, holdout: Holdout) -> str | None:
     """Return why the company is left without this contact, None when it is not."""
     if purpose is Purpose.SERVICING:
         return None
@@ -45,7 +45,9 @@ def held_out(client_id: str, journey: Journey, *, purpose: Purpose, holdout: Hol
     return None
 
 
-def draws_of(client_id: str, journey: Journey, *, purpose: Purpose, holdout: Holdout, stratum: str) -> tuple[ExperimentArm, ...]:
+def draws_of(
+    client_id: str, journey: AnyJourney, *, purpose: Purpose, holdout: Holdout, stratum: str
+) -> tuple[ExperimentArm, ...]:
     """Return the draws a contact stands under, for the record: its journey's, and that of all care where there is one.
 
     A company is left out of a journey by either draw; `share` is the chance of the arm it is in.

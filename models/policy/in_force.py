@@ -9,10 +9,11 @@ from typing import Final
 
 from models.events.control import HaltScope
 from models.events.signals import Purpose
+from models.journey_names import names_of
 from models.policy.policy import Policy
 from models.regime import NOTHING_ACTIVATED, Regime
 from models.state.client import Run
-from models.triggers import Journey
+from models.triggers import AnyJourney
 from models.workdays import moment
 
 NO_NEWS: Final = "no news from "
@@ -32,9 +33,10 @@ class PolicyInForce(Policy):
     base: Policy | None = None
     find: Callable[[str], Policy | None] = field(default=_unknown, repr=False, compare=False)
 
-    def stop_of(self, journey: Journey, *, channel: str, purpose: Purpose) -> str | None:
+    def stop_of(self, journey: AnyJourney, *, channel: str, purpose: Purpose) -> str | None:
         """Return the emergency stop that reaches this contact, in words; None without one."""
-        halt = self.regime.halt(journey=journey.value, channel=channel, purpose=purpose.value)
+        found = (self.regime.halt(journey=name, channel=channel, purpose=purpose.value) for name in names_of(journey))
+        halt = next((row for row in found if row is not None), None)
         if halt is None:
             return None
         what = f"{halt.scope.value} {halt.target}".strip()

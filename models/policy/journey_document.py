@@ -14,6 +14,7 @@ from models.policy.journeys import (
     Journeys,
     Ladder,
     MissedRun,
+    OwnEntry,
     PatternEntry,
     Playbook,
     Season,
@@ -22,7 +23,7 @@ from models.policy.journeys import (
     cancels_of,
 )
 from models.state.client import Segment
-from models.triggers import CancelWhen, Journey, Tone
+from models.triggers import AnyJourney, CancelWhen, Journey, Tone
 
 _JOURNEYS: Final = Journeys()
 SUPPORT_CANCELS: Final = _JOURNEYS.delay[Segment.NEW].human.cancel_when
@@ -230,9 +231,12 @@ def _entry_document(entry: Entry) -> EntryDocument:
             return SurgeDocument(season=SeasonDocument(first=season.first, last=season.last), payments=payments)
         case PatternEntry(pattern=pattern):
             return PatternDocument(pattern=pattern)
+        case OwnEntry():
+            message = "a journey of the firm's own stands in a section of its own"
+            raise TypeError(message)
 
 
-def _default_playbook(journey: Journey) -> PlaybookDocument:
+def _default_playbook(journey: AnyJourney) -> PlaybookDocument:
     return _playbook_document(next(row for row in _JOURNEYS.playbooks if row.journey is journey))
 
 
@@ -248,7 +252,7 @@ class JourneysDocument(Section):
     burst_checkin: PlaybookDocument = Field(default_factory=lambda: _default_playbook(Journey.BURST_CHECKIN))
     gap_checkin: PlaybookDocument = Field(default_factory=lambda: _default_playbook(Journey.GAP_CHECKIN))
 
-    def playbooks(self) -> dict[Journey, PlaybookDocument]:
+    def playbooks(self) -> dict[AnyJourney, PlaybookDocument]:
         """Return the playbooks by the journey they are, in the order of the document."""
         return {row.journey: getattr(self, row.journey.value) for row in _JOURNEYS.playbooks}
 
@@ -289,7 +293,7 @@ def entry_of(document: EntryDocument) -> Entry:
             return PatternEntry(document.pattern)
 
 
-def _playbook_of(journey: Journey, document: PlaybookDocument) -> Playbook:
+def _playbook_of(journey: AnyJourney, document: PlaybookDocument) -> Playbook:
     return Playbook(
         journey,
         entry_of(document.entry),

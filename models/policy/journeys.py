@@ -11,10 +11,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from models.events.payments import PaymentMethod
 from models.events.signals import Purpose
 from models.patterns import Pattern
+from models.policy.timing import Anchor, Timing
 from models.state.client import Segment
-from models.triggers import CancelWhen, Journey, Tone
+from models.triggers import AnyJourney, CancelWhen, Journey, Tone
 
 _ALWAYS: Final = (CancelWhen.CONSENT_WITHDRAWN, CancelWhen.ON_HOLD, CancelWhen.CLIENT_ERASED)
 _DELAY: Final = (CancelWhen.INVOICES_SETTLED, CancelWhen.INVOICES_DISPUTED, CancelWhen.INVOICES_PROMISED, *_ALWAYS)
@@ -40,6 +42,7 @@ class Step:
 
     `missed` none: support is taken in sequence, of everything else only the latest.
     A receipt answers a payment at once: it takes no place in the contact budget and waits for none.
+    `timing`: when it is due in a journey of the firm's own; there `after_days` says nothing.
     `unanswered_hours`: so long after it left, without an answer or payment, it may leave once more by another channel; 0: never.
     """
 
@@ -54,6 +57,7 @@ class Step:
     missed: MissedRun | None = None
     receipt: bool = False
     unanswered_hours: int = 0
+    timing: Timing | None = None
 
     @property
     def if_missed(self) -> MissedRun:
@@ -210,14 +214,41 @@ class PatternEntry:
     pattern: Pattern
 
 
-Entry: TypeAlias = CliffEntry | SurgeEntry | PatternEntry
+class Size(StrEnum):
+    """The class of an amount, by the policy's limits for micro and large payments."""
+
+    MICRO = "micro"
+    STANDARD = "standard"
+    LARGE = "large"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEntry:
+    """What begins a journey of the firm's own: an event, named by its anchor, where every condition that is given holds.
+
+    Of several values in one condition one is enough. `exits` end it early, besides what must. `once`: never again for a client.
+    """
+
+    anchor: Anchor
+    segments: tuple[Segment, ...] = ()
+    service_lines: tuple[str, ...] = ()
+    contract_types: tuple[str, ...] = ()
+    methods: tuple[PaymentMethod, ...] = ()
+    sizes: tuple[Size, ...] = ()
+    pattern: Pattern | None = None
+    exits: tuple[CancelWhen, ...] = ()
+    once: bool = False
+    title: str = ""
+
+
+Entry: TypeAlias = CliffEntry | SurgeEntry | PatternEntry | OwnEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """A journey that begins with a pattern. One run per occurrence of it, and none within `cooldown_days` of the one before."""
 
-    journey: Journey
+    journey: AnyJourney
     entry: Entry
     steps: tuple[Step, ...]
     cooldown_days: int
@@ -239,6 +270,9 @@ def cancels_of(entry: Entry) -> tuple[CancelWhen, ...]:
             return _RENEWAL
         case PatternEntry(pattern=pattern) if pattern in _ENDING:
             return _CHECK
+        case OwnEntry(anchor=anchor, exits=exits):
+            required = {Anchor.PAYMENT: _ONBOARDING, Anchor.RENEWAL: _RENEWAL}.get(anchor, _QUIET)
+            return (*(predicate for predicate in exits if predicate not in required), *required)
         case SurgeEntry() | PatternEntry():
             return _QUIET
 
@@ -297,17 +331,23 @@ class Journeys:
     contact_check: Step = CONTACT_CHECK
     ladder_end: Step = LADDER_END
     instalment: Ladder = INSTALMENT_LADDER
+    own: tuple[Playbook, ...] = ()
+
+    @property
+    def every_playbook(self) -> tuple[Playbook, ...]:
+        """The playbooks, and the journeys of the firm's own."""
+        return (*self.playbooks, *self.own) if self.own else self.playbooks
 
     def all_steps(self) -> Iterator[Step]:
         """Yield every step there is, those for a person included."""
         yield from (step for _, step in self.named_steps())
 
-    def named_steps(self) -> Iterator[tuple[Journey, Step]]:
+    def named_steps(self) -> Iterator[tuple[AnyJourney, Step]]:
         """Yield every step with its journey."""
         for ladder in (*self.delay.values(), self.instalment):
             yield from ((Journey.DELAY_SUPPORT, step) for step in (*ladder.steps, ladder.human))
         yield from ((Journey.ONBOARDING, step) for step in self.onboarding)
         yield from ((Journey.RENEWAL, step) for step in self.renewal)
         yield from ((Journey.DELAY_SUPPORT, step) for step in (self.contact_check, self.ladder_end))
-        for playbook in self.playbooks:
+        for playbook in self.every_playbook:
             yield from ((playbook.journey, step) for step in playbook.steps)

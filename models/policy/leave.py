@@ -21,7 +21,7 @@ from models.policy.silence import outside_reason, wish_of, withheld
 from models.policy.stakes import person_first, too_little
 from models.policy.tones import is_above
 from models.state.balances import items
-from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Pending, Run
+from models.state.client import PREDICATES, PURPOSES, ClientState, Pending, Run, journey_of
 from models.state.history import next_retry_ms
 from models.triggers import CancelWhen, Journey, Tone, Trigger
 from models.workdays import DAY_MS
@@ -100,7 +100,7 @@ def known_as(state: ClientState, trigger: Trigger) -> Pending:
 
 def _refused(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     """Return what forbids the message as it was decided; its step is decided anew then, softer or not at all."""
-    journey, purpose = JOURNEYS[row.journey], PURPOSES[row.purpose]
+    journey, purpose = journey_of(row), PURPOSES[row.purpose]
     hold = hold_of(state, journey, state.now_ms)
     if hold is not None:
         return _withdrawn("hold", f"on hold by {hold.author}: {hold.reason}", CancelWhen.ON_HOLD)
@@ -137,7 +137,7 @@ def _too_firm(state: ClientState, row: Pending) -> str | None:
 
 
 def _too_small(state: ClientState, row: Pending, policy: Policy) -> str | None:
-    if not row.asked or not row.invoice_ids or JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT:
+    if not row.asked or not row.invoice_ids or journey_of(row) is not Journey.DELAY_SUPPORT:
         return None
     sums: dict[str, int] = {}
     for item in items(state.ledger, state.now_ms):
@@ -163,7 +163,7 @@ def _amounts(state: ClientState, row: Pending) -> tuple[Money, ...]:
 def _held_by_others(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     """Return what holds the message for as long as nobody can say: a stop, a late source, a message that goes first."""
     now, purpose = state.now_ms, PURPOSES[row.purpose]
-    stop = outside_reason(state, policy, JOURNEYS[row.journey], purpose=purpose, channel=row.channel)
+    stop = outside_reason(state, policy, journey_of(row), purpose=purpose, channel=row.channel)
     if stop is not None:
         return Answer(Verdict.HOLD, stop.code, stop.reasons, now + LOOK_AGAIN_MS)
     code, first = "unheard", earlier_unheard(state, row, now_ms=now)
@@ -181,7 +181,7 @@ def _waits(state: ClientState, row: Pending, policy: Policy) -> list[tuple[int, 
     room = full(state, policy, at_ms=now, person=row.person, before=row) if costs(row, policy) else None
     if room is not None:
         found.append((room.until_ms, room.code, room.reason))
-    retry = next_retry_ms(state) if row.asked and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT else None
+    retry = next_retry_ms(state) if row.asked and journey_of(row) is Journey.DELAY_SUPPORT else None
     if retry is not None and retry < now + policy.retry_days * DAY_MS:
         found.append((retry + DAY_MS, "retry", "the processor is about to try the payment again by itself"))
     return found

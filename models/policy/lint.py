@@ -1,16 +1,16 @@
 """What a policy document must not do although its types are right. Pure: channels and templates that exist are arguments."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final
 
 from models.events.signals import Purpose
 from models.policy.audience_document import complaints
 from models.policy.document import Contact, PolicyDocument
 from models.policy.experiment_lint import Place, objections
 from models.policy.facts import ALLOWED_FACTS
+from models.policy.finding import Finding, Path, Severity, StepPlace, repeated
 from models.policy.journey_document import (
     ONBOARDING_CANCELS,
     RENEWAL_CANCELS,
@@ -21,14 +21,13 @@ from models.policy.journey_document import (
     entry_of,
     step_of,
 )
-from models.policy.journeys import MissedRun, Step, cancels_of
+from models.policy.journeys import MissedRun, cancels_of
+from models.policy.own_lint import own_findings, own_places
 from models.policy.policy import CONSOLE, EARLIEST, INTRUSIVE, LATEST, PHONE, TASK
 from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
-from models.triggers import CancelWhen, Journey, Tone
-
-Path: TypeAlias = tuple[str | int, ...]
+from models.triggers import AnyJourney, CancelWhen, Journey, Tone
 
 _MONTH: Final = 30
 _BOUND: Final = f"nobody is texted or called outside of {EARLIEST:%H:%M} to {LATEST:%H:%M}"
@@ -38,44 +37,14 @@ _PROMOTIONAL: Final = ("discount", "upgrade", "upsell", "special offer", "newsle
 _SUPPORT: Final = frozenset(SUPPORT_CANCELS)
 
 
-class Severity(StrEnum):
-    """An error keeps a policy from being used; a warning is worth a second look."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, where in the document, and what to do."""
-
-    path: Path
-    message: str
-    fix: str
-    severity: Severity = Severity.ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A step as it will be, where it is written, and the firmest tone its reader may meet."""
-
-    path: Path
-    journey: Journey
-    step: Step
-    ceiling: Tone
-    reader: str
-    required: frozenset[CancelWhen]
-    is_person: bool = False
-    segment: Segment | None = None
-
-
 def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: FactsStated | None = None) -> list[Finding]:
     """Return everything to object to, in the order of the document; no template is asked for without `facts_stated`."""
     found = [*_numbers(document), *_ways(document, channels)]
     internal = document.contact.internal_channels
-    places = [*_places(document)]
+    places = [*_places(document), *own_places(document)]
     for place in places:
         found += _step(place, document.contact, channels=channels, facts_stated=facts_stated)
+    found += own_findings(document)
     found += _ladders(document)
     found += _holdout(document)
     journeys = document.journeys
@@ -98,11 +67,11 @@ def errors_of(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is Severity.ERROR]
 
 
-def _places(document: PolicyDocument) -> Iterator[_Place]:
+def _places(document: PolicyDocument) -> Iterator[StepPlace]:
     support = document.journeys.delayed_payment_support
     base: Path = (_JOURNEYS, Journey.DELAY_SUPPORT)
     for name, asked in (("person", support.person), ("contact_check", support.contact_check), ("ladder_end", support.ladder_end)):
-        yield _Place(
+        yield StepPlace(
             (*base, name), Journey.DELAY_SUPPORT, step_of(asked, support), Tone.GENTLE, "a colleague", _SUPPORT, is_person=True
         )
     plan = (Tone.GENTLE, "a client who keeps a plan", _SUPPORT)
@@ -113,13 +82,13 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
         reader = f"a {segment.value} client"
         if ladder.person is not None:
             step = step_of(ladder.person, support)
-            yield _Place((*home, "person"), Journey.DELAY_SUPPORT, step, CEILINGS[segment], reader, _SUPPORT, is_person=True)
+            yield StepPlace((*home, "person"), Journey.DELAY_SUPPORT, step, CEILINGS[segment], reader, _SUPPORT, is_person=True)
         known = (CEILINGS[segment], reader, _SUPPORT)
         for place in _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, known):
             yield replace(place, segment=segment)
     reader = "a client whose money is not late"
     onboarding, renewal = document.journeys.post_payment_onboarding, document.journeys.pre_renewal
-    sections: list[tuple[Journey, JourneySection, tuple[StepDocument, ...], tuple[CancelWhen, ...]]] = [
+    sections: list[tuple[AnyJourney, JourneySection, tuple[StepDocument, ...], tuple[CancelWhen, ...]]] = [
         (Journey.ONBOARDING, onboarding, onboarding.steps, ONBOARDING_CANCELS),
         (Journey.RENEWAL, renewal, renewal.steps, RENEWAL_CANCELS),
     ]
@@ -132,14 +101,14 @@ def _places(document: PolicyDocument) -> Iterator[_Place]:
 
 def _listed(
     path: Path,
-    journey: Journey,
+    journey: AnyJourney,
     steps: Sequence[StepDocument],
     section: JourneySection,
     known: tuple[Tone, str, frozenset[CancelWhen]],
-) -> Iterator[_Place]:
+) -> Iterator[StepPlace]:
     ceiling, reader, required = known
     for index, step in enumerate(steps):
-        yield _Place((*path, index), journey, step_of(step, section), ceiling, reader, required)
+        yield StepPlace((*path, index), journey, step_of(step, section), ceiling, reader, required)
 
 
 def _ways(document: PolicyDocument, channels: Collection[str]) -> Iterator[Finding]:
@@ -202,7 +171,7 @@ def _holdout(document: PolicyDocument) -> Iterator[Finding]:
         yield Finding(path, "support in a delay is servicing and is withheld from nobody", f"remove {Journey.DELAY_SUPPORT}")
 
 
-def _priority(order: Sequence[Journey]) -> Iterator[Finding]:
+def _priority(order: Sequence[AnyJourney]) -> Iterator[Finding]:
     path: Path = ("contact", "priority")
     missing = [journey for journey in Journey if journey not in order]
     if missing or len(set(order)) != len(order):
@@ -213,7 +182,9 @@ def _priority(order: Sequence[Journey]) -> Iterator[Finding]:
         yield Finding(path, f"{order[0]} would go before help with money that is late", f"put {Journey.DELAY_SUPPORT} first")
 
 
-def _step(place: _Place, contact: Contact, *, channels: Collection[str], facts_stated: FactsStated | None) -> Iterator[Finding]:
+def _step(
+    place: StepPlace, contact: Contact, *, channels: Collection[str], facts_stated: FactsStated | None
+) -> Iterator[Finding]:
     step, path, internal = place.step, place.path, contact.internal_channels
     if step.channel not in channels:
         known = ", ".join(sorted(channels))
@@ -243,7 +214,7 @@ def _step(place: _Place, contact: Contact, *, channels: Collection[str], facts_s
         yield from _template(place, facts_stated)
 
 
-def _unanswered(place: _Place, contact: Contact) -> Iterator[Finding]:
+def _unanswered(place: StepPlace, contact: Contact) -> Iterator[Finding]:
     step, path = place.step, (*place.path, "unanswered_hours")
     if not step.unanswered_hours:
         return
@@ -261,7 +232,7 @@ def _unanswered(place: _Place, contact: Contact) -> Iterator[Finding]:
         )
 
 
-def _purpose(place: _Place) -> Iterator[Finding]:
+def _purpose(place: StepPlace) -> Iterator[Finding]:
     step, path = place.step, (*place.path, "purpose")
     if place.journey is Journey.DELAY_SUPPORT:
         if step.purpose is not Purpose.SERVICING:
@@ -287,7 +258,7 @@ def _purpose(place: _Place) -> Iterator[Finding]:
         )
 
 
-def _cancels(place: _Place) -> Iterator[Finding]:
+def _cancels(place: StepPlace) -> Iterator[Finding]:
     step, path = place.step, (*place.path, "cancel_when")
     missing = [predicate for predicate in CancelWhen if predicate in place.required - set(step.cancel_when)]
     if missing:
@@ -299,7 +270,7 @@ def _cancels(place: _Place) -> Iterator[Finding]:
         yield Finding(path, f"{names} says nothing about {place.journey}: it would always or never hold", f"remove {names}")
 
 
-def _template(place: _Place, facts_stated: FactsStated) -> Iterator[Finding]:
+def _template(place: StepPlace, facts_stated: FactsStated) -> Iterator[Finding]:
     step = place.step
     softer = () if place.is_person or place.journey is not Journey.DELAY_SUPPORT else softer_than(step.tone)
     for tone in (step.tone, *softer):
@@ -333,7 +304,7 @@ def _ladders(document: PolicyDocument) -> Iterator[Finding]:
         ladder = getattr(support.ladders, segment.value)
         path: Path = (_JOURNEYS, Journey.DELAY_SUPPORT, "ladders", segment.value, "steps")
         person = ladder.person or support.person
-        yield from _repeated(path, ladder.steps, {person.id})
+        yield from repeated(path, [step.id for step in ladder.steps], {person.id})
         for index, step in enumerate(ladder.steps):
             if step.after_days < 0:
                 yield Finding(
@@ -352,7 +323,7 @@ def _ladders(document: PolicyDocument) -> Iterator[Finding]:
 
 
 def _windows(path: Path, steps: Sequence[StepDocument], document: PolicyDocument, *, is_before: bool) -> Iterator[Finding]:
-    yield from _repeated(path, steps, set())
+    yield from repeated(path, [step.id for step in steps], set())
     for index, step in enumerate(steps):
         if is_before == (step.after_days >= 0):
             side = "before the renewal: a negative number" if is_before else "after what it is about: no negative number"
@@ -381,14 +352,6 @@ def _windows(path: Path, steps: Sequence[StepDocument], document: PolicyDocument
                 f"{following.id} is never reached after {step.id}: its window closes within the gap of {gap_days} days",
                 "move it, or let it be valid for longer",
             )
-
-
-def _repeated(path: Path, steps: Sequence[StepDocument], taken: set[str]) -> Iterator[Finding]:
-    seen = set(taken)
-    for index, step in enumerate(steps):
-        if step.id in seen:
-            yield Finding((*path, index, "id"), f"{step.id} is there twice: the second could not be told from it", "rename it")
-        seen.add(step.id)
 
 
 def _too_long(path: Path, step: StepDocument, following: StepDocument, gap: int) -> Finding:

@@ -11,8 +11,8 @@ from models.events.signals import DeliveryReported, Purpose
 from models.policy.journeys import Journeys, Step
 from models.policy.policy import Policy
 from models.policy.turn import trigger_id_of
-from models.state.client import JOURNEYS, PURPOSES, ClientState, Run
-from models.triggers import Journey
+from models.state.client import PURPOSES, ClientState, Run, journey_of
+from models.triggers import AnyJourney, Journey
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Named:
 def message_named(trigger_id: str, state: ClientState, policy: Policy) -> Named | None:
     """Return the message called `trigger_id`, None where no run of the client can have sent it."""
     for run in state.care.runs:
-        journey = JOURNEYS[run.journey]
+        journey = journey_of(run)
         for place, step in _steps(journey, policy.of_run(run).journeys):
             for epoch in range(run.epoch, -1, -1):
                 for again in (False, True) if step.unanswered_hours else (False,):
@@ -57,12 +57,12 @@ def _purpose_of(trigger_id: str, state: ClientState, policy: Policy) -> Purpose 
     return None if known is None else known.step.purpose
 
 
-def step_called(step_id: str, journey: Journey, journeys: Journeys) -> Step | None:
+def step_called(step_id: str, journey: AnyJourney, journeys: Journeys) -> Step | None:
     """Return the step of a journey by its id."""
     return next((step for _, step in _steps(journey, journeys) if step.id == step_id), None)
 
 
-def _steps(journey: Journey, journeys: Journeys) -> Iterator[tuple[int, Step]]:
+def _steps(journey: AnyJourney, journeys: Journeys) -> Iterator[tuple[int, Step]]:
     if journey is Journey.DELAY_SUPPORT:
         for ladder in (*journeys.delay.values(), journeys.instalment):
             yield from enumerate(ladder.steps)
@@ -71,6 +71,6 @@ def _steps(journey: Journey, journeys: Journeys) -> Iterator[tuple[int, Step]]:
     elif journey is Journey.RENEWAL:
         yield from enumerate(journeys.renewal)
     else:
-        for playbook in journeys.playbooks:
-            if playbook.journey is journey:
+        for playbook in journeys.every_playbook:
+            if playbook.journey == journey:
                 yield from enumerate(playbook.steps)

@@ -4,16 +4,31 @@ from collections.abc import Iterator
 
 import msgspec
 
+from models.events.signals import Purpose
 from models.learners.scorer import PER_CHANCE
+from models.money import Money
 from models.policy.favourable import favourable_ms
 from models.policy.gate import is_running, renewal_anchor
-from models.policy.journeys import CliffEntry, MissedRun, Playbook, Step
+from models.policy.journeys import CliffEntry, MissedRun, OwnEntry, Playbook, Step
+from models.policy.own_conditions import Seen, holds, may_begin
 from models.policy.playbooks import is_cooling, is_in_season
 from models.policy.policy import Policy
+from models.policy.timing import Anchor, due_ms
 from models.policy.turn import find_run
-from models.state.client import JOURNEYS, ClientState, Contract, Run, TimerKind
+from models.state.client import (
+    JOURNEYS,
+    OWN,
+    ClientState,
+    Contract,
+    Run,
+    TimerKind,
+    about_of,
+    journey_of,
+    own_anchor,
+    place_of,
+)
 from models.state.windows import day_of
-from models.triggers import Journey
+from models.triggers import AnyJourney, Journey, Tone
 from models.workdays import DAY_MS
 
 _ONBOARDING = JOURNEYS.index(Journey.ONBOARDING)
@@ -30,11 +45,13 @@ class Opening(msgspec.Struct, frozen=True):
     end_ms: int
     contract: Contract | None = None
     playbook: Playbook | None = None
+    ended: str = ""
+    """Why there is nothing to take any more; empty while there is."""
 
     @property
-    def journey(self) -> Journey:
+    def journey(self) -> AnyJourney:
         """The journey it belongs to."""
-        return JOURNEYS[self.run.journey]
+        return journey_of(self.run)
 
     @property
     def is_thanks(self) -> bool:
@@ -44,7 +61,10 @@ class Opening(msgspec.Struct, frozen=True):
 
 def openings(state: ClientState, policy: Policy) -> list[Opening]:
     """Return the next step of every run that has one, in the order of journeys."""
-    return [*_onboarding(state, policy), *_renewals(state, policy), *_playbooks(state, policy)]
+    found = [*_onboarding(state, policy), *_renewals(state, policy), *_playbooks(state, policy)]
+    if policy.journeys.own or any(run.journey == OWN for run in state.care.runs):
+        found += _own(state, policy)
+    return found
 
 
 def has_openings(state: ClientState, policy: Policy) -> bool:
@@ -54,10 +74,11 @@ def has_openings(state: ClientState, policy: Policy) -> bool:
     if not state.care.runs:
         return False
     steps = {_ONBOARDING: len(policy.journeys.onboarding)}
-    steps |= {JOURNEYS.index(row.journey): len(row.steps) for row in policy.journeys.playbooks}
+    steps |= {place_of(row.journey): len(row.steps) for row in policy.journeys.playbooks}
     # A pinned run may have more steps than the policy in force.
     return any(
-        run.journey in steps and not run.closed and (run.pinned or run.stage < steps[run.journey]) for run in state.care.runs
+        not run.closed and (run.journey == OWN or (run.journey in steps and (run.pinned or run.stage < steps[run.journey])))
+        for run in state.care.runs
     )
 
 
@@ -109,7 +130,7 @@ def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:
         if isinstance(playbook.entry, CliffEntry):
             yield from _cliffs(state, playbook, playbook.entry, policy)
             continue
-        index = JOURNEYS.index(playbook.journey)
+        index = place_of(playbook.journey)
         for run in state.care.runs:
             if run.journey == index and not run.closed:
                 own = _as_begun(run, playbook, policy)
@@ -120,7 +141,7 @@ def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:
 def _as_begun(run: Run, playbook: Playbook, policy: Policy) -> Playbook:
     """Return the playbook of the policy a run was begun under."""
     begun = policy.of_run(run).journeys.playbooks
-    return next((row for row in begun if row.journey is playbook.journey), playbook)
+    return next((row for row in begun if row.journey == playbook.journey), playbook)
 
 
 def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry, policy: Policy) -> Iterator[Opening]:
@@ -131,7 +152,7 @@ def _cliffs(state: ClientState, playbook: Playbook, entry: CliffEntry, policy: P
             continue
         anchor = renewal_anchor(contract)
         known = find_run(state, playbook.journey, anchor)
-        run = known or Run(JOURNEYS.index(playbook.journey), anchor, subject=contract.contract_id)
+        run = known or Run(place_of(playbook.journey), anchor, subject=contract.contract_id)
         own = _as_begun(run, playbook, policy)
         if run.closed or run.stage >= len(own.steps):
             continue
@@ -148,6 +169,83 @@ def _opening(run: Run, playbook: Playbook, base_ms: int, contract: Contract | No
     begin = base_ms + step.after_days * DAY_MS
     end = max(begin + step.valid_days * DAY_MS, _found_end_ms(step, run))
     return Opening(TimerKind.PLAYBOOK, run, step, max(begin, run.ready_ms), end, contract, playbook)
+
+
+def _own(state: ClientState, policy: Policy) -> Iterator[Opening]:
+    known = {row.journey: row for row in policy.journeys.own}
+    for run in state.care.runs:
+        if run.journey != OWN or run.closed:
+            continue
+        playbook = known.get(journey_of(run))
+        if playbook is None:
+            yield _over(run, policy, f"{journey_of(run)} is no journey of the policy any more", state.now_ms)
+        elif playbook.enabled and run.stage < len(_as_begun(run, playbook, policy).steps):
+            yield own_opening(state, policy, run, playbook)
+    for playbook in policy.journeys.own:
+        if playbook.enabled and isinstance(playbook.entry, OwnEntry) and playbook.entry.anchor is Anchor.RENEWAL:
+            yield from _own_renewals(state, policy, playbook, playbook.entry)
+
+
+def _own_renewals(state: ClientState, policy: Policy, playbook: Playbook, entry: OwnEntry) -> Iterator[Opening]:
+    """Yield the first step of what has not begun; a run that has is found among the runs."""
+    for contract in state.person.contracts:
+        if not is_running(contract) or contract.renews_ms <= state.now_ms:
+            continue
+        anchor = own_anchor(playbook.journey, renewal_anchor(contract))
+        if find_run(state, playbook.journey, anchor) is not None or not may_begin(state, playbook, anchor=anchor):
+            continue
+        money = Money(contract.minor, contract.currency) if contract.minor else None
+        seen = Seen(anchor, state.now_ms, money, contract.service_line, contract.contract_id)
+        opening = own_opening(state, policy, Run(OWN, anchor), playbook)
+        if opening.end_ms > max(state.now_ms, contract.at) and holds(entry, seen, state, policy):
+            yield opening
+
+
+def own_opening(state: ClientState, policy: Policy, run: Run, playbook: Playbook) -> Opening:
+    """Return the next step of a run of the firm's own, and when it may be taken; it is ended where its anchor is gone."""
+    own = _as_begun(run, playbook, policy)
+    step, entry = own.steps[run.stage], own.entry
+    contract = _contract_of(state, run) if isinstance(entry, OwnEntry) and entry.anchor is Anchor.RENEWAL else None
+    base_ms = _base_ms(state, run, step, contract) if step.timing else None
+    if base_ms is None or step.timing is None:
+        return _over(run, policy, "what it counts from is gone", state.now_ms)
+    begin = due_ms(base_ms, step.timing, policy.zone_of(state), policy.holidays_of(state))
+    end = begin + step.valid_days * DAY_MS
+    return Opening(TimerKind.PLAYBOOK, run, step, max(begin, run.ready_ms), end, contract, own)
+
+
+def _base_ms(state: ClientState, run: Run, step: Step, contract: Contract | None) -> int | None:
+    """Return where the anchor of a step lies now; facts that change move it, and None means that there is none any more."""
+    about = about_of(run)
+    match step.timing.anchor if step.timing else None:
+        case Anchor.PAYMENT:
+            return run.started_ms
+        case Anchor.ISSUE | Anchor.DUE as anchor:
+            row = next((each for each in state.ledger.invoices if each.invoice_id == about and not each.voided_at), None)
+            return None if row is None else row.issued_ms if anchor is Anchor.ISSUE else row.due_ms
+        case Anchor.PROMISED:
+            promises = (each for each in state.ledger.promises if each.promise_id == about and not each.withdrawn_at)
+            return next((each.promised_ms for each in promises), None)
+        case Anchor.RENEWAL:
+            return contract.renews_ms if contract else None
+        case Anchor.LAST_CONTACT:
+            return max((run.started_ms, state.care.last_human_ms, *state.care.contacts))
+        case None:
+            return None
+
+
+def _contract_of(state: ClientState, run: Run) -> Contract | None:
+    return next((row for row in state.person.contracts if row.renews_ms and renewal_anchor(row) == about_of(run)), None)
+
+
+def _over(run: Run, policy: Policy, why: str, now_ms: int) -> Opening:
+    """Return what ends a run that nothing is left of."""
+    begun = next((row for row in policy.of_run(run).journeys.own if row.journey == journey_of(run)), None)
+    step = begun.steps[run.stage] if begun and run.stage < len(begun.steps) else _NO_STEP
+    return Opening(TimerKind.PLAYBOOK, run, step, now_ms, now_ms + DAY_MS, playbook=begun, ended=why)
+
+
+_NO_STEP = Step("ended", 0, 1, Tone.GENTLE, Purpose.RELATIONSHIP, (), "its journey was taken out of the policy")
 
 
 def _found_end_ms(step: Step, run: Run) -> int:

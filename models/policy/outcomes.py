@@ -23,10 +23,10 @@ from models.policy.relationship import reopen
 from models.policy.replies import note_reply, reply_silence
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
-from models.state.client import JOURNEYS, PURPOSES, ClientState, Memory, Pending, Run
+from models.state.client import PURPOSES, ClientState, Memory, Pending, Run, journey_of
 from models.state.identity import Identity, parts
 from models.state.plans import instalment_anchor
-from models.triggers import CancelWhen, DecisionOutcome, ExamplesWithdrawn, Journey
+from models.triggers import AnyJourney, CancelWhen, DecisionOutcome, ExamplesWithdrawn, Journey
 from models.workdays import DAY_MS, moment
 
 _FOR_GOOD: Final = frozenset(
@@ -96,7 +96,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
         task_ended(turn, event)
         _late_news(turn, event)
         return
-    roles = _roles(turn, JOURNEYS[row.journey], row.anchor, row.step)
+    roles = _roles(turn, journey_of(row), row.anchor, row.step)
     turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles), asks=bool(row.asked))
     judge_arrival(turn, row, event)
     ready = event.occurred_ms + turn.policy.settle_days * DAY_MS
@@ -127,7 +127,7 @@ def wrote_back(turn: Turn, *, at_ms: int) -> None:
     turn.state = note_reply(turn.state, at_ms)
     silence, now = reply_silence(turn.state, turn.policy), turn.state.now_ms
     for row in turn.state.care.pending if silence else ():
-        asks = JOURNEYS[row.journey] is Journey.DELAY_SUPPORT and row.advances and costs(row, turn.policy)
+        asks = journey_of(row) is Journey.DELAY_SUPPORT and row.advances and costs(row, turn.policy)
         if asks and not row.retracted and row.not_before_ms > now:
             take_back(turn, row, CancelWhen.CLIENT_ANSWERED, silence.reasons if silence else (), known_ms=now)
 
@@ -183,7 +183,7 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     wait_for_answer(turn, row, event)
     put_on_board(turn, row, event)
     task_ended(turn, event, pending=row)
-    if row.retracted and row.advances and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT:
+    if row.retracted and row.advances and journey_of(row) is Journey.DELAY_SUPPORT:
         redo(turn, row, at_ms=event.occurred_ms)
 
 
@@ -192,7 +192,7 @@ def _take_back_later(turn: Turn, row: Pending) -> None:
 
     Also those after these: what is taken back was not delivered either.
     """
-    if JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT:
+    if journey_of(row) is not Journey.DELAY_SUPPORT:
         return
     unsent = [row]
     while (found := _next_after(turn.state, unsent)) is not None:
@@ -252,7 +252,7 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
     if named is None or event.channel in turn.policy.internal_channels:
         turn.state = heard(turn.state, event)
         return
-    run, journey = named.run, JOURNEYS[named.run.journey]
+    run, journey = named.run, journey_of(named.run)
     roles = _roles(turn, journey, run.anchor, named.step.id)
     turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
     if named.is_again:
@@ -295,7 +295,7 @@ def _as_it_was(state: ClientState, event: DeliveryReported, named: Named) -> Pen
     )
 
 
-def _roles(turn: Turn, journey: Journey, anchor: str, step_id: str) -> tuple[Role, ...]:
+def _roles(turn: Turn, journey: AnyJourney, anchor: str, step_id: str) -> tuple[Role, ...]:
     """Return the roles a message was for, as far as its step is still part of the policy."""
     run = find_run(turn.state, journey, anchor)
     step = None if run is None else step_called(step_id, journey, turn.policy.of_run(run).journeys)
@@ -309,7 +309,7 @@ def _whose(state: ClientState, event: DeliveryReported, roles: Sequence[Role]) -
 
 
 def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
-    journey = JOURNEYS[row.journey]
+    journey = journey_of(row)
     if not row.advances:
         if is_decision(row, turn):
             ask_again(turn, row, ready_ms=ready_ms)

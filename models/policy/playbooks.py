@@ -18,7 +18,7 @@ from models.policy.gate import pattern_anchor
 from models.policy.journeys import PatternEntry, Playbook, Season, SurgeEntry
 from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
-from models.state.client import JOURNEYS, ClientState, Run, Timer, TimerKind
+from models.state.client import ClientState, Run, Timer, TimerKind, is_run_of, place_of
 from models.state.reckoning import left
 from models.state.windows import day_of, tail_before
 from models.workdays import DAY_MS
@@ -76,9 +76,9 @@ def enter_by_time(turn: Turn, timer: Timer) -> bool:
 
 def is_cooling(state: ClientState, playbook: Playbook, *, subject: str = "", anchor: str = "") -> bool:
     """Say whether another run of the playbook (about `subject`) began within its cooldown."""
-    index, edge = JOURNEYS.index(playbook.journey), state.now_ms - playbook.cooldown_days * DAY_MS
+    edge = state.now_ms - playbook.cooldown_days * DAY_MS
     return any(
-        run.journey == index and run.started_ms > edge and run.anchor != anchor and subject in {"", run.subject}
+        is_run_of(run, playbook.journey) and run.started_ms > edge and run.anchor != anchor and subject in {"", run.subject}
         for run in state.care.runs
     )
 
@@ -125,7 +125,7 @@ def _is_surge(state: ClientState, entry: SurgeEntry, end_day: int) -> bool:
 
 def _enter(turn: Turn, playbook: Playbook, anchor: str) -> None:
     now = turn.state.now_ms
-    turn.put_run(Run(JOURNEYS.index(playbook.journey), anchor, started_ms=now, ready_ms=now))
+    turn.put_run(Run(place_of(playbook.journey), anchor, started_ms=now, ready_ms=now))
 
 
 def _entry_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
@@ -165,8 +165,8 @@ def _gap_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | Non
     anchor = pattern_anchor(Pattern.WIDENING_GAP, last)
     if _known(state, playbook, anchor):
         return None
-    index = JOURNEYS.index(playbook.journey)
-    ends = [run.started_ms + playbook.cooldown_days * DAY_MS for run in state.care.runs if run.journey == index]
+    cooldown = playbook.cooldown_days * DAY_MS
+    ends = [run.started_ms + cooldown for run in state.care.runs if is_run_of(run, playbook.journey)]
     at = max(at, state.now_ms, *ends)
     return at if at <= (last + policy.patterns.gap_lapsed_days) * DAY_MS else None
 

@@ -17,7 +17,7 @@ from models.policy.journeys import Journeys
 from models.policy.offers import Offers
 from models.policy.version import content_version
 from models.state.client import ClientState, Run
-from models.triggers import Journey
+from models.triggers import AnyJourney, Journey
 from models.workdays import NO_HOLIDAYS, Window, bounded, narrowed, next_allowed, zone_named
 
 TASK: Final = "task"
@@ -118,7 +118,7 @@ class Policy:
     min_gap_days: int = 3
     contacts_per_month: int = 6
     contacts_per_person: int = 6
-    priority: tuple[Journey, ...] = PRIORITY
+    priority: tuple[AnyJourney, ...] = PRIORITY
     grace_days: int = 3
     settle_days: int = 1
     adopt_after_days: int = 30
@@ -163,7 +163,7 @@ class Policy:
         # Calendars take half a second to load: whoever has no country must not be the one who asks for them.
         return self.holidays.get(country, NO_HOLIDAYS) if country else NO_HOLIDAYS
 
-    def stop_of(self, journey: Journey, *, channel: str, purpose: Purpose) -> str | None:
+    def stop_of(self, journey: AnyJourney, *, channel: str, purpose: Purpose) -> str | None:
         """Return the emergency stop that reaches a contact; a policy by itself knows none (see models.policy.in_force)."""
         del journey, channel, purpose
         return None

@@ -14,7 +14,7 @@ from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Ro
 from models.policy.audience import own_address, reader_among
 from models.policy.gate import refusal
 from models.policy.policy import Policy
-from models.state.client import JOURNEYS, PURPOSES, ClientState, Person, Reaction, Rest, Suppression
+from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression, journey_of
 from models.state.person import COMPLAINT, HARD, is_lifted
 from models.triggers import Journey
 from models.workdays import DAY_MS
@@ -110,7 +110,7 @@ def paid_upon(state: ClientState, event: PaymentReceived) -> ClientState:
     """
     since, at = event.occurred_ms - PAID_WITHIN_DAYS * DAY_MS, event.occurred_ms
     runs = [row for row in state.care.runs if row.sent_ms and event.invoice_id in {None, row.anchor}]
-    asked = {row.sent_ms for row in runs if JOURNEYS[row.journey] is Journey.DELAY_SUPPORT}
+    asked = {row.sent_ms for row in runs if journey_of(row) is Journey.DELAY_SUPPORT}
     row = next((known for known in state.person.reactions if since <= known.asked_ms <= at and known.asked_ms in asked), None)
     if row is None:
         return state

@@ -18,19 +18,21 @@ from models.policy.facts import Fact
 from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
 from models.policy.holdout import draws_of
-from models.policy.journeys import MissedRun
+from models.policy.journeys import MissedRun, OwnEntry
 from models.policy.openings import Opening, is_doubtful, openings
+from models.policy.own_journeys import exit_words, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence, withheld
+from models.policy.timing import Anchor
 from models.policy.trials import stratum_of
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
-from models.state.client import JOURNEYS, ClientState, Run, Segment, Timer, TimerKind
+from models.state.client import JOURNEYS, ClientState, Run, Segment, Timer, TimerKind, journey_of
 from models.state.history import decline_streak, lateness, payable_ms
 from models.state.reckoning import gross, owed, taken_back
-from models.triggers import DecisionOutcome, Journey
+from models.triggers import AnyJourney, DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
 _FINAL: Final = frozenset({"reversed", "recent", "no_need"})
@@ -100,7 +102,7 @@ def fire_relationship(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         _decide_between(turn, opening, found)
 
 
-def reopen(turn: Turn, journey: Journey, anchor: str, *, ready_ms: int, tries: int) -> None:
+def reopen(turn: Turn, journey: AnyJourney, anchor: str, *, ready_ms: int, tries: int) -> None:
     """Make the step of an undelivered message of this run due anew, while its window lasts."""
     run = find_run(turn.state, journey, anchor)
     if run is None:
@@ -166,10 +168,9 @@ def _silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | 
     run, step, journey = opening.run, opening.step, opening.journey
     if journey is Journey.ONBOARDING and _is_reversed(state, run.anchor):
         return Silence("reversed", ("the first payment was refunded, charged back or returned",))
-    if opening.playbook is not None:
-        over = pattern_ended(state, run.anchor)
-        if over is not None:
-            return Silence(_ENDED, (over,))
+    over = _over(opening, state)
+    if over is not None:
+        return Silence(_ENDED, (over,))
     if journey is Journey.RENEWAL:
         silence = _renewal_silence(opening, state, policy)
         if silence is not None:
@@ -192,10 +193,17 @@ def _silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | 
     return silence or approval_silence(state, run)
 
 
+def _over(opening: Opening, state: ClientState) -> str | None:
+    """Return why what a playbook's run is about is over, None while it is not."""
+    if opening.ended or (opening.playbook is not None and isinstance(opening.playbook.entry, OwnEntry)):
+        return exit_words(opening, state)
+    return None if opening.playbook is None else pattern_ended(state, opening.run.anchor)
+
+
 def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | None:
     gap = policy.renewal_gap_days * DAY_MS
     recent = any(
-        JOURNEYS[row.journey] is Journey.RENEWAL
+        journey_of(row) is Journey.RENEWAL
         and row.subject == opening.run.subject
         and row.anchor != opening.run.anchor
         and row.started_ms > state.now_ms - gap
@@ -254,9 +262,10 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
     reasons = [*seen, step.why, f"segment {effective_segment(state, state.now_ms).value}"]
     reasons += [f"it goes before {row.journey.value}/{row.step.id}" for row in losers]
     contract_id = contract.contract_id if contract else ""
-    payment_id = run.anchor if opening.kind is TimerKind.ONBOARDING else ""
+    invoice_ids, payment_id = named_in(opening)
+    payment_id = run.anchor if opening.kind is TimerKind.ONBOARDING else payment_id
     amounts = (Money(contract.minor, contract.currency),) if contract and contract.minor else ()
-    draft = Draft(step, run, tuple(reasons), amounts, contract_id=contract_id, payment_id=payment_id)
+    draft = Draft(step, run, tuple(reasons), amounts, invoice_ids=invoice_ids, contract_id=contract_id, payment_id=payment_id)
     said = ask_first(turn, draft)
     if said.ruling is Ruling.LAPSED:
         _close(turn, opening, said.reasons)
@@ -269,6 +278,7 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
         reasons=(*reasons, *said.reasons),
         approved=said.by_person,
         until_ms=contract.renews_ms if contract else 0,
+        invoice_ids=invoice_ids,
         contract_id=contract_id,
         payment_id=payment_id,
     )
@@ -310,4 +320,6 @@ def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[s
     if playbook is None:
         facts["payment_size"] = run.subject
         return facts, []
+    if isinstance(playbook.entry, OwnEntry) and playbook.entry.anchor is Anchor.PAYMENT and run.subject:
+        facts["payment_size"] = run.subject
     return facts | pattern_facts(playbook, state, policy), pattern_words(playbook, run, state, policy)

@@ -11,7 +11,7 @@ from models.policy.holdout import held_out
 from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Journey, Tone
 from models.workdays import HOUR_MS
 
 _NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journey.GAP_CHECKIN})
@@ -30,7 +30,7 @@ class Silence:
 def client_silence(
     state: ClientState,
     policy: Policy,
-    journey: Journey,
+    journey: AnyJourney,
     *,
     purpose: Purpose,
     channel: str,
@@ -61,7 +61,7 @@ def client_silence(
     return None if found is None else Silence(found.code, (found.reason,), found.until_ms)
 
 
-def _held(state: ClientState, journey: Journey, *, at_ms: int, is_internal: bool) -> Silence | None:
+def _held(state: ClientState, journey: AnyJourney, *, at_ms: int, is_internal: bool) -> Silence | None:
     hold = hold_of(state, journey, at_ms)
     if hold is not None:
         return Silence("hold", (f"on hold by {hold.author}: {hold.reason}",), hold.expires_ms)
@@ -76,13 +76,13 @@ def wish_of(state: ClientState, *, purpose: Purpose, channel: str) -> Silence | 
     return Silence("consent", (wish,)) if wish is not None and not wish.endswith("(hard)") else None
 
 
-def withheld(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose) -> Silence | None:
+def withheld(state: ClientState, policy: Policy, journey: AnyJourney, *, purpose: Purpose) -> Silence | None:
     """Return what is withheld from this company on purpose; asked last, so that both groups are found at the same moment."""
     left_out = held_out(state.client_id, journey, purpose=purpose, holdout=policy.holdout)
     return None if left_out is None else Silence("holdout", (left_out,))
 
 
-def outside_reason(state: ClientState, policy: Policy, journey: Journey, *, purpose: Purpose, channel: str) -> Silence | None:
+def outside_reason(state: ClientState, policy: Policy, journey: AnyJourney, *, purpose: Purpose, channel: str) -> Silence | None:
     """Return the emergency stop or the late source that stands against contact, whatever is known of the client."""
     stop = policy.stop_of(journey, channel=channel, purpose=purpose)
     if stop is not None:

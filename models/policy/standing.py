@@ -9,8 +9,8 @@ from typing import Final
 
 from models.policy.policy import Policy
 from models.policy.replies import reply_silence
-from models.state.client import JOURNEYS, ClientState
-from models.triggers import Journey
+from models.state.client import ClientState, journey_of
+from models.triggers import AnyJourney
 from models.workdays import moment
 
 _RUNS_TOLD: Final = 4
@@ -34,7 +34,7 @@ def _clock(state: ClientState, policy: Policy) -> str:
 
 def _tasks(state: ClientState) -> Iterator[str]:
     for row in state.care.tasks:
-        what = f"{JOURNEYS[row.journey].value}/{row.step} about {', '.join(row.invoice_ids) or row.anchor}"
+        what = f"{journey_of(row).value}/{row.step} about {', '.join(row.invoice_ids) or row.anchor}"
         yield f"open task {row.trigger_id[:12]}: {what}, due {_day(row.expires_ms)}"
 
 
@@ -49,13 +49,13 @@ def _pinned(state: ClientState, policy: Policy) -> Iterator[str]:
     for run in state.care.runs:
         version = policy.of_run(run).version
         if not run.closed and version != policy.version:
-            found.setdefault(version, []).append(_about(JOURNEYS[run.journey], run.anchor))
+            found.setdefault(version, []).append(_about(journey_of(run), run.anchor))
     for version, runs in found.items():
         more = f" and {len(runs) - _RUNS_TOLD} more" if len(runs) > _RUNS_TOLD else ""
         yield f"pinned to policy {version}, under which they began: {', '.join(runs[:_RUNS_TOLD])}{more}"
 
 
-def _about(journey: Journey, anchor: str) -> str:
+def _about(journey: AnyJourney, anchor: str) -> str:
     return f"{journey.value} about {anchor}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,5 +19,5 @@ class Stated:
     own: Collection[str] = ()
 
 
-FactsStated: TypeAlias = Callable[[Journey, str, Tone], Stated | None]
+FactsStated: TypeAlias = Callable[[AnyJourney, str, Tone], Stated | None]
 """What the template of a step in a tone states; None where there is no template."""

@@ -20,7 +20,7 @@ from models.policy.reach import way_to
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment
 from models.policy.tones import tone_for
-from models.state.client import JOURNEYS, Assigned, ClientState, Run
+from models.state.client import Assigned, ClientState, Run, journey_of
 from models.state.person import in_force
 from models.triggers import ExperimentArm
 
@@ -66,7 +66,7 @@ def trial_of(state: ClientState, policy: Policy, step: Step, run: Run) -> Trial 
     """Return the trial that a step is part of, None where there is none or its arms would not differ."""
     if not policy.experiments or step.channel in policy.internal_channels:
         return None
-    journey = JOURNEYS[run.journey]
+    journey = journey_of(run)
     for experiment in policy.experiments:
         if (experiment.journey, experiment.step) == (journey, step.id) and not policy.is_stopped(experiment.name):
             return _trial(state, policy, experiment, step, run)
@@ -120,9 +120,7 @@ def _noticed(arm: Arm, step: Step, state: ClientState, run: Run) -> tuple[str, s
 
 
 def _reaches(state: ClientState, policy: Policy, step: Step, channel: str, run: Run) -> bool:
-    roles = roles_for(JOURNEYS[run.journey], step.purpose, step.tone)
+    roles = roles_for(journey_of(run), step.purpose, step.tone)
     found, _ = way_to(state, policy, channel=channel, purpose=step.purpose, at_ms=state.now_ms, roles=roles)
-    refused = refusal(state, step.purpose, channel) or policy.stop_of(
-        JOURNEYS[run.journey], channel=channel, purpose=step.purpose
-    )
+    refused = refusal(state, step.purpose, channel) or policy.stop_of(journey_of(run), channel=channel, purpose=step.purpose)
     return found == channel and refused is None

@@ -21,14 +21,14 @@ from models.policy.precedence import Claim, Level, Precedence, precedence, reach
 from models.policy.reach import way_to
 from models.policy.segments import effective_segment
 from models.policy.trials import Trial, exposed, trial_of
-from models.state.client import JOURNEYS, PREDICATES, PURPOSES, ClientState, Note, Pending, Run
+from models.state.client import PREDICATES, PURPOSES, ClientState, Note, Pending, Run, journey_of, place_of
 from models.triggers import (
+    AnyJourney,
     AnyOutput,
     CancelWhen,
     Decision,
     DecisionOutcome,
     ExperimentArm,
-    Journey,
     Retraction,
     Ruled,
     SegmentChange,
@@ -65,9 +65,9 @@ class Turn:
         """Whether the timers may be other ones than the state calls for."""
         self._scored: tuple[ClientState, Score | None] | None = None
 
-    def run(self, journey: Journey, anchor: str) -> Run:
+    def run(self, journey: AnyJourney, anchor: str) -> Run:
         """Return the run of `journey` about `anchor`, a fresh one where there is none."""
-        return find_run(self.state, journey, anchor) or Run(JOURNEYS.index(journey), anchor)
+        return find_run(self.state, journey, anchor) or Run(place_of(journey), anchor)
 
     def put_run(self, run: Run) -> None:
         """Store a run in the place of the one with its journey and anchor; one that begins is pinned to the policy in force."""
@@ -141,7 +141,7 @@ class Turn:
     def _way(self, step: Step, run: Run, ruling: Precedence) -> tuple[str, tuple[str, ...]]:
         """Return the channel by which a step reaches the client, and why it is another than the one chosen."""
         wish = "" if ruling.channel.level < Level.CONTACT else None
-        roles = roles_for(JOURNEYS[run.journey], step.purpose, Tone(ruling.tone.value))
+        roles = roles_for(journey_of(run), step.purpose, Tone(ruling.tone.value))
         channel, purpose, at_ms = ruling.channel.value, step.purpose, self.state.now_ms
         return way_to(self.state, self.policy, channel=channel, purpose=purpose, at_ms=at_ms, roles=roles, wish=wish)
 
@@ -178,7 +178,7 @@ class Turn:
 
     def _identity(self, step: Step, run: Run, channel: str, tone: Tone) -> dict[str, Any]:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
-        state, now, journey = self.state, self.state.now_ms, JOURNEYS[run.journey]
+        state, now, journey = self.state, self.state.now_ms, journey_of(run)
         segment = effective_segment(state, now)
         return {
             "schema_version": 1,
@@ -248,7 +248,7 @@ class Turn:
     ) -> None:
         """Record why something was sent, held or not sent, or what became of it."""
         state, now = self.state, self.state.now_ms
-        journey = JOURNEYS[run.journey] if run else None
+        journey = journey_of(run) if run else None
         anchor = run.anchor if run else ""
         identity = (state.client_id, now, state.events, outcome.value, journey or "", anchor, step, trigger_id, reasons[0])
         score = self._score()
@@ -285,7 +285,7 @@ class Turn:
 
     def _version(self, run: Run | None) -> str:
         """Return the version of the policy whose step this is: the one that the run is pinned to."""
-        known = find_run(self.state, JOURNEYS[run.journey], run.anchor) if run else None
+        known = find_run(self.state, journey_of(run), run.anchor) if run else None
         return self.policy.of_run(known).version if known else self.policy.version
 
     def _score(self) -> Score | None:
@@ -309,12 +309,12 @@ def _expiry(not_before: int, step: Step, until_ms: int) -> int:
 def trigger_id_of(client_id: str, run: Run, step_id: str, epoch: int, *, again: bool = False) -> str:
     """Return the id of a step's trigger: the same in every replay; a message said once more has one of its own."""
     more = ("again",) if again else ()
-    return derive("trigger", client_id, JOURNEYS[run.journey].value, run.anchor, step_id, epoch, *more)
+    return derive("trigger", client_id, journey_of(run).value, run.anchor, step_id, epoch, *more)
 
 
-def find_run(state: ClientState, journey: Journey, anchor: str) -> Run | None:
+def find_run(state: ClientState, journey: AnyJourney, anchor: str) -> Run | None:
     """Return the run of `journey` about `anchor`, None where there is none."""
-    index = JOURNEYS.index(journey)
+    index = place_of(journey)
     for row in state.care.runs:
         if row.anchor == anchor and row.journey == index:
             return row

@@ -29,7 +29,7 @@ from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
 from models.policy.statement import asked_for, statement_of, totals_of, words_about
 from models.policy.turn import Turn, find_run
-from models.state.client import JOURNEYS, ClientState, Pending, Run, Timer, TimerKind, Unanswered
+from models.state.client import ClientState, Pending, Run, Timer, TimerKind, Unanswered, journey_of
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import HOUR_MS
 
@@ -64,8 +64,8 @@ def wait_for_answer(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     """Remember a message that has just left, where its step is said once more when nobody answers."""
     if row.retracted or not row.advances or event.outcome not in _LEFT or is_reaction(event):
         return
-    run = find_run(turn.state, JOURNEYS[row.journey], row.anchor)
-    if run is None or JOURNEYS[row.journey] is not Journey.DELAY_SUPPORT or row.channel in turn.policy.internal_channels:
+    run = find_run(turn.state, journey_of(row), row.anchor)
+    if run is None or journey_of(row) is not Journey.DELAY_SUPPORT or row.channel in turn.policy.internal_channels:
         return
     step = _step(turn, run, row)
     if step is None or not step.unanswered_hours:

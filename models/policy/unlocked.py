@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from models.regime import Regime
 from models.state.approvals import ASKED
-from models.state.client import JOURNEYS, PURPOSES, ClientState
+from models.state.client import PURPOSES, ClientState, journey_of
 from models.state.person import HARD, in_force, is_lifted
 from models.state.plans import is_agreed
 from models.triggers import Journey
@@ -78,7 +78,7 @@ def _claims(state: ClientState) -> Iterator[str]:
 
 
 def _unseen(state: ClientState) -> Iterator[str]:
-    adopted = [row for row in state.care.runs if row.told == "adopt" and JOURNEYS[row.journey] is Journey.DELAY_SUPPORT]
+    adopted = [row for row in state.care.runs if row.told == "adopt" and journey_of(row) is Journey.DELAY_SUPPORT]
     if adopted:
         names = ", ".join(row.anchor for row in adopted[:3])
         command = f"rapport overrides set {state.client_id} --effect release"

@@ -11,6 +11,8 @@ from typing import Any, Final
 from models.ids import derive
 
 DIGITS: Final = 8
+_LATER: Final = frozenset({"own", "timing"})
+"""Parts that came later and count only where a policy has them: the versions of all others stay what they were."""
 MARK: Final = "+"
 
 
@@ -28,7 +30,8 @@ def content_version(declared: str, content: object) -> str:
 def _plain(value: object) -> Any:  # noqa: ANN401, PLR0911 (any JSON value; one return per type reads best)
     """Return a value of the policy as JSON that is equal for equal meanings."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        told = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: _plain(item) for name, item in told.items() if item or name not in _LATER}
     match value:
         case Enum():
             return value.value

@@ -10,17 +10,20 @@ from typing import Final
 import msgspec
 
 from models.events.signals import Purpose
+from models.journey_names import AnyJourney, Journey, OwnJourney, Placed
 from models.state.approvals import Approval
 from models.state.habits import Habits
 from models.state.identity import Identity
 from models.state.renewals import Renewals
 from models.state.rhythm import Rhythm
 from models.state.rows import Ledger
-from models.triggers import CancelWhen, Journey
+from models.triggers import CancelWhen
 
 PURPOSES: Final = tuple(Purpose)
 JOURNEYS: Final = tuple(Journey)
 PREDICATES: Final = tuple(CancelWhen)
+OWN: Final = 127
+"""In the place of a journey: one of the firm's own. Its name begins the anchor, so that states need no field for it."""
 
 
 class Segment(StrEnum):
@@ -249,6 +252,33 @@ class Unanswered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ready_ms: int
     told: str = ""
     again: str = ""
+
+
+def journey_of(row: Placed) -> AnyJourney:
+    """Return the journey of a run or of a message."""
+    return JOURNEYS[row.journey] if row.journey != OWN else OwnJourney(row.anchor.partition(":")[0])
+
+
+def place_of(journey: AnyJourney) -> int:
+    """Return what runs and messages keep in the place of their journey."""
+    return JOURNEYS.index(journey) if isinstance(journey, Journey) else OWN
+
+
+def own_anchor(journey: AnyJourney, about: str) -> str:
+    """Return the anchor of a run about `about`: in a journey of the firm's own its name goes before."""
+    return about if isinstance(journey, Journey) else f"{journey}:{about}"
+
+
+def about_of(row: Placed) -> str:
+    """Return what a run or a message is about: its anchor, without the name of a journey of the firm's own."""
+    return row.anchor.partition(":")[2] if row.journey == OWN else row.anchor
+
+
+def is_run_of(run: Run, journey: AnyJourney) -> bool:
+    """Say whether a run is one of `journey`."""
+    if isinstance(journey, Journey):
+        return run.journey == JOURNEYS.index(journey)
+    return run.journey == OWN and journey_of(run) == journey
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):

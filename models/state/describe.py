@@ -6,7 +6,7 @@ from models.money import Money
 from models.state import approvals
 from models.state.approvals import Approval
 from models.state.balances import exposures, items
-from models.state.client import JOURNEYS, PURPOSES, ClientState, Person, Suppression, TimerKind
+from models.state.client import PURPOSES, ClientState, Person, Suppression, TimerKind, journey_of
 from models.state.history import cadence, decline_streak, lateness
 from models.state.identity import Alias, parts
 from models.state.person import COMPLAINT, in_force, is_lifted
@@ -236,7 +236,7 @@ def _ahead(state: ClientState) -> list[str]:
         unheard = state.now_ms >= row.expires_ms and not row.retracted
         word = f"expired {_minute(row.expires_ms)} without a word from the channel" if unheard else ""
         word = word or f"not before {_minute(row.not_before_ms)}"
-        lines.append(f"{fate}: {JOURNEYS[row.journey].value}/{row.step} by {row.channel}, {word}")
+        lines.append(f"{fate}: {journey_of(row).value}/{row.step} by {row.channel}, {word}")
     lines += [_approval(row) for row in state.care.approvals if state.now_ms < row.until_ms]
     lines += [
         f"waits for an answer: {row.message.step} by {row.message.channel}, left {_minute(row.left_ms)}"
@@ -250,7 +250,7 @@ def _ahead(state: ClientState) -> list[str]:
 
 
 def _approval(row: Approval) -> str:
-    what, until, note = f"{JOURNEYS[row.journey].value}/{row.step} about {row.anchor}", _minute(row.until_ms), row.note
+    what, until, note = f"{journey_of(row).value}/{row.step} about {row.anchor}", _minute(row.until_ms), row.note
     said = f"{row.by} on {_minute(row.answered_ms)}" if row.answered_ms else row.by
     match row.answer:
         case approvals.ASKED:

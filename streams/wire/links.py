@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from models.events.signals import Purpose
-from models.triggers import Journey
 from streams.runtime.errors import RapportError, UsageError
 from streams.runtime.settings import Settings
 
@@ -50,7 +49,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     trigger_id: str
     scope: LinkScope
     purpose: Purpose
-    journey: Journey
+    journey: str
     channel: str
     expires: int
     invoice_ids: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.policy.document import PolicyDocument, policy_of
-from models.policy.lint import Finding, Path, errors_of, lint
+from models.policy.finding import Finding, Path
+from models.policy.lint import errors_of, lint
 from models.policy.policy import Policy
 from models.policy.stated import FactsStated
 from streams.runtime.errors import UsageError

@@ -37,7 +37,7 @@ def all_steps() -> Iterator[tuple[Journey, Step]]:
     yield from ((Journey.ONBOARDING, step) for step in journeys.onboarding)
     yield from ((Journey.RENEWAL, step) for step in journeys.renewal)
     for playbook in journeys.playbooks:
-        yield from ((playbook.journey, step) for step in playbook.steps)
+        yield from ((Journey(playbook.journey), step) for step in playbook.steps)
 
 
 STEPS = {template_name(journey, step.id, step.tone): (journey, step) for journey, step in all_steps()}

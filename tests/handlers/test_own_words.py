@@ -11,7 +11,7 @@ from handlers.channels.library import PACKAGE, Library, package_names, package_s
 from handlers.channels.own_words import Problem, WordsError, problems_of, uses_of
 from handlers.channels.template_facts import words_in_force
 from handlers.cli import run
-from models.policy.lint import Severity
+from models.policy.finding import Severity
 from models.policy.policy import DEFAULT_POLICY
 from streams.runtime.settings import Settings
 from streams.wire.policy_file import default_policy_text
@@ -199,3 +199,35 @@ def test_lint_and_words_teach_the_way_from_our_text_to_the_firms(tmp_path: Path,
     assert row.count("en de fr es") == 2
     assert run(["policy", "words", "gap_checkin/nowhere"]) == 2
     assert f"near: {cell}" in capsys.readouterr().err
+
+
+OWN_POLICY = """version: firm
+own_journeys:
+  - name: after_large
+    title: a word after a large payment
+    begins: { anchor: payment, sizes: [large] }
+    steps:
+      - { id: see_how, count: 3, unit: business_days, at: "10:30", why: a large payment deserves a word }
+"""
+
+
+def test_a_journey_of_the_firms_own_needs_words_of_the_firms_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, policy = tmp_path / "words", tmp_path / "firm.yaml"
+    policy.write_text(OWN_POLICY, encoding="utf-8")
+    assert run(["policy", "lint", str(policy)]) == 1
+    assert (
+        "own_journeys[0].steps[0].tone: there is no template for after_large/see_how in the tone gentle"
+        in capsys.readouterr().err
+    )
+    cell = "after_large/see_how.gentle.j2"
+    written(home, {cell: GOOD.replace("It has been quiet.", "{% if payment_size == 'large' %}\nThank you.\n{% endif %}")})
+    assert run(["policy", "lint", str(policy), "--templates", str(home)]) == 0
+    assert run(["policy", "show", "--policy", str(policy), "--templates", str(home)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The firm's own: a word after a large payment" in said
+    assert "3 business days after the payment, at 10:30" in said
+    assert "Begins at the payment, where size large; at most once in 90 days" in said
+    assert "the payment is refunded, charged back or returned" in said
+    written(home, {cell: GOOD.replace("press.", "press {{ amount_open | money }}.")})
+    assert run(["policy", "lint", str(policy), "--templates", str(home)]) == 1
+    assert "it states amount_open, which a relationship message may not" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import DisputeOpened, DisputeReason, PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
+from models.journey_names import OWN_JOURNEYS
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.reach import way_to
@@ -237,7 +238,7 @@ async def test_a_pause_holds_the_messages_journeys_for_thirty_days_and_can_be_en
 async def test_a_pause_of_relationship_mails_leaves_mails_about_invoices_alone(seat: Seat) -> None:
     await seat.post("snooze", about=RELATION)
     held = {event.journey for event in seat.publisher.events if isinstance(event, OverrideSet)}
-    assert held == {journey.value for journey in Journey if journey is not Journey.DELAY_SUPPORT}
+    assert held == {OWN_JOURNEYS, *(journey.value for journey in Journey if journey is not Journey.DELAY_SUPPORT)}
 
 
 async def test_a_promise_names_the_end_of_the_day_in_the_firms_zone_for_every_invoice_of_the_message(seat: Seat) -> None:

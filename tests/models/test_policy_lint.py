@@ -4,10 +4,11 @@ import pytest
 
 from handlers.channels.template_facts import facts_stated
 from models.policy.document import PolicyDocument, document_of
-from models.policy.lint import Severity, errors_of, lint
+from models.policy.finding import Severity
+from models.policy.lint import errors_of, lint
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.stated import Stated
-from models.triggers import Journey, Tone
+from models.triggers import AnyJourney, Journey, Tone
 from streams.wire.policy_file import default_policy_text, read_policy, write_policy
 from streams.wire.topics import CHANNELS
 from tests.journeys.story import with_second_words
@@ -126,7 +127,7 @@ def test_steps_that_are_said_once_more_in_time_by_another_channel_are_sound() ->
 
 
 def test_a_template_that_states_a_forbidden_fact_is_found_through_its_purpose() -> None:
-    def states_the_amount(journey: Journey, step: str, tone: Tone) -> Stated | None:
+    def states_the_amount(journey: AnyJourney, step: str, tone: Tone) -> Stated | None:
         return facts_stated(journey, step, tone) if step != "thank_you" else Stated({"name", "amount_open"})
 
     found = lint(document_of(DEFAULT_POLICY), channels=CHANNELS, facts_stated=states_the_amount)
@@ -134,14 +135,14 @@ def test_a_template_that_states_a_forbidden_fact_is_found_through_its_purpose() 
 
 
 def test_a_template_that_lacks_a_language_or_a_softer_tone_is_refused() -> None:
-    def without_french(journey: Journey, step: str, tone: Tone) -> Stated | None:
+    def without_french(journey: AnyJourney, step: str, tone: Tone) -> Stated | None:
         return Stated((), ("fr",)) if step == "how_is_it_going" else facts_stated(journey, step, tone)
 
     (found,) = lint(document_of(DEFAULT_POLICY), channels=CHANNELS, facts_stated=without_french)
     assert found.message == "its template in the tone gentle is not written in fr"
     assert errors_of([found]) == [found]
 
-    def without_a_gentle_plan(journey: Journey, step: str, tone: Tone) -> Stated | None:
+    def without_a_gentle_plan(journey: AnyJourney, step: str, tone: Tone) -> Stated | None:
         return None if (step, tone) == ("offer_plan", Tone.GENTLE) else facts_stated(journey, step, tone)
 
     found, *_ = lint(document_of(DEFAULT_POLICY), channels=CHANNELS, facts_stated=without_a_gentle_plan)

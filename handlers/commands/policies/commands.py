@@ -18,8 +18,10 @@ from handlers.commands.policies.own_words import lint_words, words
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
 from models.policy.document import document_of, policy_of
-from models.policy.lint import Severity, lint
+from models.policy.finding import Severity
+from models.policy.lint import lint
 from models.policy.policy import DEFAULT_POLICY, Policy
+from models.triggers import Journey
 from streams.runtime.settings import load_settings
 from streams.wire.policy_file import PolicyFileError, policy_in_force, read_policy_file, write_policy
 from streams.wire.topics import CHANNELS
@@ -137,7 +139,7 @@ def _print_policy(chosen: Policy) -> None:
 
 
 def _print_chapter(console: Console, chapter: Chapter, again: str) -> None:
-    table = Table(title=TITLES[chapter.journey], title_justify="left", title_style="bold")
+    table = Table(title=chapter.title or TITLES[Journey(chapter.journey)], title_justify="left", title_style="bold")
     for name in ("who", "step", "when", "through", "tone", "still sent for", "why"):
         table.add_column(name)
     before = ""
@@ -149,6 +151,8 @@ def _print_chapter(console: Console, chapter: Chapter, again: str) -> None:
         table.add_row(*(Text(cell) for cell in cells))
         before = line.who
     console.print(table)
+    for sentence in chapter.begins:
+        console.print(sentence, markup=False)
     console.print(f"Found later than that, because nothing ran: {missed_words(chapter)}", markup=False)
     if again:
         console.print(f"Without an answer or payment said once more, by another channel: {again}", markup=False)

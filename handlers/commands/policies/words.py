@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from models.policy.experiments import share_of
-from models.policy.journeys import CliffEntry, Entry, Ladder, MissedRun, PatternEntry, Playbook, Step, SurgeEntry
+from models.policy.journeys import CliffEntry, Entry, Ladder, MissedRun, OwnEntry, PatternEntry, Playbook, Step, SurgeEntry
 from models.policy.policy import Policy
+from models.policy.timing import ANCHORS, in_words
 from models.state.client import Segment
-from models.triggers import CancelWhen, Journey
+from models.triggers import AnyJourney, CancelWhen, Journey
 from models.workdays import WORKWEEK, Window
 
 HUMAN: Final = "a colleague"
@@ -68,9 +69,11 @@ class Line:
 class Chapter:
     """One journey: its contacts and what stops each of them."""
 
-    journey: Journey
+    journey: AnyJourney
     lines: tuple[Line, ...]
     stops: tuple[str, ...]
+    title: str = ""
+    begins: tuple[str, ...] = ()
 
 
 def chapters(policy: Policy) -> list[Chapter]:
@@ -84,7 +87,7 @@ def chapters(policy: Policy) -> list[Chapter]:
         Chapter(Journey.DELAY_SUPPORT, tuple(support), _stops(delayed)),
         Chapter(Journey.ONBOARDING, tuple(onboarding), _stops(journeys.onboarding)),
         Chapter(Journey.RENEWAL, tuple(renewal), _stops(journeys.renewal)),
-        *(_playbook(playbook, policy) for playbook in journeys.playbooks if playbook.enabled),
+        *(_playbook(playbook, policy) for playbook in journeys.every_playbook if playbook.enabled),
     ]
 
 
@@ -145,12 +148,31 @@ def stop_words(predicate: CancelWhen) -> str:
 
 
 def _playbook(playbook: Playbook, policy: Policy) -> Chapter:
+    if isinstance(playbook.entry, OwnEntry):
+        return own_chapter(playbook, playbook.entry, policy)
     who, since = _entry(playbook.entry)
     lines = tuple(
         _line(who, step, f"{_days(abs(step.after_days))} {since}" if step.after_days else "at once", policy)
         for step in playbook.steps
     )
     return Chapter(playbook.journey, lines, _stops(playbook.steps))
+
+
+def own_chapter(playbook: Playbook, entry: OwnEntry, policy: Policy) -> Chapter:
+    """Return a journey of the firm's own: what begins it, each step by its anchor and unit, and how often it may begin."""
+    lines = tuple(_line("", step, in_words(step.timing) if step.timing else "", policy) for step in playbook.steps)
+    conditions = {
+        "segment": entry.segments,
+        "service": entry.service_lines,
+        "contract": entry.contract_types,
+        "paid by": entry.methods,
+        "size": entry.sizes,
+        "pattern": (entry.pattern,) if entry.pattern else (),
+    }
+    where = [f"{name} {' or '.join(str(value) for value in values)}" for name, values in conditions.items() if values]
+    again = "once for a client" if entry.once else f"at most once in {_days(playbook.cooldown_days)}"
+    begins = (f"Begins at {ANCHORS[entry.anchor]}{', where ' + ' and '.join(where) if where else ''}; {again}",)
+    return Chapter(playbook.journey, lines, _stops(playbook.steps), f"The firm's own: {entry.title}", begins)
 
 
 def _entry(entry: Entry) -> tuple[str, str]:
@@ -162,6 +184,8 @@ def _entry(entry: Entry) -> tuple[str, str]:
             return f"paid {payments} times from {season.first} to {season.last}", "after that season"
         case PatternEntry(pattern=pattern):
             return pattern.value.replace("_", " "), "after it is seen"
+        case OwnEntry(anchor=anchor):
+            return ANCHORS[anchor], f"after {ANCHORS[anchor]}"
         case _:
             assert_never(entry)
 

@@ -1,0 +1,194 @@
+"""Journeys of the firm's own run on the same engine: once per anchor, in order, and never on money that is late."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from models.events.envelope import epoch_ms
+from models.events.signals import Purpose
+from models.events.union import AnyClientEvent
+from models.journey_names import OWN_JOURNEYS
+from models.policy.document import PolicyDocument, document_of, policy_of
+from models.policy.in_force import in_force
+from models.policy.lint import lint
+from models.policy.policy import DEFAULT_POLICY, Policy
+from models.regime import NOTHING_ACTIVATED, regime_after
+from models.state.codec import decode, encode
+from models.triggers import Decision, Journey, OwnJourney, Trigger
+from models.workdays import DAY_MS
+from streams.wire.codec import encode_output
+from streams.wire.policy_file import read_policy, write_policy
+from streams.wire.topics import CHANNELS
+from tests.models.builders import Events, ms, tick
+from tests.models.test_in_force import halt
+from tests.models.test_journey_laws import HORIZON, Firm, stories
+
+NAME = "a_word_after"
+STEPS = [
+    {"id": "first_word", "count": 2, "unit": "days", "valid_days": 10, "why": "a first word"},
+    {"id": "second_word", "count": 3, "unit": "weeks", "valid_days": 14, "why": "a second word"},
+]
+
+
+def declared(**changes: object) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "title": "a word after",
+        "begins": {"anchor": "payment"},
+        "cooldown_days": 60,
+        "steps": STEPS,
+        **changes,
+    }
+
+
+def policy_with(*journeys: dict[str, Any], **more: object) -> Policy:
+    return policy_of(PolicyDocument.model_validate({"version": "own", "own_journeys": journeys, **more}))
+
+
+OWN = policy_with(
+    declared(begins={"anchor": "payment", "sizes": ["standard", "large"]}),
+    declared(name="with_the_invoice", begins={"anchor": "issue"}, ends_when=["invoices_settled"]),
+    declared(
+        name="before_the_renewal",
+        begins={"anchor": "renewal"},
+        steps=[{**STEPS[0], "count": -8, "unit": "weeks"}, {**STEPS[1], "count": 1, "unit": "months", "anchor": "last_contact"}],
+    ),
+    declared(name="when_promised", begins={"anchor": "promised"}, again=False, steps=[{**STEPS[0], "count": 0}]),
+)
+
+
+def own_triggers(firm: Firm) -> list[Trigger]:
+    return [trigger for trigger in firm.triggers if isinstance(trigger.journey, OwnJourney)]
+
+
+@given(stories())
+@settings(max_examples=40)
+def test_own_journeys_keep_the_laws_of_all_journeys(story: list[AnyClientEvent]) -> None:
+    firm, again = (Firm(policy=OWN).run(story, until_ms=HORIZON) for _ in range(2))
+    assert [output.model_dump_json() for output in firm.outputs] == [output.model_dump_json() for output in again.outputs]
+    assert len({trigger.trigger_id for trigger in firm.triggers}) == len(firm.triggers)
+    retracted = {output.trigger_id for output in firm.outputs if output.kind == "retraction"}
+    standing = [trigger for trigger in own_triggers(firm) if trigger.trigger_id not in retracted]
+    for anchor in {trigger.anchor for trigger in standing}:
+        steps = [trigger.step for trigger in standing if trigger.anchor == anchor]
+        assert steps == sorted(set(steps)), "each step once, the first before the second"
+    moments = sorted(
+        epoch_ms(trigger.not_before)
+        for trigger in firm.triggers
+        if trigger.channel == "email" and trigger.trigger_id not in retracted and trigger.step != "thank_you"
+    )
+    assert all(later - earlier >= OWN.min_gap_days * DAY_MS for earlier, later in pairwise(moments))
+    for trigger in own_triggers(firm):
+        assert Trigger.model_validate_json(encode_output(trigger)) == trigger
+    assert firm.state is not None
+    assert encode(decode(encode(firm.state))) == encode(firm.state)
+
+
+def test_a_run_begins_once_per_anchor_and_not_again_within_its_cooldown() -> None:
+    build = Events()
+    policy = policy_with(declared())
+    told: list[AnyClientEvent] = [
+        build.profiled(0),
+        build.paid(1, payment="P1"),
+        build.paid(1, payment="P1"),
+        build.paid(20, payment="P2"),
+    ]
+    firm = Firm(policy=policy).run([*told, build.paid(70, payment="P3")], until_ms=ms(200))
+    assert [(row.anchor, row.step) for row in own_triggers(firm)] == [
+        (f"{NAME}:P1", "first_word"),
+        (f"{NAME}:P1", "second_word"),
+        (f"{NAME}:P3", "first_word"),
+        (f"{NAME}:P3", "second_word"),
+    ]
+    once = Firm(policy=policy_with(declared(again=False))).run([*told, build.paid(400, payment="P4")], until_ms=ms(500))
+    assert {row.anchor for row in own_triggers(once)} == {f"{NAME}:P1"}
+
+
+def test_a_journey_taken_out_of_the_policy_ends_its_runs_with_a_decision() -> None:
+    build = Events()
+    firm = Firm(policy=policy_with(declared())).run([build.profiled(0), build.paid(1, payment="P1")], until_ms=ms(5))
+    assert [row.step for row in own_triggers(firm)] == ["first_word"]
+    firm.policy = DEFAULT_POLICY
+    firm.run([tick(6)], until_ms=ms(200))
+    assert [row.step for row in own_triggers(firm)] == ["first_word"]
+    ended = [
+        row
+        for row in firm.outputs
+        if isinstance(row, Decision) and row.reasons[0].endswith("is no journey of the policy any more")
+    ]
+    assert [(row.journey, row.anchor, row.outcome.value) for row in ended] == [(NAME, f"{NAME}:P1", "suppressed")]
+
+
+def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
+    build = Events()
+    firm = Firm(policy=policy_with(declared())).run(
+        [build.profiled(0), build.paid(1, payment="P1"), build.refunded(1.5, payment="P1")], until_ms=ms(60)
+    )
+    assert own_triggers(firm) == []
+    late = Firm(policy=policy_with(declared())).run(
+        [build.profiled(0), build.issued(0, "I1", due=1), build.paid(20, payment="P2", invoice=None)], until_ms=ms(25)
+    )
+    assert own_triggers(late) == []
+
+
+def test_what_is_learnt_when_its_first_day_is_long_over_is_never_begun() -> None:
+    build = Events()
+    firm = Firm(policy=policy_with(declared())).run(
+        [build.profiled(0), build.paid(1, payment="P1", received=60)], until_ms=ms(90)
+    )
+    assert not [row for row in firm.outputs if isinstance(row, Decision) and row.journey == NAME]
+
+
+@pytest.mark.parametrize("name", [NAME, OWN_JOURNEYS])
+def test_a_stop_by_its_name_or_of_all_of_the_firms_own_holds_it(name: str) -> None:
+    stopped = regime_after(NOTHING_ACTIVATED, halt(1, scope="journey", target=name))
+    bound = in_force(policy_with(declared()), stopped, base=DEFAULT_POLICY, find=lambda _: None)
+    assert bound.stop_of(OwnJourney(NAME), channel="email", purpose=Purpose.RELATIONSHIP) is not None
+    assert bound.stop_of(Journey.RENEWAL, channel="email", purpose=Purpose.RELATIONSHIP) is None
+    other = bound.stop_of(OwnJourney("another"), channel="email", purpose=Purpose.RELATIONSHIP)
+    assert (other is None) is (name == NAME)
+
+
+def test_the_document_says_all_and_an_old_policy_keeps_its_version() -> None:
+    text = write_policy(document_of(OWN))
+    assert policy_of(read_policy(text, name="own.yaml").document) == OWN
+    assert document_of(DEFAULT_POLICY).own_journeys == ()
+    assert policy_with().journeys == DEFAULT_POLICY.journeys
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "says"),
+    [
+        ({"begins": {"anchor": "last_contact"}}, "begins.anchor", "a contact of ours begins nothing"),
+        ({"begins": {"anchor": "issue", "methods": ["card"]}}, "begins.methods", "nothing was paid yet"),
+        ({"ends_when": ["invoices_settled"]}, "ends_when.0", "ends no run that begins at the payment"),
+        ({"steps": [{**STEPS[0], "anchor": "due"}]}, "steps.0.anchor", "a run that begins at the payment knows no due"),
+        ({"steps": [{**STEPS[0], "count": -1}]}, "steps.0.count", "nobody knows of the payment before it happens"),
+        ({"steps": [{**STEPS[0], "unit": "hours", "at": "09:00"}]}, "steps.0.at", "hours are counted from the moment itself"),
+        ({"steps": [STEPS[1], STEPS[0]]}, "steps.1.count", "comes after second_word in the list but not in time"),
+        ({"steps": [{**STEPS[0], "valid_days": 40}, STEPS[1]]}, "steps.0.valid_days", "when second_word is due already"),
+        ({"steps": [STEPS[0], {**STEPS[1], "id": "first_word"}]}, "steps.1.id", "first_word is there twice"),
+        ({"steps": [{**STEPS[0], "tone": "firm"}]}, "steps.0.tone", "firmer than a client whose money is not late may meet"),
+        ({"steps": [{**STEPS[0], "channel": "fax"}]}, "steps.0.channel", "no worker delivers by fax"),
+        ({"begins": {"anchor": "renewal"}}, "steps.0.count", "once renewed, the period is another"),
+    ],
+)
+def test_lint_refuses_what_would_never_begin_or_never_be_reached(changes: dict[str, Any], path: str, says: str) -> None:
+    document = PolicyDocument.model_validate({"version": "own", "own_journeys": [declared(**changes)]})
+    found = {".".join(map(str, row.path)): row.message for row in lint(document, channels=CHANNELS)}
+    assert says in found[f"own_journeys.0.{path}"]
+
+
+def test_names_that_are_taken_or_that_no_journey_has_are_refused() -> None:
+    with pytest.raises(ValueError, match="pre_renewal is a journey of ours"):
+        PolicyDocument.model_validate({"version": "own", "own_journeys": [declared(name="pre_renewal")]})
+    order = [*(row.value for row in DEFAULT_POLICY.priority), NAME, "nobody"]
+    document = PolicyDocument.model_validate(
+        {"version": "own", "own_journeys": [declared(), declared()], "contact": {"priority": order}}
+    )
+    assert [row.message for row in lint(document, channels=CHANNELS)][:2] == [
+        f"{NAME} is there twice",
+        "there is no journey nobody",
+    ]
