@@ -3,6 +3,9 @@
 Every tree asks the same question on all paths of a level (oblivious trees), so that the best one is found by a single product of
 matrices: gradients of each node times "is feature f above point p". One structure serves the three meanings of "late", which
 steadies it and lets a worker walk it once. Nothing is drawn by lot.
+
+To look for questions is what costs. So where trees stand already, half of them are new; the newer half of the others keep
+their questions, behind the new ones, with new leaves from the latest examples.
 """
 
 from typing import Any, Final
@@ -14,17 +17,25 @@ from models.features import INDEX, LATE_DAYS, Landmark
 from models.learners.forest import DEPTH, LEAVES, SHARE, UNDER, Forest
 
 Floats = NDArray[np.floating[Any]]
+Places = NDArray[np.intp]
 
 TREES: Final = 24
+ANEW: Final = 12
+"""Trees that are looked for where others stand already; those that stood twice make room."""
+
 _RATE: Final = 0.25
 _DRAWN: Final = 6.0  # toward 0, in units of curvature: a leaf of few examples says little
 _POINTS: Final = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95)  # quantiles of a feature at which it may be asked about
 _NEWTON_STEPS: Final = 6
+_BITS: Final[Places] = 1 << np.arange(DEPTH, dtype=np.intp)[::-1]  # of a leaf's number: the first question is the highest
 _UNDER: Final = tuple([INDEX[f"{name}_{days}"] for days in LATE_DAYS] for name in UNDER)
 
 
-def grow(landmark: Landmark, features: Floats, labels: Floats) -> Forest:
-    """Return trees for questions (rows) and their answers, a column per meaning of "late"; nan where it had been decided."""
+def grow(landmark: Landmark, features: Floats, labels: Floats, *, standing: Forest | None = None) -> Forest:
+    """Return trees for questions (rows) and their answers, a column per meaning of "late"; nan where it had been decided.
+
+    Of the trees that are `standing`, the first half stay, with new leaves, behind the new ones.
+    """
     places, points = _questions(features)
     above = (features[:, places] > points).astype(np.float32)
     known = np.isfinite(labels).astype(np.float32)
@@ -32,23 +43,42 @@ def grow(landmark: Landmark, features: Floats, labels: Floats) -> Forest:
     logits = shares_under(features)
     intercepts = _intercepts(logits, answers, known)
     logits += intercepts
-    asked, leaves = [], []
-    for _ in range(TREES if len(places) else 0):
+    kept = _kept(standing) if standing is not None else []
+    wanted = TREES - len(kept)
+    asked: list[tuple[Places, Floats]] = []
+    leaves = []
+    for number in range(TREES if len(places) else 0):
         chance = 1 / (1 + np.exp(-logits))
         slopes, curves = ((answers - chance) * known).T, (chance * (1 - chance) * known).T
-        chosen, leaf = _tree(above, slopes, curves)
+        if number < wanted:
+            chosen, leaf = _tree(above, slopes, curves)
+            asked.append((places[chosen], points[chosen]))
+        else:
+            asked.append(kept[number - wanted])
+            leaf = _leaf(features, *kept[number - wanted])
         grown = _leaves(leaf, slopes, curves)
         logits += grown[leaf]
-        asked.append(chosen)
         leaves.append(grown)
-    order = np.array(asked, dtype=np.intp).reshape(-1)
     return Forest(
         landmark=int(landmark),
         intercepts=tuple(intercepts.tolist()),
-        places=places[order].astype(np.uint8).tobytes(),
-        points=points[order].astype("<f2").tobytes(),
+        places=b"".join(one.astype(np.uint8).tobytes() for one, _ in asked),
+        points=b"".join(one.astype("<f2").tobytes() for _, one in asked),
         leaves=np.array(leaves, dtype="<f2").tobytes(),
     )
+
+
+def _kept(standing: Forest) -> list[tuple[Places, Floats]]:
+    """Return places and points of the trees that stay: the newest."""
+    places = np.frombuffer(standing.places, dtype=np.uint8).reshape(-1, DEPTH).astype(np.intp)
+    points = np.frombuffer(standing.points, dtype="<f2").reshape(-1, DEPTH).astype(np.float32)
+    return list(zip(places, points, strict=True))[: TREES - ANEW]
+
+
+def _leaf(features: Floats, places: Places, points: Floats) -> Places:
+    """Return the leaf of every example in a tree that stands."""
+    found: Places = (features[:, places] > points) @ _BITS
+    return found
 
 
 def shares_under(features: Floats) -> Floats:
@@ -58,7 +88,7 @@ def shares_under(features: Floats) -> Floats:
     return found
 
 
-def _questions(features: Floats) -> tuple[NDArray[np.intp], Floats]:
+def _questions(features: Floats) -> tuple[Places, Floats]:
     """Return places and points of all questions that some example answers with yes and some with no."""
     cuts = np.quantile(features, _POINTS, axis=0, method="lower")
     highest = features.max(axis=0)
@@ -79,7 +109,7 @@ def _intercepts(logits: Floats, answers: Floats, known: Floats) -> Floats:
     return found
 
 
-def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], NDArray[np.intp]]:
+def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], Places]:
     """Return the questions of one tree and the leaf of every example."""
     steps = np.concatenate([slopes, curves])
     half, width = len(slopes), above.shape[1]
@@ -104,7 +134,7 @@ def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], NDA
     return chosen, node
 
 
-def _leaves(leaf: NDArray[np.intp], slopes: Floats, curves: Floats) -> Floats:
+def _leaves(leaf: Places, slopes: Floats, curves: Floats) -> Floats:
     """Return a number per leaf and meaning of "late", rounded as it will be written down."""
     sums = [
         _RATE * np.bincount(leaf, slope, LEAVES) / (np.bincount(leaf, curve, LEAVES) + _DRAWN)

@@ -41,7 +41,7 @@ class TreesLearner:
         if self.window.seen - self._grown_at < wanted or not self.window.rows:
             return
         self._grown_at = self.window.seen
-        self._stand(grow(self.landmark, *self.window.arrays()))
+        self._stand(grow(self.landmark, *self.window.arrays(), standing=self.forest))
 
     def value(self, features: tuple[float, ...], *, days: int) -> float | None:
         """Return the logit of more than `days` days late, None while there are no trees."""

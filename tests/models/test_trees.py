@@ -12,9 +12,9 @@ import pytest
 from msgspec.structs import replace as restruct
 
 from models.features import FEATURES, INDEX, LATE_DAYS, PACKED, Landmark, pack, unpack
-from models.learners.boosting import grow
+from models.learners.boosting import ANEW, TREES, Floats, grow
 from models.learners.explanation import contributions
-from models.learners.forest import opened
+from models.learners.forest import DEPTH, opened
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import Checkpoint, LatenessWeights, SnapshotError, dump, load
 from models.learners.trainer import LatenessTrainer
@@ -98,6 +98,39 @@ def test_features_that_never_differ_grow_no_questions() -> None:
     forest = grow(Landmark.DUE, same, late)
     assert forest.places == b""
     assert all(-1.2 < intercept < -0.9 for intercept in forest.intercepts)
+
+
+def told(count: int, *, where: int) -> tuple[Floats, Floats]:
+    """Return noise and its answers: late where three features lie on that side of 0 (`where` 1 or -1), and only there."""
+    rows = np.array([features(number) for number in range(count)], dtype=np.float32)
+    late = (where * rows[:, [INDEX[name] for name in THREE]] > 0).all(axis=1)
+    return rows, np.tile(late, (len(LATE_DAYS), 1)).T.astype(np.float32)
+
+
+def test_trees_that_are_grown_again_keep_half_their_questions_behind_new_ones_until_they_stood_twice() -> None:
+    first = grow(Landmark.DUE, *told(400, where=1))
+    second = grow(Landmark.DUE, *told(400, where=-1), standing=first)
+    third = grow(Landmark.DUE, *told(500, where=-1), standing=second)
+    asked = DEPTH * ANEW
+    for before, after in ((first, second), (second, third)):
+        assert after.places[asked:] == before.places[:asked]
+        assert after.points[2 * asked :] == before.points[: 2 * asked]
+        assert len(after.places) == len(before.places) == DEPTH * TREES
+    assert second.places[:asked] != first.places[:asked]
+
+
+def test_trees_that_stay_follow_the_latest_answers_and_grow_alike_each_time() -> None:
+    first = grow(Landmark.DUE, *told(400, where=1))
+    turned = grow(Landmark.DUE, *told(400, where=-1), standing=first)
+    assert turned == grow(Landmark.DUE, *told(400, where=-1), standing=first)
+
+    def value(side: float) -> float:
+        values = features(9_999, **dict.fromkeys(THREE, side))
+        trees = opened(turned)[0]
+        kept = replace(trees, tests=trees.tests[ANEW:])
+        return kept.value(kept.walk(values))
+
+    assert value(-0.6) > value(0.6)
 
 
 def test_contributions_with_trees_sum_to_the_logit_and_nothing_is_told_twice() -> None:
