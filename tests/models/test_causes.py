@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.events.delays import DisputeReason
 from models.events.signals import DeliveryOutcome, Industry, Request
 from models.events.union import AnyClientEvent
-from models.policy.causes import Cause, Hypothesis, hypothesis
+from models.policy.causes import Cause, Hypothesis, hypothesis, of_overdue
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.policy import DEFAULT_POLICY, stamped
 from models.triggers import Decision, Trigger
@@ -106,6 +106,13 @@ def test_the_message_and_its_decision_carry_the_hypothesis() -> None:
     assert "probably the way of paying failed: an attempt to pay was declined" in trigger.reasons
     decision = next(row for row in firm.outputs if isinstance(row, Decision) and row.trigger_id == trigger.trigger_id)
     assert decision.reasons == trigger.reasons
+
+
+def test_a_client_is_explained_by_what_is_overdue_and_not_by_what_is_paid_or_not_due_yet() -> None:
+    build = Events()
+    assert of_overdue(state_of(late(build.failed(26)))).cause is Cause.METHOD
+    assert of_overdue(state_of(late(build.failed(10), until=15))) == Hypothesis()
+    assert of_overdue(state_of(late(build.failed(26), build.paid(27, "P2", 100_000)))) == Hypothesis()
 
 
 def test_only_servicing_may_state_it() -> None:
