@@ -60,7 +60,9 @@ def evaluate(
     told = Telling(policy).tell(shown(let_go(events), "telling the history", total=len(events)))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
-        out.print("batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM")
+        out.print(
+            "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (which needs libgomp of the system)"
+        )
     heads = []
     for head in shown(judge_heads(told.examples), "judging", total=len(JUDGED)):
         heads.append(head)

@@ -6,7 +6,8 @@ how often), and on the latest answers only.
 
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import lru_cache
+from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
@@ -22,9 +23,15 @@ _EXTRA: Final = ("sklearn", "lightgbm")
 Fit = Callable[[Floats, Floats], Callable[[Floats], Floats]]
 
 
+@lru_cache(1)
 def is_installed() -> bool:
-    """Say whether the optional libraries are there."""
-    return all(find_spec(name) for name in _EXTRA)
+    """Say whether the optional libraries are there, with what they need of the system: LightGBM loads libgomp."""
+    try:
+        for name in _EXTRA:
+            import_module(name)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def refit_days(judged: Floats) -> int:

@@ -7,9 +7,12 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from models.events.envelope import epoch_ms
 from streams.engine.fence import Slot
+from streams.runtime.clock import Clock, SystemClock
 from streams.runtime.errors import DeadLetterError, RetryError
 from streams.runtime.settings import Settings
+from streams.wire.admin import read_topics
 from streams.wire.headers import Position, read_origin
 from streams.wire.kafka import kafka_options
 from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
@@ -23,39 +26,56 @@ need not be the furthest; each sends at most 500 at a time."""
 _SHARED_TAIL: Final = 20_000  # of a topic that all partitions share
 
 _POLL_MS: Final = 500
+_LAST: Final = 2**31 - 1  # more outputs than one record has
 
 
-async def read_published(settings: Settings, slot: Slot) -> dict[str, Position]:
-    """Return, by output topic, the furthest output of `slot` found near the end; raises RetryError while Kafka is away."""
-    return await _furthest(settings, OUTPUT_TOPICS, slot)
+async def read_published(settings: Settings, slot: Slot, *, clock: Clock | None = None) -> dict[str, Position]:
+    """Return, by output topic, the furthest output of `slot` found near the end; raises RetryError while Kafka is away.
+
+    Where retention has deleted all there was, that is what was caused longer ago than the topic keeps records, by `clock` (none:
+    the machine's). Otherwise a fold of the whole log would publish the past of a quiet topic again.
+    """
+    async with _reading(settings) as consumer:
+        furthest, emptied = await _read_tails(consumer, settings, OUTPUT_TOPICS, slot)
+        if not emptied:
+            return furthest
+        facts = await read_topics(settings, topics=emptied)
+        now_ms = epoch_ms((clock or SystemClock()).now())
+        for topic in emptied:
+            kept_ms = int(facts[settings.topic(topic.name)].config.get("retention.ms", topic.retention_ms))
+            last = await _last_before(consumer, settings, slot, now_ms - kept_ms) if kept_ms >= 0 else None
+            if last is not None:
+                furthest[topic.name] = last
+    return furthest
 
 
 async def read_furthest(settings: Settings, topic: Topic, slot: Slot) -> Position | None:
     """Return the furthest output of `slot` near the end of one topic, none without any; RetryError while Kafka is away."""
-    return (await _furthest(settings, (topic,), slot)).get(topic.name)
-
-
-async def _furthest(settings: Settings, topics: Sequence[Topic], slot: Slot) -> dict[str, Position]:
-    try:
-        async with _consumer(settings) as consumer:
-            return await _read_tails(consumer, settings, topics, slot)
-    except (KafkaError, OSError) as error:
-        message = f"Kafka at {settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
-        raise RetryError(message) from error
+    async with _reading(settings) as consumer:
+        furthest, _ = await _read_tails(consumer, settings, (topic,), slot)
+    return furthest.get(topic.name)
 
 
 @asynccontextmanager
-async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         yield consumer
+    except (KafkaError, OSError) as error:
+        message = f"Kafka at {settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
+        raise RetryError(message) from error
     finally:
         await consumer.stop()
 
 
-async def _read_tails(consumer: AIOKafkaConsumer, settings: Settings, topics: Sequence[Topic], slot: Slot) -> dict[str, Position]:
-    """Read all tails at once: a topic at a time costs half a second each for the news of its partitions alone."""
+async def _read_tails(
+    consumer: AIOKafkaConsumer, settings: Settings, topics: Sequence[Topic], slot: Slot
+) -> tuple[dict[str, Position], list[Topic]]:
+    """Return the furthest by topic, and the topics that had records and have none of ours left.
+
+    Reads all tails at once: a topic at a time costs half a second each for the news of its partitions alone.
+    """
     tails = {TopicPartition(settings.topic(topic.name), _partition(topic, slot)): topic for topic in topics}
     consumer.assign(list(tails))
     ends, starts = await consumer.end_offsets(list(tails)), await consumer.beginning_offsets(list(tails))
@@ -69,7 +89,20 @@ async def _read_tails(consumer: AIOKafkaConsumer, settings: Settings, topics: Se
             if found:
                 name = tails[at].name
                 furthest[name] = max(*found, furthest.get(name, found[0]))
-    return furthest
+    emptied = [
+        topic
+        for at, topic in tails.items()
+        if topic.name not in furthest and 0 < starts[at] and ends[at] - _tail_of(topic) <= starts[at]
+    ]
+    return furthest, emptied
+
+
+async def _last_before(consumer: AIOKafkaConsumer, settings: Settings, slot: Slot, before_ms: int) -> Position | None:
+    """Return the position after all outputs of what `slot` got before a moment (epoch ms), none where it got nothing."""
+    at = TopicPartition(settings.topic(slot.topic), slot.partition)
+    found = (await consumer.offsets_for_times({at: max(before_ms, 0)}))[at]
+    offset: int = (await consumer.end_offsets([at]))[at] if found is None else found.offset
+    return Position(offset - 1, _LAST) if offset else None
 
 
 def _partition(topic: Topic, slot: Slot) -> int:
