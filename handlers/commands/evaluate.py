@@ -61,7 +61,7 @@ def evaluate(
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print(
-            "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (which needs libgomp of the system)"
+            "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (it needs libgomp)"
         )
     heads = []
     for head in shown(judge_heads(told.examples), "judging", total=len(JUDGED)):

@@ -92,7 +92,7 @@ async def _read_tails(
     emptied = [
         topic
         for at, topic in tails.items()
-        if topic.name not in furthest and 0 < starts[at] and ends[at] - _tail_of(topic) <= starts[at]
+        if topic.name not in furthest and starts[at] > 0 and ends[at] - _tail_of(topic) <= starts[at]
     ]
     return furthest, emptied
 
