@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
@@ -35,6 +36,11 @@ _LONG_POLL_MS: Final = 50
 """How long a broker may keep a fetch open for which it has no records. The client has one fetch under way with each broker, and a
 partition that was sought, resumed or just emptied waits for its end. Faust's 1.5 s would be added to every start, and to records
 of a quiet deployment."""
+
+_COLLECT_MS: Final = 15
+_COLLECT_BYTES: Final = 65_536
+"""While records come, a broker may keep a fetch open so long, or until there is so much: what all partitions got meanwhile is
+read, loaded, stored and published together. The first record after a silence comes at once, and who is far behind never waits."""
 
 
 def register_transport() -> None:
@@ -118,6 +124,8 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
             await self.wait(self._resumed, timeout=_IDLE_SECONDS)
             return {}
         records: Mapping[Any, Any] | None = await self._getmany(active_partitions=active, timeout=_FETCH_SECONDS)
+        wait_ms, least_bytes = (_COLLECT_MS, _COLLECT_BYTES) if records else (_LONG_POLL_MS, 1)
+        set_terms(self._thread._ensure_consumer(), wait_ms=wait_ms, least_bytes=least_bytes)  # noqa: SLF001 - the thread's own
         return records or {}
 
     async def _deliver(self, tp: TP, records: list[Any]) -> None:
@@ -162,6 +170,12 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
             labels = {"topic": slot.topic, "partition": str(slot.partition)}
             self.app.meter.set(metrics.CONSUMER_LAG, max(0, end - next_offset), **labels)
         return bool(end > next_offset)
+
+
+def set_terms(consumer: AIOKafkaConsumer, *, wait_ms: int, least_bytes: int) -> None:
+    """Let brokers answer fetches from the next one on when there are `least_bytes`, or after `wait_ms` with what there is."""
+    fetcher = consumer._fetcher  # noqa: SLF001 - the library reads its terms for each fetch, and sets them at the start only
+    fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes = wait_ms, least_bytes  # noqa: SLF001 - likewise
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] # likewise

@@ -8,8 +8,12 @@ The rows are those of docs/chaos.md; rows 20, 22 and 28 need minutes or a proces
 import asyncio
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.engine.transport import set_terms
 from streams.runtime.settings import Settings
+from streams.wire.kafka import kafka_options
+from streams.wire.topics import PAYMENTS
 from tests.chaos.proxy import Proxy
 from tests.conftest import SettingsMaker
 from tests.integration.stock_faust import Stock, committed, numbers, produce, raw_topic, running, stock_app, until_committed
@@ -191,3 +195,21 @@ async def test_row_17_flush_returns_though_a_message_sent_soon_has_not_left(alon
         finally:
             proxy.set()
             await app.producer.stop()
+
+
+async def test_the_client_library_takes_terms_for_each_fetch_from_where_we_put_them(alone: Settings) -> None:
+    await produce(alone, numbers(3))
+    topic = alone.topic(PAYMENTS.name)
+
+    async def read(*, least_bytes: int) -> int:
+        consumer = AIOKafkaConsumer(**kafka_options(alone), auto_offset_reset="earliest", enable_auto_commit=False)
+        await consumer.start()
+        try:
+            set_terms(consumer, wait_ms=20_000, least_bytes=least_bytes)
+            consumer.assign([TopicPartition(topic, 0)])
+            return sum(map(len, (await consumer.getmany(timeout_ms=2_000)).values()))
+        finally:
+            await consumer.stop()
+
+    assert await read(least_bytes=1) == 3
+    assert await read(least_bytes=1_000_000) == 0, "the broker collects, for longer than we wait here"
