@@ -16,6 +16,8 @@ from models.events.signals import (
     ClientAsked,
     ClientProfiled,
     ConsentChanged,
+    DeliveryOutcome,
+    DeliveryReported,
     OverrideCleared,
     OverrideEffect,
     OverrideSet,
@@ -61,6 +63,7 @@ class Choice(StrEnum):
     PLAN = "plan"
     DISPUTE = "dispute"
     CONTACT = "contact"
+    NOT_ME = "not_me"
     SNOOZE = "snooze"
     LESS = "less"
     CHANNEL = "channel"
@@ -76,7 +79,7 @@ class Choice(StrEnum):
 UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.LESS: Choice.USUAL}
 """What takes a choice back with one more click."""
 
-_ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
+_ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT, Choice.NOT_ME)
 
 
 _RENEWALS: Final = (Journey.RENEWAL.value, Journey.RENEWAL_CLIFF.value)
@@ -134,7 +137,7 @@ def offered(link: Link) -> tuple[Choice, ...]:
     """Return what the page of `link` offers, in its order."""
     if link.scope is LinkScope.OPT_OUT:
         return (Choice.OPT_OUT,)
-    about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
+    about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT, Choice.NOT_ME)
     if link.purpose is Purpose.RELATIONSHIP and link.journey in _RENEWALS and link.scope is LinkScope.ANSWER:
         about = (Choice.RENEW, Choice.DEFER, *about)
     return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.HOURS, Choice.OPT_OUT)
@@ -184,12 +187,19 @@ class _Told:
                 return (self._wish(),)
             case Choice.PLAN | Choice.CONTACT | Choice.RENEW | Choice.DEFER:
                 return self._request(*_REQUESTS[self.answer.choice])
+            case Choice.NOT_ME:
+                return (self._wrong_contact(),)
             case Choice.DISPUTE:
                 return self._about_invoices(DisputeOpened, "dispute", cause=self.answer.words or None, reason=self._reason())
             case Choice.PROMISE:
                 return self._promise(zone)
             case _:
                 assert_never(self.answer.choice)
+
+    def _wrong_contact(self) -> DeliveryReported:
+        link, outcome = self.link, DeliveryOutcome.WRONG_CONTACT
+        reason = "who reads there says that they are not the one to write to"
+        return self._make(DeliveryReported, "", trigger_id=link.trigger_id, channel=link.channel, outcome=outcome, reason=reason)
 
     def _consent(self) -> ConsentChanged:
         # Mails about open work end on this channel alone: staff may still call. All others end everywhere.

@@ -36,6 +36,7 @@ class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: OfferWords
     dispute: OfferWords
     contact: OfferWords
+    not_me: OfferWords
     snooze: OfferWords
     less: OfferWords
     channel: OfferWords
@@ -70,6 +71,7 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: Note
     dispute: Note
     contact: Note
+    not_me: Note
     snooze: Note
     less: Note
     channel: Note

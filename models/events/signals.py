@@ -167,7 +167,10 @@ class RiskReported(ClientEvent):
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of a trigger; `retracted` acknowledges a retraction that came in time, `too_late` one that did not."""
+    """What became of a trigger; `retracted` acknowledges a retraction that came in time, `too_late` one that did not.
+
+    `wrong_contact`: who reads at that address is not the one to write to, as they or a colleague said.
+    """
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -181,6 +184,7 @@ class DeliveryOutcome(StrEnum):
     SUPPRESSED = "suppressed"
     RETRACTED = "retracted"
     TOO_LATE = "too_late"
+    WRONG_CONTACT = "wrong_contact"
 
 
 class DeliveryReported(ClientEvent):

@@ -15,6 +15,7 @@ from models.state.balances import items
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS
 from models.state.history import decline_streak
+from models.state.person import HARD, OF_ADDRESS
 from models.state.plans import is_agreed
 from models.state.reckoning import Item, applied, dispute_open
 from models.workdays import DAY_MS, moment
@@ -123,8 +124,9 @@ def _asks_for_a_plan(state: ClientState, found: Sequence[Item]) -> Iterator[str]
 def _unreached(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
     del found
     for row in state.person.suppressions:
-        if row.cause == "hard":
-            yield f"the {row.channel} address of {row.role or 'the client'} does not exist"
+        if row.cause in OF_ADDRESS:
+            flaw = "does not exist" if row.cause == HARD else "reaches somebody else"
+            yield f"the {row.channel} address of {row.role or 'the client'} {flaw}"
     for rest in state.person.rests:
         if rest.times >= _SOFT:
             yield f"{rest.channel} took nothing {rest.times} times in a row"

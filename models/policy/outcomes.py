@@ -32,7 +32,8 @@ from models.workdays import DAY_MS, moment
 _FOR_GOOD: Final = frozenset(
     {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
 )
-_BOUNCED: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.BOUNCED_SOFT})
+_NO_ADDRESS: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.WRONG_CONTACT})
+_BOUNCED: Final = _NO_ADDRESS | {DeliveryOutcome.BOUNCED_SOFT}
 _NOT_REACHED: Final = _BOUNCED | {DeliveryOutcome.EXPIRED}
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
 WORD_EXPECTED_MS: Final = 30 * DAY_MS
@@ -111,6 +112,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
             DeliveryOutcome.FAILED
             | DeliveryOutcome.BOUNCED_HARD
             | DeliveryOutcome.BOUNCED_SOFT
+            | DeliveryOutcome.WRONG_CONTACT
             | DeliveryOutcome.EXPIRED
             | DeliveryOutcome.SUPPRESSED
         ):
@@ -243,7 +245,7 @@ def _other_way(turn: Turn, purpose: Purpose, event: DeliveryReported, roles: Seq
 
 def _tries(event: DeliveryReported, *, at_once: bool) -> int:
     """Return how much an attempt counts: nothing where an address fell away for good and another is left, which ends itself."""
-    return int(not (at_once and event.outcome is DeliveryOutcome.BOUNCED_HARD))
+    return int(not (at_once and event.outcome in _NO_ADDRESS))
 
 
 def _late_news(turn: Turn, event: DeliveryReported) -> None:

@@ -15,7 +15,7 @@ from models.policy.audience import own_address, reader_among
 from models.policy.gate import refusal
 from models.policy.policy import Policy
 from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression, journey_of
-from models.state.person import COMPLAINT, HARD, is_lifted
+from models.state.person import COMPLAINT, HARD, OF_ADDRESS, WRONG, is_lifted
 from models.triggers import Journey
 from models.workdays import DAY_MS
 
@@ -127,6 +127,8 @@ def heard(state: ClientState, event: DeliveryReported, *, role: str = "", asks: 
         person = _rested(person, event)
     elif event.outcome is DeliveryOutcome.BOUNCED_HARD:
         person = _suppressed(person, event, HARD, role)
+    elif event.outcome is DeliveryOutcome.WRONG_CONTACT:
+        person = _suppressed(person, event, WRONG, role)
     elif event.outcome is DeliveryOutcome.COMPLAINED:
         person = _suppressed(person, event, COMPLAINT)
     elif event.outcome in _TAKEN and any(row.channel == event.channel for row in person.rests):
@@ -145,9 +147,10 @@ def _obstacle(state: ClientState, channel: str, at_ms: int, roles: Sequence[Role
         if not known.value:
             return f"no {address} is known"
     person = state.person
-    dead = (row for row in person.suppressions if (row.channel, row.cause, row.role) == (channel, HARD, ""))
-    if any(not is_lifted(person, row, purpose=-1) for row in dead):
-        return f"the {address or channel} does not exist"
+    dead = (row for row in person.suppressions if row.channel == channel and row.cause in OF_ADDRESS and not row.role)
+    found = next((row for row in dead if not is_lifted(person, row, purpose=-1)), None)
+    if found is not None:
+        return f"the {address or channel} {'does not exist' if found.cause == HARD else 'reaches somebody else'}"
     return resting
 
 
@@ -182,7 +185,7 @@ def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles:
 
 
 def _suppressed(person: Person, event: DeliveryReported, cause: str, role: str = "") -> Person:
-    purpose = PURPOSES.index(event.purpose) if cause != HARD and event.purpose else -1
+    purpose = PURPOSES.index(event.purpose) if cause == COMPLAINT and event.purpose else -1
     identity = (event.channel, cause, purpose, role)
     known = next((row for row in person.suppressions if (row.channel, row.cause, row.purpose, row.role) == identity), None)
     if known is not None and known.at >= event.occurred_ms:

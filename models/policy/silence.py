@@ -11,9 +11,11 @@ from models.policy.holdout import held_out
 from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
+from models.state.person import OF_ADDRESS
 from models.triggers import AnyJourney, Journey, Tone
 from models.workdays import HOUR_MS
 
+_ADDRESS: Final = tuple(f"({cause})" for cause in OF_ADDRESS)
 _NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journey.GAP_CHECKIN})
 """Journeys that begin because no money was seen: when its news are late, our lag is no fault of the client's."""
 
@@ -73,7 +75,7 @@ def wish_of(state: ClientState, *, purpose: Purpose, channel: str) -> Silence | 
     """Return what the client does not want."""
     # A bounced address is no refusal: another channel is used instead (see Turn.send).
     wish = refusal(state, purpose, channel)
-    return Silence("consent", (wish,)) if wish is not None and not wish.endswith("(hard)") else None
+    return Silence("consent", (wish,)) if wish is not None and not wish.endswith(_ADDRESS) else None
 
 
 def withheld(state: ClientState, policy: Policy, journey: AnyJourney, *, purpose: Purpose) -> Silence | None:

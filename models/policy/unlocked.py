@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from models.regime import Regime
 from models.state.approvals import ASKED
 from models.state.client import PURPOSES, ClientState, journey_of
-from models.state.person import HARD, in_force, is_lifted
+from models.state.person import OF_ADDRESS, in_force, is_lifted
 from models.state.plans import is_agreed
 from models.triggers import Journey
 from models.workdays import moment
@@ -57,7 +57,7 @@ def _wishes(state: ClientState) -> Iterator[str]:
             yield f"the client allowed {PURPOSES[purpose].value} contact{by} again: their word alone counts"
     for closed in person.suppressions:
         if any(not is_lifted(person, closed, purpose=index) for index in range(len(PURPOSES)) if closed.purpose in {-1, index}):
-            how = "an address that works were entered" if closed.cause == HARD else "the client asked for it again"
+            how = "an address that works were entered" if closed.cause in OF_ADDRESS else "the client asked for it again"
             yield f"{how} for {closed.channel}, which is suppressed ({closed.cause})"
     if not (person.email.value or person.phone.value or any(row.email or row.phone for row in person.colleagues)):
         yield "an address or a telephone number of the client were known"

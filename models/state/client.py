@@ -68,7 +68,7 @@ class Consent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Suppression(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A channel that must not be used: the address does not exist (`hard`), or the client complained (`complaint`).
+    """A channel that must not be used: no such address (`hard`), the wrong person there (`wrong_contact`), a `complaint`.
 
     `purpose` is the index of the one it holds for, -1: every one. With a `role` only the address of that person does not exist.
     """

@@ -18,7 +18,7 @@ from models.state.identity import joined as joined_identities
 from models.state.invoices import put_credit, put_invoice
 from models.state.memory import united as united_facts
 from models.state.payments import FAILURES_KEPT, PAY_DAYS_KEPT, put_payment, remembered
-from models.state.person import CONTACTS_KEPT, risk_rank
+from models.state.person import CONTACTS_KEPT, OF_ADDRESS, risk_rank
 from models.state.reckoning import is_live
 from models.state.renewals import WATCHED, Renewals
 from models.state.rhythm import Rhythm, attempts
@@ -174,7 +174,11 @@ def _person(one: Person, two: Person) -> Person:
     wish = max(one, two, key=lambda row: (row.pace_at, -row.pace))
     risks = [row for row in (one.risk, two.risk) if row is not None]
     bounced = [
-        [row for row in person.suppressions if row.cause != "hard" or _holds(person, fields, named, row.channel, row.role)]
+        [
+            row
+            for row in person.suppressions
+            if row.cause not in OF_ADDRESS or _holds(person, fields, named, row.channel, row.role)
+        ]
         for person in (one, two)
     ]
     rests = [[row for row in person.rests if _holds(person, fields, named, row.channel, "")] for person in (one, two)]

@@ -11,6 +11,12 @@ from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field
 HARD: Final = "hard"
 """The cause of a suppression whose address does not exist."""
 
+WRONG: Final = "wrong_contact"
+"""The cause of a suppression whose address reaches somebody who is not the one to write to."""
+
+OF_ADDRESS: Final = frozenset({HARD, WRONG})
+"""Causes that end with another address."""
+
 COMPLAINT: Final = "complaint"
 """The cause of a suppression that the client asked for by complaining."""
 
@@ -36,10 +42,14 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     suppressions, rests = person.suppressions, person.rests
     for field, channel in (("email", "email"), ("phone", "sms")):
         if field in changed and changed[field].value != getattr(person, field).value:
-            hard = (channel, HARD, "")
-            suppressions = tuple(row for row in suppressions if (row.channel, row.cause, row.role) != hard or row.at > at)
+            suppressions = tuple(row for row in suppressions if not _is_of(row, channel) or row.at > at)
             rests = tuple(row for row in rests if row.channel != channel or row.until_ms <= at)
     return replace(state, person=replace(person, **changed, suppressions=suppressions, rests=rests))
+
+
+def _is_of(row: Suppression, channel: str) -> bool:
+    """Say whether a suppression is about the profile's own address on a channel."""
+    return row.channel == channel and row.cause in OF_ADDRESS and not row.role
 
 
 def _colleagues(state: ClientState, event: ClientProfiled) -> ClientState:
@@ -83,7 +93,7 @@ def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:
 
 
 def is_lifted(person: Person, row: Suppression, *, purpose: int) -> bool:
-    """Say whether the client has named the channel again since: for this purpose after a complaint, for any after a hard bounce.
+    """Say whether the client has named the channel again since: for this purpose after a complaint, else for any.
 
     `purpose` is an index into `PURPOSES`. Whose address of their own does not exist, is not the client who speaks here.
     """

@@ -23,7 +23,17 @@ from handlers.preferences.wording import LANGUAGES, words_in
 from handlers.webhooks.publisher import MemoryPublisher
 from models.events.delays import DisputeOpened, DisputeReason, PromiseMade
 from models.events.envelope import epoch_ms
-from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, OverrideCleared, OverrideSet, Purpose, Request
+from models.events.signals import (
+    ClientAsked,
+    ClientProfiled,
+    ConsentChanged,
+    DeliveryOutcome,
+    DeliveryReported,
+    OverrideCleared,
+    OverrideSet,
+    Purpose,
+    Request,
+)
 from models.journey_names import OWN_JOURNEYS
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
@@ -343,7 +353,14 @@ async def test_a_change_of_contact_needs_to_say_to_whom_and_is_a_request_not_a_c
     assert event.reason == "the client asks for another contact: Bob, bob@client.example"
 
 
-@pytest.mark.parametrize("choice", ["promise", "dispute", "plan", "contact", "snooze", "wake", "less", "usual"])
+async def test_the_wrong_person_says_so_with_one_click_and_it_is_told_of_the_message_that_reached_them(seat: Seat) -> None:
+    assert (await seat.post("not_me")).status_code == 200
+    (event,) = seat.publisher.events
+    assert isinstance(event, DeliveryReported)
+    assert (event.outcome, event.channel) == (DeliveryOutcome.WRONG_CONTACT, "email")
+
+
+@pytest.mark.parametrize("choice", ["promise", "dispute", "plan", "contact", "not_me", "snooze", "wake", "less", "usual"])
 async def test_a_link_to_unsubscribe_can_do_nothing_else(seat: Seat, choice: str) -> None:
     answer = await seat.post(choice, about=OPT_OUT, day="2026-03-20", words="w")
     assert answer.status_code == 422

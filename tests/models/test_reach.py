@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
+from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.events.union import AnyClientEvent
 from models.policy.gate import refusal
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.policy.reach import SOFT_BOUNCES, heard, reaction_rate, rest_of, way_to
 from models.state.client import ClientState
 from models.state.describe import describe
-from models.workdays import DAY_MS
+from models.workdays import DAY_MS, moment
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
 from tests.models.test_outcomes import state_of
@@ -308,3 +308,31 @@ def test_a_complaint_that_names_no_purpose_holds_for_that_of_its_message(journey
     assert refusal(state, trigger.purpose, "email") == "email is suppressed (complaint)"
     other = Purpose.RELATIONSHIP if trigger.purpose is Purpose.SERVICING else Purpose.SERVICING
     assert refusal(state, other, "email") is None
+
+
+def test_who_is_the_wrong_person_is_written_to_no_more_and_the_next_one_is_at_once() -> None:
+    build = Events()
+    known = people(build, accounts_payable="ap@client.example", finance_lead="cfo@client.example")
+    firm = Firm(policy=WIDE).run([known, build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    first = firm.triggers[0]
+    firm.feed(build.reported(8.2, first.trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.reported(8.3, first.trigger_id, DeliveryOutcome.WRONG_CONTACT).model_copy(update={"event_id": "not-me"}))
+    firm.wake(ms(8.8))
+    assert [(row.channel, row.audience) for row in firm.triggers] == [
+        ("email", Role.ACCOUNTS_PAYABLE),
+        ("email", Role.FINANCE_LEAD),
+    ]
+    assert [(row.cause, row.role) for row in state_of(firm).person.suppressions] == [("wrong_contact", "accounts_payable")]
+    moved = people(build, accounts_payable="new@client.example", finance_lead="cfo@client.example")
+    later = ms(9)
+    firm.feed(moved.model_copy(update={"event_id": "p2", "occurred_at": moment(later), "received_at": moment(later)}))
+    assert state_of(firm).person.suppressions == (), "another address is another person"
+
+
+def test_nobody_writes_to_the_wrong_persons_address_when_it_is_the_only_one_and_a_colleague_is_asked() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0, phone=None), build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    firm.feed(build.reported(8.3, firm.triggers[0].trigger_id, DeliveryOutcome.WRONG_CONTACT))
+    firm.wake(ms(10))
+    assert firm.triggers[-1].channel == "task"
+    assert any("reaches somebody else" in reason for reason in firm.triggers[-1].reasons)
