@@ -52,6 +52,14 @@ def servers() -> Iterator[Servers]:
             yield Servers(stack.kafka_bootstrap, stack.redis_url, session_seconds=3.0)
 
 
+def own_settings(servers: Servers | LocalStack, **fields: object) -> Settings:
+    """Return settings for `servers` with a group, a namespace and topics of their own, which do not exist yet."""
+    name = f"t{fresh_id()[:10]}"
+    own = {"group": name, "namespace": name, "topic_prefix": f"{name}.", "partitions": 2}
+    at = {"kafka_bootstrap": servers.kafka_bootstrap, "redis_url": servers.redis_url}
+    return Settings.model_validate({**own, **at, **fields})
+
+
 @pytest.fixture
 def make_settings(servers: Servers) -> Iterator[SettingsMaker]:
     """Make settings with topics, group and namespace of their own on the shared servers; the topics exist already.
@@ -61,17 +69,7 @@ def make_settings(servers: Servers) -> Iterator[SettingsMaker]:
     with ExitStack() as cleanups:
 
         def make(**fields: object) -> Settings:
-            name = f"t{fresh_id()[:10]}"
-            own = {
-                "kafka_bootstrap": servers.kafka_bootstrap,
-                "redis_url": servers.redis_url,
-                "group": name,
-                "namespace": name,
-                "topic_prefix": f"{name}.",
-                "partitions": 2,
-                "session_seconds": servers.session_seconds,
-            }
-            settings = Settings.model_validate({**own, **fields})
+            settings = own_settings(servers, **{"session_seconds": servers.session_seconds, **fields})
             cleanups.callback(_delete, settings)
             run_apart(ensure_topics(settings))
             return settings

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from handlers.stack.local import LocalStack
-from streams.runtime.clock import fresh_id
-from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
 from tests.chaos.fault import Fault
 from tests.chaos.matrix import FAULTS
 from tests.chaos.trial import attempt, record
+from tests.conftest import own_settings
 
 pytestmark = pytest.mark.integration
 SEEDS = tuple(map(int, os.environ.get("CHAOS_SEEDS", "1,2").split(",")))
@@ -30,15 +29,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     indirect=["stack"],
 )
 async def test_nothing_is_lost_or_doubled_under(fault: Fault, stack: LocalStack, seed: int) -> None:
-    name = f"c{fresh_id()[:8]}"
-    settings = Settings(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        redis_url=stack.redis_url,
-        group=name,
-        namespace=name,
-        topic_prefix=f"{name}.",
-        partitions=2,
-    )
+    settings = own_settings(stack)
     await ensure_topics(settings)
     trial = await attempt(fault, settings, seed=seed, stack=stack)
     record(trial)

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from handlers.stack.local import LocalStack
-from streams.runtime.clock import fresh_id
-from streams.runtime.settings import Settings
 from streams.wire.admin import ensure_topics
 from tests.chaos.chaos_faults import SEEDS
 from tests.chaos.firm_faults import FIRM_FAULTS, FirmFault
 from tests.chaos.firm_trial import attempt_firm, record_firm
+from tests.conftest import own_settings
 
 pytestmark = pytest.mark.integration
 
@@ -27,16 +26,7 @@ def stack() -> Iterator[LocalStack]:
 async def test_a_firm_loses_nothing_and_writes_to_nobody_twice_under(
     fault: FirmFault, stack: LocalStack, seed: int, tmp_path: Path
 ) -> None:
-    name = f"f{fresh_id()[:8]}"
-    settings = Settings(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        redis_url=stack.redis_url,
-        group=name,
-        namespace=name,
-        topic_prefix=f"{name}.",
-        partitions=2,
-        clock_file=tmp_path / "clock",
-    )
+    settings = own_settings(stack, clock_file=tmp_path / "clock")
     await ensure_topics(settings)
     trial = await attempt_firm(fault, settings, seed=seed, stack=stack)
     record_firm(trial)

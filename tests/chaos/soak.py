@@ -11,13 +11,13 @@ from pathlib import Path
 from random import Random
 
 from handlers.stack.local import LocalStack
-from streams.runtime.clock import fresh_id, monotonic
-from streams.runtime.settings import Settings
+from streams.runtime.clock import monotonic
 from streams.wire.admin import ensure_topics
 from tests.chaos.audit import audit
 from tests.chaos.matrix import FAULTS
 from tests.chaos.site import Site, site_of
 from tests.chaos.trial import artefacts, commit
+from tests.conftest import own_settings
 from tests.integration.engine_world import Worker
 from tests.waiting import pause, until_async
 
@@ -111,15 +111,7 @@ async def soak(site: Site, *, minutes: float, within: float, dice: Random) -> So
 
 
 async def _run(stack: LocalStack, *, minutes: float, within: float, seed: int) -> int:
-    name = f"s{fresh_id()[:8]}"
-    settings = Settings(
-        kafka_bootstrap=stack.kafka_bootstrap,
-        redis_url=stack.redis_url,
-        group=name,
-        namespace=name,
-        topic_prefix=f"{name}.",
-        partitions=4,
-    )
+    settings = own_settings(stack, partitions=4)
     await ensure_topics(settings)
     folder = artefacts() / f"soak-{seed}"
     with site_of(settings, folder=folder, seed=seed, stack=stack, environment={"CHAOS_RING": str(_RING)}) as site:

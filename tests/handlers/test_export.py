@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handlers.cli import EXIT_USAGE, run
 from handlers.commands.history import read_controls, read_lines
 from handlers.commands.log_file import LogLines, Parties
-from models.events.control import ClockTicked, HaltChanged, HaltScope
+from models.events.control import ClockTicked
 from models.events.union import AnyClientEvent, AnyLogEvent
 from models.triggers import Decision
 from streams.engine.oracle import fold_partition, published
@@ -27,6 +27,7 @@ from streams.wire.policy_file import policy_in_force
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS
 from tests.models.builders import Events, ms, on
+from tests.models.controls import halt
 
 PARTITIONS: Final = 2
 NAMES: Final = ("ada", "bob", "cyd", "dot")
@@ -57,16 +58,7 @@ def _log(*more: AnyLogEvent) -> list[PlainRecord]:
     for place, name in enumerate(NAMES):
         events += [(row.received_at or row.occurred_at, partition_of(name, PARTITIONS), row) for row in _life(name, first=place)]
     for day, halted in ((50, True), (58, False)):
-        stop = HaltChanged(
-            event_id=f"h{day}",
-            source="rapport",
-            occurred_at=on(day),
-            received_at=on(day),
-            author="ann",
-            reason="drill",
-            scope=HaltScope.ALL,
-            halted=halted,
-        )
+        stop = halt(day, halted=halted)
         events += [(on(day), partition, stop) for partition in range(PARTITIONS)]
     for day in range(90):
         at = on(day + 0.3)
@@ -118,7 +110,7 @@ def test_an_exported_log_told_by_simulate_gives_the_decisions_that_were_made(
 
 def test_the_controls_of_an_export_are_read_once_each_and_its_time_by_nobody_who_makes_his_own(tmp_path: Path) -> None:
     file = _write(tmp_path / "history.jsonl", _log())
-    assert [row.event_id for row in read_controls(file)] == ["h50", "h58"]
+    assert [row.event_id for row in read_controls(file)] == ["halt-50", "halt-58"]
     with file.open("rb") as lines:
         events = [event for delivery in read_lines(lines) for event in getattr(delivery, "events", ())]
     assert {row.kind for row in events} == {"client.profiled", "invoice.issued", "payment.received"}
@@ -144,7 +136,7 @@ def test_a_client_is_told_with_who_was_ever_part_of_it_and_a_range_with_what_hel
     told = [json.loads(line) for record in log if (line := lines.line(record))]
     events = [row.get("event", row) for row in told]
     assert {row["client_id"] for row in events if "client_id" in row} == {"bob"}
-    assert [row["event_id"] for row in events if row["kind"] == "halt.changed"].count("h50") == len(
+    assert [row["event_id"] for row in events if row["kind"] == "halt.changed"].count("halt-50") == len(
         {partition_of(name, PARTITIONS) for name in only}
     )
     ticks = [row["occurred_at"] for row in events if row["kind"] == "clock.ticked"]

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from handlers.commands.overrides.pooled import by_effect, conflicting
 from handlers.commands.overrides.scoring import Scored, score
-from models.events.control import PolicyActivated
 from models.events.signals import DeliveryOutcome, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.learners.baseline import BASELINE
-from models.policy.document import document_of
 from models.policy.policy import DEFAULT_POLICY
 from models.triggers import Decision, DecisionOutcome, Trigger
 from tests.models.builders import Events, ms, on
+from tests.models.controls import policy_activated
 from tests.models.test_journey_laws import Firm
 from tests.models.test_segments import monthly
 
@@ -122,33 +121,14 @@ def test_what_becomes_known_after_its_end_changes_no_reckoning(
     word = build.override(239, effect[0], until=330, value=effect[1])
     log = [*slow_client(build, late=25, months=4), word]
     news = [_later(build, kind, float(day)) for kind, day in later]
-    policy = PolicyActivated(
-        event_id="later",
-        source="test",
-        occurred_at=on(335),
-        received_at=on(335),
-        version="quiet",
-        document=document_of(replace(DEFAULT_POLICY, min_gap_days=30)).model_dump_json(),
-        author="sam",
-        reason="another policy",
-    )
+    policy = policy_activated(335, replace(DEFAULT_POLICY, min_gap_days=30))
     assert scored([*log, *news], [policy])[0] == scored(log)[0]
 
 
 def test_a_policy_counts_from_when_it_was_activated() -> None:
     build = Events()
     log = [*slow_client(build, late=25), build.override(239, OverrideEffect.HOLD, until=330)]
-    nothing = replace(DEFAULT_POLICY, min_gap_days=365)
-    policy = PolicyActivated(
-        event_id="once",
-        source="test",
-        occurred_at=on(1),
-        received_at=on(1),
-        version="rare",
-        document=document_of(nothing).model_dump_json(),
-        author="sam",
-        reason="another policy",
-    )
+    policy = policy_activated(1, replace(DEFAULT_POLICY, min_gap_days=365))
     assert scored(log, [policy])[0].would_send < scored(log)[0].would_send
 
 

@@ -17,7 +17,8 @@ from streams.wire.policy_file import write_policy
 from tests.handlers.channel_examples import NOW, trigger
 from tests.journeys.story import with_second_words
 from tests.models.builders import Events, ms
-from tests.models.test_in_force import activated, halt, late
+from tests.models.controls import halt, policy_activated
+from tests.models.test_in_force import late
 
 HEAD = "Customer,InvoiceNumber,InvoiceDate,DueDate,Amount,SettledDate,Email\n"
 
@@ -193,7 +194,7 @@ def test_the_policy_that_was_activated_in_a_history_decides_unless_another_is_na
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     patient = stamped(replace(DEFAULT_POLICY, version="patient", grace_days=30))
-    history = _governed(tmp_path / "patient.jsonl", activated(2, patient))
+    history = _governed(tmp_path / "patient.jsonl", policy_activated(2, patient))
     assert "0 contacts" in _forecast(capsys, "--history", history)
     named = _policy(tmp_path / "quick.yaml", "version: quick\n")
     assert "explain_terms by email" in _forecast(capsys, "--history", history, "--policy", named)

@@ -10,7 +10,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
-from models.events.control import PolicyActivated
 from models.events.envelope import epoch_ms
 from models.events.signals import ApprovalAnswered, Verdict
 from models.events.union import AnyClientEvent
@@ -24,6 +23,7 @@ from models.state.describe import describe
 from models.triggers import APPROVE, CancelWhen, Decision, DecisionOutcome, Retraction, Tone, Trigger
 from models.workdays import DAY_MS
 from tests.models.builders import CLIENT, Events, ms, on, tick_at
+from tests.models.controls import policy_activated
 from tests.models.test_journey_laws import HORIZON, Firm, stories
 from tests.models.test_segments import monthly
 
@@ -167,18 +167,7 @@ def test_more_money_than_was_approved_is_put_before_a_person_again() -> None:
 
 
 def _probation(policy: Policy, approvals: int) -> Regime:
-    event = PolicyActivated(
-        event_id=f"activated-{approvals}",
-        source="test",
-        occurred_at=on(0),
-        received_at=on(0),
-        author="sam",
-        reason="new",
-        version=policy.version,
-        document=document_of(policy).model_dump_json(exclude_none=True),
-        approvals=approvals,
-    )
-    return regime_after(NOTHING_ACTIVATED, event)
+    return regime_after(NOTHING_ACTIVATED, policy_activated(0, policy, approvals=approvals))
 
 
 def test_the_first_messages_of_a_new_policy_are_approved_until_enough_have_been() -> None:

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from handlers.channels.template_facts import facts_stated
-from models.events.control import HaltChanged, HaltScope
+from models.events.control import HaltScope
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.experiment_document import ArmDocument, ExperimentDocument
@@ -23,6 +23,7 @@ from models.state.client import Segment
 from models.triggers import Decision, DecisionOutcome, Journey, Tone, Trigger
 from streams.wire.topics import CHANNELS
 from tests.models.builders import Events, ms, on
+from tests.models.controls import halt
 from tests.models.test_journey_laws import HORIZON, Firm, differs_by_promise, live_late, stories
 
 WORDS = Experiment(
@@ -177,17 +178,7 @@ def test_an_experiment_for_one_segment_touches_no_other() -> None:
 
 def test_a_stopped_experiment_gives_everybody_the_step_as_it_stands() -> None:
     policy = _policy(WAITING)
-    stop = HaltChanged(
-        event_id="stop",
-        source="test",
-        occurred_at=on(0),
-        received_at=on(0),
-        author="sam",
-        reason="complaints",
-        scope=HaltScope.EXPERIMENT,
-        target="four_days",
-        halted=True,
-    )
+    stop = halt(0, scope=HaltScope.EXPERIMENT, target="four_days")
     stopped = in_force(policy, regime_after(NOTHING_ACTIVATED, stop), base=policy, find=lambda _: None)
     firm = Firm(policy=stopped).run(_late(_client_in(WAITING, "later")), until_ms=ms(20))
     assert firm.triggers

@@ -4,39 +4,24 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from models.events.control import FeedChanged, HaltChanged, PolicyActivated
+from models.events.control import FeedChanged, HaltScope
 from models.events.union import AnyClientEvent, AnyControlEvent
-from models.policy.document import document_of
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import Segment
 from models.triggers import Decision, DecisionOutcome, Journey, Trigger
 from models.workdays import DAY_MS
 from streams.engine.program import ClientProgram
 from tests.models.builders import Events, ms, on
+from tests.models.controls import halt, policy_activated
 from tests.models.test_journey_laws import HORIZON, Firm, stories
 
 BASE = {"source": "cli", "author": "mia"}
-
-
-def halt(day: float, *, scope: str = "all", target: str | None = None, halted: bool = True) -> HaltChanged:
-    return HaltChanged.model_validate(
-        {**BASE, "event_id": f"halt-{day}", "occurred_at": on(day), "received_at": on(day), "reason": "wrong amounts"}
-        | {"scope": scope, "target": target, "halted": halted}
-    )
 
 
 def late(day: float, *, feed: str = "test", since: float | None) -> FeedChanged:
     return FeedChanged.model_validate(
         {**BASE, "event_id": f"feed-{day}", "occurred_at": on(day), "received_at": on(day), "reason": "nothing comes"}
         | {"feed": feed, "late_since": None if since is None else on(since)}
-    )
-
-
-def activated(day: float, policy: Policy) -> PolicyActivated:
-    document = document_of(policy).model_dump_json(exclude_none=True)
-    return PolicyActivated.model_validate(
-        {**BASE, "event_id": f"policy-{day}", "occurred_at": on(day), "received_at": on(day), "reason": "tried"}
-        | {"version": policy.version, "document": document}
     )
 
 
@@ -83,7 +68,7 @@ def test_a_stop_is_written_down_once_with_its_reason_and_what_it_held_is_decided
 
 def test_a_stopped_journey_leaves_the_others_alone() -> None:
     build = Events()
-    firm = Governed().hear(halt(0, scope="journey", target="post_payment_onboarding"))
+    firm = Governed().hear(halt(0, scope=HaltScope.JOURNEY, target="post_payment_onboarding"))
     firm.run([build.profiled(0), build.paid(1, "P0", 500, None), build.issued(2, due=10)], until_ms=ms(16))
     assert {trigger.journey for trigger in firm.triggers} == {Journey.DELAY_SUPPORT}
 
@@ -114,13 +99,13 @@ def _firmer() -> Policy:
 def test_a_run_keeps_the_steps_of_the_policy_it_was_begun_under_and_a_new_one_begins_under_the_policy_in_force() -> None:
     build = Events()
     first, other = stamped(replace(DEFAULT_POLICY, version="first")), _firmer()
-    for before in ([], [activated(0, first)]):
+    for before in ([], [policy_activated(0, first)]):
         firm = Governed()
         for event in before:
             firm.hear(event)
         version = firm.policy.version
         firm.run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(15))
-        firm.hear(activated(15, other))
+        firm.hear(policy_activated(15, other))
         firm.run([build.issued(16, "I2", due=17), build.paid(40, "P1", 100_000, "I1")], until_ms=ms(60))
         told = [(row.step, row.policy_version) for row in firm.decisions if row.outcome is DecisionOutcome.TRIGGERED]
         steps = [row for row in told if row[0] not in {"thank_you", "outcome_check"}]
@@ -131,7 +116,7 @@ def test_an_invoice_that_begins_after_the_activation_follows_the_new_policy() ->
     build = Events()
     firm = Governed()
     firm.run([build.profiled(0), build.issued(1, "I1", due=10), build.paid(14.5, "P1", 100_000, "I1")])
-    firm.hear(activated(15, _firmer()))
+    firm.hear(policy_activated(15, _firmer()))
     firm.run([build.issued(16, "I2", due=20)], until_ms=ms(60))
     assert [trigger.step for trigger in support(firm) if trigger.channel == "email"][-1:] == ["clear_dates"]
     assert support(firm)[-1].policy_version == _firmer().version
@@ -139,7 +124,7 @@ def test_an_invoice_that_begins_after_the_activation_follows_the_new_policy() ->
 
 def test_a_stop_beats_the_pin() -> None:
     build = Events()
-    firm = Governed().hear(activated(0, stamped(replace(DEFAULT_POLICY, version="first"))))
+    firm = Governed().hear(policy_activated(0, stamped(replace(DEFAULT_POLICY, version="first"))))
     firm.run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(15))
     assert len(support(firm)) == 1
     firm.hear(halt(15)).wake(HORIZON - DAY_MS)
@@ -153,7 +138,7 @@ def test_a_run_begun_before_anything_was_activated_keeps_its_policy_when_a_resta
     firm.program = ClientProgram(policy=first)
     firm.policy = first
     firm.run([build.profiled(0), build.issued(1, "I1", due=10)], until_ms=ms(15))
-    firm.hear(activated(15, stamped(replace(DEFAULT_POLICY, version="second"))))
+    firm.hear(policy_activated(15, stamped(replace(DEFAULT_POLICY, version="second"))))
     restarted = ClientProgram(policy=_firmer()).under(firm.regime)
     assert firm.state is not None
     (run,) = firm.state.care.runs

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from models.events.control import HaltScope
 from models.events.envelope import epoch_ms
 from models.events.signals import Purpose
 from models.events.union import AnyClientEvent
@@ -22,7 +23,7 @@ from streams.wire.codec import encode_output
 from streams.wire.policy_file import read_policy, write_policy
 from streams.wire.topics import CHANNELS
 from tests.models.builders import Events, ms, tick
-from tests.models.test_in_force import halt
+from tests.models.controls import halt
 from tests.models.test_journey_laws import HORIZON, Firm, stories
 
 NAME = "a_word_after"
@@ -143,7 +144,7 @@ def test_what_is_learnt_when_its_first_day_is_long_over_is_never_begun() -> None
 
 @pytest.mark.parametrize("name", [NAME, OWN_JOURNEYS])
 def test_a_stop_by_its_name_or_of_all_of_the_firms_own_holds_it(name: str) -> None:
-    stopped = regime_after(NOTHING_ACTIVATED, halt(1, scope="journey", target=name))
+    stopped = regime_after(NOTHING_ACTIVATED, halt(1, scope=HaltScope.JOURNEY, target=name))
     bound = in_force(policy_with(declared()), stopped, base=DEFAULT_POLICY, find=lambda _: None)
     assert bound.stop_of(OwnJourney(NAME), channel="email", purpose=Purpose.RELATIONSHIP) is not None
     assert bound.stop_of(Journey.RENEWAL, channel="email", purpose=Purpose.RELATIONSHIP) is None

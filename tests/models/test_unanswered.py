@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.events.control import HaltChanged, HaltScope
+from models.events.control import HaltScope
 from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome, OverrideEffect, Purpose
 from models.events.union import AnyClientEvent, AnyEvent
@@ -26,6 +26,7 @@ from models.triggers import CancelWhen, Decision, Journey, Retraction, Trigger
 from models.workdays import DAY_MS, HOUR_MS, moment
 from tests.journeys.story import with_second_words
 from tests.models.builders import CLIENT, Events, ms, on, tick_at
+from tests.models.controls import halt
 from tests.models.test_journey_laws import HORIZON, Firm, stories
 
 POLICY = with_second_words(72, ("sms", "portal"))
@@ -143,16 +144,13 @@ def test_what_is_answered_between_decision_and_sending_is_taken_back() -> None:
 
 
 def test_a_stop_holds_it_and_says_so_once_and_it_never_outlives_the_first() -> None:
-    stop = HaltChanged(
-        event_id="halt", source="test", occurred_at=on(8), received_at=on(8), author="sam", reason="wrong amounts",
-        scope=HaltScope.CHANNEL, target="sms", halted=True,
-    )  # fmt: skip
+    stop = halt(8, scope=HaltScope.CHANNEL, target="sms")
     firm = Delivering().run(late(Events()), until_ms=ms(8))
     calm = firm.policy
     firm.policy = in_force(calm, regime_after(NOTHING_ACTIVATED, stop), base=calm, find=lambda _: None)
     firm.wake(ms(10.1))
     assert [row.reasons[0] for row in firm.outputs if isinstance(row, Decision)][-1:] == [
-        "stopped by sam (channel sms): wrong amounts"
+        "stopped by mia (channel sms): wrong amounts"
     ]
     assert firm.said_again() == []
     shorter = Delivering().run(late(Events()), until_ms=ms(8))

@@ -10,14 +10,13 @@ from typing import Final
 import pytest
 from msgspec.structs import replace as replace_weights
 
-from models.events.control import LearnerActivated, LearnerRole, PolicyActivated
+from models.events.control import LearnerActivated, LearnerRole
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.features import TABLE, Landmark, unpack
 from models.learners.baseline import BASELINE
 from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import LatenessWeights, dump
-from models.policy.document import document_of
-from models.policy.policy import DEFAULT_POLICY, Policy, stamped
+from models.policy.policy import DEFAULT_POLICY, stamped
 from models.regime import ActiveLearner, Regime, decode_regime, encode_regime
 from models.state.client import ClientState
 from models.state.codec import encode
@@ -29,6 +28,7 @@ from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
 from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 from tests.models.builders import Events, ms, on
+from tests.models.controls import policy_activated
 from tests.models.examples import trained
 
 SNAPSHOT: Final = trained(120).publish()
@@ -89,17 +89,7 @@ def test_questions_are_answered_by_the_learner_that_was_active_when_they_were_pu
 
 def test_decisions_name_the_learner_and_the_policy_that_were_in_force() -> None:
     policy = replace(DEFAULT_POLICY, version="2030.1", grace_days=4)
-    document = document_of(policy)
-    change = PolicyActivated(
-        event_id="policy-1",
-        source="test",
-        occurred_at=on(200),
-        received_at=on(200),
-        author="ann",
-        reason="more courtesy",
-        version="2030.1+0badc0de",
-        document=document.model_dump_json(),
-    )
+    change = policy_activated(200, policy, version="2030.1+0badc0de")
     entries = told(activated(day=100), change).entries
     decisions = [Decision.model_validate_json(entry.value) for entry in entries if entry.topic == DECISIONS.name]
     before = [row for row in decisions if row.decided_at < on(100)]
@@ -197,16 +187,7 @@ def test_decisions_show_what_a_challenger_says_and_are_taken_as_without_it() -> 
 
 
 def test_a_policy_that_is_none_is_a_dead_letter() -> None:
-    change = PolicyActivated(
-        event_id="policy-1",
-        source="test",
-        occurred_at=on(20),
-        received_at=on(20),
-        author="ann",
-        reason="a slip",
-        version="x",
-        document='{"version": "x", "supprt": {}}',
-    )
+    change = policy_activated(20, DEFAULT_POLICY, version="x", document='{"version": "x", "supprt": {}}')
     lived = told(change)
     (letter,) = [entry for entry in lived.entries if entry.topic == DEAD_LETTERS.name]
     assert "supprt" in dict(letter.headers)["detail"].decode()
@@ -220,19 +201,6 @@ def test_a_regime_that_another_release_activated_lets_the_rules_decide() -> None
     assert program.scorer is BASELINE
 
 
-def activation(day: float, policy: Policy) -> PolicyActivated:
-    return PolicyActivated(
-        event_id=f"policy-{day}",
-        source="test",
-        occurred_at=on(day),
-        received_at=on(day),
-        author="ann",
-        reason="tried",
-        version=policy.version,
-        document=document_of(policy).model_dump_json(),
-    )
-
-
 def test_an_activation_replans_every_client_at_once_and_not_at_its_next_event() -> None:
     build = Events()
     patient = stamped(replace(DEFAULT_POLICY, version="patient", grace_days=20))
@@ -242,7 +210,7 @@ def test_an_activation_replans_every_client_at_once_and_not_at_its_next_event() 
         for event in (build.profiled(0), build.issued(1, "I1", 10_000, due=10)):
             pipeline.tell(event)
         if policy is not None:
-            pipeline.govern(activation(11, policy))
+            pipeline.govern(policy_activated(11, policy))
         pipeline.advance_to(on(60))
         triggers = [
             Trigger.model_validate_json(entry.value) for entry in pipeline.entries if entry.topic == TRIGGERS["email"].name
@@ -261,7 +229,7 @@ def test_a_playbook_that_an_activation_switches_on_reaches_clients_of_whom_nothi
     pipeline = MemoryPipeline(ClientProgram(policy=quiet), readers=INTAKE_READERS, start=on(0))
     pipeline.tell(build.profiled(0))
     pipeline.tell(build.contract(1, renews=renews))
-    pipeline.govern(activation(2, DEFAULT_POLICY))
+    pipeline.govern(policy_activated(2, DEFAULT_POLICY))
     pipeline.advance_to(on(renews - 20))
     steps = [Decision.model_validate_json(entry.value).step for entry in pipeline.entries if entry.topic == DECISIONS.name]
     assert steps == ["early_planning"]
@@ -271,7 +239,7 @@ def test_an_activation_that_is_heard_twice_or_changes_nothing_wakes_nobody_for_e
     build = Events()
     pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
     pipeline.tell(build.profiled(0))
-    change = activation(1, stamped(replace(DEFAULT_POLICY, version="same")))
+    change = policy_activated(1, stamped(replace(DEFAULT_POLICY, version="same")))
     pipeline.govern(change)
     pipeline.govern(change)
     pipeline.advance_to(on(30))
