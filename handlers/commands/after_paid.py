@@ -1,13 +1,13 @@
 """`rapport after-paid`: what left although it was paid or taken back. Exposes the function `after_paid`."""
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from handlers.commands.options import JsonOption
+from handlers.terminal.documents import in_json
 from models.triggers import Decision, DecisionOutcome
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.reading import read_each
@@ -89,7 +89,7 @@ def after_paid(*, as_json: JsonOption = False) -> int:
     Exit codes: 0 nothing was sent after it was paid, 1 something was, or a server is away.
     """
     found = asyncio.run(read_after_paid(load_settings()))
-    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(found.lines()))
+    print(in_json(found.as_json()) if as_json else "\n".join(found.lines()))
     return int(bool(found.cases))
 
 

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption
+from handlers.terminal.documents import in_json
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
@@ -79,7 +80,7 @@ def client(
     if as_json:
         said = _client_json(state, found, bound) | {"renewals": renewal_json(state, renewals, chosen.value)}
         said |= {"policy": chosen.version, "stops": stops}
-        print(json.dumps(said, ensure_ascii=False, indent=2))
+        print(in_json(said))
     else:
         lines = [*_client_lines(state, found, bound), *renewal_lines(state, renewals, chosen.value)]
         print("\n".join([*lines, f"policy in force: {chosen.version}", *stops]))
@@ -103,11 +104,11 @@ def trigger(
         raise UsageError(message)
     if as_json:
         said = {"records": records, "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions]}
-        print(json.dumps(said, ensure_ascii=False, indent=2))
+        print(in_json(said))
         return
     for record in records:
         passed = _passed(record.pop("stations"))
-        print(json.dumps(record, ensure_ascii=False, indent=2))
+        print(in_json(record))
         print(passed)
     print("\n".join(_decision_lines(decisions)))
 

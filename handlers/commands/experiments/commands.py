@@ -1,7 +1,6 @@
 """`rapport experiments list|report|holdouts|steps` (`experiments`, a cyclopts App)."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from handlers.commands.policies.trying import without_outcomes
 from handlers.commands.regime_changes import regimes_now
 from handlers.commands.simulate import events_of
 from handlers.commands.simulation import Simulation
+from handlers.terminal.documents import in_json
 from models.events.envelope import ClientEvent, epoch_ms
 from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, policy_of
@@ -125,7 +125,7 @@ def report(
     accounts = accounts_of(told.events)
     results = [result_of(row, told.events, told.decisions, accounts, now_ms=told.now_ms) for row in wanted]
     if as_json:
-        print(json.dumps([result_json(row) for row in results], ensure_ascii=False, indent=2))
+        print(in_json([result_json(row) for row in results]))
     else:
         for row in results:
             print("\n".join(tell_result(row)))
@@ -169,7 +169,7 @@ def holdouts(
     told = in_one_name(events, company)
     lifts = lifts_of(told, decisions, accounts_of(told), company, now_ms=now_ms)
     if as_json:
-        print(json.dumps([lift_json(row) for row in lifts], ensure_ascii=False, indent=2))
+        print(in_json([lift_json(row) for row in lifts]))
     else:
         for row in lifts:
             print("\n".join(tell_lift(row)))
@@ -205,7 +205,7 @@ def steps(
     parts = _told(settings, history, chosen, is_message, form=form, asked=asked)
     rows = rows_of((told.events, told.decisions, told.now_ms) for told in parts)
     if as_json:
-        print(json.dumps([row.as_json() for row in rows], ensure_ascii=False, indent=2))
+        print(in_json([row.as_json() for row in rows]))
         return 0
     Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(step_table(rows))
     print(f"response within {RESPONSE_DAYS} days, of messages that old or answered; - means too few to say")

@@ -1,7 +1,6 @@
 """`rapport learners budget`: what contracts leave per segment and type, and where a little more care would pay."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from handlers.commands.options import FormOption, JsonOption, PolicyOption
 from handlers.commands.policies.commands import chosen_policy
 from handlers.commands.segments.living import Living
 from handlers.commands.simulate import events_of
+from handlers.terminal.documents import in_json
 from models.learners.activation import RENEWAL
 from models.learners.budget import DEFINITIONS, BudgetRow
 from models.learners.budget import budget as rows_of
@@ -50,7 +50,7 @@ def budget(
     known, chosen = _standing() if file is None else _told(file, form=form, asked=asked or Asked(), policy=policy)
     rows = [] if known is None else rows_of(known, chosen.value)
     if as_json:
-        print(json.dumps({"definitions": DEFINITIONS, "policy": chosen.version, "groups": [*map(_as_json, rows)]}, indent=2))
+        print(in_json({"definitions": DEFINITIONS, "policy": chosen.version, "groups": [*map(_as_json, rows)]}))
     elif rows:
         print("\n".join(budget_lines(rows, chosen)))
     else:

@@ -1,7 +1,6 @@
 """`rapport learners`: versions, what is in force, checks, payback, cohorts and seasons (`learners`, a cyclopts App)."""
 
 import asyncio
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +17,7 @@ from handlers.commands.learners.regenerating import regenerate
 from handlers.commands.learners.telling import as_json, checked_words, payback_lines, show_lines, table_of
 from handlers.commands.options import JsonOption
 from handlers.commands.regime_changes import author_named, put_in_force
+from handlers.terminal.documents import in_json
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
 from models.learners.cohorts import PayCohorts, RenewalCohorts, cohort_rows
@@ -66,7 +66,7 @@ def list_versions(*, json_: JsonOption = False) -> None:
     """
     stand = _stand(load_settings())
     if json_:
-        print(json.dumps([as_json(row, stand) for row in stand.versions], indent=2))
+        print(in_json([as_json(row, stand) for row in stand.versions]))
     elif stand.versions:
         print("\n".join(table_of(stand)))
     else:
@@ -255,7 +255,7 @@ def cohorts(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOpti
     if not rows:
         print(_nothing(file))
         return 1
-    print(json.dumps([asdict(row) for row in rows], indent=2) if json_ else "\n".join(cohort_lines(rows)))
+    print(in_json([asdict(row) for row in rows]) if json_ else "\n".join(cohort_lines(rows)))
     return 0
 
 
@@ -278,7 +278,7 @@ def seasons(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOpti
         return 1
     if json_:
         said = {"renewals": [asdict(row) for row in renewals], "invoices": [asdict(row) for row in invoices]}
-        print(json.dumps(said, indent=2))
+        print(in_json(said))
     else:
         print("\n".join(season_lines(renewals, invoices)))
     return 0

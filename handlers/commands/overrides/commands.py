@@ -1,7 +1,6 @@
 """`rapport overrides set|list|lift|report` (`overrides`, a cyclopts App)."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -30,6 +29,7 @@ from handlers.commands.overrides.scoring import Scored, score
 from handlers.commands.policies.commands import chosen_policy
 from handlers.commands.regime_changes import author_named
 from handlers.commands.simulate import events_of
+from handlers.terminal.documents import in_json
 from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent
@@ -170,7 +170,7 @@ def list_overrides(
     now_ms = epoch_ms(make_clock(settings.clock_file).now())
     found = _run(_in_force(settings, client_id, now_ms))
     if as_json:
-        print(json.dumps([row_as_json(client, row) for client, row in found], ensure_ascii=False, indent=2))
+        print(in_json([row_as_json(client, row) for client, row in found]))
         return 0
     if not found:
         print("no override is in force")
@@ -270,7 +270,7 @@ def report(
             "groups": [row.as_json() for row in by_effect(rows)],
             "conflicts": list(conflicting(rows)),
         }
-        print(json.dumps(told, ensure_ascii=False, indent=2))
+        print(in_json(told))
     elif rows:
         _print(rows)
     else:

@@ -1,6 +1,5 @@
 """`rapport policy show|lint|words|backtest|forecast|adopt|activate` (`policy`, a cyclopts App)."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from handlers.commands.policies.activation import activate
 from handlers.commands.policies.own_words import lint_words, words
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
+from handlers.terminal.documents import in_json
 from models.policy.document import document_of, policy_of
 from models.policy.finding import Severity
 from models.policy.lint import lint
@@ -69,7 +69,7 @@ def show(
         print(write_policy(document_of(_as_written(file))), end="")
     elif as_json:
         content = {"version": chosen.version, "rules": list(rules(chosen)), "journeys": [asdict(row) for row in chapters(chosen)]}
-        print(json.dumps(content, ensure_ascii=False, indent=2))
+        print(in_json(content))
     else:
         _print_policy(chosen)
     return 0
@@ -122,7 +122,7 @@ def _as_written(file: Path | None) -> Policy:
 
 def _report(problems: list[dict[str, str]], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(problems, ensure_ascii=False, indent=2))
+        print(in_json(problems))
         return
     for row in problems:
         print(f"{row['severity']}: {row['problem']}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """`rapport policy words`: which texts there are, whose they are, and ours as a start for the firm's own."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from handlers.channels.own_words import Problem, problems_of, uses_of
 from handlers.channels.phrases import PHRASES
 from handlers.channels.template_facts import library_of
 from handlers.commands.options import JsonOption, PolicyOption, TemplatesOption
+from handlers.terminal.documents import in_json
 from models.policy.policy import Policy
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
@@ -63,7 +63,7 @@ def words(
         library = library_of(settings, templates)
         rows = list(_cells(library, policy_in_force(settings, policy, facts_stated=library.facts_stated)))
         if as_json:
-            print(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2))
+            print(in_json([asdict(row) for row in rows]))
         else:
             _print_cells(rows)
         return 0

@@ -1,6 +1,5 @@
 """`rapport policy backtest|forecast|adopt`: what a policy would have done, is about to do, and would do with an old book."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from handlers.commands.policies import adoption, backtest
 from handlers.commands.policies.standing import Standing, read_standing
 from handlers.commands.policies.trying import Contact, Life, live
 from handlers.commands.simulate import events_of
+from handlers.terminal.documents import in_json
 from models.events.control import PolicyActivated
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
@@ -64,7 +64,7 @@ def try_policy(
             for name in (against, file)
         )
     found = backtest.compare(old, new)
-    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(backtest.tell(found)))
+    print(in_json(found.as_json()) if as_json else "\n".join(backtest.tell(found)))
     return 0
 
 
@@ -148,7 +148,7 @@ def _tell_forecast(
     if as_json:
         rows = [contact.as_json() for contact in coming]
         said = {"as_of": moment(start_ms).isoformat(), "days": days, "contacts": rows, "assumed": list(assumed)}
-        print(json.dumps(said, ensure_ascii=False, indent=2))
+        print(in_json(said))
         return
     print("\n".join(_forecast_lines(life, coming, start_ms=start_ms, days=days, client=client)))
     if assumed:
@@ -191,7 +191,7 @@ def adopt(
     found = adoption.plan(_chosen(file), known, as_of=moment(moment_ms), per_day=per_day)
     if holds is not None:
         holds.write_bytes(b"".join(encode_event(hold) + b"\n" for hold in found.holds))
-    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(adoption.tell(found)))
+    print(in_json(found.as_json()) if as_json else "\n".join(adoption.tell(found)))
     return 0
 
 

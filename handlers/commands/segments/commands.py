@@ -1,7 +1,6 @@
 """`rapport segments evaluate|movers|tiers|observe|backtest|windows` (`segments`, a cyclopts App)."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -27,6 +26,7 @@ from handlers.commands.segments.observing import tell as observed_lines
 from handlers.commands.segments.shifts import compare as tried
 from handlers.commands.segments.shifts import tell as trial_lines
 from handlers.commands.segments.tiers import LEAST, propose
+from handlers.terminal.documents import in_json
 from models.events.union import AnyClientEvent
 from models.triggers import Decision
 from streams.runtime.errors import UsageError
@@ -71,7 +71,7 @@ def evaluate(
     events = _history(file, live=live, form=form, asked=asked)
     found = judge(events, chosen_policy(policy))
     if as_json:
-        print(json.dumps([_judged_json(row) for row in found], indent=2))
+        print(in_json([_judged_json(row) for row in found]))
     else:
         Console(width=130, highlight=False).print(_judged_table(_name(file), found))
     return 0 if any(row.client_years for row in found) else 1
@@ -107,7 +107,7 @@ def movers(
     if found is None:
         print("nobody has moved yet")
         return 1
-    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(tell(found)))
+    print(in_json(found.as_json()) if as_json else "\n".join(tell(found)))
     if report is not None:
         _write(report, page(found, source=source))
     return 0
@@ -171,7 +171,7 @@ def observe(
     Exit codes: 0 told, 1 too little history or a server is away (--live), 2 wrong usage.
     """
     found = watched(_history(file, live=live, form=form, asked=asked), chosen_policy(policy))
-    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(observed_lines(found)))
+    print(in_json(found.as_json()) if as_json else "\n".join(observed_lines(found)))
     if report is not None:
         _write(report, observed_page(found, source=_name(file)))
     return 0 if found.groups else 1
@@ -203,7 +203,7 @@ def backtest(
     """
     events = _history(history, live=live, form=form, asked=asked)
     found = tried(events, chosen_policy(against), chosen_policy(file))
-    print(json.dumps(found.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(trial_lines(found)))
+    print(in_json(found.as_json()) if as_json else "\n".join(trial_lines(found)))
     return 0
 
 
@@ -227,7 +227,7 @@ def windows(
     Exit codes: 0 proposed, 1 nobody stands out or a server is away (--live), 2 wrong usage.
     """
     found = proposals(_history(file, live=live, form=form, asked=asked))
-    print(json.dumps(proposed_json(found), indent=2) if as_json else "\n".join(proposed_lines(found)))
+    print(in_json(proposed_json(found)) if as_json else "\n".join(proposed_lines(found)))
     return 0 if found else 1
 
 
