@@ -42,6 +42,7 @@ def links_of(settings: Settings) -> MakeLinks | None:
                     expires=round((trigger.expires_at + life).timestamp()),
                     invoice_ids=trigger.invoice_ids if scope is LinkScope.ANSWER else (),
                     language=language,
+                    audience=trigger.audience.value if trigger.audience else "",
                 )
             )
 

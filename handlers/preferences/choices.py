@@ -79,7 +79,7 @@ class Choice(StrEnum):
 UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.LESS: Choice.USUAL}
 """What takes a choice back with one more click."""
 
-_ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT, Choice.NOT_ME)
+_ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
 
 
 _RENEWALS: Final = (Journey.RENEWAL.value, Journey.RENEWAL_CLIFF.value)
@@ -137,7 +137,9 @@ def offered(link: Link) -> tuple[Choice, ...]:
     """Return what the page of `link` offers, in its order."""
     if link.scope is LinkScope.OPT_OUT:
         return (Choice.OPT_OUT,)
-    about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT, Choice.NOT_ME)
+    about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
+    if link.audience is not None:
+        about = (*about, Choice.NOT_ME)
     if link.purpose is Purpose.RELATIONSHIP and link.journey in _RENEWALS and link.scope is LinkScope.ANSWER:
         about = (Choice.RENEW, Choice.DEFER, *about)
     return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.HOURS, Choice.OPT_OUT)
@@ -197,9 +199,15 @@ class _Told:
                 assert_never(self.answer.choice)
 
     def _wrong_contact(self) -> DeliveryReported:
-        link, outcome = self.link, DeliveryOutcome.WRONG_CONTACT
-        reason = "who reads there says that they are not the one to write to"
-        return self._make(DeliveryReported, "", trigger_id=link.trigger_id, channel=link.channel, outcome=outcome, reason=reason)
+        return self._make(
+            DeliveryReported,
+            "",
+            trigger_id=self.link.trigger_id,
+            channel=self.link.channel,
+            outcome=DeliveryOutcome.WRONG_CONTACT,
+            reason="who reads there says that they are not the one to write to",
+            role=self.link.audience or None,
+        )
 
     def _consent(self) -> ConsentChanged:
         # Mails about open work end on this channel alone: staff may still call. All others end everywhere.

@@ -198,6 +198,9 @@ class DeliveryReported(ClientEvent):
         default=None, description="What kind of message a complaint is about; none: every message on the channel."
     )
     reason: Annotated[str, Field(max_length=500)] | None = None
+    role: Role | None = Field(
+        default=None, description="Of a wrong contact: for whom the message was, as it said itself; none: the profile's address."
+    )
 
 
 class Request(StrEnum):

@@ -128,7 +128,7 @@ def heard(state: ClientState, event: DeliveryReported, *, role: str = "", asks: 
     elif event.outcome is DeliveryOutcome.BOUNCED_HARD:
         person = _suppressed(person, event, HARD, role)
     elif event.outcome is DeliveryOutcome.WRONG_CONTACT:
-        person = _suppressed(person, event, WRONG, role)
+        person = _wrong(person, event)
     elif event.outcome is DeliveryOutcome.COMPLAINED:
         person = _suppressed(person, event, COMPLAINT)
     elif event.outcome in _TAKEN and any(row.channel == event.channel for row in person.rests):
@@ -182,6 +182,14 @@ def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles:
     if channel == "sms" and purpose is not Purpose.SERVICING:
         return False  # a phone buzzes: only what concerns open work may make it
     return _obstacle(state, channel, at_ms, roles) is None and refusal(state, purpose, channel) is None
+
+
+def _wrong(person: Person, event: DeliveryReported) -> Person:
+    """Suppress the address that a message had for who it was for; nobody's where that person is not known any more."""
+    reader = next((row for row in person.colleagues if event.role and row.role == event.role.value), None)
+    if event.role and reader is None:
+        return person
+    return _suppressed(person, event, WRONG, event.role.value if event.role and own_address(reader, event.channel) else "")
 
 
 def _suppressed(person: Person, event: DeliveryReported, cause: str, role: str = "") -> Person:

@@ -42,7 +42,8 @@ class LinkScope(StrEnum):
 class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
     """What a token vouches for. `expires` in epoch seconds; no invoices named: the link is about everything open.
 
-    `language` is that of the message it came in (`de`), empty in links made before messages had one.
+    `language` is that of the message it came in (`de`), empty in links made before messages had one; `audience` the
+    role it was for, empty: none, and None in links made before links said so.
     """
 
     client_id: str
@@ -54,6 +55,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     expires: int
     invoice_ids: tuple[str, ...] = ()
     language: str = ""
+    audience: str | None = None
 
 
 class LinkRefusal(StrEnum):

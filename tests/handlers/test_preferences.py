@@ -33,6 +33,7 @@ from models.events.signals import (
     OverrideSet,
     Purpose,
     Request,
+    Role,
 )
 from models.journey_names import OWN_JOURNEYS
 from models.learners.baseline import BASELINE
@@ -357,7 +358,12 @@ async def test_the_wrong_person_says_so_with_one_click_and_it_is_told_of_the_mes
     assert (await seat.post("not_me")).status_code == 200
     (event,) = seat.publisher.events
     assert isinstance(event, DeliveryReported)
-    assert (event.outcome, event.channel) == (DeliveryOutcome.WRONG_CONTACT, "email")
+    assert (event.outcome, event.channel, event.role) == (DeliveryOutcome.WRONG_CONTACT, "email", None)
+    await seat.post("not_me", about={"audience": "accounts_payable"}, form="f2")
+    of_payables = seat.publisher.events[-1]
+    assert isinstance(of_payables, DeliveryReported)
+    assert of_payables.role is Role.ACCOUNTS_PAYABLE
+    assert (await seat.post("not_me", about={"audience": None}, form="f3")).status_code == 422, "that link does not say for whom"
 
 
 @pytest.mark.parametrize("choice", ["promise", "dispute", "plan", "contact", "not_me", "snooze", "wake", "less", "usual"])

@@ -13,6 +13,7 @@ from models.policy.policy import DEFAULT_POLICY, Policy
 from models.policy.reach import SOFT_BOUNCES, heard, reaction_rate, rest_of, way_to
 from models.state.client import ClientState
 from models.state.describe import describe
+from models.triggers import Trigger
 from models.workdays import DAY_MS, moment
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
@@ -310,13 +311,19 @@ def test_a_complaint_that_names_no_purpose_holds_for_that_of_its_message(journey
     assert refusal(state, other, "email") is None
 
 
+def not_me(build: Events, day: float, message: Trigger) -> DeliveryReported:
+    """Return what the click behind a link of `message` says."""
+    said = build.reported(day, message.trigger_id, DeliveryOutcome.WRONG_CONTACT)
+    return said.model_copy(update={"event_id": f"not-me-{day}", "role": message.audience})
+
+
 def test_who_is_the_wrong_person_is_written_to_no_more_and_the_next_one_is_at_once() -> None:
     build = Events()
     known = people(build, accounts_payable="ap@client.example", finance_lead="cfo@client.example")
     firm = Firm(policy=WIDE).run([known, build.issued(0, "I1", due=DUE)], until_ms=ms(8))
     first = firm.triggers[0]
     firm.feed(build.reported(8.2, first.trigger_id, DeliveryOutcome.SENT))
-    firm.feed(build.reported(8.3, first.trigger_id, DeliveryOutcome.WRONG_CONTACT).model_copy(update={"event_id": "not-me"}))
+    firm.feed(not_me(build, 8.3, first))
     firm.wake(ms(8.8))
     assert [(row.channel, row.audience) for row in firm.triggers] == [
         ("email", Role.ACCOUNTS_PAYABLE),
@@ -327,6 +334,28 @@ def test_who_is_the_wrong_person_is_written_to_no_more_and_the_next_one_is_at_on
     later = ms(9)
     firm.feed(moved.model_copy(update={"event_id": "p2", "occurred_at": moment(later), "received_at": moment(later)}))
     assert state_of(firm).person.suppressions == (), "another address is another person"
+
+
+def test_a_click_of_the_wrong_person_is_about_nobody_but_them_however_late_and_often_it_comes() -> None:
+    build = Events()
+    known = people(build, accounts_payable="ap@client.example", finance_lead="cfo@client.example")
+    firm = Firm(policy=WIDE).run([known, build.issued(0, "I1", due=DUE)], until_ms=ms(8))
+    first = firm.triggers[0]
+    firm.feed(build.reported(8.2, first.trigger_id, DeliveryOutcome.SENT))
+    firm.feed(not_me(build, 8.3, first))
+    firm.feed(not_me(build, 8.4, first))
+    firm.feed(build.paid(9, "P1", 100_000, "I1"))
+    firm.wake(ms(150))
+    firm.feed(not_me(build, 151, first))
+    assert {(row.cause, row.role) for row in state_of(firm).person.suppressions} == {("wrong_contact", "accounts_payable")}
+
+
+def test_a_click_of_somebody_who_is_no_contact_any_more_closes_no_address() -> None:
+    build = Events()
+    firm = overdue(build)
+    stranger = not_me(build, 8.3, firm.triggers[0]).model_copy(update={"role": Role.PARTNER})
+    firm.feed(stranger)
+    assert state_of(firm).person.suppressions == ()
 
 
 def test_nobody_writes_to_the_wrong_persons_address_when_it_is_the_only_one_and_a_colleague_is_asked() -> None:

@@ -29,6 +29,7 @@ def link(**fields: object) -> Link:
         "channel": "email",
         "expires": round(END.timestamp()),
         "invoice_ids": ("in_1",),
+        "audience": "",
     }
     return Link(**{**common, **fields})  # type: ignore[arg-type] # a test names any field
 
