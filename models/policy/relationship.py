@@ -119,7 +119,8 @@ def _decide_between(turn: Turn, opening: Opening, found: list[Opening]) -> None:
     if opening.step.channel in policy.internal_channels:
         _send_or_withhold(turn, opening, ())  # a colleague is asked: no contact with the client, nothing to win
         return
-    trial = turn.waits(opening.step, opening.run)
+    left_out = withheld(state, policy, opening.journey, purpose=opening.step.purpose)
+    trial = turn.waits(opening.step, opening.run) if left_out is None else None  # who is left out is in no experiment
     if trial is not None:
         turn.wait(trial, opening.run, [replace(opening.run, ready_ms=max(opening.run.ready_ms, opening.from_ms))])
         return

@@ -15,6 +15,7 @@ from models.events.union import AnyClientEvent
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.experiment_document import ArmDocument, ExperimentDocument
 from models.policy.experiments import Arm, Experiment, drawn, share_of
+from models.policy.holdout import Holdout
 from models.policy.in_force import in_force
 from models.policy.lint import errors_of, lint
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
@@ -140,6 +141,16 @@ def test_an_arm_that_waits_wakes_alike_by_tick_and_event_and_loses_no_step(story
     assume(not differs_by_promise(woken, late, slept))
     assert late.outputs == woken.outputs
     assert late.state == woken.state
+
+
+def test_a_company_that_is_left_without_care_is_in_no_experiment_about_it() -> None:
+    waits = replace(WAITING, name="clear", step="outcome_check", journey=Journey.ONBOARDING)
+    for holdout in (Holdout(), Holdout(100.0)):
+        policy = stamped(replace(_policy(waits), holdout=holdout))
+        build = Events(_client_in(waits, "later"))
+        firm = Firm(policy=policy).run([build.profiled(0), build.issued(1, due=30), build.paid(2)], until_ms=ms(60))
+        assert firm.state is not None
+        assert bool(firm.state.care.assigned) is not bool(holdout.percent)
 
 
 def test_an_arm_that_waits_is_exposed_on_the_day_the_others_are_written_to() -> None:
