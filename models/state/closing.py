@@ -4,6 +4,7 @@ Published bounds: every tuple below has a cap, so no history makes a state large
 (a year of monthly invoices) stays under `TYPICAL_BYTES` as stored. Money never leaves without entering `Totals`.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from models.state.reckoning import (
 )
 from models.state.rhythm import Label, Rhythm
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Plan, Promise, Totals
-from models.state.totals import add_total, count, payment_key
+from models.state.totals import add_total, count, payment_key, reduction_keys
 from models.state.windows import compact, day_of, tail_before, week_start
 from models.workdays import DAY_MS, whole_days
 
@@ -125,7 +126,19 @@ def _collapse_payment(state: ClientState, row: Payment) -> ClientState:
         charged_back=charged,
     )
     ledger = replace(ledger, payments=payments, invoices=invoices, totals=add_total(ledger.totals, change))
-    return _remember(replace(state, ledger=ledger), payment_key(row.payment_id, row.currency))
+    state = _remember(replace(state, ledger=ledger), payment_key(row.payment_id, row.currency))
+    for fact in _gone_back(row):
+        state = _remember(state, fact)
+    return state
+
+
+def _gone_back(row: Payment) -> Iterator[str]:
+    """Yield what is remembered of each refund and chargeback: whether it may still come back, as only what counted does."""
+    there = gross(row)
+    for known in sorted(row.reductions, key=lambda known: (not known.chargeback, known.taken_at, known.reduction_id)):
+        taken, over = reduction_keys(known.reduction_id, chargeback=known.chargeback)
+        yield taken if not known.returned and 0 < known.taken <= there else over
+        there -= min(there, max(0, known.taken - known.returned))
 
 
 def _carried(invoice: Invoice, payment: Payment, named: int) -> Invoice:

@@ -20,7 +20,7 @@ from models.state.memory import close, is_closed
 from models.state.reckoning import covered, gross, is_settlement, net, part_net, receipt_ms, reckon
 from models.state.rhythm import Bucket, Rhythm, attempts
 from models.state.rows import METHODS, Part, Payment, Reduction, Totals
-from models.state.totals import add_total, balanced, count, give_back, payment_key, take_back
+from models.state.totals import add_total, balanced, count, give_back, payment_key, reduction_keys, take_back
 from models.state.windows import add, day_of
 from models.workdays import DAY_MS
 
@@ -132,18 +132,25 @@ def _reduce(state: ClientState, event: _Reducing, fact: Reduction) -> ClientStat
 
 
 def _reduce_collapsed(state: ClientState, event: _Reducing, fact: Reduction) -> ClientState:
-    """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true."""
-    name = f"{event.kind}:{fact.reduction_id}"
-    if is_closed(state.memory.closed, name):
+    """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true.
+
+    Only what was taken comes back, whole and once: a return that comes before its taking, or without one, makes that void.
+    """
+    taken, over = reduction_keys(fact.reduction_id, chargeback=fact.chargeback)
+    known = is_closed(state.memory.closed, taken)
+    if is_closed(state.memory.closed, over) or (known and not fact.returned):
         return count(state, repeats=1)
-    closed, lost = close(state.memory.closed, name)
-    state = count(replace(state, memory=replace(state.memory, closed=closed)), facts=lost)
     code = event.amount.currency
     if fact.returned:
-        state, flow = give_back(state, code, fact.returned, chargeback=fact.chargeback)
-        return _flow_out(state, event.occurred_ms, code, -flow)
+        state, flow = give_back(state, code, fact.returned, chargeback=fact.chargeback) if known else (state, 0)
+        return _flow_out(_closed(state, over), event.occurred_ms, code, -flow)
     state, flow = take_back(state, code, fact.taken, invoice_id=event.invoice_id or "", chargeback=fact.chargeback)
-    return _flow_out(state, event.occurred_ms, code, flow)
+    return _flow_out(_closed(state, taken if flow == fact.taken else over), event.occurred_ms, code, flow)
+
+
+def _closed(state: ClientState, name: str) -> ClientState:
+    closed, lost = close(state.memory.closed, name)
+    return count(replace(state, memory=replace(state.memory, closed=closed)), facts=lost)
 
 
 def _moved_by(row: Payment, event: PaymentReceived | PaymentPending | PaymentFailed, now_ms: int) -> Payment:

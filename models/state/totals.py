@@ -36,6 +36,15 @@ def payment_key(payment_id: str, currency: str) -> str:
     return f"payment:{currency}:{payment_id}"
 
 
+def reduction_keys(reduction_id: str, *, chargeback: bool) -> tuple[str, str]:
+    """Return the names under which it is remembered of a closed payment that money went back, and that this is over.
+
+    Where the second one is remembered nothing about that refund or chargeback changes a sum any more.
+    """
+    gone, over = ("charged_back", "chargeback_reversed") if chargeback else ("refunded", "refund_failed")
+    return f"payment.{gone}:{reduction_id}", f"payment.{over}:{reduction_id}"
+
+
 def take_back(state: ClientState, currency: str, minor: int, *, invoice_id: str, chargeback: bool) -> tuple[ClientState, int]:
     """Take money off a payment that has collapsed, at most what collapsed payments brought; return how much it was.
 

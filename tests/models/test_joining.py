@@ -12,10 +12,10 @@ from models.state.joining import joined
 from models.state.renewals import Renewals
 from models.state.rhythm import Rhythm
 from models.state.rows import Ledger
-from tests.models.builders import on
+from tests.models.builders import Events, on
 from tests.models.stories import arriving, facts
 from tests.models.test_money_laws import accounted
-from tests.models.views import final, money_view, rhythm_view
+from tests.models.views import final, fold, money_view, rhythm_view
 
 JOINED = {
     ClientState: "client_id now_ms first_seen_ms erased_ms events ledger rhythm person care memory habits renewals feeds"
@@ -74,3 +74,16 @@ def test_joined_with_itself_or_with_nobody_a_client_has_the_money_it_had(events:
     state = final(arriving(events, list(range(len(events)))))
     for other in (state, ClientState("client-2")):
         assert money_view(joined(state, other)) == money_view(joined(other, state)) == money_view(state)
+
+
+def test_what_came_back_of_a_collapsed_payment_is_known_to_have_when_two_clients_are_one() -> None:
+    build = Events()
+    paid = [build.paid(1, payment, 90_000, None) for payment in ("P0", "P1", "P2")]
+    gone = [build.refunded(3, f"R{number}", f"P{number}", 90_000) for number in range(3)]
+    weeks = [build.called(60), build.called(80)]
+    one = known_as("client-1", [*paid, *gone, build.refund_failed(5, "R1", "P1", 90_000), *weeks])
+    together = joined(one, known_as("client-2", [build.profiled(0), *weeks]))
+    again = fold([build.refund_failed(90, "R1", "P1", 90_000), build.refund_failed(91, "RX", "P1", 90_000)], state=together)
+    assert not together.ledger.payments
+    assert money_view(again[-1].state)["cash"] == {"EUR": 90_000}
+    assert money_view(fold([build.refund_failed(92, "R2", "P2", 90_000)], state=together)[-1].state)["cash"] == {"EUR": 180_000}
