@@ -129,8 +129,8 @@ def sums_of(found: list[Arrear]) -> dict[str, int]:
     return dict(sorted(sums.items()))
 
 
-def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> dict[str, Fact]:
-    """Return the facts a servicing message about these invoices may state."""
+def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy, why: Hypothesis) -> dict[str, Fact]:
+    """Return the facts a servicing message about these invoices may state; `why` is what `why_late` says of them."""
     zone = policy.zone_of(state)
     oldest = min(found, key=lambda row: row.due_ms)
     plan = carrying.instalment
@@ -143,15 +143,14 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "days_overdue": max(0, (local_day(state.now_ms, zone) - local_day(oldest.due_ms, zone)).days),
         "service_line": carrying.invoice.service_line,
         "part_paid": any(row.invoice.paid for row in found),
-        **offered(found, carrying, state, policy),
+        **_offered(found, carrying, state, policy, why),
         **({"instalment": plan.number, "instalments": plan.of} if plan else {}),
     }
 
 
-def offered(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy) -> dict[str, Fact]:
+def _offered(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy, why: Hypothesis) -> dict[str, Fact]:
     """Return the likeliest cause and the ways out that a message about these invoices may offer by itself."""
-    cause = why_late(found, carrying, state, policy).cause
-    segment = effective_segment(state, state.now_ms)
+    cause, segment = why.cause, effective_segment(state, state.now_ms)
     code = carrying.invoice.currency
     ways, terms = policy.offers.ways(segment, cause, Money(sums_of(found)[code], code)), policy.offers.segments[segment]
     return {

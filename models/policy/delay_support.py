@@ -325,12 +325,12 @@ def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
 
 def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, found: tuple[str, ...] = ()) -> None:
     state, policy = turn.state, turn.policy
-    facts = facts_of(riders, carrying, state, policy)
+    why = why_late(riders, carrying, state, policy)
+    facts = facts_of(riders, carrying, state, policy, why)
     asked = asked_for(riders, carrying)
     segment = effective_segment(state, state.now_ms).value
     unheeded = (_UNHEEDED,) if carrying.run.human and not has_tried(state, carrying.run) else ()
-    cause = why_late(riders, carrying, state, policy).words
-    reasons = (*found, words_about(riders, carrying, facts), step.why, *cause, *unheeded, f"segment {segment}")
+    reasons = (*found, words_about(riders, carrying, facts), step.why, *why.words, *unheeded, f"segment {segment}")
     names = tuple(row.invoice.invoice_id for row in riders)
     said = ask_first(turn, Draft(step, carrying.run, reasons, asked, invoice_ids=names))
     if said.ruling is Ruling.LAPSED:

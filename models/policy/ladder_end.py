@@ -59,7 +59,8 @@ def fire_end(turn: Turn, found: Sequence[Arrear]) -> None:
     carrying = min(due, key=lambda row: (row.run.closed, row.due_ms, row.invoice.invoice_id))
     named = riding(due, carrying)
     step = policy.of_run(carrying.run).journeys.ladder_end
-    facts = facts_of(named, carrying, state, policy)
+    why = why_late(named, carrying, state, policy)
+    facts = facts_of(named, carrying, state, policy, why)
     turn.send(
         step,
         carrying.run,
@@ -68,7 +69,7 @@ def fire_end(turn: Turn, found: Sequence[Arrear]) -> None:
             words_about(named, carrying, facts),
             *(_SUPERVISED[code] for code in dict.fromkeys(row.silence.code for row in named if row.silence is not None)),
             *([step.why] if any(row.silence is None for row in named) else []),
-            *why_late(named, carrying, state, policy).words,
+            *why.words,
             f"segment {effective_segment(state, state.now_ms).value}",
         ),
         invoice_ids=tuple(row.invoice.invoice_id for row in named),

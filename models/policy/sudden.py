@@ -62,11 +62,12 @@ def _raise(turn: Turn, past: Lateness) -> None:
         return
     carrying = found[0]
     named = riding(found, carrying)
+    why = why_late(named, carrying, turn.state, policy)
     turn.send(
         policy.journeys.contact_check,
         carrying.run,
-        facts=facts_of(named, carrying, turn.state, policy),
-        reasons=(overdue, policy.journeys.contact_check.why, *why_late(named, carrying, turn.state, policy).words),
+        facts=facts_of(named, carrying, turn.state, policy, why),
+        reasons=(overdue, policy.journeys.contact_check.why, *why.words),
         invoice_ids=(carrying.invoice.invoice_id,),
         advances=False,
         totals=totals_of(named, carrying),

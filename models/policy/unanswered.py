@@ -178,11 +178,12 @@ def _silence(turn: Turn, second: _Second) -> Silence | None:
 
 def _send(turn: Turn, row: Unanswered, second: _Second) -> None:
     state, policy, message, step = turn.state, turn.policy, row.message, second.step
-    facts = facts_of(second.found, second.carrying, state, policy)
+    why = why_late(second.found, second.carrying, state, policy)
+    facts = facts_of(second.found, second.carrying, state, policy, why)
     reasons = (
         words_about(second.found, second.carrying, facts),
         f"no answer to {step.id} by {message.channel} for {_words(state.now_ms - row.left_ms)}: once more, by {step.channel}",
-        *why_late(second.found, second.carrying, state, policy).words,
+        *why.words,
         f"segment {effective_segment(state, state.now_ms).value}",
     )
     turn.send(
