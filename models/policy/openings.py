@@ -140,7 +140,7 @@ def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:
 
 def _as_begun(run: Run, playbook: Playbook, policy: Policy) -> Playbook:
     """Return the playbook of the policy a run was begun under."""
-    begun = policy.of_run(run).journeys.playbooks
+    begun = policy.of_run(run).journeys.every_playbook
     return next((row for row in begun if row.journey == playbook.journey), playbook)
 
 

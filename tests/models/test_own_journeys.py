@@ -22,8 +22,8 @@ from models.workdays import DAY_MS
 from streams.wire.codec import encode_output
 from streams.wire.policy_file import read_policy, write_policy
 from streams.wire.topics import CHANNELS
-from tests.models.builders import Events, ms, tick
-from tests.models.controls import halt
+from tests.models.builders import Events, ms, on, tick
+from tests.models.controls import halt, policy_activated
 from tests.models.test_journey_laws import HORIZON, Firm, stories
 
 NAME = "a_word_after"
@@ -120,6 +120,22 @@ def test_a_journey_taken_out_of_the_policy_ends_its_runs_with_a_decision() -> No
         if isinstance(row, Decision) and row.reasons[0].endswith("is no journey of the policy any more")
     ]
     assert [(row.journey, row.anchor, row.outcome.value) for row in ended] == [(NAME, f"{NAME}:P1", "suppressed")]
+
+
+def test_a_run_keeps_the_steps_of_the_version_it_began_under() -> None:
+    build = Events()
+    old, new = (
+        policy_with(declared(steps=[STEPS[0], {**STEPS[1], "count": weeks, "why": why}]))
+        for weeks, why in ((3, "old"), (8, "new"))
+    )
+    known, first = {old.version: old, new.version: new}, regime_after(NOTHING_ACTIVATED, policy_activated(0, old))
+    firm = Firm(policy=in_force(old, first, base=old, find=known.get))
+    firm.run([build.profiled(0), build.paid(1, payment="P1")], until_ms=ms(5))
+    firm.policy = in_force(new, regime_after(first, policy_activated(6, new)), base=old, find=known.get)
+    firm.run([tick(7)], until_ms=ms(100))
+    second = own_triggers(firm)[1]
+    assert (second.step, second.policy_version, second.reasons[0]) == ("second_word", old.version, "old")
+    assert second.decided_at.date() == on(22).date()
 
 
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
