@@ -10,7 +10,7 @@ from models.policy.pattern_facts import size_of
 from models.policy.playbooks import is_cooling
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
-from models.state.client import ClientState, is_run_of
+from models.state.client import ClientState, runs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def holds(entry: OwnEntry, seen: Seen, state: ClientState, policy: Policy) -> bo
 def may_begin(state: ClientState, playbook: Playbook, *, anchor: str = "") -> bool:
     """Say whether neither the cooldown nor a run that was to be the only one keeps a journey from beginning about `anchor`."""
     if isinstance(playbook.entry, OwnEntry) and playbook.entry.once:
-        return not any(is_run_of(run, playbook.journey) and run.anchor != anchor for run in state.care.runs)
+        return not any(run.anchor != anchor for run in runs_of(state, playbook.journey))
     return not is_cooling(state, playbook, anchor=anchor)
 
 

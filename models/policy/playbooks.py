@@ -18,7 +18,7 @@ from models.policy.gate import pattern_anchor
 from models.policy.journeys import PatternEntry, Playbook, Season, SurgeEntry
 from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
-from models.state.client import ClientState, Run, Timer, TimerKind, is_run_of, place_of
+from models.state.client import ClientState, Run, Timer, TimerKind, place_of, runs_of
 from models.state.reckoning import left
 from models.state.windows import day_of, tail_before
 from models.workdays import DAY_MS
@@ -78,8 +78,8 @@ def is_cooling(state: ClientState, playbook: Playbook, *, subject: str = "", anc
     """Say whether another run of the playbook (about `subject`) began within its cooldown."""
     edge = state.now_ms - playbook.cooldown_days * DAY_MS
     return any(
-        is_run_of(run, playbook.journey) and run.started_ms > edge and run.anchor != anchor and subject in {"", run.subject}
-        for run in state.care.runs
+        run.started_ms > edge and run.anchor != anchor and subject in {"", run.subject}
+        for run in runs_of(state, playbook.journey)
     )
 
 
@@ -166,7 +166,7 @@ def _gap_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | Non
     if _known(state, playbook, anchor):
         return None
     cooldown = playbook.cooldown_days * DAY_MS
-    ends = [run.started_ms + cooldown for run in state.care.runs if is_run_of(run, playbook.journey)]
+    ends = [run.started_ms + cooldown for run in runs_of(state, playbook.journey)]
     at = max(at, state.now_ms, *ends)
     return at if at <= (last + policy.patterns.gap_lapsed_days) * DAY_MS else None
 

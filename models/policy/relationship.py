@@ -29,7 +29,7 @@ from models.policy.timing import Anchor
 from models.policy.trials import stratum_of
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
-from models.state.client import JOURNEYS, ClientState, Run, Segment, Timer, TimerKind, journey_of
+from models.state.client import JOURNEYS, OWN, ClientState, Run, Segment, Timer, TimerKind, journey_of
 from models.state.history import decline_streak, lateness, payable_ms
 from models.state.reckoning import gross, owed, taken_back
 from models.triggers import AnyJourney, DecisionOutcome, Journey
@@ -252,7 +252,7 @@ def _take_late(turn: Turn, opening: Opening, woken_ms: int) -> None:
 
 def _close(turn: Turn, opening: Opening, reasons: tuple[str, ...]) -> None:
     now = turn.state.now_ms
-    run = replace(opening.run, stage=opening.run.stage + 1, told="", ready_ms=now)
+    run = _advanced(opening, ready_ms=now)
     turn.put_run(run)
     turn.decide(DecisionOutcome.SUPPRESSED, reasons, run=run, step=opening.step.id)
 
@@ -283,9 +283,15 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
         contract_id=contract_id,
         payment_id=payment_id,
     )
-    started = run.started_ms or state.now_ms
     ready = state.now_ms + _distance_ms(opening, turn.policy)
-    turn.put_run(replace(run, stage=run.stage + 1, told="", started_ms=started, ready_ms=ready))
+    turn.put_run(replace(_advanced(opening, ready_ms=ready), started_ms=run.started_ms or state.now_ms))
+
+
+def _advanced(opening: Opening, *, ready_ms: int) -> Run:
+    """Return the run of a step that was taken or left out; one of the firm's own is closed after its last."""
+    run, playbook = opening.run, opening.playbook
+    is_over = run.journey == OWN and playbook is not None and run.stage + 1 >= len(playbook.steps)
+    return replace(run, stage=run.stage + 1, told="", ready_ms=ready_ms, closed=run.closed or is_over)
 
 
 def _distance_ms(opening: Opening, policy: Policy) -> int:

@@ -274,11 +274,10 @@ def about_of(row: Placed) -> str:
     return row.anchor.partition(":")[2] if row.journey == OWN else row.anchor
 
 
-def is_run_of(run: Run, journey: AnyJourney) -> bool:
-    """Say whether a run is one of `journey`."""
-    if isinstance(journey, Journey):
-        return run.journey == JOURNEYS.index(journey)
-    return run.journey == OWN and journey_of(run) == journey
+def runs_of(state: "ClientState", journey: AnyJourney) -> list[Run]:
+    """Return the runs of `journey`."""
+    place, begins = place_of(journey), own_anchor(journey, "")
+    return [run for run in state.care.runs if run.journey == place and run.anchor.startswith(begins)]
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):

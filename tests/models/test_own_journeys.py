@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from models.events.control import HaltScope
 from models.events.envelope import epoch_ms
-from models.events.signals import Purpose
+from models.events.signals import DeliveryOutcome, Purpose
 from models.events.union import AnyClientEvent
 from models.journey_names import OWN_JOURNEYS
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.in_force import in_force
 from models.policy.lint import lint
+from models.policy.openings import has_openings
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import NOTHING_ACTIVATED, regime_after
+from models.state.client import runs_of
 from models.state.codec import decode, encode
 from models.triggers import Decision, Journey, OwnJourney, Trigger
 from models.workdays import DAY_MS
@@ -136,6 +139,19 @@ def test_a_run_keeps_the_steps_of_the_version_it_began_under() -> None:
     second = own_triggers(firm)[1]
     assert (second.step, second.policy_version, second.reasons[0]) == ("second_word", old.version, "old")
     assert second.decided_at.date() == on(22).date()
+
+
+def test_a_run_is_closed_after_its_last_step_and_opened_again_where_that_did_not_arrive() -> None:
+    build = Events()
+    policy = policy_with(declared(steps=STEPS[:1]))
+    firm = Firm(policy=policy).run([build.profiled(0), build.paid(1, payment="P1"), build.paid(2, payment="P2")], until_ms=ms(40))
+    assert firm.state is not None
+    done = replace(firm.state.care, runs=tuple(runs_of(firm.state, OwnJourney(NAME))))
+    assert [run.closed for run in done.runs] == [True]
+    assert not has_openings(replace(firm.state, care=done), policy), "nobody looks for its next step ever after"
+    (sent,) = own_triggers(firm)
+    firm.feed(build.reported(41, sent.trigger_id, DeliveryOutcome.BOUNCED_SOFT))
+    assert [run.closed for run in runs_of(firm.state, OwnJourney(NAME))] == [False]
 
 
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
