@@ -40,7 +40,7 @@ from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fir
 from models.policy.hours import heard_at
 from models.policy.journeys import OwnEntry
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
-from models.policy.openings import has_openings
+from models.policy.openings import has_openings, own_waiting
 from models.policy.outcomes import (
     erased,
     overtake_tasks,
@@ -59,7 +59,7 @@ from models.policy.requests import ask_a_person, ask_about_promise
 from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
-from models.state.client import ClientState, Timer, TimerKind, journey_of
+from models.state.client import OWN, ClientState, Timer, TimerKind, journey_of
 from models.state.closing import tidy
 from models.state.evolve import evolve
 from models.state.identity import heard
@@ -370,10 +370,12 @@ def _prune_runs(turn: Turn) -> None:
         row.journey: state.now_ms if isinstance(row.entry, OwnEntry) and row.entry.once else row.cooldown_days * DAY_MS
         for row in turn.policy.journeys.every_playbook
     }
+    waiting = own_waiting(state, turn.policy)
     kept = tuple(
         run
         for run in state.care.runs
-        if (
+        if (run.journey == OWN and run.anchor in waiting)
+        or (
             run.anchor in invoices
             if journey_of(run) is Journey.DELAY_SUPPORT
             else max(run.started_ms, run.ready_ms) > state.now_ms - max(RUN_KEPT_MS, cooling.get(journey_of(run), 0))

@@ -186,6 +186,11 @@ def _own(state: ClientState, policy: Policy) -> Iterator[Opening]:
             yield from _own_renewals(state, policy, playbook, playbook.entry)
 
 
+def own_waiting(state: ClientState, policy: Policy) -> set[str]:
+    """Return the anchors of the runs of the firm's own that have a step left, however far away it is."""
+    return {opening.run.anchor for opening in _own(state, policy)}
+
+
 def _own_renewals(state: ClientState, policy: Policy, playbook: Playbook, entry: OwnEntry) -> Iterator[Opening]:
     """Yield the first step of what has not begun; a run that has is found among the runs."""
     for contract in state.person.contracts:

@@ -1,6 +1,7 @@
 """Whether the conditions hold under which a journey of the firm's own begins. Pure."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from models.events.payments import PaymentMethod
 from models.money import Money
@@ -11,6 +12,9 @@ from models.policy.playbooks import is_cooling
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.state.client import ClientState, runs_of
+
+MOST_WAITING: Final = 24
+"""Two years of runs, each begun a month after the one before: the shortest cooldown there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,12 @@ def holds(entry: OwnEntry, seen: Seen, state: ClientState, policy: Policy) -> bo
 
 
 def may_begin(state: ClientState, playbook: Playbook, *, anchor: str = "") -> bool:
-    """Say whether neither the cooldown nor a run that was to be the only one keeps a journey from beginning about `anchor`."""
+    """Say whether neither the cooldown nor a run that was to be the only one keeps a journey from beginning about `anchor`.
+
+    Nor do more than `MOST_WAITING` runs of it that wait for a step: they are kept until then, and a state stays bounded.
+    """
+    if sum(not run.closed and run.anchor != anchor for run in runs_of(state, playbook.journey)) >= MOST_WAITING:
+        return False
     if isinstance(playbook.entry, OwnEntry) and playbook.entry.once:
         return not any(run.anchor != anchor for run in runs_of(state, playbook.journey))
     return not is_cooling(state, playbook, anchor=anchor)

@@ -16,9 +16,11 @@ from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.in_force import in_force
 from models.policy.lint import lint
 from models.policy.openings import has_openings
+from models.policy.own_conditions import MOST_WAITING
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import NOTHING_ACTIVATED, regime_after
 from models.state.client import runs_of
+from models.state.closing import STATE_LIMIT_BYTES
 from models.state.codec import decode, encode
 from models.triggers import Decision, Journey, OwnJourney, Trigger
 from models.workdays import DAY_MS
@@ -152,6 +154,25 @@ def test_a_run_is_closed_after_its_last_step_and_opened_again_where_that_did_not
     (sent,) = own_triggers(firm)
     firm.feed(build.reported(41, sent.trigger_id, DeliveryOutcome.BOUNCED_SOFT))
     assert [run.closed for run in runs_of(firm.state, OwnJourney(NAME))] == [False]
+
+
+def test_a_step_that_is_far_away_is_taken_whatever_happens_until_then() -> None:
+    build = Events()
+    policy = policy_with(declared(steps=[{**STEPS[0], "count": 6, "unit": "months"}]))
+    calls = [build.called(day) for day in (135, 150)]
+    firm = Firm(policy=policy).run([build.profiled(0), build.issued(1), build.paid(10), *calls], until_ms=ms(400))
+    assert [(row.step, row.decided_at.date()) for row in own_triggers(firm)] == [("first_word", on(192).date())]
+
+
+def test_runs_that_wait_for_years_stay_few() -> None:
+    build = Events()
+    steps = [{**STEPS[0], "count": 400, "unit": "months"}]
+    names = [f"{'a' * 38}_{index}" for index in range(4)]
+    policy = policy_with(*(declared(name=name, cooldown_days=30, steps=steps) for name in names))
+    firm = Firm(policy=policy).run([build.paid(31.0 * index, payment=f"{index:0>200}") for index in range(60)])
+    assert firm.state is not None
+    assert {name: len(runs_of(firm.state, OwnJourney(name))) for name in names} == dict.fromkeys(names, MOST_WAITING)
+    assert len(encode(firm.state)) < STATE_LIMIT_BYTES
 
 
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
