@@ -27,6 +27,7 @@ from models.state.client import (
     own_anchor,
     place_of,
 )
+from models.state.reckoning import is_live
 from models.state.windows import day_of
 from models.triggers import AnyJourney, Journey, Tone
 from models.workdays import DAY_MS
@@ -226,11 +227,11 @@ def _base_ms(state: ClientState, run: Run, step: Step, contract: Contract | None
         case Anchor.PAYMENT:
             return run.started_ms
         case Anchor.ISSUE | Anchor.DUE as anchor:
-            row = next((each for each in state.ledger.invoices if each.invoice_id == about and not each.voided_at), None)
+            row = next((each for each in state.ledger.invoices if each.invoice_id == about and is_live(each)), None)
             return None if row is None else row.issued_ms if anchor is Anchor.ISSUE else row.due_ms
         case Anchor.PROMISED:
-            promises = (each for each in state.ledger.promises if each.promise_id == about and not each.withdrawn_at)
-            return next((each.promised_ms for each in promises), None)
+            promises = (each for each in state.ledger.promises if each.promise_id == about)
+            return next((each.promised_ms for each in promises if each.made_at > each.withdrawn_at), None)
         case Anchor.RENEWAL:
             return contract.renews_ms if contract else None
         case Anchor.LAST_CONTACT:

@@ -175,6 +175,23 @@ def test_runs_that_wait_for_years_stay_few() -> None:
     assert len(encode(firm.state)) < STATE_LIMIT_BYTES
 
 
+def test_what_was_withdrawn_and_then_made_anew_stands() -> None:
+    def story(*told: AnyClientEvent, anchor: str, count: int) -> list[str]:
+        steps = [{**STEPS[0], "count": count}]
+        firm = Firm(policy=policy_with(declared(begins={"anchor": anchor}, steps=steps)))
+        return [row.step for row in own_triggers(firm.run([build.profiled(0), *told], until_ms=ms(40)))]
+
+    build = Events()
+    voided, anew = build.voided(1), build.issued(1.2, due=60)
+    assert story(voided, anew, anchor="issue", count=5) == ["first_word"]
+    assert story(anew, build.voided(1.1, received=2), anchor="issue", count=5) == ["first_word"]
+    assert story(anew, build.voided(2), anchor="issue", count=5) == []
+    issued, made = build.issued(0.5, due=60), build.promised(3, by=25)
+    assert story(issued, build.promise_withdrawn(2), made, anchor="promised", count=-2) == ["first_word"]
+    assert story(issued, made, build.promise_withdrawn(2, received=4), anchor="promised", count=-2) == ["first_word"]
+    assert story(issued, made, build.promise_withdrawn(4), anchor="promised", count=-2) == []
+
+
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
     build = Events()
     firm = Firm(policy=policy_with(declared())).run(
