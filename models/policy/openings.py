@@ -212,7 +212,7 @@ def own_opening(state: ClientState, policy: Policy, run: Run, playbook: Playbook
     own = _as_begun(run, playbook, policy)
     step, entry = own.steps[run.stage], own.entry
     contract = _contract_of(state, run) if isinstance(entry, OwnEntry) and entry.anchor is Anchor.RENEWAL else None
-    base_ms = _base_ms(state, run, step, contract) if step.timing else None
+    base_ms = _base_ms(state, run, step.timing.anchor, contract) if step.timing else None
     if base_ms is None or step.timing is None:
         return _over(run, policy, "what it counts from is gone", state.now_ms)
     begin = due_ms(base_ms, step.timing, policy.zone_of(state), policy.holidays_of(state))
@@ -220,24 +220,35 @@ def own_opening(state: ClientState, policy: Policy, run: Run, playbook: Playbook
     return Opening(TimerKind.PLAYBOOK, run, step, max(begin, run.ready_ms), end, contract, own)
 
 
-def _base_ms(state: ClientState, run: Run, step: Step, contract: Contract | None) -> int | None:
+def _base_ms(state: ClientState, run: Run, anchor: Anchor, contract: Contract | None) -> int | None:
     """Return where the anchor of a step lies now; facts that change move it, and None means that there is none any more."""
-    about = about_of(run)
-    match step.timing.anchor if step.timing else None:
+    match anchor:
         case Anchor.PAYMENT:
             return run.started_ms
-        case Anchor.ISSUE | Anchor.DUE as anchor:
-            row = next((each for each in state.ledger.invoices if each.invoice_id == about and is_live(each)), None)
-            return None if row is None else row.issued_ms if anchor is Anchor.ISSUE else row.due_ms
-        case Anchor.PROMISED:
-            promises = (each for each in state.ledger.promises if each.promise_id == about)
-            return next((each.promised_ms for each in promises if each.made_at > each.withdrawn_at), None)
+        case Anchor.ISSUE | Anchor.DUE | Anchor.PROMISED:
+            moments = anchored(state, run, anchor)
+            return moments[anchor is Anchor.DUE] if moments else None
         case Anchor.RENEWAL:
             return contract.renews_ms if contract else None
         case Anchor.LAST_CONTACT:
             return max((run.started_ms, state.care.last_human_ms, *state.care.contacts))
-        case None:
-            return None
+
+
+def anchored(state: ClientState, run: Run, anchor: Anchor) -> tuple[int, ...]:
+    """Return when the invoice that a run is about was issued and falls due, or the promised day; nothing where it was withdrawn.
+
+    Of what was settled and has collapsed since, the run knows. What another client pays for now is no matter of this one.
+    """
+    about = about_of(run)
+    if anchor is Anchor.PROMISED:
+        promise = next((row for row in state.ledger.promises if row.promise_id == about), None)
+        if promise is not None:
+            return (promise.promised_ms,) if promise.made_at > promise.withdrawn_at else ()
+    else:
+        invoice = next((row for row in state.ledger.invoices if row.invoice_id == about), None)
+        if invoice is not None:
+            return (invoice.issued_ms, invoice.due_ms) if is_live(invoice) else ()
+    return () if state.identity.payer else run.anchored
 
 
 def _contract_of(state: ClientState, run: Run) -> Contract | None:

@@ -7,6 +7,8 @@ All else is as with every other journey: one gate, one budget, one order.
 import sys
 from typing import Final
 
+from msgspec.structs import replace
+
 from models.events.delays import PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.invoices import InvoiceIssued
@@ -14,11 +16,11 @@ from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
 from models.policy.gate import check
 from models.policy.journeys import OwnEntry
-from models.policy.openings import Opening, own_opening
+from models.policy.openings import Opening, anchored, own_opening
 from models.policy.own_conditions import Seen, holds, may_begin, size_seen
 from models.policy.timing import Anchor
 from models.policy.turn import Turn, find_run
-from models.state.client import OWN, PREDICATES, PURPOSES, ClientState, Pending, Run, about_of, own_anchor
+from models.state.client import OWN, PREDICATES, PURPOSES, ClientState, Pending, Run, about_of, journey_of, own_anchor
 from models.triggers import CancelWhen
 
 _FACTUAL: Final = frozenset(
@@ -31,6 +33,9 @@ _FACTUAL: Final = frozenset(
     }
 )
 """Predicates that end a run for good; the others say when it may not speak."""
+
+_COLLAPSING: Final = frozenset({Anchor.ISSUE, Anchor.DUE, Anchor.PROMISED})
+"""Anchors of which the client's own rows tell, for as long as they are kept."""
 
 
 def enter_own(turn: Turn, event: AnyClientEvent) -> None:
@@ -50,6 +55,24 @@ def enter_own(turn: Turn, event: AnyClientEvent) -> None:
         # What is learnt when its first day is long over has missed nothing: it is never begun.
         if own_opening(turn.state, turn.policy, run, playbook).end_ms > turn.state.now_ms:
             turn.put_run(run)
+    _note_anchors(turn)
+
+
+def _note_anchors(turn: Turn) -> None:
+    """Keep with each run where what it counts from lies: what is settled collapses long before a far step is due."""
+    care = turn.state.care
+    runs = tuple(_noted(turn, run) if run.journey == OWN and not run.closed else run for run in care.runs)
+    if runs != care.runs:
+        turn.state = replace(turn.state, care=replace(care, runs=runs))
+
+
+def _noted(turn: Turn, run: Run) -> Run:
+    begun = turn.policy.of_run(run).journeys.own
+    entry = next((row.entry for row in begun if row.journey == journey_of(run)), None)
+    if not isinstance(entry, OwnEntry) or entry.anchor not in _COLLAPSING:
+        return run
+    moments = anchored(turn.state, run, entry.anchor)
+    return replace(run, anchored=moments) if moments and moments != run.anchored else run
 
 
 def exit_words(opening: Opening, state: ClientState) -> str | None:

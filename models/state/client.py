@@ -184,7 +184,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked,
     `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited,
     `decide_ms` is when a person was asked to decide at the end of a ladder, `tried_ms` when one last tried to speak with them,
-    `last` says that the last message of a ladder has named the anchor, whatever its own stage.
+    `last` says that the last message of a ladder has named the anchor, whatever its own stage, `anchored` is where what a run of
+    the firm's own counts from was last seen: issue and due date of its invoice, or the promised day.
     """
 
     journey: int
@@ -204,6 +205,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     decide_ms: int = 0
     tried_ms: int = 0
     last: bool = False
+    anchored: tuple[int, ...] = ()
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):

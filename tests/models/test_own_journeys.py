@@ -1,5 +1,6 @@
 """Journeys of the firm's own run on the same engine: once per anchor, in order, and never on money that is late."""
 
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -190,6 +191,28 @@ def test_what_was_withdrawn_and_then_made_anew_stands() -> None:
     assert story(issued, build.promise_withdrawn(2), made, anchor="promised", count=-2) == ["first_word"]
     assert story(issued, made, build.promise_withdrawn(2, received=4), anchor="promised", count=-2) == ["first_word"]
     assert story(issued, made, build.promise_withdrawn(4), anchor="promised", count=-2) == []
+
+
+@pytest.mark.parametrize(("anchor", "count", "day"), [("issue", 90, 91), ("due", 60, 80), ("promised", 70, 80)])
+def test_whoever_pays_at_once_hears_of_it_as_late_as_the_firm_wants(anchor: str, count: int, day: int) -> None:
+    def story(*told: AnyClientEvent) -> list[tuple[str, date]]:
+        policy = policy_with(declared(begins={"anchor": anchor}, steps=[{**STEPS[0], "count": count}]))
+        firm = Firm(policy=policy).run([build.profiled(0), *told, *calls], until_ms=ms(200))
+        return [(row.step, row.decided_at.date()) for row in own_triggers(firm)]
+
+    build = Events()
+    calls = [build.called(spoken) for spoken in (48, 60, 70)]
+    first: list[AnyClientEvent] = [
+        build.issued(1, due=18),
+        build.promised(2, by=9),
+        build.amended(3, due=20),
+        build.promised(3, by=10),
+        build.paid(5),
+    ]
+    assert story(*first) == [("first_word", on(day).date())]
+    gone = build.promise_withdrawn(6) if anchor == "promised" else build.voided(6)
+    assert story(*first, gone) == []
+    assert story(*first, build.delegated(6, "payer-1")) == []
 
 
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
