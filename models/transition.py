@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from models.events.control import ClockTicked
 from models.events.delays import PromiseMade
 from models.events.envelope import ClientEvent
-from models.events.invoices import InvoiceIssued
+from models.events.invoices import InvoiceIssued, InvoiceReinstated
 from models.events.payments import PaymentReceived
 from models.events.signals import (
     ApprovalAnswered,
@@ -54,6 +54,7 @@ from models.policy.own_journeys import enter_own
 from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
+from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
 from models.policy.requests import ask_a_person, ask_about_promise
 from models.policy.resegment import resegment, segment_timers
@@ -168,8 +169,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     if _leaves(turn, event):
         return
     _fold(turn, event)
-    if isinstance(event, PromiseMade):
-        ask_about_promise(turn, event)
+    _ask_people(turn, before, event)
     if isinstance(event, PaymentReceived) and event.source not in turn.state.feeds:
         turn.state = replace(turn.state, feeds=(*turn.state.feeds, event.source)[-FEEDS_KEPT:])
     turn.state = tidy(turn.state)
@@ -192,6 +192,13 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         enter_own(turn, event)
     _plan(turn)
     _fire_due(turn, turn.state.now_ms)
+
+
+def _ask_people(turn: Turn, before: ClientState, event: AnyClientEvent) -> None:
+    if isinstance(event, PromiseMade):
+        ask_about_promise(turn, event)
+    elif isinstance(event, InvoiceReinstated):
+        ask_what_is_owed(turn, before, event)
 
 
 def _paid(turn: Turn, event: PaymentReceived, *, first: bool) -> None:

@@ -99,6 +99,8 @@ def example_of(journey: AnyJourney, step: str, *, of_plan: bool = False) -> Mapp
     match step:
         case "approve":
             return {"name": "Ada Lovelace"}
+        case "reinstated":
+            return {"name": "Ada Lovelace", "invoice_numbers": "R-17", "invoice_count": 1}
         case "answer_request":
             return {"name": "Ada Lovelace", "request": "plan"}
         case _:

@@ -51,7 +51,11 @@ class InvoiceWrittenOff(ClientEvent):
 
 
 class InvoiceReinstated(ClientEvent):
-    """A write-off was taken back: what is open is owed again, as if the firm had never given it up."""
+    """A write-off was taken back: what is open is owed again, as if the firm had never given it up.
+
+    It holds against a write-off of the same moment or before, in either order of arrival. Five weeks after an invoice was last
+    heard of only its name and the sums are kept (sooner with more than 16 closed ones): then a person is asked what is owed.
+    """
 
     kind: Literal["invoice.reinstated"] = "invoice.reinstated"
     invoice_id: Identifier

@@ -28,7 +28,7 @@ from models.state.reckoning import (
 )
 from models.state.rhythm import Label, Rhythm
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Plan, Promise, Totals
-from models.state.totals import add_total, count, payment_key, reduction_keys
+from models.state.totals import add_total, count, given_up_key, payment_key, reduction_keys
 from models.state.windows import compact, day_of, tail_before, week_start
 from models.workdays import DAY_MS, whole_days
 
@@ -183,13 +183,18 @@ def _collapse_invoice(state: ClientState, row: Invoice) -> ClientState:
     if not row.issued_at:
         return count(replace(state, ledger=ledger), parked=1)
     ledger, rhythm = _into_totals(state.rhythm, ledger, row)
-    return _remember(replace(state, ledger=ledger, rhythm=rhythm), f"invoice:{row.invoice_id}")
+    state = _remember(replace(state, ledger=ledger, rhythm=rhythm), f"invoice:{row.invoice_id}")
+    return _remember(state, given_up_key(row.invoice_id)) if _given_up(row) else state
+
+
+def _given_up(row: Invoice) -> int:
+    """Return what the firm gave up of an invoice, in minor units."""
+    return row.minor - sum(applied(row)) if is_live(row) and is_written_off(row) else 0
 
 
 def _into_totals(rhythm: Rhythm, ledger: Ledger, row: Invoice) -> tuple[Ledger, Rhythm]:
     if is_live(row):
         credit, money = applied(row)
-        rest = row.minor - credit - money if is_written_off(row) else 0
         change = Totals(
             row.currency,
             invoices=1,
@@ -197,7 +202,7 @@ def _into_totals(rhythm: Rhythm, ledger: Ledger, row: Invoice) -> tuple[Ledger, 
             applied=money,
             credited=credit,
             on_account=max(0, row.credited - row.minor),
-            written_off=rest,
+            written_off=_given_up(row),
         )
         ledger = replace(ledger, totals=add_total(ledger.totals, change))
     label = label_of(row, ledger.plans)

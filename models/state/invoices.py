@@ -14,11 +14,11 @@ from models.events.invoices import (
     InvoiceWrittenOff,
 )
 from models.state.client import ClientState, Contract
-from models.state.memory import is_closed
+from models.state.memory import close, is_closed
 from models.state.reckoning import is_live, reckon
 from models.state.rhythm import Bucket
 from models.state.rows import Credit, Invoice
-from models.state.totals import count
+from models.state.totals import count, given_up_key
 from models.state.windows import add
 
 
@@ -73,8 +73,24 @@ def written_off(state: ClientState, event: InvoiceWrittenOff) -> ClientState:
 
 
 def reinstated(state: ClientState, event: InvoiceReinstated) -> ClientState:
-    """Fold in: a write-off was taken back, as an amendment that changes nothing does."""
-    return _mark(state, event)
+    """Fold in: a write-off was taken back, as by an amendment that changes nothing. Of the same moment, it followed.
+
+    Of an invoice that has collapsed nothing but its name is known: that this was told is remembered (see `is_beyond_recall`).
+    """
+    if not is_beyond_recall(state, event.invoice_id):
+        return _mark(state, event)
+    closed, lost = close(state.memory.closed, f"{event.kind}:{event.invoice_id}")
+    return count(replace(state, memory=replace(state.memory, closed=closed)), facts=lost)
+
+
+def is_beyond_recall(state: ClientState, invoice_id: str) -> bool:
+    """Say whether an invoice was given up and has collapsed, and nobody has taken the write-off back yet."""
+    closed = state.memory.closed
+    return (
+        is_closed(closed, given_up_key(invoice_id))
+        and not is_closed(closed, f"invoice.reinstated:{invoice_id}")
+        and _find(state, invoice_id) is None
+    )
 
 
 def credit_issued(state: ClientState, event: CreditNoteIssued) -> ClientState:
@@ -167,7 +183,7 @@ def _mark(state: ClientState, event: InvoiceVoided | InvoiceWrittenOff | Invoice
         case InvoiceWrittenOff():
             after = replace(before, written_off_at=max(before.written_off_at, at))
         case InvoiceReinstated():
-            after = replace(before, amended_at=max(before.amended_at, at))
+            after = replace(before, amended_at=max(before.amended_at, at + 1))  # a write-off of that moment came before
     return put_invoice(state, before, after)
 
 

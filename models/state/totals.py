@@ -45,6 +45,11 @@ def reduction_keys(reduction_id: str, *, chargeback: bool) -> tuple[str, str]:
     return f"payment.{gone}:{reduction_id}", f"payment.{over}:{reduction_id}"
 
 
+def given_up_key(invoice_id: str) -> str:
+    """Return the name under which it is remembered that something was given up on a closed invoice."""
+    return f"invoice.written_off:{invoice_id}"
+
+
 def take_back(state: ClientState, currency: str, minor: int, *, invoice_id: str, chargeback: bool) -> tuple[ClientState, int]:
     """Take money off a payment that has collapsed, at most what collapsed payments brought; return how much it was.
 

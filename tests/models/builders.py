@@ -147,8 +147,8 @@ class Events:
     def written_off(self, day: float, invoice: str = "I1", *, received: float | None = None) -> InvoiceWrittenOff:
         return InvoiceWrittenOff(**self._at(day, received), invoice_id=invoice)
 
-    def reinstated(self, day: float, invoice: str = "I1") -> InvoiceReinstated:
-        return InvoiceReinstated(**self._at(day), invoice_id=invoice)
+    def reinstated(self, day: float, invoice: str = "I1", *, received: float | None = None) -> InvoiceReinstated:
+        return InvoiceReinstated(**self._at(day, received), invoice_id=invoice)
 
     def credit(
         self, day: float, note: str = "C1", minor: int = 10_000, invoice: str | None = "I1", *, received: float | None = None

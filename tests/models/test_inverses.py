@@ -12,12 +12,14 @@ from msgspec.structs import asdict
 from models.events.delays import DisputeOutcome
 from models.events.union import EVENT_KINDS, AnyClientEvent
 from models.learners.baseline import BASELINE
+from models.state.balances import items
 from models.state.client import ClientState
 from models.state.history import lateness
 from models.state.reckoning import left
+from models.triggers import Trigger
 from tests.models.builders import Events
 from tests.models.test_segments import monthly
-from tests.models.views import final, money_view
+from tests.models.views import final, fold, money_view, outputs_of
 
 ITSELF: Final = "the same kind again: the latest word holds"
 HAPPENED: Final = "it says what happened, and that stays true"
@@ -171,6 +173,48 @@ def test_what_is_taken_back_leaves_nothing_that_a_decision_or_a_feature_reads(
     for stays in STAYS.get(kind, ()):
         del with_both[stays], without[stays]
     assert with_both == without
+
+
+KEPT: Final[Mapping[str, int]] = MappingProxyType({"invoice.written_off": 34, "credit_note.issued": 44})
+"""For so many days a row is kept whose fact is all that is known of it; of everything else the inverse holds however late."""
+
+
+@pytest.mark.parametrize("kind", sorted(PAIRS))
+@settings(max_examples=15)
+@given(day=DAYS, minor=st.integers(1, 30_000), late=st.integers(0, 150), data=st.data())
+def test_what_is_taken_back_at_the_same_moment_or_long_after_leaves_no_money_in_either_order_of_arrival(
+    kind: str, day: float, minor: int, late: int, data: st.DataObject
+) -> None:
+    build = Events()
+    history = _history(build)
+    done, undone = PAIRS[kind](build, day, minor)
+    after = build.called(day + min(late, KEPT.get(kind, late)))
+    undone = undone.model_copy(update={"occurred_at": after.occurred_at, "received_at": after.received_at})
+    pair = [done, undone]
+    if undone.occurred_at == done.occurred_at and data.draw(st.booleans()):
+        pair.reverse()
+    weeks = [build.called(day + week) for week in range(7, 210, 7)]
+    logs = (sorted([*history, *told, *weeks], key=lambda event: event.received_ms) for told in (pair, []))
+    with_both, without = (money_view(final(log)) for log in logs)
+    assert [with_both[name] for name in ("exposures", "cash", "credit")] == [
+        without[name] for name in ("exposures", "cash", "credit")
+    ]
+
+
+@pytest.mark.parametrize("again", [1, 3])
+def test_a_write_off_taken_back_when_its_invoice_is_summed_up_becomes_one_task_for_a_person(again: int) -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [
+        build.profiled(0),
+        build.issued(1, "GONE"),
+        build.written_off(20, "GONE"),
+        build.issued(2, "PAID"),
+    ]
+    log += [build.paid(4, "P4", 100_000, "PAID"), build.called(60), build.called(75)]
+    log += [build.reinstated(80 + time, name) for time in range(again) for name in ("GONE", "PAID")]
+    (task,) = [row for row in outputs_of(fold(log)) if isinstance(row, Trigger) and row.channel == "task"]
+    assert (task.step, task.facts["invoice_numbers"]) == ("reinstated", "GONE")
+    assert not items(final(log).ledger, final(log).now_ms)
 
 
 @pytest.mark.parametrize("kind", ["payment.refunded", "payment.charged_back"])
