@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from streams.runtime.clock import Clock
-from streams.runtime.errors import DeadLetterError, RetryError, UsageError
+from streams.runtime.errors import DeadLetterError, UsageError
 from streams.runtime.settings import Settings
 from streams.wire.admin import read_topics
 from streams.wire.dead_letters import DeadLetter, Reason, marker_headers, read_dead_letter, redriven_position
 from streams.wire.deliveries import SOURCE
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import answering, kafka_options, reader
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, INTAKE_TOPICS
 
@@ -111,7 +110,7 @@ class LetterBox:
     async def survey(self, wanted: Wanted, *, stretch: Stretch, limit: int) -> Shelf:
         """Return what fits in `stretch`, with the newest `limit` letters; memory does not grow with the topic."""
         shelf = Shelf(deque(maxlen=limit))
-        async with self._consumer() as consumer:
+        async with reader(self._settings) as consumer:
             shelf.skipped = await self._seek(consumer, stretch)
             async for record in _until_end(consumer):
                 shelf.read += 1
@@ -128,7 +127,7 @@ class LetterBox:
 
     async def read(self, place: Place) -> Shelved:
         """Return one letter; raises UsageError when there is none at `place`."""
-        async with self._consumer() as consumer:
+        async with reader(self._settings) as consumer:
             at = TopicPartition(self._topic, place.partition)
             consumer.assign([at])
             start, end = (await consumer.beginning_offsets([at]))[at], (await consumer.end_offsets([at]))[at]
@@ -146,7 +145,7 @@ class LetterBox:
     async def chosen(self, wanted: Wanted, *, stretch: Stretch, known: set[str], limit: int) -> AsyncIterator[Shelved]:
         """Yield the letters that fit, can be driven again and are not in `known`, oldest first, at most `limit`."""
         given = 0
-        async with self._consumer() as consumer:
+        async with reader(self._settings) as consumer:
             await self._seek(consumer, stretch)
             async for record in _until_end(consumer):
                 shelved = None if redriven_position(record) is not None else _shelved(record)
@@ -221,12 +220,6 @@ class LetterBox:
         return skipped
 
     @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(**kafka_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest")
-        async with _answering(consumer, self._settings):
-            yield consumer
-
-    @asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
             **kafka_options(self._settings),
@@ -234,19 +227,8 @@ class LetterBox:
             enable_idempotence=True,
             max_request_size=DEAD_LETTERS.max_bytes,
         )
-        async with _answering(producer, self._settings):
+        async with answering(producer, self._settings):
             yield producer
-
-
-@asynccontextmanager
-async def _answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Settings) -> AsyncIterator[None]:
-    try:
-        await client.start()
-        yield
-    except (KafkaError, OSError) as error:
-        raise RetryError(await why_away(settings, error)) from error
-    finally:
-        await client.stop()
 
 
 async def _until_end(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:

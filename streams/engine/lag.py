@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
 from streams.engine.fence import Fence, Slot
 from streams.engine.log_view import LogView
 from streams.engine.redis_fence import RedisFence
 from streams.runtime.clock import Clock, SystemClock
-from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.state.redis_store import connect_redis
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import reader
 from streams.wire.topics import CLIENT_EVENTS, INTAKE_TOPICS
 
 WATCHED_TOPICS: Final = (*INTAKE_TOPICS, CLIENT_EVENTS)
@@ -71,10 +69,8 @@ def _oldest(start: int, position: int | None) -> int:
 async def _timestamps(settings: Settings, wanted: Mapping[Slot, int]) -> dict[Slot, int]:
     """Return the broker's time, in epoch ms, of the record at the wanted offset of each slot."""
     at = {TopicPartition(settings.topic(slot.topic), slot.partition): slot for slot in wanted}
-    consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False)
     stamps: dict[Slot, int] = {}
-    try:
-        await consumer.start()
+    async with reader(settings) as consumer:
         consumer.assign(list(at))
         for tp, slot in at.items():
             consumer.seek(tp, wanted[slot])
@@ -83,11 +79,6 @@ async def _timestamps(settings: Settings, wanted: Mapping[Slot, int]) -> dict[Sl
             if not found:
                 break
             stamps.update({at[tp]: records[0].timestamp for tp, records in found.items() if records})
-    except (KafkaError, OSError) as error:
-        message = f"Kafka at {settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
-        raise RetryError(message) from error
-    finally:
-        await consumer.stop()
     return stamps
 
 

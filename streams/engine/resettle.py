@@ -13,18 +13,17 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 from aiokafka.partitioner import murmur2
 
 from models.events.control import ClockTicked
 from streams.engine.producer import Outgoing, Producer
 from streams.engine.ticks import believed_ms
-from streams.runtime.errors import DeadLetterError, RetryError, UsageError
+from streams.runtime.errors import DeadLetterError, UsageError
 from streams.runtime.settings import Settings
 from streams.wire.codec import decode_event, encode_event
 from streams.wire.headers import Position
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import reader
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
@@ -96,23 +95,16 @@ async def resettle(
     with an empty target.
     """
     new_homes(CONTROL_KEY, partition=0, before=source.partitions, after=target.partitions)
-    consumer = AIOKafkaConsumer(**kafka_options(source), enable_auto_commit=False, auto_offset_reset="earliest")
     places = {
         partition: Places(marks.get(partition, ()), range(partition, target.partitions, source.partitions))
         for partition in range(source.partitions)
     }
-    try:
-        await consumer.start()
+    async with reader(source) as consumer:
         await _check_whole(consumer, source)
         await _check_empty(consumer, target)
         written = 0
         for partition, own in places.items():
             written += await _copy(consumer, source, target, partition=partition, producer=producer, places=own)
-    except (KafkaError, OSError) as error:
-        message = f"Kafka at {source.kafka_bootstrap} does not answer ({error!r}); check it with `rapport doctor`"
-        raise RetryError(message) from error
-    finally:
-        await consumer.stop()
     return Resettled(written, {partition: own.found for partition, own in places.items()})
 
 

@@ -1,20 +1,18 @@
 """What Kafka already has of a partition's outputs: read from the tails of the output topics when Redis has lost its memory."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from models.events.envelope import epoch_ms
 from streams.engine.fence import Slot
 from streams.runtime.clock import Clock, SystemClock
-from streams.runtime.errors import DeadLetterError, RetryError
+from streams.runtime.errors import DeadLetterError
 from streams.runtime.settings import Settings
 from streams.wire.admin import read_topics
 from streams.wire.headers import Position, read_origin
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import reader
 from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
 
 OUTPUT_TOPICS: Final = (*TRIGGERS.values(), DECISIONS, EXAMPLES, DEAD_LETTERS)
@@ -35,7 +33,7 @@ async def read_published(settings: Settings, slot: Slot, *, clock: Clock | None 
     Where retention has deleted all there was, that is what was caused longer ago than the topic keeps records, by `clock` (none:
     the machine's). Otherwise a fold of the whole log would publish the past of a quiet topic again.
     """
-    async with _reading(settings) as consumer:
+    async with reader(settings) as consumer:
         furthest, emptied = await _read_tails(consumer, settings, OUTPUT_TOPICS, slot)
         if not emptied:
             return furthest
@@ -51,22 +49,9 @@ async def read_published(settings: Settings, slot: Slot, *, clock: Clock | None 
 
 async def read_furthest(settings: Settings, topic: Topic, slot: Slot) -> Position | None:
     """Return the furthest output of `slot` near the end of one topic, none without any; RetryError while Kafka is away."""
-    async with _reading(settings) as consumer:
+    async with reader(settings) as consumer:
         furthest, _ = await _read_tails(consumer, settings, (topic,), slot)
     return furthest.get(topic.name)
-
-
-@asynccontextmanager
-async def _reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
-    try:
-        await consumer.start()
-        yield consumer
-    except (KafkaError, OSError) as error:
-        message = f"Kafka at {settings.kafka_bootstrap} cannot be read ({error!r}); check it with `rapport doctor`"
-        raise RetryError(message) from error
-    finally:
-        await consumer.stop()
 
 
 async def _read_tails(

@@ -3,12 +3,16 @@
 import ipaddress
 import logging
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
+from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -71,6 +75,33 @@ def _told(settings: Settings, name: str) -> str:
     if name == "kafka_password":
         return settings.kafka_password.get_secret_value() if settings.kafka_password is not None else ""
     return str(getattr(settings, name) or "")
+
+
+@asynccontextmanager
+async def answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Settings) -> AsyncIterator[None]:
+    """Start a client, and stop it in the end; raises RetryError, with the reason, while Kafka is away or turns away.
+
+    An OSError of who uses it is theirs: a full disk is no absence of Kafka.
+    """
+    try:
+        try:
+            await client.start()
+        except OSError as error:
+            raise RetryError(await why_away(settings, error)) from error
+        yield
+    except KafkaError as error:
+        raise RetryError(await why_away(settings, error)) from error
+    finally:
+        await client.stop()
+
+
+@asynccontextmanager
+async def reader(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:  # noqa: ANN401 - the library's own options
+    """Give a consumer that reads what it is told to, from the beginning if nothing else, and commits nothing; see `answering`."""
+    own = {"enable_auto_commit": False, "auto_offset_reset": "earliest", **options}
+    consumer = AIOKafkaConsumer(**kafka_options(settings), **own)
+    async with answering(consumer, settings):
+        yield consumer
 
 
 async def why_away(settings: Settings, error: BaseException) -> str:

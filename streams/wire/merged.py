@@ -4,12 +4,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
-from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import reader
 from streams.wire.records import Record
 
 _POLL_MS: Final = 500
@@ -59,14 +57,8 @@ class InOrder:
 async def ends_of(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
     """Return the first offset and the present end of each partition of a topic (bare name); RetryError while Kafka is away."""
     parts = _parts(settings, topic, range(settings.partitions))
-    consumer = _consumer(settings)
-    try:
-        await consumer.start()
+    async with reader(settings) as consumer:
         starts, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
-    except (KafkaError, OSError) as error:
-        raise RetryError(await why_away(settings, error)) from error
-    finally:
-        await consumer.stop()
     return {part.partition: (starts[part], ends[part]) for part in parts}
 
 
@@ -85,9 +77,7 @@ async def read_in_order(
     """
     parts = _parts(settings, topic, ends)
     merge = InOrder(ends)
-    consumer = _consumer(settings)
-    try:
-        await consumer.start()
+    async with reader(settings, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign(parts)
         await consumer.seek_to_beginning(*parts)
         while not merge.is_over:
@@ -102,17 +92,7 @@ async def read_in_order(
             if wanted:
                 for part, records in (await consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_AT_ONCE)).items():
                     merge.feed(part.partition, (record for record in records if record.offset < ends[part.partition]))
-    except (KafkaError, OSError) as error:
-        raise RetryError(await why_away(settings, error)) from error
-    finally:
-        await consumer.stop()
 
 
 def _parts(settings: Settings, topic: str, partitions: Iterable[int]) -> list[TopicPartition]:
     return [TopicPartition(settings.topic(topic), partition) for partition in partitions]
-
-
-def _consumer(settings: Settings) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        **kafka_options(settings), enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
-    )

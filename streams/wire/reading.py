@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
-from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import reader
 
 _POLL_MS: Final = 500
 _FETCH_BYTES: Final = 8_388_608
@@ -30,14 +28,7 @@ async def read_each(settings: Settings, topic: str, *, partitions: list[int], se
     Raises RetryError while Kafka is away.
     """
     parts = [TopicPartition(settings.topic(topic), partition) for partition in partitions]
-    consumer = AIOKafkaConsumer(
-        **kafka_options(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES,
-    )
-    try:
-        await consumer.start()
+    async with reader(settings, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         await consumer.seek_to_beginning(*parts)
@@ -45,7 +36,3 @@ async def read_each(settings: Settings, topic: str, *, partitions: list[int], se
             for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in records:
                     see(record)
-    except (KafkaError, OSError) as error:
-        raise RetryError(await why_away(settings, error)) from error
-    finally:
-        await consumer.stop()
