@@ -180,6 +180,8 @@ def _own(state: ClientState, policy: Policy) -> Iterator[Opening]:
         playbook = known.get(journey_of(run))
         if playbook is None:
             yield _over(run, policy, f"{journey_of(run)} is no journey of the policy any more", state.now_ms)
+        elif not run.started_ms and not may_begin(state, playbook, anchor=run.anchor):
+            yield _over(run, policy, "another run of it began while this one waited", state.now_ms)
         elif playbook.enabled and run.stage < len(_as_begun(run, playbook, policy).steps):
             yield own_opening(state, policy, run, playbook)
     for playbook in policy.journeys.own:

@@ -52,12 +52,13 @@ def holds(entry: OwnEntry, seen: Seen, state: ClientState, policy: Policy) -> bo
 def may_begin(state: ClientState, playbook: Playbook, *, anchor: str = "") -> bool:
     """Say whether neither the cooldown nor a run that was to be the only one keeps a journey from beginning about `anchor`.
 
-    Nor do more than `MOST_WAITING` runs of it that wait for a step: they are kept until then, and a state stays bounded.
+    A run that has waited before its first message (see `Run.started_ms`) has not begun, and keeps nobody from it. Nor do more
+    than `MOST_WAITING` runs of it wait for a step: they are kept until then, and a state stays bounded.
     """
     if sum(not run.closed and run.anchor != anchor for run in runs_of(state, playbook.journey)) >= MOST_WAITING:
         return False
     if isinstance(playbook.entry, OwnEntry) and playbook.entry.once:
-        return not any(run.anchor != anchor for run in runs_of(state, playbook.journey))
+        return not any(run.started_ms and run.anchor != anchor for run in runs_of(state, playbook.journey))
     return not is_cooling(state, playbook, anchor=anchor)
 
 

@@ -215,6 +215,19 @@ def test_whoever_pays_at_once_hears_of_it_as_late_as_the_firm_wants(anchor: str,
     assert story(*first, build.delegated(6, "payer-1")) == []
 
 
+@pytest.mark.parametrize("changes", [{"cooldown_days": 90}, {"again": False}])
+def test_a_renewal_that_waited_begins_nothing_once_another_one_has(changes: dict[str, Any]) -> None:
+    build = Events()
+    steps = [{**STEPS[0], "count": -6, "unit": "weeks", "valid_days": 14}]
+    policy = policy_with(declared(begins={"anchor": "renewal"}, steps=steps, **changes))
+    contracts = [build.contract(0.1, "K1", renews=80), build.contract(0.2, "K2", renews=82)]
+    alone = Firm(policy=policy).run([build.profiled(0), *contracts], until_ms=ms(120))
+    held = Firm(policy=policy).run([build.profiled(0), *contracts, build.hold(35, until=45)], until_ms=ms(120))
+    assert [len(own_triggers(firm)) for firm in (alone, held)] == [1, 1]
+    last = [row for row in held.outputs if isinstance(row, Decision) and row.anchor == f"{NAME}:K2@{on(82).date()}"][-1]
+    assert (last.outcome.value, last.reasons) == ("suppressed", ("another run of it began while this one waited",))
+
+
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
     build = Events()
     firm = Firm(policy=policy_with(declared())).run(
