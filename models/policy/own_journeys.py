@@ -114,6 +114,13 @@ def named_in(opening: Opening) -> tuple[tuple[str, ...], str]:
             return (), ""
 
 
+def line_of(opening: Opening, state: ClientState) -> str:
+    """Return the service line of the invoice that a run is about, or that its payment paid; empty where nobody knows it."""
+    named, payment_id = named_in(opening)
+    paid = [part.invoice_id for row in state.ledger.payments if row.payment_id == payment_id for part in row.parts[:1]]
+    return next((row.service_line for row in state.ledger.invoices if row.invoice_id in (*named, *paid)), "")
+
+
 def _seen(anchor: Anchor, event: AnyClientEvent, state: ClientState) -> Seen | None:
     """Return what `event` tells to a journey that begins at `anchor`, None where it is not its event."""
     match event:

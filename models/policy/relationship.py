@@ -20,7 +20,7 @@ from models.policy.gate import pattern_ended
 from models.policy.holdout import draws_of
 from models.policy.journeys import MissedRun, OwnEntry
 from models.policy.openings import Opening, is_doubtful, openings
-from models.policy.own_journeys import exit_words, named_in
+from models.policy.own_journeys import exit_words, line_of, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
@@ -309,10 +309,9 @@ def _distance_ms(opening: Opening, policy: Policy) -> int:
 def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[str, Fact], list[str]]:
     """Return what the message may state, and what was seen, for the reasons."""
     run, contract, playbook = opening.run, opening.contract, opening.playbook
-    facts: dict[str, Fact] = {
-        "name": state.person.name.value,
-        "service_line": next((row.service_line for row in state.ledger.invoices if row.service_line), ""),
-    }
+    usual = next((row.service_line for row in state.ledger.invoices if row.service_line), "")
+    line = line_of(opening, state) if run.journey == OWN else usual
+    facts: dict[str, Fact] = {"name": state.person.name.value, "service_line": line}
     if contract is not None:
         facts["service_line"] = contract.service_line
         facts["contract_type"] = contract.contract_type

@@ -228,6 +228,24 @@ def test_a_renewal_that_waited_begins_nothing_once_another_one_has(changes: dict
     assert (last.outcome.value, last.reasons) == ("suppressed", ("another run of it began while this one waited",))
 
 
+@pytest.mark.parametrize("anchor", ["issue", "payment"])
+def test_a_message_states_the_service_line_of_what_it_is_about(anchor: str) -> None:
+    build = Events()
+    issued = [build.issued(1, "A"), build.issued(2, "B"), build.issued(3, "C")]
+    lined = [event.model_copy(update={"service_line": line}) for event, line in zip(issued, ("tax", "audit", None), strict=True)]
+    policy = policy_with(declared(begins={"anchor": anchor, "service_lines": ["audit"]}))
+    paid = [build.paid(4, "P1", invoice="A"), build.paid(5, "P2", invoice="B")]
+    firm = Firm(policy=policy).run([build.profiled(0), *lined, *paid], until_ms=ms(10))
+    assert [row.facts["service_line"] for row in own_triggers(firm)] == ["audit"]
+    unknown = Firm(policy=policy_with(declared(begins={"anchor": anchor}))).run(
+        [build.profiled(0), *lined[:1], build.paid(2, "P9", invoice=None), lined[2]], until_ms=ms(10)
+    )
+    said = {"P9": None} if anchor == "payment" else {"A": "tax"}
+    assert {row.anchor: row.facts.get("service_line") for row in own_triggers(unknown)} == {
+        f"{NAME}:{about}": line for about, line in said.items()
+    }
+
+
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
     build = Events()
     firm = Firm(policy=policy_with(declared())).run(
