@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from models.events.envelope import Identifier, Instant
 from models.events.signals import Purpose, Role
@@ -13,6 +13,9 @@ from models.journey_names import AnyJourney, Journey, OwnJourney
 from models.money import Money
 
 __all__ = ["AnyJourney", "Journey", "OwnJourney"]
+
+_LONGEST_ANCHOR: Final = 260
+"""An `Identifier`, the name of a journey of the firm's own before it and the day of a renewal after it."""
 
 
 class Tone(StrEnum):
@@ -121,7 +124,7 @@ class Trigger(_Output):
     kind: Literal["trigger"] = "trigger"
     trigger_id: Identifier
     journey: AnyJourney = Field(description="One of these, or a journey that the firm has declared itself, by its name.")
-    anchor: Identifier = Field(
+    anchor: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_ANCHOR, strip_whitespace=True)] = Field(
         description="What the run is about: an invoice, a payment, a contract with its period, or a client; after its name and a"
         " colon in a journey of the firm's own."
     )

@@ -12,7 +12,7 @@ from models.events.control import HaltScope
 from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome, Purpose
 from models.events.union import AnyClientEvent
-from models.journey_names import OWN_JOURNEYS
+from models.journey_names import MOST_LETTERS, OWN_JOURNEYS
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.in_force import in_force
 from models.policy.lint import lint
@@ -244,6 +244,16 @@ def test_a_message_states_the_service_line_of_what_it_is_about(anchor: str) -> N
     assert {row.anchor: row.facts.get("service_line") for row in own_triggers(unknown)} == {
         f"{NAME}:{about}": line for about, line in said.items()
     }
+
+
+def test_every_consumer_takes_the_anchor_of_the_longest_id_and_the_longest_name() -> None:
+    build = Events()
+    name, long = "n" * MOST_LETTERS, "P" * 200
+    renewal = declared(name=f"{name[:-1]}r", begins={"anchor": "renewal"}, steps=[{**STEPS[0], "count": -8, "unit": "weeks"}])
+    told = [build.profiled(0), build.contract(0, long, renews=80), build.paid(1, payment=long)]
+    firm = Firm(policy=policy_with(declared(name=name), renewal)).run(told, until_ms=ms(70))
+    sent = [Trigger.model_validate_json(encode_output(row)) for row in own_triggers(firm)]
+    assert {row.anchor for row in sent} == {f"{name}:{long}", f"{name[:-1]}r:{long}@{on(80).date()}"}
 
 
 def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first() -> None:
