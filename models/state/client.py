@@ -111,7 +111,10 @@ class Risk(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A relationship manager's word, until `expires_ms`. Cleared before it arrived: `set_at` is still 0."""
+    """A relationship manager's word, until `expires_ms`. Cleared before it arrived: `set_at` is still 0.
+
+    `reasoned_at` is when it was last cleared with a reason, as a legal hold has to be; -1: that was not kept.
+    """
 
     override_id: str
     effect: str = ""
@@ -123,6 +126,7 @@ class Override(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_ms: int = 0
     cleared_at: int = 0
     invoice_id: str = ""
+    reasoned_at: int = -1
 
 
 class Contract(msgspec.Struct, frozen=True, array_like=True, gc=False):

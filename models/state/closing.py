@@ -9,8 +9,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from models.state.client import ClientState, Memory
+from models.events.signals import OverrideEffect
+from models.state.client import ClientState, Memory, Override
 from models.state.memory import close
+from models.state.person import in_force
 from models.state.plans import days_late_ms
 from models.state.reckoning import (
     applied,
@@ -290,12 +292,19 @@ def _tidy_person(state: ClientState) -> ClientState:
     dropped = sum(max(0, len(rows) - PERSONAL) for rows in (overrides, person.consents, person.contracts))
     person = replace(
         person,
-        overrides=tuple(sorted(overrides, key=lambda row: row.expires_ms)[-PERSONAL:]),
+        overrides=_weightiest(overrides, state.now_ms),
         consents=person.consents[-PERSONAL:],
         contracts=tuple(sorted(person.contracts, key=lambda row: row.at)[-PERSONAL:]),
     )
     state = replace(state, person=person)
     return count(state, rows=dropped) if dropped else state
+
+
+def _weightiest(rows: tuple[Override, ...], now_ms: int) -> tuple[Override, ...]:
+    # What holds goes last, and of that a legal hold: without it messages would leave that must not.
+    legal = OverrideEffect.LEGAL_HOLD.value
+    order = sorted(rows, key=lambda row: (in_force(row, now_ms), row.effect == legal, row.expires_ms, row.override_id))
+    return tuple(order[-PERSONAL:])
 
 
 def _remember(state: ClientState, fact: str) -> ClientState:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from models.state.client import Consent, Contract, Override, Reaction, Rest, Suppression
+from models.state.person import lifted_ms
 from models.state.rows import Credit, Dispute, Invoice, Part, Payment, Plan, Promise, Reduction
 
 R = TypeVar("R")
@@ -121,7 +122,8 @@ def suppression(one: Suppression, two: Suppression) -> Suppression:
 
 def override(one: Override, two: Override) -> Override:
     """Return the later word, ended if either was."""
-    return replace(max(one, two, key=lambda row: row.set_at), cleared_at=max(one.cleared_at, two.cleared_at))
+    later = max(one, two, key=lambda row: row.set_at)
+    return replace(later, cleared_at=max(one.cleared_at, two.cleared_at), reasoned_at=max(lifted_ms(one), lifted_ms(two)))
 
 
 def contract(one: Contract, two: Contract) -> Contract:

@@ -5,7 +5,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ClientProfiled, ConsentChanged, ContactLogged, OverrideCleared, OverrideSet, RiskReported
+from models.events.signals import (
+    ClientProfiled,
+    ConsentChanged,
+    ContactLogged,
+    OverrideCleared,
+    OverrideEffect,
+    OverrideSet,
+    RiskReported,
+)
 from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override, Person, Risk, Suppression
 
 HARD: Final = "hard"
@@ -120,16 +128,18 @@ def override_set(state: ClientState, event: OverrideSet) -> ClientState:
         expires_ms=epoch_ms(event.expires_at),
         cleared_at=known.cleared_at if known else 0,
         invoice_id=event.invoice_id or "",
+        reasoned_at=known.reasoned_at if known else -1,
     )
     return _put(state, known, after)
 
 
 def override_cleared(state: ClientState, event: OverrideCleared) -> ClientState:
-    """Fold in: an override ended early, whether it is known yet or not."""
+    """Fold in: an override ended early, whether it is known yet or not. A legal hold does not end without a reason."""
     known = _override(state, event.override_id)
-    if known is not None and known.cleared_at >= event.occurred_ms:
-        return state
-    return _put(state, known, replace(known or Override(event.override_id), cleared_at=event.occurred_ms))
+    row, at = known or Override(event.override_id), event.occurred_ms
+    reasoned = at if event.reason and event.reason.strip() else 0
+    after = replace(row, cleared_at=max(row.cleared_at, at), reasoned_at=max(lifted_ms(row), reasoned))
+    return state if after == known else _put(state, known, after)
 
 
 def risk_reported(state: ClientState, event: RiskReported) -> ClientState:
@@ -162,7 +172,13 @@ def add_contact(state: ClientState, at_ms: int) -> ClientState:
 
 def in_force(override: Override, now_ms: int) -> bool:
     """Say whether an override holds now."""
-    return override.set_at > override.cleared_at and now_ms < override.expires_ms
+    ended = lifted_ms(override) if override.effect == OverrideEffect.LEGAL_HOLD.value else override.cleared_at
+    return override.set_at > ended and now_ms < override.expires_ms
+
+
+def lifted_ms(override: Override) -> int:
+    """Return when an override was last cleared with a reason, 0: never."""
+    return override.cleared_at if override.reasoned_at < 0 else override.reasoned_at
 
 
 def _override(state: ClientState, override_id: str) -> Override | None:

@@ -364,8 +364,10 @@ class Events:
             expires_at=on(until),
         )
 
-    def cleared(self, day: float, override: str = "O1") -> OverrideCleared:
-        return OverrideCleared(**self._at(day), override_id=override, author="sam")
+    def cleared(
+        self, day: float, override: str = "O1", *, reason: str | None = None, received: float | None = None
+    ) -> OverrideCleared:
+        return OverrideCleared(**self._at(day, received), override_id=override, author="sam", reason=reason)
 
     def reported(
         self, day: float, trigger_id: str, outcome: DeliveryOutcome = DeliveryOutcome.SENT, *, channel: str = "email"

@@ -2,17 +2,24 @@
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handlers.commands.overrides.desk import end, word
 from models.events.signals import OverrideEffect
 from models.events.union import AnyClientEvent
+from models.policy.gate import legal_hold_of
 from models.policy.policy import DEFAULT_POLICY
+from models.state.client import Override
+from models.state.closing import PERSONAL
 from models.state.describe import describe
+from models.state.joining import joined
+from models.state.person import in_force
 from models.triggers import CancelWhen, Journey, Retraction
 from streams.runtime.errors import UsageError
 from tests.models.builders import Events, ms, on
 from tests.models.carried import Carried
 from tests.models.test_journey_laws import HORIZON, Firm, stories
+from tests.models.views import final
 
 LEGAL = OverrideEffect.LEGAL_HOLD
 
@@ -61,3 +68,52 @@ def test_a_legal_hold_is_for_the_whole_client_and_is_lifted_with_a_reason_only()
     with pytest.raises(UsageError, match="with a reason"):
         end(row, "c", author="ada", now=on(2), reason=" ")
     assert end(row, "c", author="ada", now=on(2), reason="settled").reason == "settled"
+
+
+@given(st.permutations(range(3)), st.sampled_from((0.5, 2)), st.sampled_from((None, 0.7, 3)))
+@settings(max_examples=40)
+def test_only_who_gives_a_reason_lifts_a_legal_hold_in_whatever_order_it_is_told(
+    order: list[int], without: float, reasoned: float | None
+) -> None:
+    build = Events()
+    told: list[AnyClientEvent] = [
+        build.override(1, LEGAL, until=90, override="L", received=5 + order[0]),
+        build.cleared(without, "L", received=5 + order[1]),
+    ]
+    if reasoned is not None:
+        told.append(build.cleared(reasoned, "L", reason="settled", received=5 + order[2]))
+    state = final(sorted(told, key=lambda event: event.received_ms))
+    assert (legal_hold_of(state, state.now_ms) is None) == (reasoned == 3)
+
+
+def test_a_hold_of_another_kind_ends_without_a_reason() -> None:
+    build = Events()
+    state = final([build.hold(1, until=90, override="H"), build.cleared(2, "H")])
+    assert not [row for row in state.person.overrides if in_force(row, state.now_ms)]
+
+
+def test_a_legal_hold_that_was_lifted_before_reasons_were_kept_stays_lifted() -> None:
+    row = Override("L", effect=LEGAL.value, set_at=1, expires_ms=90, cleared_at=2)
+    assert not in_force(row, 3)
+
+
+def test_a_legal_hold_that_stands_outlasts_any_number_of_other_words_about_the_client() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0), build.override(1, LEGAL, until=100, override="L")]
+    for number in range(40):
+        day = 2 + number / 10
+        log.append(build.override(day, OverrideEffect.CHANNEL, value="sms", until=200 + number, override=f"O{number}"))
+        if number % 2:
+            log.append(build.cleared(day + 0.05, f"O{number}"))
+    for known in range(len(log) - 1):
+        state = final(log[: known + 2])
+        assert legal_hold_of(state, state.now_ms) is not None
+    assert len(state.person.overrides) <= PERSONAL
+
+
+def test_two_clients_who_are_one_are_on_legal_hold_until_somebody_gives_a_reason() -> None:
+    build = Events()
+    held = final([build.override(1, LEGAL, until=90, override="L")])
+    for reason in (None, "settled"):
+        together = joined(held, final([build.cleared(2, "L", reason=reason)]))
+        assert (legal_hold_of(together, together.now_ms) is None) == (reason is not None)

@@ -13,7 +13,7 @@ from handlers.commands.overrides.lives import Rows, live
 from handlers.commands.overrides.outcomes import Outcome, outcome_of
 from handlers.commands.overrides.verdicts import Without, judged, late_chance
 from models.events.envelope import ClientEvent, epoch_ms
-from models.events.signals import DeliveryReported, OverrideCleared, OverrideSet
+from models.events.signals import DeliveryReported, OverrideCleared, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.learners.scorer import Scorer
 from models.money import Money
@@ -162,7 +162,13 @@ def _scored(event: OverrideSet, before: Sequence[AnyClientEvent], after: Sequenc
 
 def _end_of(event: OverrideSet, later: Sequence[AnyClientEvent]) -> int:
     """Return when an override ended: it expired, was lifted, or its author's next word took its place."""
-    words = (row for row in later if isinstance(row, OverrideSet | OverrideCleared) and row.override_id == event.override_id)
+    words = (
+        row
+        for row in later
+        if isinstance(row, OverrideSet | OverrideCleared)
+        and row.override_id == event.override_id
+        and not (isinstance(row, OverrideCleared) and event.effect is OverrideEffect.LEGAL_HOLD and not row.reason)
+    )
     return max(event.received_ms, min([epoch_ms(event.expires_at), *(row.received_ms for row in words)]))
 
 
