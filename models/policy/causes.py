@@ -15,7 +15,7 @@ from models.state.balances import items
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS
 from models.state.history import decline_streak
-from models.state.person import HARD, OF_ADDRESS
+from models.state.person import HARD, OF_ADDRESS, is_lifted
 from models.state.plans import is_agreed
 from models.state.reckoning import Item, applied, dispute_open
 from models.workdays import DAY_MS, moment
@@ -124,7 +124,7 @@ def _asks_for_a_plan(state: ClientState, found: Sequence[Item]) -> Iterator[str]
 def _unreached(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
     del found
     for row in state.person.suppressions:
-        if row.cause in OF_ADDRESS:
+        if row.cause in OF_ADDRESS and not is_lifted(state.person, row, purpose=-1):
             flaw = "does not exist" if row.cause == HARD else "reaches somebody else"
             yield f"the {row.channel} address of {row.role or 'the client'} {flaw}"
     for rest in state.person.rests:

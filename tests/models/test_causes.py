@@ -82,6 +82,16 @@ def test_an_address_that_does_not_exist_is_the_wrong_contact() -> None:
     assert (found.cause, found.evidence) == (Cause.CONTACT, ("the email address of the client does not exist",))
 
 
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.WRONG_CONTACT])
+def test_an_address_that_the_client_has_named_again_is_the_wrong_contact_no_more(outcome: DeliveryOutcome) -> None:
+    build, firm = Events(), late(until=30)
+    (trigger,) = firm.triggers
+    firm.feed(build.reported(30.5, trigger.trigger_id, outcome).model_copy(update={"event_id": "bounce"}))
+    assert hypothesis(state_of(firm), {"I1"}).cause is Cause.CONTACT
+    firm.feed(build.consent(31, granted=True, channel="email").model_copy(update={"event_id": "lifted"}))
+    assert hypothesis(state_of(firm), {"I1"}) == Hypothesis()
+
+
 def test_a_broken_promise_and_a_part_payment_say_that_cash_is_short() -> None:
     build = Events()
     assert guess(build.promised(21, by=25)).evidence == ("the promise for 2024-02-02 was not kept",)
