@@ -96,6 +96,13 @@ class Regime(msgspec.Struct, frozen=True, array_like=True):
         """Return since when a source is late, none while it delivers."""
         return next((row for row in self.feeds if row.feed == feed), None)
 
+    def late_among(self, feeds: tuple[str, ...]) -> list[LateFeed]:
+        """Return the late sources on whose news the money of a client depends that came through `feeds` so far.
+
+        Of a client who never paid nobody knows through which source the money will come.
+        """
+        return [row for row in self.feeds if not feeds or row.feed in feeds]
+
 
 NOTHING_ACTIVATED: Final = Regime()
 """How every partition begins."""

@@ -53,11 +53,10 @@ class PolicyInForce(Policy):
 
     def late_feed(self, feeds: tuple[str, ...]) -> str | None:
         """Return which source is late whose news this client's money depends on, in words; None where none is."""
-        for row in self.regime.feeds:
-            # Of a client who never paid nobody knows through which source the money will come.
-            if not feeds or row.feed in feeds:
-                return f"{NO_NEWS}{row.feed} since {moment(row.late_ms):%Y-%m-%d %H:%M}: what was paid since is not known here"
-        return None
+        row = next(iter(self.regime.late_among(feeds)), None)
+        if row is None:
+            return None
+        return f"{NO_NEWS}{row.feed} since {moment(row.late_ms):%Y-%m-%d %H:%M}: what was paid since is not known here"
 
     def of_run(self, run: Run) -> Policy:
         """Return the policy whose steps a run follows: the one it was begun under, as long as that is remembered."""

@@ -5,11 +5,13 @@ What ends by itself (hours, distances, the month's budget) is no such thing, nor
 
 from collections.abc import Iterator
 
+from models.events.control import HaltScope
 from models.regime import Regime
 from models.state.approvals import ASKED
 from models.state.client import PURPOSES, ClientState, journey_of
 from models.state.person import OF_ADDRESS, in_force, is_lifted
 from models.state.plans import is_agreed
+from models.state.reckoning import dispute_open, promise_holds
 from models.triggers import Journey
 from models.workdays import moment
 
@@ -28,11 +30,12 @@ def would_leave_if(state: ClientState, regime: Regime) -> list[str]:
 
 def _regime(state: ClientState, regime: Regime) -> Iterator[str]:
     for halt in regime.halts:
+        if halt.scope is HaltScope.EXPERIMENT:
+            continue  # it gives every company the step as it stands, and holds nothing back
         what = f"{halt.scope.value} {halt.target}".strip()
         yield f"the stop of {what} by {halt.author} were lifted: rapport resume {what}"
-    for feed in regime.feeds:
-        if not state.feeds or feed.feed in state.feeds:
-            yield f"{feed.feed} delivered again, or somebody says that it does: rapport feeds on-time {feed.feed}"
+    for feed in regime.late_among(state.feeds):
+        yield f"{feed.feed} delivered again, or somebody says that it does: rapport feeds on-time {feed.feed}"
 
 
 def _people(state: ClientState) -> Iterator[str]:
@@ -66,10 +69,10 @@ def _wishes(state: ClientState) -> Iterator[str]:
 def _claims(state: ClientState) -> Iterator[str]:
     ledger = state.ledger
     for dispute in ledger.disputes:
-        if dispute.opened_at > dispute.closed_at:
+        if dispute_open(dispute) and not dispute.lost:  # what was lost stays out of collection whatever anybody does
             yield f"dispute {dispute.dispute_id}{_of(dispute.invoice_id)} were settled"
     for promise in ledger.promises:
-        if promise.made_at > promise.withdrawn_at and promise.promised_ms >= state.now_ms:
+        if promise_holds(promise, state.now_ms):
             day = moment(promise.promised_ms)
             yield f"the promise to pay{_of(promise.invoice_id)} by {day:%Y-%m-%d} were withdrawn, or not kept"
     for plan in ledger.plans:

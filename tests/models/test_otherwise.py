@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models.events.control import HaltScope
+from models.events.delays import DisputeOutcome
 from models.events.union import AnyClientEvent, AnyEvent
 from models.features import FEATURES, Family
 from models.learners import changes
@@ -170,3 +171,19 @@ def test_a_stop_and_a_late_source_are_lifted_by_whoever_may() -> None:
     stop, feed = would_leave_if(state, regime)
     assert "rapport resume journey pre_renewal" in stop
     assert "rapport feeds on-time stripe" in feed
+
+
+def test_what_holds_no_message_back_is_not_told_to_be_in_the_way() -> None:
+    build = Events()
+    stopped = Regime(halts=(Halt(HaltScope.EXPERIMENT, "late_thanks", ms(1), "sam", "enough seen"),))
+    base: list[AnyClientEvent] = [build.profiled(0), build.issued(1, due=10)]
+    assert would_leave_if(final(base), stopped) == []
+    lost = [build.disputed(3), build.dispute_closed(4, outcome=DisputeOutcome.LOST)]
+    assert would_leave_if(final([*base, *lost, tick(20)]), NOTHING_ACTIVATED) == []
+
+
+@pytest.mark.parametrize(("day", "holds"), [(19.5, True), (21, True), (21.9, True), (22.1, False)])
+def test_a_promise_is_in_the_way_as_long_as_it_holds_grace_included(day: float, *, holds: bool) -> None:
+    build = Events()
+    state = final([build.profiled(0), build.issued(1, due=5), build.promised(6, by=20), tick(day)])
+    assert bool(would_leave_if(state, NOTHING_ACTIVATED)) is holds
