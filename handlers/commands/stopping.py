@@ -4,13 +4,13 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from handlers.commands.journey_choice import own_names
 from handlers.commands.options import Author
 from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
 from models.events.control import HaltChanged, HaltScope
 from models.events.envelope import epoch_ms
 from models.events.signals import Purpose
 from models.journey_names import OWN_JOURNEYS
-from models.policy.document import PolicyDocument
 from models.regime import Halt
 from models.triggers import Journey
 from models.workdays import moment
@@ -18,7 +18,6 @@ from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 from streams.wire.control import control_id
-from streams.wire.policy_file import read_policy_file
 from streams.wire.topics import CHANNELS
 
 What: TypeAlias = Annotated[
@@ -127,23 +126,13 @@ def _checked(what: HaltScope, target: str | None) -> None:
         return  # policies name them, of which a partition may know several
     known = () if what is HaltScope.EXPERIMENT else _TARGETS.get(what)
     if what is HaltScope.JOURNEY and known is not None and target not in known:
-        known = (*known, OWN_JOURNEYS, *_own_names())
+        known = (*known, OWN_JOURNEYS, *own_names())
     if known is None and target is not None:
         message = f"all has no target, got {target!r}; write: rapport halt all"
         raise UsageError(message)
     if known is not None and target not in known:
         message = f"{what.value} {target or '(none)'} is not known; use one of {', '.join(known) or 'the names in the policy'}"
         raise UsageError(message)
-
-
-def _own_names() -> list[str]:
-    """Return the journeys of the firm's own: of the policies that are activated, and of the one that workers start with."""
-    settings = load_settings()
-    active = [row for regime in regimes_now(settings) if (row := regime.policy()) is not None]
-    documents = [PolicyDocument.model_validate_json(row.document) for row in active]
-    if settings.policy_file is not None:
-        documents.append(read_policy_file(settings.policy_file).document)
-    return sorted({row.name for document in documents for row in document.own_journeys})
 
 
 def _words(what: HaltScope, target: str | None) -> str:

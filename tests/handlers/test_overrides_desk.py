@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from handlers.commands.journey_choice import journey_named
 from handlers.commands.overrides.desk import chosen, conflicts, end, row_as_json, standing, word
 from models.events.signals import OverrideEffect, OverrideSet
+from models.journey_names import OWN_JOURNEYS
+from models.policy.gate import hold_of
 from models.state.client import ClientState
-from models.triggers import Journey
+from models.triggers import Journey, OwnJourney
 from streams.runtime.errors import UsageError
 from tests.models.builders import Events, ms, on
 from tests.models.views import final
@@ -52,6 +55,12 @@ def test_what_was_lifted_holds_no_more_and_may_be_said_again() -> None:
         (said(1, OverrideEffect.RELEASE), said(2, journey=Journey.RENEWAL, author="sam"), "your hold beats it"),
         (said(1, OverrideEffect.SEGMENT, value="slow"), said(2, OverrideEffect.SEGMENT, value="slow", author="sam"), ""),
         (said(1, journey=Journey.RENEWAL), said(2, OverrideEffect.RELEASE, journey=Journey.DELAY_SUPPORT, author="sam"), ""),
+        (
+            said(1, journey=OwnJourney("thanks")),
+            said(2, OverrideEffect.RELEASE, journey=OwnJourney(OWN_JOURNEYS)),
+            "a hold beats",
+        ),
+        (said(1, journey=Journey.RENEWAL), said(2, OverrideEffect.RELEASE, journey=OwnJourney(OWN_JOURNEYS)), ""),
         (said(1), said(2, author="sam"), ""),
         (said(1, OverrideEffect.SEGMENT, value="slow"), said(2, OverrideEffect.SEGMENT, value="reliable"), ""),
     ],
@@ -98,3 +107,18 @@ def test_one_of_several_is_named_by_the_beginning_of_its_id() -> None:
             chosen(some, name, "client-1")
     told = row_as_json("client-1", rows[0])
     assert datetime.fromisoformat(told["expires_at"]) - datetime.fromisoformat(told["since"]) == timedelta(days=30)
+
+
+@pytest.mark.parametrize("name", ["thanks", OWN_JOURNEYS])
+def test_a_journey_of_the_firms_own_is_held_by_its_name_or_with_all_of_them(name: str) -> None:
+    state = heard(said(10, journey=journey_named(name, lambda: ["thanks"])))
+    assert hold_of(state, OwnJourney("thanks"), ms(11)) is not None
+    assert hold_of(state, Journey.RENEWAL, ms(11)) is None
+    assert (hold_of(state, OwnJourney("welcome"), ms(11)) is None) is (name == "thanks")
+
+
+def test_a_journey_that_nobody_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no journey 'thank'.*pre_renewal.*thanks, or own_journeys"):
+        journey_named("thank", lambda: ["thanks"])
+    assert journey_named("pre_renewal", lambda: pytest.fail("no server is asked about ours")) is Journey.RENEWAL
+    assert journey_named(None, list) is None

@@ -250,7 +250,7 @@ def test_every_consumer_takes_the_anchor_of_the_longest_id_and_the_longest_name(
     build = Events()
     name, long = "n" * MOST_LETTERS, "P" * 200
     renewal = declared(name=f"{name[:-1]}r", begins={"anchor": "renewal"}, steps=[{**STEPS[0], "count": -8, "unit": "weeks"}])
-    told = [build.profiled(0), build.contract(0, long, renews=80), build.paid(1, payment=long)]
+    told: list[AnyClientEvent] = [build.profiled(0), build.contract(0, long, renews=80), build.paid(1, payment=long)]
     firm = Firm(policy=policy_with(declared(name=name), renewal)).run(told, until_ms=ms(70))
     sent = [Trigger.model_validate_json(encode_output(row)) for row in own_triggers(firm)]
     assert {row.anchor for row in sent} == {f"{name}:{long}", f"{name[:-1]}r:{long}@{on(80).date()}"}

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.plan import Asked
+from handlers.commands.journey_choice import journey_named, own_names
 from handlers.commands.options import Author, Format, FormOption, JsonOption, PolicyOption
 from handlers.commands.overrides.desk import (
     chosen,
@@ -36,7 +37,7 @@ from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.policy.favourable import read_seasons
 from models.state.client import Override, Segment
-from models.triggers import Journey, Tone
+from models.triggers import Tone
 from models.workdays import moment, zone_named
 from streams.runtime.clock import make_clock, monotonic
 from streams.runtime.errors import UsageError
@@ -88,7 +89,12 @@ def set_override(
     window: Annotated[
         str | None, Parameter(help="Of effect window: from and to, as 07-01..09-15, of every year; several with commas.")
     ] = None,
-    journey: Annotated[Journey | None, Parameter(help="This journey only; none: the client as a whole.")] = None,
+    journey: Annotated[
+        str | None,
+        Parameter(
+            help="This journey only, ours or your own by its name, own_journeys: all of your own; none: the client as a whole."
+        ),
+    ] = None,
     until: Annotated[date | None, Parameter(help="The day on which it ends; none: in 30 days.")] = None,
     author: Author = None,
 ) -> int:
@@ -119,7 +125,7 @@ def set_override(
         effect,
         value=_said(segment=segment, channel=channel, tone=tone, days=days, window=window),
         invoice_id=invoice,
-        journey=journey,
+        journey=journey_named(journey, own_names),
         reason=reason,
         author=author_named(author),
         until=ends,

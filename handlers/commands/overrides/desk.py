@@ -10,10 +10,11 @@ from models.events.envelope import epoch_ms
 from models.events.signals import OverrideCleared, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, public_topic
 from models.ids import derive
+from models.journey_names import OWN_JOURNEYS
 from models.state.client import ClientState, Override
 from models.state.codec import decode
 from models.state.person import in_force
-from models.triggers import Journey
+from models.triggers import AnyJourney, Journey
 from models.workdays import moment
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
@@ -43,7 +44,7 @@ def word(
     effect: OverrideEffect,
     *,
     value: str | None,
-    journey: Journey | None,
+    journey: AnyJourney | None,
     reason: str,
     author: str,
     until: datetime,
@@ -112,7 +113,7 @@ def conflicts(state: ClientState, told: OverrideSet, at_ms: int) -> Iterator[str
         if row.override_id == told.override_id:
             continue
         said = f"{row.author} until {moment(row.expires_ms):%Y-%m-%d} ({row.reason})"
-        meets = not row.journey or not told.journey or row.journey == told.journey
+        meets = _meets(row.journey, told.journey or "")
         match (row.effect, told.effect):
             case ("segment", OverrideEffect.SEGMENT) if row.value != told.value:
                 yield f"segment {row.value} by {said}: the latest word holds, which is yours"
@@ -122,6 +123,12 @@ def conflicts(state: ClientState, told: OverrideSet, at_ms: int) -> Iterator[str
                 yield f"release by {said}: your hold beats it as long as it lasts"
             case _:
                 pass
+
+
+def _meets(one: str, two: str) -> bool:
+    """Say whether two words are about a journey in common: empty is every one, and some are about all of the firm's own."""
+    of_all_own = OWN_JOURNEYS in {one, two} and {one, two}.isdisjoint(Journey)
+    return not one or not two or one == two or of_all_own
 
 
 def chosen(rows: list[Override], name: str | None, client_id: str) -> Override:
