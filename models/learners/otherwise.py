@@ -58,8 +58,11 @@ def otherwise(state: ClientState, scorer: Scorer) -> list[Otherwise]:
     """Return per family the smallest change that takes the score into another tier, in the order of the families.
 
     None of those families is in it of which nobody could change anything (the season, how all clients pay), or of which no plain
-    change moves the tier. Empty with too little history.
+    change moves the tier. Empty with too little history, and where the invoice that the score is about is not kept any more.
     """
+    watch = next_watch(state)
+    if watch is not None and all(row.invoice_id != watch.invoice_id for row in state.ledger.invoices):
+        return []  # the invoice that the score is about has collapsed: nothing can be asked about it anew
     base = chance_in(state, state, scorer)
     if base is None:
         return []
@@ -128,7 +131,7 @@ def _changes(state: ClientState) -> Iterator[tuple[Family, str, ClientState]]:
             changes.last_late(state, count),
         )
     watch = next_watch(state)
-    if watch is None or all(row.invoice_id != watch.invoice_id for row in state.ledger.invoices):
+    if watch is None:
         return
     invoice, asked = _invoice(state, watch.invoice_id), last_question(watch)
     others = len(changes.overdue_others(state, invoice.invoice_id))

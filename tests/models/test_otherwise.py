@@ -96,6 +96,16 @@ def test_the_smallest_change_is_told_and_none_that_leaves_the_tier() -> None:
     assert otherwise(folded(book([8] * 2), BASELINE), BASELINE) == []
 
 
+@pytest.mark.parametrize("scorer", [BASELINE, HISTORY])
+def test_nothing_is_told_of_an_invoice_that_was_given_up_and_is_not_kept_any_more(scorer: Scorer) -> None:
+    build = Events()
+    gone: list[AnyClientEvent] = [build.written_off(340, "NEXT"), *(build.called(day) for day in (345, 380, 388))]
+    named = [event.model_copy(update={"event_id": f"gone-{place}"}) for place, event in enumerate(gone)]
+    state = folded([*book([0.0, 8.0, 3.0, 12.0, 0.0, 0.0]), *named], scorer)
+    assert not state.ledger.invoices
+    assert otherwise(state, scorer) == []
+
+
 def test_nothing_changed_is_the_score_that_is_shown() -> None:
     state = folded([*book([8, -2, 8, 8, 3]), tick(325)], HISTORY)
     score = HISTORY.score(state)
@@ -178,7 +188,7 @@ def test_what_holds_no_message_back_is_not_told_to_be_in_the_way() -> None:
     stopped = Regime(halts=(Halt(HaltScope.EXPERIMENT, "late_thanks", ms(1), "sam", "enough seen"),))
     base: list[AnyClientEvent] = [build.profiled(0), build.issued(1, due=10)]
     assert would_leave_if(final(base), stopped) == []
-    lost = [build.disputed(3), build.dispute_closed(4, outcome=DisputeOutcome.LOST)]
+    lost: list[AnyClientEvent] = [build.disputed(3), build.dispute_closed(4, outcome=DisputeOutcome.LOST)]
     assert would_leave_if(final([*base, *lost, tick(20)]), NOTHING_ACTIVATED) == []
 
 
