@@ -6,13 +6,30 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import date, time
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 from models.ids import derive
 
 DIGITS: Final = 8
-_LATER: Final = frozenset({"own", "timing"})
-"""Parts that came later and count only where a policy has them: the versions of all others stay what they were."""
+_OFFER: Final = {
+    "least_units": 0,
+    "most_days": 60,
+    "most_instalments": 6,
+    "ways": ["contact", "deferral", "method", "plan", "split"],
+}
+_LATER: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "own": [],
+        "timing": None,
+        "audiences": [],
+        "guess_causes": True,
+        "most_shift": 0.1,
+        "offers": {"causes": {}, "segments": dict.fromkeys(("new", "problem", "reliable", "slow"), _OFFER)},
+    }
+)
+"""Fields that came later, with what they say in a policy that says nothing of them: there they do not count, so that its version
+stays what it was. These are no defaults but what the defaults were then: whoever changes a default leaves them as they are."""
 MARK: Final = "+"
 
 
@@ -30,8 +47,8 @@ def content_version(declared: str, content: object) -> str:
 def _plain(value: object) -> Any:  # noqa: ANN401, PLR0911 (any JSON value; one return per type reads best)
     """Return a value of the policy as JSON that is equal for equal meanings."""
     if is_dataclass(value):
-        told = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(item) for name, item in told.items() if item or name not in _LATER}
+        told = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: item for name, item in told.items() if name not in _LATER or item != _LATER[name]}
     match value:
         case Enum():
             return value.value

@@ -10,6 +10,7 @@ from models.policy.experiments import Arm, Experiment
 from models.policy.holdout import Holdout
 from models.policy.offers import Offers, Terms, Way
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
+from models.policy.version import content_version
 from models.state.client import Segment
 from models.triggers import Journey, Tone
 from models.workdays import Window
@@ -98,6 +99,15 @@ def test_a_version_is_the_declared_name_and_a_digest_whatever_is_stamped_how_oft
     assert named.version.partition("+")[0] == "spring"
     assert named.version.partition("+")[2] == DEFAULT_POLICY.version.partition("+")[2]
     assert stamped(named) == named
+
+
+def test_a_field_that_came_later_changes_no_version_where_a_policy_says_nothing_of_it() -> None:
+    later = {"audiences", "offers", "guess_causes"}
+    told = {row.name: getattr(DEFAULT_POLICY, row.name) for row in fields(Policy)}
+    before = {name: value for name, value in told.items() if name not in later}
+    assert content_version(DEFAULT_POLICY.version, before) == DEFAULT_POLICY.version
+    # Only what changes the default itself may change this, and then on purpose: a new field goes into models.policy.version.
+    assert DEFAULT_POLICY.version == "2026.1+526c7148"
 
 
 def test_what_is_left_out_is_the_default() -> None:
