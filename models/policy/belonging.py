@@ -3,20 +3,19 @@
 What needs to last is in the figures: thirteen months, a year, the days in a segment.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from models.money import exponent
 from models.policy.audiences import Audience, Between, Figure, OneOf, Rule, Trait
 from models.policy.policy import Policy
-from models.policy.segments import YEAR_MS, effective_segment
+from models.policy.rfm import received_by_currency
+from models.policy.segments import YEAR_MS, effective_segment, late_of
 from models.state.balances import exposures
 from models.state.client import ClientState
-from models.state.history import lateness, money_in
+from models.state.history import lateness
 from models.workdays import DAY_MS
-
-_THIRTEEN_MONTHS: Final = 396
 
 
 def belongs(state: ClientState, audience: Audience) -> str | None:
@@ -30,6 +29,13 @@ def belongs(state: ClientState, audience: Audience) -> str | None:
     if audience.either and chosen is None:
         return None
     return ", ".join(words for words in (*told, chosen) if words)
+
+
+def first_of(state: ClientState, names: Iterable[str], policy: Policy) -> tuple[str, str] | None:
+    """Return the first of the audiences named that a client belongs to, with why; the others are not asked about."""
+    known = {row.name: row for row in policy.audiences}
+    asked = ((name, belongs(state, known[name])) for name in names if name in known)
+    return next(((name, why) for name, why in asked if why is not None), None)
 
 
 def audiences_of(state: ClientState, policy: Policy) -> dict[str, str]:
@@ -61,13 +67,11 @@ def _days_in_segment(state: ClientState) -> float:
 
 def _received(state: ClientState) -> float:
     """Return what came in within 13 months, in the currency that brought most of it; currencies are never added up."""
-    codes = sorted({row.currency for row in state.rhythm.buckets})
-    return max((money_in(state, code, days=_THIRTEEN_MONTHS)[1] / 10 ** exponent(code) for code in codes), default=0.0)
+    return max((minor / 10 ** exponent(code) for code, (_, minor) in received_by_currency(state).items()), default=0.0)
 
 
 def _payments(state: ClientState) -> float:
-    codes = {row.currency for row in state.rhythm.buckets}
-    return sum(money_in(state, code, days=_THIRTEEN_MONTHS)[0] for code in codes)
+    return sum(payments for payments, _ in received_by_currency(state).values())
 
 
 def _open(state: ClientState) -> float:
@@ -75,9 +79,8 @@ def _open(state: ClientState) -> float:
 
 
 def _late_share(state: ClientState) -> float | None:
-    past = lateness(state)
-    recent = len(past.recent) + past.overdue_now
-    return (past.recent_late + past.overdue_now) / recent if recent else None
+    late, recent = late_of(lateness(state))
+    return late / recent if recent else None
 
 
 FIGURES: Final[Mapping[Figure, Callable[[ClientState], float | None]]] = MappingProxyType(

@@ -1,6 +1,7 @@
 """Recency, frequency, monetary value: three tiers everybody understands, with their cut-points shown."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from models.money import Money, exponent
 from models.policy.policy import Policy
@@ -8,7 +9,7 @@ from models.state.client import ClientState
 from models.state.history import money_in
 from models.workdays import DAY_MS
 
-THIRTEEN_MONTHS = 396
+_THIRTEEN_MONTHS: Final = 396
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,17 @@ class Rfm:
         ]
 
 
+def received_by_currency(state: ClientState) -> dict[str, tuple[int, int]]:
+    """Return (payments, minor units) received within thirteen months by currency; currencies are never added up."""
+    codes = sorted({row.currency for row in state.rhythm.buckets})
+    return {code: money_in(state, code, days=_THIRTEEN_MONTHS) for code in codes}
+
+
 def rfm(state: ClientState, policy: Policy) -> Rfm | None:
     """Return the tiers at the client's logical time, None before the first payment."""
-    codes = {row.currency for row in state.rhythm.buckets}
-    if not state.rhythm.last_paid_ms or not codes:
+    sums = received_by_currency(state)
+    if not state.rhythm.last_paid_ms or not sums:
         return None
-    sums = {code: money_in(state, code, days=THIRTEEN_MONTHS) for code in sorted(codes)}
     main = max(sums, key=lambda code: (sums[code], code))
     payments = sum(count for count, _ in sums.values())
     minor = sums[main][1]

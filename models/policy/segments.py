@@ -49,7 +49,7 @@ def verdict(state: ClientState, past: Lateness, policy: Policy) -> Verdict:  # n
     rules = policy.segments
     if past.labelled < rules.new_labels:
         return Verdict(None, f"only {past.labelled} invoices have ended")
-    recent = len(past.recent) + past.overdue_now
+    late, recent = late_of(past)
     severe = sum([label.written_off or label.days_late > rules.problem_days for label in past.recent])
     severe += past.oldest_overdue_days > rules.problem_days
     disputes = sum([at > state.now_ms - YEAR_MS for at in state.rhythm.disputes])
@@ -62,13 +62,17 @@ def verdict(state: ClientState, past: Lateness, policy: Policy) -> Verdict:  # n
         return Verdict(Segment.PROBLEM, f"{disputes} disputes within a year", is_plain=True)
     if past.oldest_overdue_days > rules.problem_overdue_days:
         return Verdict(Segment.PROBLEM, f"an invoice is {past.oldest_overdue_days} days past due")
-    late = past.recent_late + past.overdue_now
     share = late / recent
     if share >= rules.slow_share:
         return Verdict(Segment.SLOW, f"{late} of the last {recent} invoices were late")
     if share <= rules.reliable_share:
         return Verdict(Segment.RELIABLE, f"{recent - late} of the last {recent} invoices were on time")
     return Verdict(None, f"{late} of the last {recent} invoices were late: too many for reliable, too few for slow")
+
+
+def late_of(past: Lateness) -> tuple[int, int]:
+    """Return how many invoices were late and of how many: the last twelve that ended, and those that are overdue now."""
+    return past.recent_late + past.overdue_now, len(past.recent) + past.overdue_now
 
 
 def is_alarming(past: Lateness, segment: Segment, policy: Policy) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from models.money import Money, exponent
-from models.policy.belonging import audiences_of
+from models.policy.belonging import first_of
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.state.client import ClientState, Segment
@@ -30,11 +30,9 @@ def person_first(state: ClientState, amounts: Iterable[Money], policy: Policy) -
         return f"{large} is a matter for a person: from {rules.amount_units:,} {large.currency} on"
     if state.client_id in rules.clients:
         return "messages to this client are approved by a person"
-    if rules.audiences:
-        belongs = audiences_of(state, policy)
-        name = next((name for name in rules.audiences if name in belongs), None)
-        if name is not None:
-            return f"messages to the audience {name} are approved by a person ({belongs[name]})"
+    audience = first_of(state, rules.audiences, policy)
+    if audience is not None:
+        return f"messages to the audience {audience[0]} are approved by a person ({audience[1]})"
     segment = effective_segment(state, state.now_ms)
     if rules.moved_days and segment in _HARSH and state.care.segment_since_ms > state.now_ms - rules.moved_days * DAY_MS:
         return f"the client has been {segment.value} for less than {rules.moved_days} days"

@@ -130,3 +130,14 @@ def test_every_message_to_an_audience_is_seen_by_a_person_first() -> None:
         about = [row for row in firm.outputs if isinstance(row, Trigger) and row.anchor == "X"]
         assert about[0].channel == first
     assert audiences_of(final([*log, tick(275)]), policy).keys() == {"key"}
+
+
+def test_of_the_audiences_that_a_person_sees_first_the_one_named_first_is_told_and_no_other_counts() -> None:
+    state = final([Events().profiled(0)])
+    anybody = Audience("anybody", "all", (Between(Figure.DISPUTES, at_least=0),))
+    nobody = replace(anybody, name="nobody", every=(Between(Figure.DISPUTES, at_least=1),))
+    others = replace(anybody, name="others")
+    for named, first in ((("nobody", "others", "anybody"), "others"), (("anybody",), "anybody"), (("nobody",), None), ((), None)):
+        policy = replace(DEFAULT_POLICY, audiences=(anybody, nobody, others), approval=ApprovalRules(audiences=named))
+        words = f"messages to the audience {first} are approved by a person (disputes 0)" if first else None
+        assert person_first(state, (), policy) == words
