@@ -18,6 +18,7 @@ from models.state.history import decline_streak
 from models.state.person import HARD, OF_ADDRESS, is_lifted
 from models.state.plans import is_agreed
 from models.state.reckoning import Item, applied, dispute_open
+from models.state.requests import asked_ms
 from models.workdays import DAY_MS, moment
 
 FRESH_MS: Final = 120 * DAY_MS
@@ -31,7 +32,6 @@ _SOFT: Final = 2
 _SPREAD_DAYS: Final = 7
 _SHORTEST_RUN: Final = 5
 _EVEN: Final = 4  # runs miss their day by at most a quarter of the gap between them
-_REQUESTS: Final = tuple(Request)
 
 
 class Cause(StrEnum):
@@ -201,8 +201,7 @@ def _is_timely(days: Sequence[int]) -> bool:
 
 
 def _asked(state: ClientState, request: Request) -> int:
-    place, asked = _REQUESTS.index(request), state.care.asked
-    at = asked[place] if place < len(asked) else 0
+    at = asked_ms(state, request)
     return at if at > state.now_ms - FRESH_MS else 0
 
 

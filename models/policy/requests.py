@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from msgspec.structs import replace
-
 from models.events.delays import PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, Purpose, Request
@@ -15,6 +13,7 @@ from models.policy.journeys import Step
 from models.policy.segments import effective_segment
 from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, ClientState, Run
+from models.state.requests import noted
 from models.triggers import CancelWhen, Journey, Tone
 from models.workdays import DAY_MS, moment
 
@@ -29,7 +28,6 @@ FROM_CLIENTS: Final = "link"
 
 _LIMITED: Final = frozenset({Request.PLAN, Request.LATER})
 _ABOUT_RENEWALS: Final = frozenset({Request.RENEW, Request.DEFER})
-_PLACES: Final[Mapping[Request, int]] = MappingProxyType({request: place for place, request in enumerate(Request)})
 _ASKED: Final[Mapping[Request, str]] = MappingProxyType(
     {
         Request.PLAN: "the client asks for a payment plan",
@@ -48,7 +46,7 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     terms = turn.policy.offers.segments[effective_segment(turn.state, turn.state.now_ms)]
     limits = f"offered without asking: up to {terms.most_instalments} instalments, up to {terms.most_days} days later"
     more = (limits,) if event.request in _LIMITED else _renewals(turn.state) if event.request in _ABOUT_RENEWALS else ()
-    turn.state = _noted(turn.state, event.request, event.occurred_ms)
+    turn.state = noted(turn.state, event.request, event.occurred_ms)
     _ask(turn, event.request, event.occurred_ms, (*words, *more))
 
 
@@ -81,7 +79,7 @@ def ask_about_promise(turn: Turn, event: PromiseMade) -> None:
     about = f"invoice {event.invoice_id}" if event.invoice_id else "what is open"
     day = event.promised_at.date().isoformat()
     words = f"they promise {about} for {day}, {days} days later; {most} are offered without asking. The promise holds meanwhile"
-    turn.state = _noted(state, Request.LATER, event.occurred_ms)
+    turn.state = noted(state, Request.LATER, event.occurred_ms)
     _ask(turn, Request.LATER, event.occurred_ms, (words,))
 
 
@@ -102,12 +100,3 @@ def _ask(turn: Turn, request: Request, at_ms: int, words: tuple[str, ...]) -> No
     run = Run(JOURNEYS.index(Journey.DELAY_SUPPORT), f"asks-{request.value}-{day}")
     facts = {"name": state.person.name.value, "request": request.value}
     turn.send(step, run, facts=dict(facts), reasons=(step.why, *words, f"segment {segment.value}"), advances=False)
-
-
-def _noted(state: ClientState, request: Request, at_ms: int) -> ClientState:
-    """Remember when each thing was last asked for: it says what helps."""
-    known = dict(enumerate(state.care.asked))
-    place = _PLACES[request]
-    known[place] = max(known.get(place, 0), at_ms)
-    asked = tuple(known.get(index, 0) for index in range(max(known) + 1))
-    return replace(state, care=replace(state.care, asked=asked))
