@@ -20,6 +20,10 @@ class Journey(StrEnum):
     GAP_CHECKIN = "gap_checkin"
 
 
+RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
+"""Those that go before a renewal."""
+
+
 class OwnJourney(str):
     """The name of a journey that a firm has declared itself; it stands wherever the name of one of ours does."""
 

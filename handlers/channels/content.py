@@ -16,25 +16,24 @@ from jinja2 import PackageLoader, Template, TemplateError, TemplateNotFound
 
 from handlers.channels.contract import Content, ContentError, Recipient
 from handlers.channels.example_facts import MAY_BE_MISSING
-from handlers.channels.library import PACKAGE, Library, sandbox, template_name
+from handlers.channels.library import PACKAGE, PAGE, TO_STAFF, Library, sandbox, template_name
 from handlers.channels.links import MakeLinks
 from handlers.channels.phrases import ENGLISH, PHRASES, Phrases, tongue
 from handlers.channels.short_text import SMS, short_content
 from handlers.channels.statement import Row, RowKind, rows_of
 from handlers.channels.wording import FALLBACK, locale_named
 from models.events.signals import Purpose
+from models.journey_names import RENEWALS
 from models.money import Money
 from models.policy.facts import ForbiddenFactError, allowed_facts
-from models.triggers import Journey, Tone, Trigger
+from models.triggers import Tone, Trigger
 
 LONGEST_MESSAGE: Final = 20_000
 """Characters; a longer one is a mistake in a template."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BLANKS: Final = re.compile(r"[ \t\n]+")
-_RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
 _SMALL_PRINT: Final = "\n--\n"
-_TO_STAFF: Final = "staff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def parse(rendered: str) -> Letter:
     if not subject or not blocks or len(rendered) > LONGEST_MESSAGE:
         message = f"a message needs a subject and a text of at most {LONGEST_MESSAGE} characters"
         raise ContentError(message)
-    return Letter(subject, fields.get("To") == _TO_STAFF, blocks, _joined(small_print))
+    return Letter(subject, fields.get("To") == TO_STAFF, blocks, _joined(small_print))
 
 
 def _blocks(part: str) -> Iterator[Block]:
@@ -176,7 +175,7 @@ class WordedLink:
 
 def _worded_links(make: MakeLinks, trigger: Trigger, phrases: Phrases) -> tuple[WordedLink, WordedLink]:
     links = make(trigger, phrases.language)
-    words = phrases.answer_renewal if trigger.journey in _RENEWALS else phrases.answer[trigger.purpose]
+    words = phrases.answer_renewal if trigger.journey in RENEWALS else phrases.answer[trigger.purpose]
     return WordedLink(links.answer, words), WordedLink(links.opt_out, phrases.opt_out)
 
 
@@ -204,7 +203,7 @@ def _columns(rows: Sequence[Row]) -> str:
 def _page() -> Template:
     environment = sandbox(escape=True)
     environment.loader = PackageLoader("handlers.channels")
-    return environment.get_template("page.html.j2")
+    return environment.get_template(PAGE)
 
 
 def _greeting(recipient: Recipient, phrases: Phrases) -> str:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from babel import Locale
-from jinja2 import FunctionLoader, PackageLoader, StrictUndefined, Undefined, meta, nodes
+from jinja2 import FunctionLoader, PackageLoader, StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.phrases import ENGLISH, PHRASES, tongue
@@ -37,7 +37,10 @@ SUFFIX: Final = ".j2"
 LARGEST: Final = 100_000
 """Characters of a template; a larger file is none."""
 
-_TO_STAFF: Final = "staff"
+PAGE: Final = "page.html.j2"
+"""How HTML is laid out, from the same words as text; it has none of its own."""
+
+TO_STAFF: Final = "staff"
 _FACTS: Final = frozenset().union(*ALLOWED_FACTS.values())
 
 
@@ -64,8 +67,8 @@ def _package() -> PackageLoader:
 
 @lru_cache(maxsize=1)
 def package_names() -> frozenset[str]:
-    """Return the names of all templates that ship with the program."""
-    return frozenset(_package().list_templates())
+    """Return the names of all words that ship with the program."""
+    return frozenset(_package().list_templates()) - {PAGE}
 
 
 @lru_cache(maxsize=512)
@@ -122,20 +125,33 @@ class Library:
         names = [template_name(journey, step, tone, language=language) for language in spoken]
         stated: frozenset[str] = frozenset().union(*map(self.variables, names))
         lacking = () if any(name in self.own for name in names) else tuple(PHRASES.keys() - set(spoken))
-        own = {read for name in names for read, line in self.placed(name).items() if line}
+        own = {read for name in names for read, line in self._readable(name).items() if line}
         return Stated(stated & _FACTS, tuple(language for language in PHRASES if language in lacking), own & _FACTS)
 
     def variables(self, name: str) -> frozenset[str]:
         """Return every name that a template reads, with its includes; none of one that cannot be read as a template."""
-        return frozenset(self.placed(name))
+        return frozenset(self._readable(name))
 
-    def placed(self, name: str) -> dict[str, int]:
-        """Return the line of `name` at which each name is read, 0 of those read by what it includes."""
+    def _readable(self, name: str) -> dict[str, int]:
+        """Return what `placed` says; nothing of what cannot be read, about which the checks of templates have their say."""
+        try:
+            return self.placed(name)
+        except TemplateError:
+            return {}
+
+    def placed(self, name: str, *, within: tuple[str, ...] = ()) -> dict[str, int]:
+        """Return the line of `name` at which each name is read, 0 of those read by what it includes.
+
+        Raises TemplateSyntaxError or TemplateNotFound, also for templates that include each other in a circle (`within`).
+        """
         found = self._placed.get(name)
         if found is None:
+            if name in within:
+                message = " includes ".join((*within[within.index(name) :], name)) + ", and so on for ever"
+                raise TemplateSyntaxError(message, 1, name)
             tree = sandbox(escape=False).parse(self.source(name))
             included = [other for other in meta.find_referenced_templates(tree) if other is not None]
-            found = {read: 0 for other in included for read in self.placed(other)}
+            found = {read: 0 for other in included for read in self.placed(other, within=(*within, name))}
             for node in tree.find_all(nodes.Name):
                 if node.ctx == "load" and not found.get(node.name):
                     found[node.name] = node.lineno
@@ -173,7 +189,7 @@ PACKAGE: Final = Library()
 
 def to_staff(source: str) -> bool:
     """Say whether a template's head makes it a letter to colleagues."""
-    return f"\nTo: {_TO_STAFF}\n" in source.partition("\n\n")[0] + "\n"
+    return f"\nTo: {TO_STAFF}\n" in source.partition("\n\n")[0] + "\n"
 
 
 def invoices_in_words(numbers: str, *, count: int, locale: Locale) -> str:

@@ -17,7 +17,7 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 from handlers.channels.content import Writer
 from handlers.channels.contract import Content, ContentError, Recipient
 from handlers.channels.example_facts import cases, example_of, own_example, purpose_of
-from handlers.channels.library import SUFFIX, Library, folder_of, package_names, package_source, template_name, to_staff
+from handlers.channels.library import PAGE, SUFFIX, Library, folder_of, package_names, package_source, template_name, to_staff
 from handlers.channels.manners import unmannerly
 from handlers.channels.phrases import ENGLISH, PHRASES
 from handlers.channels.short_text import SMS
@@ -170,7 +170,7 @@ def _part(library: Library, name: str, uses: Mapping[str, Use]) -> Problem | Non
 
 def _nothing_uses(name: str, bare: str, uses: Mapping[str, Use]) -> Problem:
     language = name.removesuffix(bare)
-    if name == "page.html.j2":
+    if name == PAGE:
         return Problem(name, 1, "the page belongs to the program: text and HTML are laid out from the same words", "take it out")
     near = difflib.get_close_matches(bare, uses, n=1) or difflib.get_close_matches(name, uses, n=1)
     fix = f"did you mean {language}{near[0]}?" if near else "rapport policy words lists the names there are"

@@ -26,7 +26,7 @@ from models.events.signals import (
 )
 from models.events.union import AnyClientEvent
 from models.ids import derive
-from models.journey_names import OWN_JOURNEYS
+from models.journey_names import OWN_JOURNEYS, RENEWALS
 from models.money import Money
 from models.triggers import Journey
 from streams.runtime.errors import RapportError
@@ -82,7 +82,6 @@ UNDO: Final = {Choice.OPT_OUT: Choice.ALLOW, Choice.SNOOZE: Choice.WAKE, Choice.
 _ABOUT_MONEY: Final = (Choice.PROMISE, Choice.PLAN, Choice.DISPUTE, Choice.CONTACT)
 
 
-_RENEWALS: Final = (Journey.RENEWAL.value, Journey.RENEWAL_CLIFF.value)
 _REQUESTS: Final = {
     Choice.PLAN: ("the client asks for a payment plan", Request.PLAN),
     Choice.CONTACT: ("the client asks for another contact", Request.CONTACT),
@@ -140,7 +139,7 @@ def offered(link: Link) -> tuple[Choice, ...]:
     about = _ABOUT_MONEY if link.purpose is Purpose.SERVICING else (Choice.CONTACT,)
     if link.audience is not None:
         about = (*about, Choice.NOT_ME)
-    if link.purpose is Purpose.RELATIONSHIP and link.journey in _RENEWALS and link.scope is LinkScope.ANSWER:
+    if link.purpose is Purpose.RELATIONSHIP and link.journey in RENEWALS and link.scope is LinkScope.ANSWER:
         about = (Choice.RENEW, Choice.DEFER, *about)
     return (*about, Choice.SNOOZE, Choice.LESS, Choice.CHANNEL, Choice.HOURS, Choice.OPT_OUT)
 
@@ -223,7 +222,7 @@ class _Told:
         said = "; ".join(filter(None, (words, self.answer.words)))
         asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=said or None)
         why = f"{what}: {said}"[:500] if said else what
-        journeys = _RENEWALS if request in {Request.RENEW, Request.DEFER} else self._journeys()
+        journeys = tuple(row.value for row in RENEWALS) if request in {Request.RENEW, Request.DEFER} else self._journeys()
         return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=journeys))
 
     def _holds(self, reason: str, *, days: int, journeys: Sequence[str]) -> tuple[AnyClientEvent, ...]:

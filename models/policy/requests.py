@@ -7,6 +7,7 @@ from typing import Final
 from models.events.delays import PromiseMade
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientAsked, Purpose, Request
+from models.journey_names import RENEWALS
 from models.money import Money
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import Step
@@ -22,7 +23,6 @@ ANSWER_DAYS: Final = 3
 """Within so many days a person should have answered."""
 
 WORDS_TOLD: Final = 300
-_RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
 FROM_CLIENTS: Final = "link"
 """The source of what clients say by themselves, by a link or in the portal."""
 
@@ -57,7 +57,7 @@ def _renewals(state: ClientState) -> tuple[str, ...]:
         for row in state.person.contracts
         if is_running(row)
         and row.renews_ms > state.now_ms
-        and any((run := find_run(state, journey, renewal_anchor(row))) and run.stage for journey in _RENEWALS)
+        and any((run := find_run(state, journey, renewal_anchor(row))) and run.stage for journey in RENEWALS)
     ]
     return tuple(
         f"contract {row.contract_id} renews on {moment(row.renews_ms).date().isoformat()}"

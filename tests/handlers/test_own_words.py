@@ -78,7 +78,7 @@ async def test_a_channel_worker_says_the_firms_words_where_it_has_some_and_ours_
 
 
 def test_what_ships_with_the_program_passes_as_the_firms_own_words() -> None:
-    assert found({name: package_source(name) for name in sorted(package_names() - {"page.html.j2"})}) == []
+    assert found({name: package_source(name) for name in sorted(package_names())}) == []
 
 
 @pytest.mark.parametrize(
@@ -231,3 +231,51 @@ def test_a_journey_of_the_firms_own_needs_words_of_the_firms_own(tmp_path: Path,
     written(home, {cell: GOOD.replace("press.", "press {{ amount_open | money }}.")})
     assert run(["policy", "lint", str(policy), "--templates", str(home)]) == 1
     assert "it states amount_open, which a relationship message may not" in capsys.readouterr().err
+
+
+UNREADABLE = {
+    "an open bracket": "Subject: x\n\n{{ foo( }}\n",
+    "a part that is not there": 'Subject: x\n\n{% include "_nothing.j2" %}\n',
+    "itself": f'Subject: x\n\n{{% include "{TOUCH}" %}}\n',
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_cannot_be_read_is_told_by_every_command_that_meets_it(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, policy = written(tmp_path / "words", {TOUCH: text}), tmp_path / "firm.yaml"
+    policy.write_text(default_policy_text(), encoding="utf-8")
+    assert run(["policy", "lint", str(policy), "--templates", str(folder)]) == 1
+    assert f"{TOUCH}:" in "".join(capsys.readouterr())
+    monkeypatch.setenv("RAPPORT_TEMPLATES", str(folder))
+    monkeypatch.setenv("RAPPORT_POLICY_FILE", str(policy))
+    assert run(["policy", "words"]) == 0
+    with pytest.raises(WordsError, match="cannot be read"):
+        words_in_force(Settings())
+
+
+@pytest.mark.parametrize("part", ["_relationship_footer.j2", "_first_help.j2"])
+def test_a_part_that_includes_itself_is_refused(part: str) -> None:
+    (problem,) = found({part: f'{{% include "{part}" %}}'})
+    assert problem.severity is Severity.ERROR
+
+
+def test_the_texts_of_a_journey_of_the_firms_own_are_shown_as_the_list_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = written(tmp_path / "words", {"after_large/see_how.gentle.j2": GOOD})
+    assert run(["policy", "words", "after_large/see_how.gentle", "--templates", str(folder)]) == 0
+    assert "It has been quiet." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mixture", [["--write"], ["--language", "de"], [TOUCH, "--json"]])
+def test_options_that_say_nothing_together_are_refused_rather_than_left_out(mixture: list[str]) -> None:
+    assert run(["policy", "words", *mixture]) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    cell = TOUCH.removesuffix(".j2")
+    assert run(["policy", "words", cell, "--write", "--templates", str(tmp_path / "file")]) == 2
+    assert "cannot write into" in "".join(capsys.readouterr())

@@ -1,7 +1,7 @@
 """`rapport policy words`: which texts there are, whose they are, and ours as a start for the firm's own."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,8 @@ from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.policy_file import policy_in_force
 
-_FOOTERS = ("_servicing_footer", "_relationship_footer")
+_PARTS = {"_first_help": "servicing", "_servicing_footer": "servicing", "_relationship_footer": "relationship"}
+"""What letters share, and for what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,17 @@ def words(
     """
     settings = load_settings()
     folder = templates or settings.templates
+    library = library_of(settings, None if write else templates)
+    _refuse_mixture(cell, language=language, write=write, force=force, as_json=as_json)
     if cell is None:
-        library = library_of(settings, templates)
         rows = list(_cells(library, policy_in_force(settings, policy, facts_stated=library.facts_stated)))
         if as_json:
             print(in_json([asdict(row) for row in rows]))
         else:
             _print_cells(rows)
         return 0
-    names = _names(cell, language)
+    names = _names(package_names() if write else library.names, cell, language)
     if not write:
-        library = library_of(settings, templates)
         print("\n".join(f"=== {name}\n{library.source(name).rstrip()}\n" for name in names).rstrip())
         return 0
     if folder is None:
@@ -91,21 +92,31 @@ def _cells(library: Library, policy: Policy) -> Iterator[Cell]:
         )
         if own or ours:
             yield Cell(name.removesuffix(SUFFIX), purpose_of(use.journey).value, "staff" if use.staff else "client", own, ours)
-    for footer in _FOOTERS:
-        own = [language for language in PHRASES if f"{folder_of(language)}{footer}{SUFFIX}" in library.own]
-        yield Cell(footer, footer.split("_")[1], "client", own, list(PHRASES))
+    for part, purpose in _PARTS.items():
+        own = [language for language in PHRASES if f"{folder_of(language)}{part}{SUFFIX}" in library.own]
+        yield Cell(part, purpose, "client", own, list(PHRASES))
 
 
-def _names(cell: str, language: str | None) -> list[str]:
+def _refuse_mixture(cell: str | None, *, language: str | None, write: bool, force: bool, as_json: bool) -> None:
+    """Raise UsageError for what says nothing together, rather than leave a part of it out."""
+    if cell is None and (language or write or force):
+        message = "the list has no languages and is not written; name a text: rapport policy words CELL --language de --write"
+        raise UsageError(message)
+    if cell is not None and as_json:
+        message = "--json is for the list: rapport policy words --json"
+        raise UsageError(message)
+
+
+def _names(known_names: Collection[str], cell: str, language: str | None) -> list[str]:
     """Return the names of a cell's templates in `language`, or in all; raises UsageError where there is none."""
     if language is not None and language not in PHRASES:
         message = f"there are no words in {language!r}; known: {', '.join(PHRASES)}"
         raise UsageError(message)
     bare = cell.removesuffix(SUFFIX) + SUFFIX
     names = [folder_of(known) + bare for known in PHRASES if language in {None, known}]
-    found = [name for name in names if name in package_names() and name != "page.html.j2"]
+    found = [name for name in names if name in known_names]
     if not found:
-        near = [row for row in sorted(package_names()) if row.startswith(bare.partition("/")[0]) and "page" not in row]
+        near = [row for row in sorted(known_names) if row.startswith(bare.partition("/")[0])]
         hint = f"; near: {', '.join(row.removesuffix(SUFFIX) for row in near[:4])}" if near else ""
         message = f"there is no text {cell!r}{hint}; rapport policy words lists all"
         raise UsageError(message)
@@ -113,6 +124,14 @@ def _names(cell: str, language: str | None) -> list[str]:
 
 
 def _write(names: list[str], folder: Path, *, force: bool) -> int:
+    try:
+        return _written(names, folder, force=force)
+    except OSError as error:
+        message = f"cannot write into {folder} ({error.strerror}); name another folder with --templates"
+        raise UsageError(message) from error
+
+
+def _written(names: list[str], folder: Path, *, force: bool) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     there = read_library(folder).own
     differing = [name for name in names if name in there and there[name] != package_source(name)]
