@@ -191,9 +191,9 @@ def _attach(app: WorkerApp, engine: Engine) -> None:
     health = HealthServer(engine.meter, ailments=lambda: [f"{slot}: {why}" for slot, why in engine.lanes.halted().items()])
 
     async def watch() -> None:
-        if engine.settings.metrics_port:
-            await health.start(engine.settings.metrics_host, engine.settings.metrics_port)
         try:
+            if engine.settings.metrics_port:
+                await health.start(engine.settings.metrics_host, engine.settings.metrics_port)
             await engine.lanes.watch(app.consumer.behind)
         except Exception as error:  # noqa: BLE001 - nothing may escape: a worker without its watch must not live on
             engine.watchdog.fail(f"watch: {error!r}")

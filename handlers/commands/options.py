@@ -18,6 +18,9 @@ JsonOption: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), he
 LiveOption: TypeAlias = Annotated[
     bool, Parameter(name="--live", negative=(), help="The history of the running deployment, in the place of a file.")
 ]
+MetricsPortOption: TypeAlias = Annotated[
+    int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none; default: RAPPORT_METRICS_PORT.")
+]
 PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]

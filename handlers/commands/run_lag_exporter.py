@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from handlers.commands.options import MetricsPortOption
 from streams.engine.lag_export import LagExport
 from streams.runtime.errors import UsageError
 from streams.runtime.health import health_served
@@ -16,7 +17,7 @@ from streams.runtime.settings import Settings, load_settings
 
 def run_lag_exporter(
     *,
-    metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health (RAPPORT_METRICS_PORT).")] = None,
+    metrics_port: MetricsPortOption = None,
     every: Annotated[float, Parameter(help="Seconds from one reading to the next.")] = 15.0,
 ) -> None:
     """Tell monitoring how far the workers are behind, also when every one of them is dead; until Ctrl-C or SIGTERM.
@@ -29,9 +30,7 @@ def run_lag_exporter(
 
     Exit codes: 0 stopped, 2 no port given.
     """
-    settings = load_settings()
-    if metrics_port is not None:
-        settings = settings.model_copy(update={"metrics_port": metrics_port})
+    settings = load_settings(metrics_port=metrics_port)
     if not settings.metrics_port:
         message = "nobody could ask: say --metrics-port 9105, or set RAPPORT_METRICS_PORT"
         raise UsageError(message)

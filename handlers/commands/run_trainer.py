@@ -10,6 +10,7 @@ import structlog
 from cyclopts import Parameter
 
 from handlers.commands.learners.standing import StandingCheck, look
+from handlers.commands.options import MetricsPortOption
 from models.learners.activation import LEARNERS
 from streams.agents.trainer import Trainer
 from streams.engine.failpoints import make_failpoint
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 def run_trainer(
     *,
-    metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None,
+    metrics_port: MetricsPortOption = None,
     afresh: Annotated[
         Literal["all", "lateness", "renewal"] | None, Parameter(help="Forget what was learned and begin with the oldest example.")
     ] = None,
@@ -54,9 +55,7 @@ def run_trainer(
     Exit codes: 0 stopped, 70 stopped itself: another trainer took over, or this release
     cannot go on from what is stored (--afresh begins anew: all, or one learner).
     """
-    settings = load_settings()
-    if metrics_port is not None:
-        settings = settings.model_copy(update={"metrics_port": metrics_port})
+    settings = load_settings(metrics_port=metrics_port)
     configure_log(settings)
     asyncio.run(ensure_topics(settings))
     try:

@@ -5,13 +5,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from handlers.commands.options import MetricsPortOption
 from streams.runtime.log import configure_log
 from streams.runtime.settings import load_settings
 
 
 def worker(
     *,
-    metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None,
+    metrics_port: MetricsPortOption = None,
     policy: Annotated[Path | None, Parameter(help="Policy file to decide by; default: RAPPORT_POLICY_FILE.")] = None,
 ) -> int:
     """Fold events into client states and decide, until stopped with Ctrl-C or SIGTERM.
@@ -36,9 +37,7 @@ def worker(
     from streams.wire.admin import ensure_topics
     from streams.wire.policy_file import policy_in_force
 
-    settings = load_settings()
-    if metrics_port is not None:
-        settings = settings.model_copy(update={"metrics_port": metrics_port})
+    settings = load_settings(metrics_port=metrics_port)
     configure_log(settings)
     check_versions(settings)
     program = ClientProgram(policy=policy_in_force(settings, policy, facts_stated=facts_of(settings)))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from streams.runtime.errors import UsageError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 
@@ -22,8 +23,12 @@ class HealthServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, a free one for 0."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=_LONGEST_REQUEST)
+        """Listen; returns the port, a free one for 0. UsageError where that is not possible."""
+        try:
+            self._server = await asyncio.start_server(self._serve, host, port, limit=_LONGEST_REQUEST)
+        except OSError as error:
+            message = f"cannot serve /metrics at {host}:{port}: {error.strerror}; fix: RAPPORT_METRICS_PORT, or --metrics-port"
+            raise UsageError(message) from error
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 

@@ -3,7 +3,7 @@
 import ssl
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -239,14 +239,17 @@ class Settings(BaseSettings):
 
 
 @lru_cache(maxsize=1)
-def load_settings() -> Settings:
+def load_settings(*, metrics_port: int | None = None) -> Settings:
     """Read the settings from the environment once; secrets may also be files in /run/secrets, as containers mount them.
+
+    `metrics_port`: as the caller says; None: as the environment does.
 
     UsageError names what cannot be used, and no value: it may be a secret.
     """
     try:
+        said: dict[str, Any] = {} if metrics_port is None else {"metrics_port": metrics_port}
         # The keyword is read by pydantic-settings and is no field.
-        return Settings(_secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None)
+        return Settings(_secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None, **said)
     except ValidationError as error:
         raise UsageError("; ".join(_flaw(place=each["loc"], said=each["msg"]) for each in error.errors())) from None
     except SettingsError as error:

@@ -8,6 +8,7 @@ import yaml
 
 from handlers.channels.redis_ledger import keys_at, prefix_of
 from handlers.channels.redis_tasks import RedisTaskBoard
+from handlers.cli import EXIT_USAGE, run
 from handlers.commands.access.commands import kafka_commands, redis_lines
 from handlers.commands.access.roles import ROLES, Operation, Role, redis_keys
 from handlers.mailbox.redis_mailbox import RedisMailbox
@@ -91,3 +92,16 @@ def test_the_file_of_users_shuts_the_default_one_out_and_gives_readers_no_way_to
 def test_no_topic_is_named_twice_for_a_process(role: Role) -> None:
     named = [topic.name for topic, _ in role.topics()]
     assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("users", ["firm.", "o'hara-", "büro/"])
+def test_the_variable_of_a_password_is_one_that_a_shell_can_set_whatever_users_are_called(users: str) -> None:
+    lines = [line for line in redis_lines(SETTINGS, users=users) if line.startswith(f"user {users}")]
+    assert lines
+    for line in lines:
+        assert re.search(r" >\$\{[A-Z0-9_]+\} ", line), line
+
+
+def test_a_name_of_users_with_a_blank_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["access", "redis", "--users", "our firm-"]) == EXIT_USAGE
+    assert "no blanks" in capsys.readouterr().err

@@ -82,6 +82,16 @@ def test_wrong_usage_says_where_the_command_is_taught(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.endswith("See: rapport learners activate --help\n")
 
 
+@pytest.mark.parametrize("port", ["99999", "-4"])
+@pytest.mark.parametrize("words", ["worker", "run-trainer", "run-lag-exporter", "feeds watch"])
+def test_a_port_that_is_none_is_refused_before_anything_is_asked(
+    words: str, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert run([*words.split(), "--metrics-port", port]) == EXIT_USAGE
+    assert "METRICS_PORT" in capsys.readouterr().err
+
+
 ASKING = (
     "after-paid", "dead-letters list", "experiments list", "experiments report", "experiments steps", "feeds list", "fence show",
     "halt", "inspect client ada", "inspect trigger abc", "lag", "learners check", "learners cohorts", "learners list",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -185,6 +186,15 @@ async def test_operators_find_both_addresses_where_the_settings_say_for_as_long_
         assert b"200 OK" in await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
     with pytest.raises(ConnectionError):
         await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
+
+
+async def test_a_port_that_another_process_holds_is_refused_by_its_name() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}.*RAPPORT_METRICS_PORT"):
+            await HealthServer(Meter(), ailments=list).start("127.0.0.1", port)
 
 
 def test_every_metric_of_the_table_can_be_counted_and_is_shown_under_its_name() -> None:

@@ -1,5 +1,6 @@
 """`rapport access kafka|redis` (`access`, a cyclopts App): the rights that each process needs, in the servers' own words."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Final
 
@@ -12,7 +13,16 @@ _READS: Final = ("+@read", "+@connection")
 # Scripts are how we write: each of their calls is checked against the keys of the user too.
 _WRITES: Final = ("+@read", "+@write", "+@connection", "+@transaction", "+eval", "+evalsha", "+script|load")
 
-_Prefix = Annotated[str, Parameter(help="What the names of the users begin with.")]
+_NO_LETTER: Final = re.compile(r"[^A-Z0-9_]")  # in the name of a variable of the shell
+
+
+def _no_blanks(_kind: object, users: str) -> None:
+    if re.search(r"\s", users):
+        message = "a name of a user has no blanks"
+        raise ValueError(message)
+
+
+_Prefix = Annotated[str, Parameter(help="What the names of the users begin with.", validator=_no_blanks)]
 
 access = App(
     name="access",
@@ -74,7 +84,7 @@ def redis_lines(settings: Settings, *, users: str) -> Iterator[str]:
         if keys := _key_rules(role, settings):
             rules = _WRITES if redis_keys(role, settings)[0] else _READS
             name = f"{users}{role.name}"
-            variable = f"${{{name.upper().replace('-', '_')}_PASSWORD}}"
+            variable = f"${{{_NO_LETTER.sub('_', name.upper())}_PASSWORD}}"
             about = ["+info"] * role.measures
             yield " ".join(["user", name, "on", f">{variable}", "resetchannels", *keys, "-@all", *rules, "-@dangerous", *about])
 

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from handlers.commands.feeds.tail import Tail
 from handlers.commands.feeds.watch import FeedWatch, feed_event
-from handlers.commands.options import Author
+from handlers.commands.options import Author, MetricsPortOption
 from handlers.commands.regime_changes import author_named, put_in_force, read_regimes, regimes_now
 from models.events.envelope import epoch_ms
 from models.regime import LateFeed
@@ -102,7 +102,7 @@ def on_time(
 @feeds.command
 def watch(
     *,
-    metrics_port: Annotated[int | None, Parameter(help="Port of /metrics and /health on loopback; 0: none.")] = None,
+    metrics_port: MetricsPortOption = None,
     every: Annotated[float, Parameter(help="Seconds from one judgement to the next.")] = 30.0,
 ) -> None:
     """Notice by itself when a source is silent in hours in which it is usually heard, and when it delivers again.
@@ -115,9 +115,7 @@ def watch(
     if not 0 < every < float("inf"):
         message = f"--every {every:g}: say how many seconds pass from one judgement to the next, more than 0"
         raise UsageError(message)
-    settings = load_settings()
-    if metrics_port is not None:
-        settings = settings.model_copy(update={"metrics_port": metrics_port})
+    settings = load_settings(metrics_port=metrics_port)
     configure_log(settings)
     asyncio.run(ensure_topics(settings))
     asyncio.run(_watch(settings, every_seconds=every))
