@@ -36,7 +36,7 @@ class Parties:
         """Note what one record says of it."""
         if record.value is None or not any(mark in record.value for mark in _WHO_IS_WHO):
             return
-        match _read(record):
+        match event_in(record):
             case ClientMerged(client_id=name, into=into):
                 self.into[name] = into
                 self.ever.add((name, into))
@@ -87,7 +87,7 @@ class LogLines:
 
     def line(self, record: Record) -> bytes | None:
         """Return the line of a record, none where it is not told."""
-        event = _read(record)
+        event = event_in(record)
         if event is None or not self._is_home(event, record):
             self.unreadable += 1
             return None
@@ -126,7 +126,8 @@ def _named(event: ClientEvent) -> set[str]:
     return {event.client_id, *(came.path if came else ()), *(came.children if came else ())}
 
 
-def _read(record: Record) -> AnyLogEvent | None:
+def event_in(record: Record) -> AnyLogEvent | None:
+    """Return the event that a record of the client log holds; none where no worker could read it either."""
     try:
         return decode_event(record.value)
     except DeadLetterError:

@@ -6,7 +6,7 @@ first moment at which a channel worker would, and its outcome comes back as an e
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -63,6 +63,10 @@ class Simulation:
         """Yield what becomes due before `event`, then what the event itself does."""
         yield from self.run_until(event.received_ms)
         yield from self._follow(self._think(event.client_id, event, at_ms=self.now_ms))
+
+    def twin(self) -> "Simulation":
+        """Return one that goes on from here by itself: what happens to either is nothing to the other."""
+        return replace(self, states=dict(self.states), _due=list(self._due), _retracted=set(self._retracted))
 
     def resume(self, states: Iterable[ClientState], waiting: Iterable[Trigger], *, now_ms: int) -> None:
         """Go on from states as they stand at `now_ms`, with messages that were decided and have not left."""

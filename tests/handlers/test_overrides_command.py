@@ -9,6 +9,7 @@ import pytest
 from handlers.cli import run
 from handlers.commands.history import write_contracts
 from handlers.commands.overrides.pooled import by_author
+from handlers.commands.overrides.reckoning import Concerned
 from handlers.commands.overrides.scoring import Scored, score
 from handlers.commands.overrides.verdicts import late_chance
 from models.events.signals import OverrideEffect
@@ -17,7 +18,11 @@ from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.segments import effective_segment, overruling
 from models.state.client import Segment
+from streams.wire.codec import encode_event
+from streams.wire.records import PlainRecord
+from streams.wire.topics import CONTROL_KEY
 from tests.models.builders import Events, ms
+from tests.models.controls import halt
 from tests.models.test_segments import monthly
 from tests.models.views import final
 
@@ -132,6 +137,36 @@ def test_the_report_is_told_for_people_and_programs(tmp_path: Path, capsys: pyte
     write_contracts(log[:-1], history)
     assert run(["overrides", "report", str(history)]) == 1
     assert "there is no override" in capsys.readouterr().out
+
+
+def test_what_held_for_all_by_a_history_holds_in_the_reckoning_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build, history = Events(), tmp_path / "history.jsonl"
+    hold = build.override(16, OverrideEffect.HOLD, until=60)
+    write_contracts([build.profiled(0), build.issued(1, "I1", 50_000, due=15), hold, build.called(90)], history)
+    assert run(["overrides", "report", str(history), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["overrides"]
+    assert row["would_send"] > 0
+    stop = halt(0)
+    history.write_bytes(encode_event(stop) + b"\n" + history.read_bytes())
+    assert run(["overrides", "report", str(history), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["overrides"]
+    assert row["would_send"] == 0
+
+
+def test_a_record_that_no_worker_could_read_is_no_part_of_the_reckoning() -> None:
+    build, concerned = Events(), Concerned()
+    word, stop = build.override(20, OverrideEffect.HOLD, until=90), halt(0)
+    of_client = [encode_event(word), b"{", None]
+    log = [
+        PlainRecord(topic="client.events", partition=0, offset=at, timestamp=0, key=key, value=value)
+        for at, (key, value) in enumerate(
+            [*((b"client-1", value) for value in of_client), (CONTROL_KEY, encode_event(stop)), (CONTROL_KEY, b"[")]
+        )
+    ]
+    for see in (concerned.ask, concerned.keep):
+        for record in log:
+            see(record)
+    assert (concerned.events, [*concerned.controls.values()]) == ([word], [stop])
 
 
 def test_days_that_are_no_days_of_a_year_are_refused_before_anything_is_asked_of_a_server(

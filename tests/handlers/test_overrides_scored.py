@@ -1,7 +1,8 @@
 """What an override changed, effect by effect, and many of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -85,6 +86,41 @@ def test_replies_complaints_and_days_to_pay_of_its_time_are_told() -> None:
     log += [build.asks(260), build.asks(10), build.reported(262, "T1", DeliveryOutcome.COMPLAINED, channel="sms")]
     (row,) = scored(log)
     assert (row.outcome.replies, row.outcome.complaints, row.outcome.usual_days) == (1, 1, 4)
+
+
+Paid: TypeAlias = Callable[[Events], list[AnyClientEvent]]
+
+
+@pytest.mark.parametrize(
+    ("told", "nearer", "paid"),
+    [
+        pytest.param(lambda build: [build.paid(40, "P1", 50_000, None)], "override", 1, id="a payment that names no invoice"),
+        pytest.param(
+            lambda build: [build.credit(30, "C1", 20_000, "I1"), build.paid(40, "P1", 30_000, "I1")],
+            "override",
+            1,
+            id="what a credit note left open was paid",
+        ),
+        pytest.param(
+            lambda build: [build.paid(40, "P1", 50_000, "I1"), build.failed(45, "P1", 50_000, "I1")], "rules", 0, id="it bounced"
+        ),
+        pytest.param(
+            lambda build: [build.paid(40, "P1", 50_000, "I1"), build.refunded(41, "R1", "P1", 50_000)],
+            "override",
+            1,
+            id="it was paid, and given back later",
+        ),
+        pytest.param(lambda build: [build.voided(60, "I1")], "open", 0, id="nothing was owed: voided"),
+        pytest.param(lambda build: [build.credit(60, "C1", 50_000, "I1")], "open", 0, id="nothing was owed: credited"),
+        pytest.param(lambda build: [build.written_off(60, "I1")], "rules", 0, id="it was given up"),
+        pytest.param(lambda _: [], "rules", 0, id="it stayed open"),
+    ],
+)
+def test_an_invoice_of_its_time_was_paid_if_the_ledger_says_so(told: Paid, nearer: str, paid: int) -> None:
+    build = Events()
+    hold = build.override(20, OverrideEffect.HOLD, until=90)
+    (row,) = scored([build.profiled(0), build.issued(10, "I1", 50_000, due=24), hold, *told(build), build.called(120)])
+    assert (row.nearer, row.outcome.paid) == (nearer, paid), row.words
 
 
 def test_an_author_s_next_word_ends_the_one_before() -> None:

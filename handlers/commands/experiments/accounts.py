@@ -30,6 +30,7 @@ class Bill:
     due_ms: int = 0
     parts: list[tuple[int, int]] = field(default_factory=list)
     ended_ms: int = 0
+    is_void: bool = False
 
     def open_at(self, at_ms: int) -> int:
         """Return what was open at a moment; nothing once it was voided or given up."""
@@ -74,27 +75,42 @@ class Account:
         return sum(late) / len(late) if late else None
 
 
-def accounts_of(events: Iterable[AnyClientEvent]) -> dict[str, Account]:
-    """Return the accounts of all clients, as the program's own ledger keeps them; `events` in the order of `received_at`.
+@dataclass(slots=True)
+class Accounts:
+    """The accounts of all clients, as the program's own ledger keeps them.
 
     A payment that names no invoice goes to the oldest that is open. Money that is given back lowers what was received, but its
     invoice stays paid, for how soon it was paid is what is asked; a payment that bounced was none. The latest amount of an
     invoice, less its credit notes, counts as if it had been so from the first.
     """
-    found: dict[str, Account] = {}
-    states: dict[str, ClientState] = {}
-    for event in events:
+
+    _found: dict[str, Account] = field(default_factory=dict)
+    _states: dict[str, ClientState] = field(default_factory=dict)
+
+    def see(self, event: AnyClientEvent) -> None:
+        """Take the next event, in the order of `received_at`."""
         name = event.client_id
-        before = states.get(name) or ClientState(name)
+        before = self._states.get(name) or ClientState(name)
         after = evolve(replace(before, now_ms=max(before.now_ms, event.received_ms)), event)
         if after.ledger is not before.ledger:
-            _follow(found.setdefault(name, Account()), before.ledger, after.ledger, event)
-        states[name] = tidy(after)
-    for account in found.values():
-        account.paid.sort()
-        for bill in account.bills.values():
-            bill.parts.sort()
-    return found
+            _follow(self._found.setdefault(name, Account()), before.ledger, after.ledger, event)
+        self._states[name] = tidy(after)
+
+    def told(self) -> dict[str, Account]:
+        """Return them as they stand after what was seen."""
+        for account in self._found.values():
+            account.paid.sort()
+            for bill in account.bills.values():
+                bill.parts.sort()
+        return self._found
+
+
+def accounts_of(events: Iterable[AnyClientEvent]) -> dict[str, Account]:
+    """Return the accounts of all clients after `events`, which come in the order of `received_at`."""
+    accounts = Accounts()
+    for event in events:
+        accounts.see(event)
+    return accounts.told()
 
 
 def _follow(account: Account, before: Ledger, after: Ledger, event: AnyClientEvent) -> None:
@@ -109,8 +125,8 @@ def _follow(account: Account, before: Ledger, after: Ledger, event: AnyClientEve
         bill = account.bills.setdefault(row.invoice_id, Bill())
         bill.minor, bill.currency = row.minor - row.credited, row.currency
         bill.issued_ms, bill.due_ms = row.issued_at, row.due_ms
-        given_up = is_written_off(row)
-        bill.ended_ms = 0 if is_live(row) and not given_up else row.written_off_at if is_live(row) else row.voided_at
+        given_up, bill.is_void = is_written_off(row), not is_live(row)
+        bill.ended_ms = row.voided_at if bill.is_void else row.written_off_at if given_up else 0
         covered = max(0, min(left(row), free[row.currency]))
         free[row.currency] -= covered
         part = applied(row)[1] + covered - sum(minor for _, minor in bill.parts)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.plan import Asked
+from handlers.commands.history import read_controls
 from handlers.commands.journey_choice import journey_named, own_names
 from handlers.commands.options import Author, Format, FormOption, JsonOption, PolicyOption
 from handlers.commands.overrides.desk import (
@@ -33,7 +34,7 @@ from handlers.commands.simulate import events_of
 from handlers.terminal.documents import in_json
 from models.events.envelope import epoch_ms
 from models.events.signals import OverrideEffect, OverrideSet
-from models.events.union import AnyClientEvent
+from models.events.union import AnyClientEvent, AnyControlEvent
 from models.learners.baseline import BASELINE
 from models.policy.favourable import read_seasons
 from models.state.client import Override, Segment
@@ -267,9 +268,10 @@ def report(
 
     Exit codes: 0 told, 1 there is no override or a server is away, 2 wrong usage.
     """
-    events, controls = _run(read_log(load_settings())) if file is None else (_told(file, form, asked or Asked()), [])
+    chosen = chosen_policy(policy)
+    events, controls = _run(read_log(load_settings())) if file is None else _told(file, form, asked or Asked())
     events.sort(key=lambda event: event.received_ms)
-    rows = score(events, chosen_policy(policy), BASELINE, controls=controls)
+    rows = score(events, chosen, BASELINE, controls=controls)
     if as_json:
         told = {
             "overrides": [row.as_json() for row in rows],
@@ -284,8 +286,8 @@ def report(
     return 0 if rows else 1
 
 
-def _told(file: Path, form: Format | None, asked: Asked) -> list[AnyClientEvent]:
-    return list(events_of(file, form=form, asked=asked))
+def _told(file: Path, form: Format | None, asked: Asked) -> tuple[list[AnyClientEvent], list[AnyControlEvent]]:
+    return list(events_of(file, form=form, asked=asked)), read_controls(file)
 
 
 def _print(rows: list[Scored]) -> None:

@@ -4,19 +4,21 @@ What had happened by then is all that is read, and policies and learners are tho
 changed later moves a reckoning of what is over.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TypeAlias
 
 from handlers.commands.simulation import Happening, Simulation
 from models.events.envelope import ClientEvent
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent
-from models.learners.scorer import Score, Scorer
-from models.policy.policy import Policy
+from models.learners.scorer import Score
 from models.state.client import ClientState
 from models.triggers import RenewalExample, Trigger
 from models.workdays import DAY_MS, moment
+
+Row: TypeAlias = AnyClientEvent | AnyControlEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +54,41 @@ class Life:
         return [row for row in self.sent if row.identity not in known]
 
 
-Rows: TypeAlias = Sequence[AnyClientEvent | AnyControlEvent]
+@dataclass(slots=True)
+class Story:
+    """A client's story, lived row by row in the order in which it arrived. At any moment it can go on in more than one way."""
 
+    simulation: Simulation
+    _undelivered: dict[str, Trigger] = field(default_factory=dict)
+    _sent: list[Said] = field(default_factory=list)
+    _renewals: list[RenewalExample] = field(default_factory=list)
 
-def live(earlier: Rows, later: Rows, policy: Policy, scorer: Scorer, *, set_ms: int, until_ms: int) -> Life:
-    """Live a client's story, in the order in which it arrived, up to `until_ms`.
+    def take(self, row: Row) -> None:
+        """Live through the next row."""
+        self._see(self.simulation.feed(row) if isinstance(row, ClientEvent) else self.simulation.govern(row))
 
-    `earlier` had come when the override was set, at `set_ms`; `later` begins with it, or leaves it out for the life without.
-    """
-    simulation = Simulation(policy=policy, scorer=scorer)
-    seen: list[Happening] = []
-    for row in earlier:
-        seen += _happen(simulation, row)
-    seen += simulation.run_until(set_ms)
-    before = next(iter(simulation.states.values()), None)
-    score = simulation.scorer.score(before) if before else None
-    for row in later:
-        if row.received_ms <= until_ms:
-            seen += _happen(simulation, row)
-    seen += simulation.run_until(until_ms)
-    sent = [row for row in _sent(seen) if row.at_ms >= set_ms and row.trigger.channel not in policy.internal_channels]
-    ended = (output for row in seen if row.at_ms >= set_ms for output in row.outputs)
-    return Life(tuple(sent), before, score, tuple(output for output in ended if isinstance(output, RenewalExample)))
+    def run_until(self, at_ms: int) -> None:
+        """Let time pass."""
+        self._see(self.simulation.run_until(at_ms))
 
+    def life(self, later: Iterable[Row], *, until_ms: int) -> Life:
+        """Return what comes of it from here up to `until_ms` if `later` arrives, in that order; the story stays as it is."""
+        before = next(iter(self.simulation.states.values()), None)
+        score = self.simulation.scorer.score(before) if before else None
+        on = Story(self.simulation.twin(), dict(self._undelivered))
+        for row in takewhile(lambda row: row.received_ms <= until_ms, later):
+            on.take(row)
+        on.run_until(until_ms)
+        internal = on.simulation.policy.internal_channels
+        sent = tuple(row for row in on._sent if row.trigger.channel not in internal)
+        return Life(sent, before, score, tuple(on._renewals))
 
-def _happen(simulation: Simulation, row: AnyClientEvent | AnyControlEvent) -> Iterator[Happening]:
-    return simulation.feed(row) if isinstance(row, ClientEvent) else simulation.govern(row)
-
-
-def _sent(seen: Sequence[Happening]) -> Iterator[Said]:
-    decided: dict[str, Trigger] = {}
-    for row in seen:
-        decided |= {output.trigger_id: output for output in row.outputs if isinstance(output, Trigger)}
-        event = row.event
-        if isinstance(event, DeliveryReported) and event.outcome is DeliveryOutcome.SENT and event.trigger_id in decided:
-            yield Said(row.at_ms, decided.pop(event.trigger_id))
+    def _see(self, happenings: Iterable[Happening]) -> None:
+        for happening in happenings:
+            event = happening.event
+            self._undelivered |= {output.trigger_id: output for output in happening.outputs if isinstance(output, Trigger)}
+            self._renewals += (output for output in happening.outputs if isinstance(output, RenewalExample))
+            if isinstance(event, DeliveryReported) and event.outcome is DeliveryOutcome.SENT:
+                trigger = self._undelivered.pop(event.trigger_id, None)
+                if trigger is not None:
+                    self._sent.append(Said(happening.at_ms, trigger))

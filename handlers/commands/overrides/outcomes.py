@@ -1,13 +1,11 @@
 """What came of the time of an override, as far as it was known at its end: invoices, replies, complaints."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, TypeAlias
 
-from models.events.envelope import epoch_ms
-from models.events.invoices import InvoiceAmended, InvoiceIssued, InvoiceVoided
-from models.events.payments import PaymentReceived
+from handlers.commands.experiments.accounts import Account, Accounts
 from models.events.signals import ClientAsked, DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent
 from models.state.closing import LATE_DAYS
@@ -19,7 +17,7 @@ SURE: Final = 1.64
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An invoice of an override's time. `days` past due when it was paid, None: it was not.
+    """An invoice of an override's time. `days` past due when the last of it was paid, None: it was not.
 
     `is_news`: whether it would be late was not known yet when the override was set.
     """
@@ -65,14 +63,27 @@ def usual_days(endings: Iterable[Ending]) -> float | None:
     return median(days) if days else None
 
 
-def outcome_of(history: Sequence[AnyClientEvent], since_ms: int, until_ms: int) -> Outcome:
-    """Return what had come of a span by its end; what arrived later is not read."""
-    known = [row for row in history if row.received_ms <= until_ms]
+Span: TypeAlias = tuple[int, int]
+"""From when until when, in epoch ms."""
+
+
+def outcomes_of(history: Sequence[AnyClientEvent], spans: Collection[Span]) -> dict[Span, Outcome]:
+    """Return what had come of each span by its end; what arrived later is not read. `history` in the order of its arrival."""
+    accounts, found, place = Accounts(), dict[Span, Outcome](), 0
+    for since_ms, until_ms in sorted(spans, key=lambda span: span[1]):
+        while place < len(history) and history[place].received_ms <= until_ms:
+            accounts.see(history[place])
+            place += 1
+        found[since_ms, until_ms] = _outcome(history[:place], accounts.told(), since_ms, until_ms)
+    return found
+
+
+def _outcome(known: Sequence[AnyClientEvent], accounts: Mapping[str, Account], since_ms: int, until_ms: int) -> Outcome:
     within = [row for row in known if row.received_ms >= since_ms]
     told = [row.outcome for row in within if isinstance(row, DeliveryReported)]
     asked = sum(isinstance(row, ClientAsked) for row in within)
     return Outcome(
-        tuple(_endings(known, since_ms, until_ms)),
+        tuple(_endings(accounts, since_ms, until_ms)),
         asked + told.count(DeliveryOutcome.REPLIED),
         told.count(DeliveryOutcome.COMPLAINED),
     )
@@ -83,47 +94,14 @@ def surprise(late: float, expected: float, variance: float) -> float:
     return (late - expected) / variance**0.5 if variance > 0 else 0.0
 
 
-@dataclass(slots=True)
-class _Bill:
-    minor: int = 0
-    due_ms: int = 0
-    received: int = 0
-    paid_ms: int = 0
-
-
-def _endings(history: Sequence[AnyClientEvent], since_ms: int, until_ms: int) -> Iterator[Ending]:
+def _endings(accounts: Mapping[str, Account], since_ms: int, until_ms: int) -> Iterator[Ending]:
     """Yield each invoice that was open in that time and fell due by its end, as far as its lateness is known."""
-    bills = _bills(history)
-    for invoice, bill in bills.items():
-        ended = bill.paid_ms or until_ms + 1
-        if not bill.due_ms or bill.due_ms > until_ms or ended <= since_ms:
-            continue
-        days = whole_days(min(ended, until_ms) - bill.due_ms)
-        late = days > LATE_DAYS
-        if late or ended <= until_ms:
-            is_news = bill.due_ms + LATE_DAYS * DAY_MS >= since_ms
-            yield Ending(invoice, late, days if ended <= until_ms else None, is_news)
-
-
-def _bills(history: Sequence[AnyClientEvent]) -> dict[str, _Bill]:
-    bills: dict[str, _Bill] = {}
-    for row in history:
-        match row:
-            case InvoiceIssued():
-                bill = bills.setdefault(row.invoice_id, _Bill())
-                bill.minor, bill.due_ms = row.amount.minor, epoch_ms(row.due_at)
-            case InvoiceAmended() if row.invoice_id in bills:
-                bill = bills[row.invoice_id]
-                bill.minor = row.amount.minor if row.amount else bill.minor
-                bill.due_ms = epoch_ms(row.due_at) if row.due_at else bill.due_ms
-            case InvoiceVoided():
-                bills.pop(row.invoice_id, None)
-            case _:
-                pass
-    for row in history:
-        if isinstance(row, PaymentReceived) and row.invoice_id in bills:
-            bill = bills[row.invoice_id]
-            bill.received += row.amount.minor
-            if not bill.paid_ms and bill.received >= bill.minor:
-                bill.paid_ms = row.occurred_ms
-    return bills
+    for account in accounts.values():
+        for invoice, bill in account.bills.items():
+            paid_ms = bill.settled_ms
+            if bill.minor <= 0 or bill.is_void or bill.due_ms > until_ms or 0 < (paid_ms or bill.ended_ms) <= since_ms:
+                continue
+            days = whole_days((paid_ms or until_ms) - bill.due_ms)
+            late = days > LATE_DAYS
+            if late or paid_ms:
+                yield Ending(invoice, late, days if paid_ms else None, bill.due_ms + LATE_DAYS * DAY_MS >= since_ms)

@@ -1,17 +1,17 @@
 """What `rapport overrides report` reads from a running system, and how it tells what it found."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
+from handlers.commands.log_file import event_in
 from handlers.commands.overrides.pooled import Group, by_effect, conflicting
 from handlers.commands.overrides.scoring import Scored
-from models.events.control import ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.workdays import moment
 from streams.runtime.settings import Settings
-from streams.wire.codec import decode_event
 from streams.wire.reading import read_each
+from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 
@@ -20,26 +20,35 @@ async def read_log(settings: Settings) -> tuple[list[AnyClientEvent], list[AnyCo
 
     Each in the order of its log; the rest is read, not kept. Raises RetryError.
     """
-    every, concerned = list(range(settings.partitions)), set[bytes]()
-    found: list[AnyClientEvent] = []
-    controls: dict[str, AnyControlEvent] = {}
+    every, concerned = list(range(settings.partitions)), Concerned()
+    await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=concerned.ask)
+    if concerned.clients:
+        await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=concerned.keep)
+    return concerned.events, sorted(concerned.controls.values(), key=lambda event: event.received_ms)
 
-    def ask(record: Any) -> None:  # noqa: ANN401 - what a client library returned
-        if record.key and b'"override.set"' in record.value:
-            concerned.add(record.key)
 
-    def keep(record: Any) -> None:  # noqa: ANN401 - likewise
-        if record.key in concerned or (record.key == CONTROL_KEY and b'"clock.ticked"' not in record.value):
-            event = decode_event(record.value)
-            if isinstance(event, ClientEvent):
-                found.append(event)
-            elif not isinstance(event, ClockTicked):
-                controls.setdefault(event.event_id, event)
+@dataclass(slots=True)
+class Concerned:
+    """Who was ever overridden, and what the log says of them and of all; from two readings. What no worker could read is none."""
 
-    await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=ask)
-    if concerned:
-        await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=keep)
-    return found, sorted(controls.values(), key=lambda event: event.received_ms)
+    clients: set[bytes] = field(default_factory=set)
+    events: list[AnyClientEvent] = field(default_factory=list)
+    controls: dict[str, AnyControlEvent] = field(default_factory=dict)
+
+    def ask(self, record: Record) -> None:
+        """Note of whom a record says that somebody overruled the policy."""
+        if record.key and b'"override.set"' in (record.value or b""):
+            self.clients.add(record.key)
+
+    def keep(self, record: Record) -> None:
+        """Keep what a record tells of those clients, or of all."""
+        if record.key not in self.clients and (record.key != CONTROL_KEY or b'"clock.ticked"' in (record.value or b"")):
+            return
+        event = event_in(record)
+        if isinstance(event, ClientEvent):
+            self.events.append(event)
+        elif isinstance(event, AnyControlEvent):
+            self.controls.setdefault(event.event_id, event)
 
 
 def page_lines(rows: Sequence[Scored]) -> Iterator[str]:

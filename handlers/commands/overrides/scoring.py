@@ -5,13 +5,15 @@ both; what differs is what would have been sent. Nothing that became known after
 How one override is judged is in `handlers.commands.overrides.verdicts`, many together in `handlers.commands.overrides.pooled`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from handlers.commands.overrides.lives import Rows, live
-from handlers.commands.overrides.outcomes import Outcome, outcome_of
+from handlers.commands.overrides.lives import Life, Row, Story
+from handlers.commands.overrides.outcomes import Outcome, Span, outcomes_of
 from handlers.commands.overrides.verdicts import Without, judged, late_chance
+from handlers.commands.simulation import Simulation
 from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import DeliveryReported, OverrideCleared, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, AnyControlEvent
@@ -101,12 +103,7 @@ def score(
             own.setdefault(event.client_id, []).append(event)
     end_ms = max((event.received_ms for event in events), default=0)
     world = _World(policy, scorer, controls, end_ms)
-    found = [
-        _scored(event, history[:place], history[place + 1 :], world)
-        for history in own.values()
-        for place, event in enumerate(history)
-        if isinstance(event, OverrideSet)
-    ]
+    found = [row for history in own.values() for row in _scored(history, world)]
     return sorted(found, key=lambda row: (row.set_ms, row.client_id))
 
 
@@ -118,24 +115,47 @@ class _World:
     end_ms: int
 
 
-def _scored(event: OverrideSet, before: Sequence[AnyClientEvent], after: Sequence[AnyClientEvent], world: _World) -> Scored:
-    expires = _end_of(event, after)
-    until, since = min(expires, world.end_ms), event.received_ms
-    earlier = _in_order(before, [row for row in world.controls if row.received_ms <= since])
-    later = _in_order(after, [row for row in world.controls if row.received_ms > since])
-    real, twin = (
-        live(earlier, rows, world.policy, world.scorer, set_ms=since, until_ms=until) for rows in ([event, *later], later)
-    )
-    state, outcome = real.before, outcome_of([*before, *after], since, until)
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """An override, when it ended and how far of that is known, and the life with it and the one without."""
+
+    event: OverrideSet
+    ends_ms: int
+    until_ms: int
+    real: Life
+    twin: Life
+
+    @property
+    def span(self) -> Span:
+        return self.event.received_ms, self.until_ms
+
+
+def _scored(history: Sequence[AnyClientEvent], world: _World) -> Iterator[Scored]:
+    """Yield the overrides of one client. What came before each is lived through once for all of them."""
+    rows = _in_order(history, world.controls)
+    story = Story(Simulation(policy=world.policy, scorer=world.scorer))
+    words: list[_Word] = []
+    for place, row in enumerate(rows):
+        if isinstance(row, OverrideSet):
+            ends_ms = _end_of(row, rows[place + 1 :])
+            until_ms = min(ends_ms, world.end_ms)
+            story.run_until(row.received_ms)
+            real, twin = (story.life(islice(rows, begin, None), until_ms=until_ms) for begin in (place, place + 1))
+            words.append(_Word(row, ends_ms, until_ms, real, twin))
+        story.take(row)
+    outcomes = outcomes_of(history, {word.span for word in words})
+    yield from (_judged(word, outcomes[word.span], is_over=word.ends_ms <= world.end_ms) for word in words)
+
+
+def _judged(word: _Word, outcome: Outcome, *, is_over: bool) -> Scored:
+    event, state, real, twin = word.event, word.real.before, word.real, word.twin
     without = Without(
         rules=state.care.segment.value if state else "new",
         learner=real.score.probability if real.score else None,
         real=real,
         twin=twin,
     )
-    nearer, words = (
-        judged(event, outcome, without) if expires <= world.end_ms else ("open", "still in force when the history ends")
-    )
+    nearer, words = judged(event, outcome, without) if is_over else ("open", "still in force when the history ends")
     return Scored(
         client_id=event.client_id,
         override_id=event.override_id,
@@ -144,9 +164,9 @@ def _scored(event: OverrideSet, before: Sequence[AnyClientEvent], after: Sequenc
         value=event.value or event.journey or "",
         invoice_id=event.invoice_id or "",
         reason=event.reason,
-        set_ms=since,
-        end_ms=until,
-        is_over=expires <= world.end_ms,
+        set_ms=event.received_ms,
+        end_ms=word.until_ms,
+        is_over=is_over,
         rules_said=without.rules,
         learner_said=without.learner,
         open=tuple(Money(row.net, row.currency) for row in exposures(state.ledger, state.now_ms) if row.net) if state else (),
@@ -160,7 +180,7 @@ def _scored(event: OverrideSet, before: Sequence[AnyClientEvent], after: Sequenc
     )
 
 
-def _end_of(event: OverrideSet, later: Sequence[AnyClientEvent]) -> int:
+def _end_of(event: OverrideSet, later: Sequence[Row]) -> int:
     """Return when an override ended: it expired, was lifted, or its author's next word took its place."""
     words = (
         row
@@ -172,9 +192,9 @@ def _end_of(event: OverrideSet, later: Sequence[AnyClientEvent]) -> int:
     return max(event.received_ms, min([epoch_ms(event.expires_at), *(row.received_ms for row in words)]))
 
 
-def _in_order(events: Sequence[AnyClientEvent], controls: Sequence[AnyControlEvent]) -> Rows:
+def _in_order(events: Sequence[AnyClientEvent], controls: Sequence[AnyControlEvent]) -> list[Row]:
     """Return both in the order of their arrival, without the outcomes of messages, which each life has its own of."""
-    rows: list[AnyClientEvent | AnyControlEvent] = [row for row in events if not isinstance(row, DeliveryReported)]
+    rows: list[Row] = [row for row in events if not isinstance(row, DeliveryReported)]
     if not controls:
         return rows
     return sorted([*controls, *rows], key=lambda row: (row.received_ms, isinstance(row, ClientEvent)))
