@@ -1,11 +1,12 @@
 """Two clients who turned out to be one company: their states in one.
 
 Money, windows and what the client has said come out as if every fact had always been told to one client, as far as its row is
-still kept; what had collapsed is added up. So a fact told to both counts once, unless both had closed it already.
+still kept; what had collapsed is added up. So a fact told to both counts once, unless both had summed it up already.
 """
 
+from collections.abc import Iterable
 from itertools import zip_longest
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec.structs import astuple, replace
 
@@ -16,16 +17,19 @@ from models.state.closing import LABELS
 from models.state.habits import united as united_habits
 from models.state.identity import joined as joined_identities
 from models.state.invoices import put_credit, put_invoice
+from models.state.memory import is_closed
 from models.state.memory import united as united_facts
-from models.state.payments import FAILURES_KEPT, PAY_DAYS_KEPT, put_payment, remembered
+from models.state.payments import FAILURES_KEPT, PAY_DAYS_KEPT, put_payment, reduce_collapsed, remembered
 from models.state.person import CONTACTS_KEPT, OF_ADDRESS, risk_rank
-from models.state.reckoning import is_live
+from models.state.reckoning import is_live, reckon
 from models.state.renewals import WATCHED, Renewals
 from models.state.rhythm import Rhythm, attempts
 from models.state.rows import Dispute, Invoice, Ledger, Payment
-from models.state.totals import add_total, balanced
+from models.state.totals import add_total, balanced, payment_key
 from models.state.windows import add, compact
 from models.workdays import DAY_MS
+
+R = TypeVar("R")
 
 FEEDS_KEPT: Final = 4
 UNANSWERED_KEPT: Final = 4
@@ -56,16 +60,26 @@ def joined(state: ClientState, other: ClientState) -> ClientState:
 
 def joined_money(state: ClientState, other: ClientState) -> ClientState:
     """Return `state` with all money of `other` in it, and how that is paid; whose it was makes no difference from then on."""
-    mine = {row.invoice_id for row in state.ledger.invoices if is_live(row)}
-    twice = sum(row.invoice_id in mine for row in other.ledger.invoices if is_live(row))
-    state = replace(
-        state,
+    one, late = _unclosed(state, other.memory.closed)
+    two, later = _unclosed(other, state.memory.closed)
+    before, after = (_live(state), _live(other)), (_live(one), _live(two))
+    twice = len(after[0] & after[1]) + sum(map(len, before)) - sum(map(len, after))
+    joint = replace(
+        one,
         now_ms=max(state.now_ms, other.now_ms),
         habits=united_habits(state.habits, other.habits, twice=twice),
         feeds=tuple(dict.fromkeys((*other.feeds, *state.feeds)))[-FEEDS_KEPT:],
         memory=_memory(state.memory, other.memory),
     )
-    return _money(replace(state, rhythm=_rhythm(state, other)), other.ledger)
+    joint = _money(replace(joint, rhythm=_rhythm(joint, two)), two.ledger)
+    for payment in (*late, *later):
+        for fact in payment.reductions:
+            joint = reduce_collapsed(joint, payment.currency, fact)
+    return joint
+
+
+def _live(state: ClientState) -> set[str]:
+    return {row.invoice_id for row in state.ledger.invoices if is_live(row)}
 
 
 def _memory(one: Memory, two: Memory) -> Memory:
@@ -77,7 +91,8 @@ def _memory(one: Memory, two: Memory) -> Memory:
 
 def _rhythm(state: ClientState, other: ClientState) -> Rhythm:
     """Return both rhythms, that of `other` without what its kept rows tell: they are put in by themselves."""
-    one, two, now = state.rhythm, _residue(other), state.now_ms
+    one, now = state.rhythm, state.now_ms
+    two = _residue(other, other.ledger.invoices, other.ledger.payments)
     buckets = compact(one.buckets, now_ms=now)
     for row in two.buckets:
         buckets = add(buckets, row.day * DAY_MS, now_ms=now, change=row)
@@ -103,11 +118,11 @@ def _rhythm(state: ClientState, other: ClientState) -> Rhythm:
     )
 
 
-def _residue(state: ClientState) -> Rhythm:
-    """Return what of the rhythm no kept row tells: in windows every fact has an inverse."""
-    for invoice in state.ledger.invoices:
+def _residue(state: ClientState, invoices: Iterable[Invoice], payments: Iterable[Payment]) -> Rhythm:
+    """Return what of the rhythm these rows do not tell: in windows every fact has an inverse."""
+    for invoice in invoices:
         state = put_invoice(state, invoice, Invoice(invoice.invoice_id))
-    for payment in state.ledger.payments:
+    for payment in payments:
         state = put_payment(state, payment, Payment(payment.payment_id, payment.currency, payment.method))
     return state.rhythm
 
@@ -154,6 +169,31 @@ def _money(state: ClientState, more: Ledger) -> ClientState:
     for currency in [row.currency for row in totals]:
         state = balanced(state, currency)
     return _untouched(state, ledger, more)
+
+
+def _unclosed(state: ClientState, closed: bytes) -> tuple[ClientState, list[Payment]]:
+    """Return the state without rows of what the other one has closed, and the payments among them of which money went back.
+
+    Closed by one it is closed for both: what a row says of it is a repetition, in windows too. Only what went back of a payment
+    may not have been counted there.
+    """
+    ledger = state.ledger
+    invoices = [row for row in ledger.invoices if is_closed(closed, f"invoice:{row.invoice_id}")]
+    credits_ = [row for row in ledger.credits if is_closed(closed, f"credit:{row.credit_note_id}")]
+    payments = [row for row in ledger.payments if is_closed(closed, payment_key(row.payment_id, row.currency))]
+    if not (invoices or credits_ or payments):
+        return state, []
+    named = {note.invoice_id for note in credits_} | {part.invoice_id for row in payments for part in row.parts}
+    paid = _others(ledger.payments, payments)
+    given = _others(ledger.credits, credits_)
+    kept = tuple(reckon(row, paid, given, 0) if row.invoice_id in named else row for row in _others(ledger.invoices, invoices))
+    rhythm = _residue(state, invoices, payments)
+    state = replace(state, rhythm=rhythm, ledger=replace(ledger, invoices=kept, payments=paid, credits=given))
+    return state, [row for row in payments if row.reductions]
+
+
+def _others(rows_: tuple[R, ...], gone: list[R]) -> tuple[R, ...]:
+    return tuple(row for row in rows_ if not any(row is known for known in gone))
 
 
 def _untouched(state: ClientState, one: Ledger, two: Ledger) -> ClientState:

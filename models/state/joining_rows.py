@@ -150,4 +150,5 @@ def _part(one: Part, two: Part) -> Part:
 def _reduction(one: Reduction, two: Reduction) -> Reduction:
     taken, taken_at = max((one.taken, one.taken_at), (two.taken, two.taken_at))
     returned, returned_at = max((one.returned, one.returned_at), (two.returned, two.returned_at))
-    return Reduction(one.reduction_id, taken, returned, one.chargeback or two.chargeback, taken_at, returned_at)
+    named = max(one.invoice_id, two.invoice_id)
+    return Reduction(one.reduction_id, taken, returned, one.chargeback or two.chargeback, taken_at, returned_at, named)

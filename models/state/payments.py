@@ -114,38 +114,42 @@ def chargeback_reversed(state: ClientState, event: ChargebackReversed) -> Client
 
 
 def _reduce(state: ClientState, event: _Reducing, fact: Reduction) -> ClientState:
-    code = event.amount.currency
+    code, fact = event.amount.currency, replace(fact, invoice_id=event.invoice_id or "")
     before = _find(state, event.payment_id, code)
     if before is None:
         if is_closed(state.memory.closed, payment_key(event.payment_id, code)):
-            return _reduce_collapsed(state, event, fact)
+            return reduce_collapsed(state, code, fact)
         before = Payment(event.payment_id, code, _OTHER)
     rows = before.reductions
     known = next((row for row in rows if row.reduction_id == fact.reduction_id), Reduction(fact.reduction_id))
     taken, taken_at = max((known.taken, known.taken_at), (fact.taken, fact.taken_at))
     returned, returned_at = max((known.returned, known.returned_at), (fact.returned, fact.returned_at))
-    merged = Reduction(known.reduction_id, taken, returned, fact.chargeback, taken_at, returned_at)
+    named = max(known.invoice_id, fact.invoice_id)
+    merged = Reduction(known.reduction_id, taken, returned, fact.chargeback, taken_at, returned_at, named)
     if merged == known:
         return state
     after = replace(before, reductions=(*(row for row in rows if row is not known), merged), touched_ms=state.now_ms)
     return put_payment(state, before, after)
 
 
-def _reduce_collapsed(state: ClientState, event: _Reducing, fact: Reduction) -> ClientState:
+def reduce_collapsed(state: ClientState, currency: str, fact: Reduction) -> ClientState:
     """Take money off a payment that has collapsed into the totals: its invoice stays closed, the sums stay true.
 
-    Only what was taken comes back, whole and once: a return that comes before its taking, or without one, makes that void.
+    Only what was taken comes back, whole and once: a return that comes before its taking, or without one, makes that void, and
+    of a fact that says both only the difference goes.
     """
     taken, over = reduction_keys(fact.reduction_id, chargeback=fact.chargeback)
     known = is_closed(state.memory.closed, taken)
     if is_closed(state.memory.closed, over) or (known and not fact.returned):
         return count(state, repeats=1)
-    code = event.amount.currency
-    if fact.returned:
-        state, flow = give_back(state, code, fact.returned, chargeback=fact.chargeback) if known else (state, 0)
-        return _flow_out(_closed(state, over), event.occurred_ms, code, -flow)
-    state, flow = take_back(state, code, fact.taken, invoice_id=event.invoice_id or "", chargeback=fact.chargeback)
-    return _flow_out(_closed(state, taken if flow == fact.taken else over), event.occurred_ms, code, flow)
+    if fact.returned and known:
+        state, flow = give_back(state, currency, fact.returned, chargeback=fact.chargeback)
+        return _flow_out(_closed(state, over), fact.returned_at, currency, -flow)
+    gone = max(0, fact.taken - fact.returned)
+    flow = 0
+    if gone:
+        state, flow = take_back(state, currency, gone, invoice_id=fact.invoice_id, chargeback=fact.chargeback)
+    return _flow_out(_closed(state, taken if gone and flow == fact.taken else over), fact.taken_at, currency, flow)
 
 
 def _closed(state: ClientState, name: str) -> ClientState:

@@ -18,7 +18,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Reduction(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Money of a payment that went back: `taken` by a refund or chargeback, `returned` by its reversal."""
+    """Money of a payment that went back: `taken` by a refund or chargeback, `returned` by its reversal, both of one invoice."""
 
     reduction_id: str
     taken: int = 0
@@ -26,6 +26,7 @@ class Reduction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     chargeback: bool = False
     taken_at: int = 0
     returned_at: int = 0
+    invoice_id: str = ""
 
 
 class Payment(msgspec.Struct, frozen=True, array_like=True, gc=False):

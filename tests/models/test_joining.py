@@ -2,18 +2,21 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.events.envelope import epoch_ms
 from models.events.union import AnyClientEvent
 from models.state.client import Care, ClientState, Person
 from models.state.joining import joined
+from models.state.reckoning import left
 from models.state.renewals import Renewals
-from models.state.rhythm import Rhythm
+from models.state.rhythm import Bucket, Rhythm
 from models.state.rows import Ledger
+from models.state.windows import compact
 from tests.models.builders import Events, on
-from tests.models.stories import arriving, facts
+from tests.models.stories import INVOICES, PAYMENTS, again, arriving, facts
 from tests.models.test_money_laws import accounted
 from tests.models.views import final, fold, money_view, rhythm_view
 
@@ -87,3 +90,105 @@ def test_what_came_back_of_a_collapsed_payment_is_known_to_have_when_two_clients
     assert not together.ledger.payments
     assert money_view(again[-1].state)["cash"] == {"EUR": 90_000}
     assert money_view(fold([build.refund_failed(92, "R2", "P2", 90_000)], state=together)[-1].state)["cash"] == {"EUR": 180_000}
+
+
+@pytest.mark.parametrize("came_back", [False, True])
+@pytest.mark.parametrize("went", [False, True])
+def test_what_one_was_told_to_have_gone_back_of_a_payment_that_the_other_has_closed_counts_when_they_are_one(
+    *, went: bool, came_back: bool
+) -> None:
+    build = Events()
+    mine: list[AnyClientEvent] = [build.profiled(0), build.paid(1, "P0", 90_000, None), build.called(60), build.called(80)]
+    told: list[AnyClientEvent] = [build.profiled(83)]
+    told += [build.refunded(84, "R0", "P0", 30_000)] if went else []
+    told += [build.refund_failed(85, "R0", "P0", 30_000)] if came_back else []
+    one, two = known_as("client-1", mine), known_as("client-2", told)
+    for together in (joined(one, two), joined(two, one)):
+        assert money_view(together) == money_view(final([*mine, *told]))
+        assert sum(row.money_out for row in together.rhythm.buckets) == (30_000 if went and not came_back else 0)
+        assert min(row.money_out for row in together.rhythm.buckets) == 0
+        assert accounted(together)
+
+
+def test_money_that_went_back_of_an_invoice_is_asked_for_there_whichever_of_two_was_told_before_they_were_one() -> None:
+    build = Events()
+    mine: list[AnyClientEvent] = [build.profiled(0), build.issued(0, "OLD", 50_000), build.paid(1, "P0", 50_000, "OLD")]
+    mine += [build.issued(1, "I1", 100_000), build.paid(2, "P1", 60_000, "I1"), build.called(60), build.called(80)]
+    refund = build.refunded(84, "R1", "P1", 60_000).model_copy(update={"invoice_id": "I1"})
+    one, two = known_as("client-1", mine), known_as("client-2", [build.profiled(83), refund])
+    for together in (joined(one, two), joined(two, one)):
+        assert [left(row) for row in together.ledger.invoices] == [100_000]
+        assert money_view(together) == money_view(final([*mine, build.profiled(83), refund]))
+
+
+def figures(state: ClientState) -> dict[str, object]:
+    """Return what is owed and on account, the sums of what has collapsed, and what windows saw of money."""
+    view = money_view(state)
+    # Declines have no row that both could name.
+    windows = [replace(row, declines=0) for row in compact(state.rhythm.buckets, now_ms=state.now_ms)]
+    moved = [row for row in windows if row != Bucket(row.day, row.currency)]
+    return {**{name: view[name] for name in ("exposures", "cash", "credit", "totals")}, "windows": moved}
+
+
+@given(facts(), st.data())
+@settings(max_examples=100)
+def test_what_one_has_closed_and_the_other_was_told_too_counts_once(events: list[AnyClientEvent], data: st.DataObject) -> None:
+    build = Events()
+    # What never finds its invoice or payment is forgotten, and not known as closed.
+    known: list[AnyClientEvent] = [build.issued(6.1, invoice, 10_000, due=8) for invoice in INVOICES]
+    known += [build.paid(6.2, payment, 10_000, None) for payment in PAYMENTS]
+    known += [build.credit(6.3, note, 1_000, None) for note in ("C1", "C2")]
+    # Disputes, promises and plans are dropped when they are over, and nothing of them is summed up.
+    moves = [event for event in events if event.kind.startswith(("invoice", "payment", "credit"))]
+    events = [*(again(event, 0) for event in known), *moves]
+    log = arriving(events, list(range(len(events))))
+    told = data.draw(st.lists(st.booleans(), min_size=len(log), max_size=len(log)))
+    weeks = [again(build.called(day), 0) for day in (30, 60, 90)]
+    one = known_as("client-1", [*log, *weeks])
+    two = known_as("client-2", [event for event, both in zip(log, told, strict=True) if both])
+    for together in (joined(one, two), joined(two, one)):
+        assert figures(together) == figures(one)
+        assert accounted(together)
+
+
+WAYS = ("refunded", "refund_failed", "charged_back", "chargeback_reversed")
+
+
+@st.composite
+def gone_back(draw: st.DrawFn) -> list[AnyClientEvent]:
+    """Return four payments without an invoice, and refunds and chargebacks of them in any order, weeks before or after."""
+    build = Events()
+    about = draw(st.lists(st.tuples(st.sampled_from(WAYS), st.integers(0, 3)), unique=True, min_size=1))
+    paid = [build.paid(draw(st.integers(0, 90)), f"P{payment}", 90_000, None) for payment in range(4)]
+    days = draw(st.lists(st.integers(1, 900), min_size=len(about), max_size=len(about), unique=True))
+    back = [
+        getattr(build, way)(day / 10 + 0.05, f"{'R' if 'refund' in way else 'B'}{payment}", f"P{payment}", 40_000)
+        for (way, payment), day in zip(about, days, strict=True)
+    ]
+    return sorted([*paid, *back], key=lambda event: event.received_ms)
+
+
+@given(gone_back(), st.integers(0, 14), st.data())
+@settings(max_examples=100)
+def test_whenever_two_are_joined_what_went_back_and_came_back_counts_once(
+    events: list[AnyClientEvent], week: int, data: st.DataObject
+) -> None:
+    """A payment is told to one of them, what went back of it to either or to both, before the merge or after it."""
+    build = Events()
+    weeks = [again(build.called(7 * number), 0) for number in range(1, 30)]
+    log = sorted([*events, *weeks], key=lambda event: event.received_ms)
+    whom = {
+        event.event_id: data.draw(st.sampled_from((1, 2) if event.kind == "payment.received" else (1, 2, 3))) for event in events
+    }
+    merged = epoch_ms(on(7 * week)) + 1
+    earlier = [event for event in log if event.received_ms < merged]
+    one, two = (known_as(f"client-{me}", [event for event in earlier if whom.get(event.event_id, 3) & me]) for me in (1, 2))
+    alone = final(log)
+    assume(not alone.memory.forgotten.parked)
+    for together in (joined(one, two), joined(two, one)):
+        assume(not together.memory.forgotten.parked)  # 45 days without its payment: forgotten, and counted
+        later = [event.model_copy(update={"client_id": together.client_id}) for event in log if event.received_ms >= merged]
+        end = fold(later, state=together)[-1].state
+        assert money_view(end)["cash"] == money_view(alone)["cash"]
+        assert money_view(end)["totals"] == money_view(alone)["totals"]
+        assert accounted(end)
