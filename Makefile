@@ -7,6 +7,10 @@ UV := $(BIN)/uv --quiet
 # Some machines tell Python to keep no compiled files; then each of the many processes started here would compile all it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Learning uses one thread, as the command does: threads of the matrix library wait for each other where cores are busy.
+# pytest-randomly loads numpy before conftest.py could say so.
+export OPENBLAS_NUM_THREADS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check chaos soak bench bench-core bench-peers bench-scale bench-backlog bench-latency bench-gateway audit format lock clean
 
@@ -61,7 +65,7 @@ bench-core: setup ## The pure core: microseconds per event, bytes per state
 bench-scale: setup ## An event of a small and of large firms, and a killed worker catching up; BENCH_LARGE=1 for a million clients
 	@$(BENCH) tests/bench/bench_scale.py
 
-bench-backlog: setup ## A million events behind: fails unless the worker's memory stays flat; BENCH_BACKLOG=200000 for less
+bench-backlog: setup ## A million events behind: fails unless a worker's memory stays flat (counting program); BENCH_BACKLOG=200000 for less
 	@BENCH_BACKLOG=$${BENCH_BACKLOG:-1000000} $(BENCH) tests/bench/bench_backlog.py
 
 bench-latency: setup ## From a webhook accepted to its trigger on the topic, station by station

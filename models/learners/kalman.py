@@ -35,7 +35,7 @@ class KalmanLinear:
     """Mean and covariance of linear weights; `forgetting` 0.9997 halves old evidence in about 2,300 examples.
 
     The covariance is kept as `scale` times a packed triangle (column by column), and forgetting only moves the scale: an example
-    costs one packed product and one packed rank-one update, a tenth of what full matrices cost.
+    costs one packed product and one packed rank-one update, which are less than full matrices would cost.
     """
 
     def __init__(self, variances: Vector, *, forgetting: float = 1.0) -> None:

@@ -1,7 +1,7 @@
 """The trainer of the lateness learners: examples in log order in, published weights out. One writer, no clock, no dice.
 
 A day's examples are collected and learned together at the turn of the day, in an order that a hash decides; then new weights are
-published. They differ from learning at once by less than .0002 AUC (docs/learning.md), and every worker scores a whole day alike.
+published. Every worker scores a whole day alike.
 """
 
 from base64 import b64decode

@@ -34,7 +34,7 @@ EVERY: Final = "every"
 """Stands for the learner where a record concerns all of them, or none."""
 
 CHECKPOINT_EXAMPLES: Final = 500
-"""Examples after which progress is stored even when nothing is published: learning them again takes 50 ms."""
+"""Examples after which progress is stored even when nothing is published: learning them again takes a moment."""
 
 
 @dataclass(frozen=True, slots=True)

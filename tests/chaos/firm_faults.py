@@ -32,7 +32,7 @@ Happening = Callable[[Firm], Coroutine[Any, Any, None]]
 class FirmFault:
     """What happens on which day, while that day's webhooks are posted; `row` is that of the fault matrix.
 
-    `again`: mails may leave twice, those whose attempt Redis has forgotten. `ambiguous`: of so many nobody may know whether
+    `ambiguous`: of so many nobody may know whether
     they left. `sign` is what workers must have logged, as for other faults.
     """
 
