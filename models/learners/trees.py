@@ -1,4 +1,4 @@
-"""The third opinion beside the Kalman filter and the gradient: trees, half of them grown anew from the latest questions now and then.
+"""The third opinion beside the Kalman filter and the gradient: trees, half of them grown anew now and then.
 
 The linear learners cannot say that a thing matters only together with two others. Trees can; they do not follow day by day, so
 they speak beside the lines, by a share that is learned from who was right (`Leaning`).
