@@ -11,6 +11,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from handlers.commands.files import replacing, writing
+from handlers.commands.files import target as writable
 from handlers.commands.log_file import LogLines, Parties
 from handlers.commands.options import end_of_day_ms
 from handlers.terminal.waiting import counted
@@ -36,16 +38,16 @@ def export(
     simulate` and the trial commands fold the file to the decisions that were made. Clients who were erased are left out.
 
     The log is read twice, from the beginning to its end at the start; nothing of it is held. Interrupted, it leaves nothing; run
-    it again. The same range has the same bytes as long as nothing was added to it.
+    it again. The same range has the same bytes as long as nothing was added to it. Only you may read a new file.
 
     Example: rapport export --to history.jsonl --until 2026-06-30
 
     Exit codes: 0 written, 1 a server is away, 2 wrong usage, or no line is in that range.
     """
-    settings = load_settings()
+    settings, target = load_settings(), writable(to, "--to", replaced=True)
     since_ms = None if since is None else epoch_ms(since if since.tzinfo else since.replace(tzinfo=UTC))
     lines = asyncio.run(
-        write_log(settings, to, client=client, since_ms=since_ms, until_ms=None if until is None else end_of_day_ms(until))
+        write_log(settings, target, client=client, since_ms=since_ms, until_ms=None if until is None else end_of_day_ms(until))
     )
     left_out = f"; {lines.unreadable:,} records no worker could read are left out" if lines.unreadable else ""
     erased = f"; {len(lines.forgotten):,} clients were erased and are left out" if lines.forgotten else ""
@@ -54,9 +56,18 @@ def export(
 
 
 async def write_log(
-    settings: Settings, path: Path, *, client: str | None = None, since_ms: int | None = None, until_ms: int | None = None
+    settings: Settings,
+    path: Path,
+    *,
+    client: str | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    place: str = "--to",
 ) -> LogLines:
-    """Write the log up to its present end, and return what was told. UsageError where there is nothing to tell."""
+    """Write the log up to its present end, and return what was told. UsageError where there is nothing to tell, or no room.
+
+    `place` is how a person names another place.
+    """
     bounds = await ends_of(settings, CLIENT_EVENTS.name)
     ends = {partition: end for partition, (_, end) in bounds.items()}
     total = sum(end - start for start, end in bounds.values())
@@ -70,22 +81,15 @@ async def write_log(
         since_ms=since_ms,
         until_ms=until_ms,
     )
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        with beside.open("wb") as file, counted("writing the log", total=total) as count:
-            file.write(lines.head())
+    with writing(path, place), replacing(path) as file:
+        file.write(lines.head())
 
-            def write(record: Record) -> None:
-                file.write(lines.line(record) or b"")
+        def write(record: Record) -> None:
+            file.write(lines.line(record) or b"")
 
+        with counted("writing the log", total=total) as count:
             await read_in_order(settings, CLIENT_EVENTS.name, ends=ends, see=partial(_counting, write, count))
         _check(lines, client)
-        beside.replace(path)
-    except OSError as error:
-        message = f"cannot write {path} ({error.strerror}); name another place with --to"
-        raise UsageError(message) from error
-    finally:
-        beside.unlink(missing_ok=True)
     return lines
 
 
@@ -100,7 +104,7 @@ def history_of(file: Path | None, *, live: bool) -> Iterator[Path | None]:
         raise UsageError(message)
     with TemporaryDirectory(prefix="rapport-") as folder:
         path = Path(folder) / "live.jsonl"
-        asyncio.run(write_log(load_settings(), path))
+        asyncio.run(write_log(load_settings(), path, place="TMPDIR"))
         yield path
 
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
-from handlers.commands.log_file import HEAD
+from handlers.commands.files import needed_file, opened
+from handlers.commands.log_file import HEAD, head_of
 from handlers.commands.options import Format
 from models.events.envelope import epoch_ms
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent
@@ -27,7 +28,8 @@ from streams.wire.events import explain
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
 
-_CONTROLS: Final = (b"policy.activated", b"halt.changed", b"feed.changed", b"learner.activated")
+_CONTROLS: Final = ("policy.activated", "halt.changed", "feed.changed", "learner.activated")
+_QUOTED: Final = tuple(f'"{kind}"'.encode() for kind in _CONTROLS)
 _OF_PARTITION: Final = b'{"partition":'  # how a line of an exported log begins that is about a whole partition
 _PASSED_ON: Final = b'"passed_on":'
 _GENERIC: Final = "generic"  # the source that carries our own contracts
@@ -96,8 +98,7 @@ def format_of(path: Path, asked: Format | None) -> Format:
     """Return the format asked for, or what the file's name says."""
     if asked is not None:
         return asked
-    if not path.is_file():
-        raise _no_file(path)
+    needed_file(path)
     match path.suffix.lower():
         case ".jsonl" | ".ndjson" | ".json":
             return "jsonl"
@@ -108,21 +109,34 @@ def format_of(path: Path, asked: Format | None) -> Format:
             raise UsageError(message)
 
 
-def _no_file(path: Path) -> UsageError:
-    return UsageError(f"{path} is not a file; name a history to read")
-
-
 def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) -> Iterator[Delivery | BadLine]:
-    """Yield every delivery of the file; a book's rows come in order of arrival, lines of JSON in the order of the file."""
-    if not path.is_file():
-        raise _no_file(path)
+    """Yield every delivery of the file; a book's rows come in order of arrival, lines of JSON in the order of the file.
+
+    Raises UsageError for a file that cannot be read, and at the end for one of which nothing could be.
+    """
+    needed_file(path)
+    first: BadLine | None = None
+    told = False
+    for found in _read(path, form=form, asked=asked, home_currency=home_currency):
+        told |= isinstance(found, Delivery)
+        if isinstance(found, BadLine):
+            first = first or found
+        yield found
+    if not told:
+        why = "it tells nothing of a client" if first is None else f"line {first.line}: {first.reason}"
+        message = f"no line of {path} could be read as an event ({why}); a history is a book (csv), or what rapport export writes"
+        raise UsageError(message)
+
+
+def _read(path: Path, *, form: Format, asked: Asked, home_currency: str) -> Iterator[Delivery | BadLine]:
     if form == "csv":
         plan = make_plan(path, asked=asked, home_currency=home_currency)
         totals = Totals()
         yield from deliveries(read_book(plan, totals=totals, rejects=None))
         yield from (BadLine(bad.line, bad.reason, alike=totals.reasons[words]) for words, bad in totals.examples.items())
         return
-    with path.open("rb") as file:
+    head_of(path)  # of an exported log all is believed, or nothing
+    with opened(path) as file:
         yield from read_lines(file)
 
 
@@ -135,15 +149,16 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Delivery | BadLine]:
     for number, raw in enumerate(lines, start=1):
         line = raw.removeprefix(b"\xef\xbb\xbf").strip()
         exported |= number == 1 and line.startswith(HEAD.encode())
-        if not line or line.startswith((b"#", _OF_PARTITION)) or (exported and _PASSED_ON in line and _is_passed_on(line)):
+        if not line or line.startswith(b"#"):
             continue
-        if line.startswith(b"{") and _names_control(line):
-            continue  # of all clients: read_controls
         try:
-            yield _delivery(line, desk=desk)
+            if line.startswith(_OF_PARTITION) or (line.startswith(b"{") and _names_control(line)):
+                orjson.loads(line)  # of all clients, or of time: read_controls, and a fold's own clock
+            elif not (exported and _PASSED_ON in line and _is_passed_on(line)):
+                yield _delivery(line, desk=desk)
         except DeadLetterError as error:
             yield BadLine(number, error.detail)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             yield BadLine(number, f"not a line of a history: {error}")
 
 
@@ -153,30 +168,40 @@ def read_controls(path: Path | None) -> list[AnyControlEvent]:
     Activations of policies and learners, stops and late sources are lines as they stand on the log of clients; of an exported
     log, where each partition has its own, the first one. Raises UsageError for a line that names such a kind and cannot be read.
     """
-    if path is None or not path.is_file():
+    if path is None:
         return []
     found: dict[str, AnyControlEvent] = {}
-    with path.open("rb") as file:
+    with opened(path) as file:
         for number, raw in enumerate(file, start=1):
-            line = raw
-            if not any(b'"' + kind + b'"' in line for kind in _CONTROLS):
-                continue
-            if line.startswith(_OF_PARTITION):
-                line = orjson.dumps(orjson.loads(line)["event"])
-            if not _names_control(line):
+            line = raw.removeprefix(b"\xef\xbb\xbf").strip()
+            if not line.startswith(b"{") or not any(kind in line for kind in _QUOTED):
                 continue
             try:
-                event = EVENT_ADAPTER.validate_json(line)
+                event = _control(line)
             except ValidationError as error:
-                message = f"line {number} of {path.name} names what holds for all clients and cannot be read: {explain(error)}"
-                raise UsageError(message) from error
-            if isinstance(event, AnyControlEvent):
+                raise _uncontrolled(path, number, explain(error)) from error
+            except (ValueError, KeyError, TypeError) as error:
+                raise _uncontrolled(path, number, str(error)) from error
+            if event is not None:
                 found.setdefault(event.event_id, event)
     return sorted(found.values(), key=lambda event: event.received_ms)
 
 
+def _control(line: bytes) -> AnyControlEvent | None:
+    if line.startswith(_OF_PARTITION):
+        line = orjson.dumps(orjson.loads(line)["event"])
+    event = EVENT_ADAPTER.validate_json(line) if _names_control(line) else None
+    return event if isinstance(event, AnyControlEvent) else None
+
+
+def _uncontrolled(path: Path, number: int, why: str) -> UsageError:
+    return UsageError(
+        f"line {number} of {path} names what holds for all clients and cannot be read: {why}; mend the line, or leave it out"
+    )
+
+
 def _names_control(line: bytes) -> bool:
-    return any(b'"' + kind + b'"' in line for kind in _CONTROLS) and orjson.loads(line).get("kind", "").encode() in _CONTROLS
+    return any(kind in line for kind in _QUOTED) and orjson.loads(line).get("kind") in _CONTROLS
 
 
 def _is_passed_on(line: bytes) -> bool:

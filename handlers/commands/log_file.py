@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from handlers.commands.files import opened
 from models.events.envelope import ClientEvent
 from models.events.signals import ClientErased, ClientMerged, ClientSplit
 from models.events.union import AnyControlEvent, AnyLogEvent
@@ -21,6 +22,8 @@ from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 HEAD: Final = "# client.events "
+_LONGEST_HEAD: Final = 1_000
+_MOST_PARTITIONS: Final = 1_024  # as settings allow
 _WHO_IS_WHO: Final = (b'"client.erased"', b'"client.merged"', b'"client.split"')
 
 
@@ -142,25 +145,37 @@ class Head(NamedTuple):
 
 
 def head_of(path: Path | None) -> Head | None:
-    """Return the head of an exported log; none for every other file."""
-    if path is None or not path.is_file():
+    """Return the head of an exported log; none for every other file. Raises UsageError for one that cannot be understood."""
+    if path is None:
         return None
-    with path.open("rb") as file:
-        first = file.readline().decode(errors="replace")
-    return Head(**orjson.loads(first.removeprefix(HEAD))) if first.startswith(HEAD) else None
+    with opened(path) as file:
+        first = file.readline(_LONGEST_HEAD)
+    if not first.startswith(HEAD.encode()):
+        return None
+    try:
+        head = Head(**orjson.loads(first.removeprefix(HEAD.encode())))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(path, 1, error) from error
+    if type(head.partitions) is not int or not 1 <= head.partitions <= _MOST_PARTITIONS or type(head.whole) is not bool:
+        why = f"a log has 1 to {_MOST_PARTITIONS} partitions, and is whole or not"
+        raise _unreadable(path, 1, why)
+    return head
 
 
 def records_in(path: Path, *, partitions: int) -> Iterator[PlainRecord]:
     """Yield the records that a file tells, in its order. Raises UsageError for a line that is none of ours."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
-            if line.startswith(b"#"):
+            if line.startswith(b"#") or not line.strip():
                 continue
             try:
-                yield _record(orjson.loads(line), number, partitions)
+                record = _record(orjson.loads(line), number, partitions)
+                decode_event(record.value)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                message = f"line {number} of {path.name} is no line of the log ({error}); write it anew: rapport export"
-                raise UsageError(message) from error
+                raise _unreadable(path, number, error) from error
+            except DeadLetterError as error:
+                raise _unreadable(path, number, error.detail) from error
+            yield record
 
 
 def _record(said: dict[str, Any], number: int, partitions: int) -> PlainRecord:
@@ -169,4 +184,13 @@ def _record(said: dict[str, Any], number: int, partitions: int) -> PlainRecord:
     else:
         key, value, logged_ms = said["client_id"].encode(), orjson.dumps(said), 0
         partition = partition_of(said["client_id"], partitions)
+    if partition not in range(partitions) or type(logged_ms) is not int:
+        message = f"partition {partition} at {logged_ms}, of {partitions}"
+        raise ValueError(message)
     return PlainRecord(topic=CLIENT_EVENTS.name, partition=partition, offset=number, timestamp=logged_ms, key=key, value=value)
+
+
+def _unreadable(path: Path, number: int, why: Exception | str) -> UsageError:
+    what = "the head of an exported log" if number == 1 else "a line of the log"
+    said = f"{why!r}" if isinstance(why, KeyError) else why
+    return UsageError(f"line {number} of {path} is not {what} ({said}); write the file anew: rapport export --to {path.name}")

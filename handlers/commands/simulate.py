@@ -94,22 +94,26 @@ def events_of(file: Path | None, *, form: Format | None, asked: Asked) -> Iterat
     home = load_settings().firm_currency
     if file is None:
         with as_file(files("handlers.commands").joinpath(SAMPLE)) as sample:
-            yield from _read(read_history(sample, form="jsonl", asked=asked, home_currency=home))
+            yield from _read(read_history(sample, form="jsonl", asked=asked, home_currency=home), SAMPLE)
     else:
-        yield from _read(read_history(file, form=format_of(file, form), asked=asked, home_currency=home))
+        yield from _read(read_history(file, form=format_of(file, form), asked=asked, home_currency=home), str(file))
 
 
-def _read(history: Iterable[Delivery | BadLine]) -> Iterator[AnyClientEvent]:
-    bad = told = 0
+def _read(history: Iterable[Delivery | BadLine], name: str) -> Iterator[AnyClientEvent]:
+    bad = told = events = 0
     for found in history:
         if isinstance(found, BadLine):
             bad, told = bad + found.alike, told + 1
             if told <= 3:  # noqa: PLR2004 (examples for the screen)
                 print(f"line {found.line}: {found.reason}", file=sys.stderr)
             continue
+        events += len(found.events)
         yield from found.events
     if bad:
         print(f"{bad:,} lines could not be read", file=sys.stderr)
+    if not events:
+        message = f"{name} tells nothing about a client; name a history to read"
+        raise UsageError(message)
 
 
 def _happenings(

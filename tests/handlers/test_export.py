@@ -206,4 +206,19 @@ def test_a_line_that_is_none_of_the_log_is_named(tmp_path: Path, capsys: pytest.
     file = _write(tmp_path / "history.jsonl", _log())
     file.write_bytes(file.read_bytes() + b'{"partition":0}\n')
     assert run(["simulate", str(file)]) == EXIT_USAGE
-    assert "is no line of the log" in capsys.readouterr().err
+    assert f"line {len(_log()) + 2} of {file} is not a line of the log" in capsys.readouterr().err
+
+
+def test_a_log_is_read_until_the_day_that_was_asked_for_and_what_was_told_of_it_does_not_depend_on_what_came_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    until = f"{on(60):%Y-%m-%d}"
+    whole = _write(tmp_path / "whole.jsonl", _log())
+    assert run(["simulate", str(whole), "--until", until, "--json"]) == 0
+    told = capsys.readouterr().out
+    assert len(told.splitlines()) > 0
+    assert max(json.loads(line)["at"] for line in told.splitlines()) < f"{on(61):%Y-%m-%d}"
+    short = _write(tmp_path / "short.jsonl", [row for row in _log() if row.timestamp < ms(63)])
+    short.write_bytes(short.read_bytes() + b"what nobody reads\n")
+    assert run(["simulate", str(short), "--until", until, "--json"]) == 0
+    assert capsys.readouterr().out == told

@@ -233,4 +233,4 @@ def test_a_line_about_all_clients_that_cannot_be_read_is_named(tmp_path: Path, c
     _governed(history)
     history.write_bytes(history.read_bytes() + b'{"kind": "halt.changed", "scope": "all"}\n')
     assert run(["policy", "forecast", "--history", str(history)]) == 2
-    assert "line 5 of broken.jsonl" in capsys.readouterr().err
+    assert f"line 5 of {history}" in capsys.readouterr().err

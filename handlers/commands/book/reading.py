@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from handlers.commands.files import needed_file
 from streams.runtime.errors import UsageError
 
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -49,9 +50,7 @@ class Row:
 
 def read_layout(path: Path, *, encoding: str | None = None) -> Layout:
     """Look at the file at `path` once; raise UsageError if it is missing, empty, or not text in the given `encoding`."""
-    if not path.is_file():
-        message = f"{path} is not a file; name a CSV file with a header line"
-        raise UsageError(message)
+    needed_file(path, "a CSV file with a header line")
     chosen = encoding or _detect_encoding(path)
     with _open(path, chosen) as file:
         start = file.read(65_536)

@@ -110,7 +110,7 @@ def report(
     wanted = [row for row in chosen.experiments if name in {None, row.name}]
     if not wanted:
         known = ", ".join(row.name for row in chosen.experiments) or "none"
-        message = f"the policy {chosen.version} has no experiment {name or ''}; it has: {known}"
+        message = f"the policy {chosen.version} has no experiment{f' {name}' if name else ''}; it has: {known}"
         raise UsageError(message)
     names = {row.name for row in wanted}
 

@@ -200,11 +200,7 @@ def _chosen(file: Path | None) -> Policy:
 
 
 def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
-    events = list(events_of(file, form=form, asked=asked or Asked()))
-    if not events:
-        message = f"no line of {file} could be read as an event"
-        raise UsageError(message)
-    return events
+    return list(events_of(file, form=form, asked=asked or Asked()))
 
 
 def _held(file: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
