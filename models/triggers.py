@@ -10,6 +10,7 @@ from models.events.envelope import Identifier, Instant
 from models.events.signals import Purpose, Role
 from models.events.union import AnyClientEvent
 from models.journey_names import AnyJourney, Journey, OwnJourney
+from models.learnt import Learnt
 from models.money import Money
 
 __all__ = ["AnyJourney", "Journey", "OwnJourney"]
@@ -155,7 +156,7 @@ class Trigger(_Output):
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
     segment: str
     score: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="P(late) when decided; none: too little history."
+        default=None, description="P(late) when decided; none: too little history, or older than the policy allows."
     )
     policy_version: str
     learner_version: str
@@ -240,6 +241,9 @@ class Decision(_Output):
     )
     rulings: tuple[Ruled, ...] | None = Field(
         default=None, description="Who won in channel, tone, urgency or segment, where anybody spoke above the default."
+    )
+    learnt: tuple[Learnt, ...] | None = Field(
+        default=None, description="What was read of what learners said: the score with its features, and what else it rests on."
     )
 
 

@@ -11,16 +11,20 @@ from cyclopts import App, Parameter
 from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption
 from handlers.terminal.documents import in_json
+from handlers.terminal.learnt_words import learnt_json, learnt_lines
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
 from models.learners.otherwise import otherwise
 from models.learners.outside import with_risk
+from models.learners.scorer import Score
 from models.patterns import Reading, patterns
 from models.policy.causes import of_overdue
 from models.policy.deciding import proposal_lines
 from models.policy.favourable import windows
+from models.policy.freshness import score_read
 from models.policy.hours import EXPLORED, explain_hour
+from models.policy.readings import readings
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, overruling
@@ -103,14 +107,14 @@ def trigger(
         message = f"no trigger {trigger_id} is known; rapport inspect client ID --decisions 50 lists those of a client"
         raise UsageError(message)
     if as_json:
-        said = {"records": records, "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions]}
+        said = {"records": records, "decisions": list(map(_decision_json, decisions))}
         print(in_json(said))
         return
     for record in records:
         passed = _passed(record.pop("stations"))
         print(in_json(record))
         print(passed)
-    print("\n".join(_decision_lines(decisions)))
+    print("\n".join(_decision_lines(decisions, with_values=True)))
 
 
 def _passed(stations: Mapping[str, int]) -> str:
@@ -184,13 +188,14 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
     policy = bound.policy
     yield from describe(state)
     yield from standing(state, policy)
-    score = with_risk(bound.scorer.score(state), state)
+    score = _score(state, bound)
     if score is None:
-        yield "score: too little history to say; the rules of the segment decide"
+        yield "score: none that counts (too little history, or too old); the rules of the segment decide"
     else:
         yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
         yield from (f"  {reason}" for reason in score.reasons)
         yield from (f"  otherwise: {row.words}" for row in otherwise(state, bound.scorer))
+    yield from learnt_lines(tuple(readings(state, policy, bound.scorer)), with_values=False)
     words = overruling(state, state.now_ms)
     if len(words) > 1:
         told = "; ".join(f"{row.author} says {row.value} until {moment(row.expires_ms):%Y-%m-%d}" for row in words)
@@ -214,15 +219,26 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
         yield from _decision_lines(decisions)
 
 
-def _decision_lines(decisions: list[Decision]) -> Iterator[str]:
+def _score(state: ClientState, bound: ClientProgram) -> Score | None:
+    """Return the score as a decision would use it now."""
+    return with_risk(score_read(bound.scorer.score(state), state.now_ms, bound.policy.max_age)[0], state)
+
+
+def _decision_lines(decisions: list[Decision], *, with_values: bool = False) -> Iterator[str]:
     for decision in decisions:
         first, *rest = tell_decision(decision)
         yield f"  {decision.decided_at:%Y-%m-%d %H:%M}  {first}"
-        yield from (f"  {'':16}  {line}" for line in rest)
+        read = learnt_lines(decision.learnt or (), with_values=True) if with_values else ()
+        yield from (f"  {'':16}  {line}" for line in (*rest, *read))
+
+
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    said = decision.model_dump(mode="json", exclude_none=True)
+    return said if decision.learnt is None else {**said, "learnt": list(map(learnt_json, decision.learnt))}
 
 
 def _client_json(state: ClientState, decisions: list[Decision], bound: ClientProgram) -> dict[str, Any]:
-    policy, score = bound.policy, with_risk(bound.scorer.score(state), state)
+    policy, score = bound.policy, _score(state, bound)
     rows, tiers = exposures(state.ledger, state.now_ms), rfm(state, policy)
     names = ("currency", "open", "part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "net")
     return {
@@ -232,6 +248,7 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "score": None
         if score is None
         else {"probability": score.probability, "reasons": list(score.reasons), "otherwise": _otherwise_json(state, bound)},
+        "learnt": [learnt_json(row) for row in readings(state, policy, bound.scorer)],
         "exposure": [{name: getattr(row, name) for name in names} for row in rows],
         "tiers": None if tiers is None else tiers.explain(policy),
         "hour": explain_hour(state, policy) or None,
@@ -242,7 +259,7 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "patterns": [_pattern_json(row) for row in patterns(state, policy.patterns)],
         "described": describe(state),
         "standing": standing(state, policy),
-        "decisions": [decision.model_dump(mode="json", exclude_none=True) for decision in decisions],
+        "decisions": list(map(_decision_json, decisions)),
     }
 
 

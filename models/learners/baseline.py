@@ -46,7 +46,8 @@ class ShrunkLateShare:
         ]
         if past.overdue_now:
             reasons.insert(0, f"{past.overdue_now} overdue now, the oldest by {past.oldest_overdue_days} days")
-        return Score(probability, tuple(reasons))
+        newest = past.recent[-1].settled_ms if past.recent and not past.overdue else state.now_ms
+        return Score(probability, tuple(reasons), plain=probability, as_of_ms=newest, version=self.version)
 
     def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
         """Answer with the client's share of invoices that passed each limit, of those that were open this long.

@@ -7,13 +7,14 @@ clients is folded anew, and each question that stands on the topic must have the
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.events.envelope import Instant
-from models.features import unpack
-from models.renewal_features import unpack_renewal
+from models.features import TABLE, unpack
+from models.learnt import Learnt
+from models.renewal_features import RENEWAL_TABLE, unpack_renewal
 from models.state.habits import mark_of
 from models.triggers import Example, Question, RenewalExample, RenewalQuestion
 
@@ -26,6 +27,7 @@ TOLERANCE: Final = 0.002
 _BUCKETS: Final = 10_000
 AnyExample = Example | RenewalExample
 AnyQuestion = Question | RenewalQuestion
+Read: TypeAlias = tuple[Learnt, ...]
 
 
 class ExamplesChecked(BaseModel):
@@ -42,6 +44,7 @@ class ExamplesChecked(BaseModel):
     mismatched: int = Field(description="Of them, how many had other features, chances or another answer.")
     missing: int = Field(description="Questions that the replay gives and the topic does not hold.")
     extra: int = Field(description="Questions on the topic that the replay does not give.")
+    decisions: int = Field(default=0, description="Values that decisions had read, compared with what a replay reads.")
     worst: Annotated[float, Field(ge=0)] = Field(description="Largest relative error of a feature.")
     first: str = Field(default="", description="The first difference in words.")
     passed: bool
@@ -95,6 +98,34 @@ def differences(served: Mapping[bytes, AnyExample], again: Mapping[bytes, AnyExa
             yield Difference("mismatched", f"{name}: answered {_answer(one)}, by the log {_answer(two)}")
 
 
+def decided_differently(served: Mapping[str, Read], again: Mapping[str, Read]) -> Iterator[Difference]:
+    """Yield what decisions read otherwise than a replay of the log does, by the ids of decisions.
+
+    One that only one of them knows says nothing: another release may word its reasons, and so its id, differently.
+    """
+    for name in sorted(served.keys() & again.keys()):
+        mine = {(row.what, row.about): row for row in served[name]}
+        theirs = {(row.what, row.about): row for row in again[name]}
+        for what, about in sorted(mine.keys() & theirs.keys(), key=str):
+            one, two = mine[what, about], theirs[what, about]
+            words = f"decision {name} read the {what.value}{f' of {about}' if about else ''}"
+            if (one.version, one.as_of, one.quality) != (two.version, two.as_of, two.quality):
+                said, instead = (f"{row.quality.value} of {row.as_of:%Y-%m-%d %H:%M} by {row.version}" for row in (one, two))
+                yield Difference("mismatched", f"{words}: {said}, by the log {instead}")
+            elif one.features and two.features and one.table == two.table and one.table in {TABLE, RENEWAL_TABLE}:
+                unpacked = unpack if one.table == TABLE else unpack_renewal
+                error = _error(unpacked(b64decode(one.features)), unpacked(b64decode(two.features)))
+                if error > TOLERANCE:
+                    yield Difference("mismatched", f"{words}: a feature is off by {error:.1%}", error)
+            elif _error((one.value,), (two.value,)) > TOLERANCE:
+                yield Difference("mismatched", f"{words}: it was {one.value:.4g}, by the log {two.value:.4g}")
+
+
+def read_by_both(served: Mapping[str, Read], again: Mapping[str, Read]) -> int:
+    """Return how many values of decisions are compared."""
+    return sum(min(len(served[name]), len(again[name])) for name in served.keys() & again.keys())
+
+
 def questions_of(rows: Mapping[bytes, AnyExample]) -> int:
     """Return how many questions stand in examples."""
     return sum(len(row.questions) for row in rows.values())
@@ -119,12 +150,15 @@ def _compared(about: str, served: AnyQuestion, again: AnyQuestion) -> Iterator[D
         return
     if served.features == again.features:
         return
-    error = max(
-        (abs(one - two) / max(abs(one), abs(two), 1.0) for one, two in zip(_values(served), _values(again), strict=True)),
-        default=0.0,
-    )
+    error = _error(_values(served), _values(again))
     if error > TOLERANCE:
         yield Difference("mismatched", f"{about}: a feature is off by {error:.1%}", error)
+
+
+def _error(served: tuple[float, ...], again: tuple[float, ...]) -> float:
+    """Return the largest relative error between two vectors."""
+    pairs = zip(served, again, strict=True)
+    return max((abs(one - two) / max(abs(one), abs(two), 1.0) for one, two in pairs), default=0.0)
 
 
 def _values(asked: AnyQuestion) -> tuple[float, ...]:

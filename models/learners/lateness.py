@@ -152,21 +152,33 @@ class LatenessScorer:
         None ("too little history") while fewer than three outcomes of the client are known, whatever the learners think.
         """
         plain = self._rules.score(state)
-        asked = _last_asked(state)
-        if asked is None:
+        found = _last_asked(state)
+        if found is None:
             return plain
+        invoice_id, asked = found
         line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
         chance = self._leaned(asked.chances[0] / PER_CHANCE, plain)
-        return Score(chance, explain(line, unpack(asked.features), state))
+        return Score(
+            chance,
+            explain(line, unpack(asked.features), state),
+            plain=chance,
+            as_of_ms=asked.at_ms,
+            about=invoice_id,
+            features=asked.features,
+            trained_ms=self.trained_ms,
+            version=asked.version,
+            is_leaned=asked.is_leaned or self.trust < 1.0,
+        )
 
     def opinion(self, state: ClientState) -> float | None:
         """Return what these learners themselves say of the invoice that `score` is about, None where the rules speak for it.
 
         The question was answered by whoever was active when it was put; this is the same question put to these.
         """
-        asked = _last_asked(state)
-        if asked is None:
+        found = _last_asked(state)
+        if found is None:
             return None
+        asked = found[1]
         line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
         return self._leaned(line.chance(unpack(asked.features)), self._rules.score(state))
 
@@ -175,8 +187,8 @@ class LatenessScorer:
         return round(chance if plain is None else self.trust * chance + (1.0 - self.trust) * plain.probability, 4)
 
 
-def _last_asked(state: ClientState) -> Asked | None:
-    """Return the latest question about the next invoice due, None with too little history or where it is decided already.
+def _last_asked(state: ClientState) -> tuple[str, Asked] | None:
+    """Return the next invoice due and the latest question about it, None with too little history or where it is decided already.
 
     None too where a release with another feature table put it: its next landmark is asked by this one.
     """
@@ -185,7 +197,7 @@ def _last_asked(state: ClientState) -> Asked | None:
         return None
     asked = last_question(watch)
     answered = len(asked.features) == PACKED and asked.chances and asked.chances[0] != DECIDED
-    return asked if answered else None
+    return (watch.invoice_id, asked) if answered else None
 
 
 def next_watch(state: ClientState) -> Watch | None:

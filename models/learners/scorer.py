@@ -24,12 +24,22 @@ class Score:
     """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first.
 
     `challenger` is what a learner that is tried beside the one that decides says of the same invoice, under its version.
+
+    `plain` is the probability before anything from outside moved it, `as_of_ms` when what it rests on was read. A learner also
+    says `about` which invoice, from which packed `features`, up to when it was trained, and whether it was trusted less then.
     """
 
     probability: float
     reasons: tuple[str, ...]
     challenger: float | None = None
     challenger_version: str = ""
+    plain: float = 0.0
+    as_of_ms: int = 0
+    about: str = ""
+    features: bytes = b""
+    trained_ms: int = 0
+    version: str = ""
+    is_leaned: bool = False
 
 
 class Scorer(Protocol):

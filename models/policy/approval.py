@@ -108,9 +108,7 @@ def approval_reason(turn: Turn, draft: Draft) -> str | None:
     why = person_first(turn.state, draft.amounts, turn.policy)
     if why is not None:
         return why
-    if turn.policy.approval.on_abstention and turn.scorer.score(turn.state) is None:
-        return "there is too little history to say how this client pays"
-    return None
+    return turn.abstention() if turn.policy.approval.on_abstention else None
 
 
 def answered(turn: Turn, event: ApprovalAnswered) -> None:

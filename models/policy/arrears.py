@@ -209,7 +209,9 @@ def _foreseen(row: Arrear, oldest_ms: int, state: ClientState, policy: Policy) -
     invoice, ladder = row.invoice, row.ladder
     if row.run.ready_ms or row.ready_ms > row.core_ms or invoice.expected_ms or urgency_ms(state, invoice.invoice_id):
         return row  # it had its day already, a claim has ended, or somebody has said when
-    silence = foreseen(state, invoice, step_ms=row.core_ms, oldest_ms=oldest_ms, within_days=policy.foresight_days)
+    silence = foreseen(
+        state, invoice, step_ms=row.core_ms, oldest_ms=oldest_ms, within_days=policy.foresight_days, ages=policy.max_age
+    )
     is_personal = ladder.human_first or ladder.steps[0].channel in policy.internal_channels
     if silence is None or is_personal or is_high_value([row], state, policy):
         return row

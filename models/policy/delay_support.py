@@ -320,7 +320,7 @@ def _tell(turn: Turn, run: Run, silence: Silence, ladder: Ladder) -> None:
     turn.put_run(replace(run, told=silence.code))
     outcome = DecisionOutcome.HELD if silence.until_ms else DecisionOutcome.SUPPRESSED
     step = ladder.steps[min(run.stage, len(ladder.steps) - 1)].id
-    turn.decide(outcome, silence.reasons, run=run, step=step)
+    turn.decide(outcome, silence.reasons, run=run, step=step, learnt=silence.learnt)
 
 
 def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, found: tuple[str, ...] = ()) -> None:

@@ -16,6 +16,7 @@ from models.patterns import PatternRules
 from models.policy.audience_document import AudienceDocument
 from models.policy.document_parts import Days, Name, Section, Share, Times, Units
 from models.policy.experiment_document import ExperimentDocument
+from models.policy.freshness_document import MaxAgeSection
 from models.policy.holdout import Holdout
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.offer_document import OffersSection
@@ -228,6 +229,7 @@ class PolicyDocument(Section):
     rfm: RfmSection = RfmSection()
     patterns: PatternsSection = PatternsSection()
     value: ValueSection = ValueSection()
+    max_age: MaxAgeSection = MaxAgeSection()
     approval: ApprovalSection = ApprovalSection()
     holdout: HoldoutSection = HoldoutSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
@@ -265,6 +267,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             rfm=RfmCuts(**document.rfm.model_dump()),
             patterns=PatternRules(**document.patterns.model_dump()),
             value=document.value.terms(),
+            max_age=document.max_age.ages(),
             holdout=Holdout(document.holdout.percent, MappingProxyType(dict(document.holdout.journeys)), document.holdout.key),
             journeys=replace(journeys_of(document.journeys), own=tuple(row.playbook() for row in document.own_journeys)),
             experiments=tuple(row.experiment() for row in document.experiments),
@@ -296,6 +299,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         rfm=RfmSection(**asdict(policy.rfm)),
         patterns=PatternsSection(**asdict(policy.patterns)),
         value=ValueSection.of(policy.value),
+        max_age=MaxAgeSection.of(policy.max_age),
         approval=ApprovalSection(**asdict(policy.approval)),
         offers=OffersSection.of(policy.offers),
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),

@@ -8,6 +8,8 @@ from typing import Final
 
 from models.learners.pay_range import LEVELS
 from models.learners.scorer import PER_DAY
+from models.learnt import Learnt, Quality
+from models.policy.freshness import ANY_AGE, MaxAge, pay_date_read
 from models.policy.silence import Silence
 from models.state.client import ClientState
 from models.state.reckoning import left
@@ -17,7 +19,8 @@ from models.workdays import DAY_MS, moment
 LEAST: Final = 5
 """Settled invoices below which nobody has a habit."""
 
-_BY_THEN: Final = LEVELS.index(0.9)
+BY_THEN: Final = LEVELS.index(0.9)
+"""Where a stored answer has the day by which nine in ten are paid."""
 
 
 def has_habit(state: ClientState) -> bool:
@@ -29,29 +32,45 @@ def has_habit(state: ClientState) -> bool:
     return not broken or not any(left(row) for row in state.ledger.invoices if not broken.isdisjoint({"", row.invoice_id}))
 
 
-def foreseen(state: ClientState, invoice: Invoice, *, step_ms: int, oldest_ms: int, within_days: int) -> Silence | None:
+def foreseen(
+    state: ClientState, invoice: Invoice, *, step_ms: int, oldest_ms: int, within_days: int, ages: MaxAge = ANY_AGE
+) -> Silence | None:
     """Return why a message due at `step_ms` waits: by habit the invoice is paid within so many days. None once that day is over.
 
     An open invoice (the oldest is due at `oldest_ms`) that is later than this by the time of the step has broken the habit.
+    A learner's word that was too old at the step does not stand alone: the later of its day and that of the habit is waited for,
+    so that no message leaves sooner because a word has aged.
     """
     due_day, step_day = invoice.due_ms // DAY_MS, step_ms // DAY_MS
-    days = _days(state, invoice.invoice_id, step_ms)
-    if days is None or not step_day <= due_day + days <= step_day + within_days:
-        return None
-    if oldest_ms // DAY_MS + days < step_day:
+    opinions, learnt = _opinions(state, invoice.invoice_id, step_ms, ages)
+    days = max((row for row in opinions if _is_near(row, due_day, step_day, oldest_ms // DAY_MS, within_days)), default=None)
+    if days is None:
         return None
     until_ms = (due_day + days + 1) * DAY_MS
     if state.now_ms >= until_ms:
         return None
     day = moment((due_day + days) * DAY_MS).date().isoformat()
-    return Silence("foreseen", (f"invoice {invoice.invoice_id}: they usually pay by {day} (nine times in ten)",), until_ms)
+    words = f"invoice {invoice.invoice_id}: they usually pay by {day} (nine times in ten)"
+    return Silence("foreseen", (words,), until_ms, learnt)
 
 
-def _days(state: ClientState, invoice_id: str, step_ms: int) -> int | None:
-    """Return how many days after due the invoice is paid with nine in ten, None while the learners are trusted less."""
+def _is_near(days: int, due_day: int, step_day: int, oldest_day: int, within_days: int) -> bool:
+    """Say whether so many days after due lie within reach of a step, and no open invoice is later than that."""
+    return step_day <= due_day + days <= step_day + within_days and oldest_day + days >= step_day
+
+
+def _opinions(state: ClientState, invoice_id: str, step_ms: int, ages: MaxAge) -> tuple[list[int], tuple[Learnt, ...]]:
+    """Return how many days after due the invoice is paid with nine in ten, none while the learners are trusted less.
+
+    They are the learner's word, or the client's own habit where it said none, or both where its word had grown too old.
+    """
     watch = next((row for row in state.habits.watches if row.invoice_id == invoice_id), None)
     asked = next((row for row in reversed(watch.asked) if row.at_ms <= step_ms), None) if watch else None
+    recent = state.habits.recent_days
+    habit = recent[(9 * len(recent) + 9) // 10 - 1]
     if asked is None or not asked.days:
-        recent = state.habits.recent_days
-        return recent[(9 * len(recent) + 9) // 10 - 1]
-    return None if asked.is_leaned else -(-asked.days[_BY_THEN] // PER_DAY)
+        return [habit], ()
+    said = asked.days[BY_THEN]
+    read = pay_date_read(said / PER_DAY, invoice_id, as_of_ms=asked.at_ms, at_ms=step_ms, version=asked.version, ages=ages)
+    mine = [] if asked.is_leaned else [-(-said // PER_DAY)]
+    return (mine if read.quality is not Quality.STALE else [*mine, habit]), (read,)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import msgspec
 
 from models.events.signals import Purpose
-from models.learners.scorer import PER_CHANCE
+from models.learnt import Learnt, Quality
 from models.money import Money
 from models.policy.favourable import favourable_ms
+from models.policy.freshness import renewal_read
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import CliffEntry, MissedRun, OwnEntry, Playbook, Step
 from models.policy.own_conditions import Seen, holds, may_begin
@@ -115,13 +116,27 @@ def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
 
 def is_doubtful(state: ClientState, contract: Contract, policy: Policy) -> bool:
     """Say whether the renewal ahead was last thought less likely than the policy's limit; without a chance it is not."""
+    read = renewal_learnt(state, contract, policy)
+    return read is not None and read.quality is not Quality.STALE and read.value < policy.renewal_early_below
+
+
+def renewal_learnt(state: ClientState, contract: Contract, policy: Policy) -> Learnt | None:
+    """Return the chance last given for the renewal ahead as it is read where the earlier beginning would be; None without one.
+
+    That moment is the same whenever it is asked about, so it does not matter how often a client is woken.
+    """
     if not policy.renewal_early_below:
-        return False
+        return None
     rows = [
         row for row in state.renewals.periods if (row.contract_id, row.renews_ms) == (contract.contract_id, contract.renews_ms)
     ]
     asked = rows[-1].asked[-1] if rows and rows[-1].asked else None
-    return asked is not None and 0 <= asked.chances[0] < policy.renewal_early_below * PER_CHANCE
+    if asked is None or asked.chances[0] < 0:
+        return None
+    run = find_run(state, Journey.RENEWAL, renewal_anchor(contract)) or Run(_RENEWAL, renewal_anchor(contract))
+    first_days = policy.of_run(run).journeys.renewal[0].after_days if policy.of_run(run).journeys.renewal else 0
+    early_ms = contract.renews_ms + (first_days - policy.renewal_early_days) * DAY_MS
+    return renewal_read(asked, contract.contract_id, max(early_ms, asked.at_ms), policy.max_age)
 
 
 def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:

@@ -12,6 +12,7 @@ from models.learners.lifetime import ValueTerms
 from models.patterns import PatternRules
 from models.policy.audiences import Audience
 from models.policy.experiments import Experiment
+from models.policy.freshness import MaxAge
 from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
 from models.policy.offers import Offers
@@ -147,6 +148,7 @@ class Policy:
     approval: ApprovalRules = field(default_factory=ApprovalRules)
     audiences: tuple[Audience, ...] = ()
     offers: Offers = field(default_factory=Offers)
+    max_age: MaxAge = field(default_factory=MaxAge)
 
     @property
     def person_channel(self) -> str:

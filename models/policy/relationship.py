@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.payments import PaymentReceived
+from models.learnt import Learnt
 from models.money import Money
 from models.policy.approval import Draft, Ruling, approval_silence, ask_first
 from models.policy.arbitration import loser_silence, winner
@@ -19,7 +20,7 @@ from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
 from models.policy.holdout import draws_of
 from models.policy.journeys import MissedRun, OwnEntry
-from models.policy.openings import Opening, is_doubtful, openings
+from models.policy.openings import Opening, is_doubtful, openings, renewal_learnt
 from models.policy.own_journeys import exit_words, line_of, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
@@ -282,9 +283,18 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
         invoice_ids=invoice_ids,
         contract_id=contract_id,
         payment_id=payment_id,
+        learnt=_learnt(opening, turn),
     )
     ready = state.now_ms + _distance_ms(opening, turn.policy)
     turn.put_run(replace(_advanced(opening, ready_ms=ready), started_ms=run.started_ms or state.now_ms))
+
+
+def _learnt(opening: Opening, turn: Turn) -> tuple[Learnt, ...]:
+    """Return the chance of a renewal by which its first step begins when it does, where the policy looks at one."""
+    if opening.contract is None or opening.playbook is not None or opening.run.stage:
+        return ()
+    read = renewal_learnt(turn.state, opening.contract, turn.policy)
+    return () if read is None else (read,)
 
 
 def _advanced(opening: Opening, *, ready_ms: int) -> Run:

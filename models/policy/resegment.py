@@ -7,12 +7,15 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.learnt import Quality
 from models.money import Money
 from models.policy.belief import Belief, belief
+from models.policy.freshness import segment_read
 from models.policy.policy import Policy
 from models.policy.rfm import rfm
 from models.policy.segments import Verdict, verdict
 from models.policy.sudden import alarm_ms, is_waiting, watch
+from models.policy.tones import CEILINGS, is_above
 from models.policy.turn import Turn
 from models.state.balances import exposures
 from models.state.client import ClientState, Segment, Timer, TimerKind
@@ -68,8 +71,8 @@ def resegment(turn: Turn) -> None:
         turn.state = replace(turn.state, care=replace(care, candidate=target, candidate_since_ms=now))
     elif now >= care.candidate_since_ms + policy.segments.persist_days * DAY_MS:
         sure = belief_of(past, state, policy)
-        if _agrees(found, sure, turn) and not is_waiting(turn.state, policy):
-            _move(turn, target, found, sure)
+        if _agrees(found, sure, turn) and not is_waiting(turn.state, policy) and not _is_held(turn, target, found, past, sure):
+            _move(turn, target, found, past, sure)
 
 
 def belief_of(past: Lateness, state: ClientState, policy: Policy) -> Belief:
@@ -84,9 +87,32 @@ def _leave_new(turn: Turn, past: Lateness, found: Verdict) -> None:
         return
     sure = belief_of(past, state, turn.policy)
     if found.segment is not None and _agrees(found, sure, turn):
-        _move(turn, found.segment, found, sure)
+        target = found.segment
     elif age >= rules.new_limit_days * DAY_MS:
-        _move(turn, found.segment or sure.likeliest, found, sure)
+        target = found.segment or sure.likeliest
+    else:
+        return
+    if not _is_held(turn, target, found, past, sure):
+        _move(turn, target, found, past, sure)
+
+
+def _is_held(turn: Turn, target: Segment, found: Verdict, past: Lateness, sure: Belief) -> bool:
+    """Say whether a move waits for news, because it is to a firmer segment and rests on invoices that ended too long ago.
+
+    It is told once; the verdict must then hold anew. Disputes are counted within a year and have an age of their own.
+    """
+    care, now = turn.state.care, turn.state.now_ms
+    if found.is_plain or not is_above(CEILINGS[target], CEILINGS[care.segment]):
+        return False
+    read = segment_read(past, sure.toward(care.segment, target), now, turn.policy.max_age)
+    if read.quality is not Quality.STALE:
+        return False
+    if care.candidate is not care.segment:
+        turn.state = replace(turn.state, care=replace(care, candidate=care.segment, candidate_since_ms=0))
+    reason = f"stays {care.segment.value}, not {target.value}: no invoice has ended since {read.as_of:%Y-%m-%d}"
+    if not any(note.reason == reason for note in care.notes):
+        turn.decide(DecisionOutcome.HELD, (reason,), learnt=(read,))
+    return True
 
 
 def _agrees(found: Verdict, sure: Belief, turn: Turn) -> bool:
@@ -95,7 +121,7 @@ def _agrees(found: Verdict, sure: Belief, turn: Turn) -> bool:
     return sure.toward(turn.state.care.segment, found.segment) >= turn.policy.segments.agree
 
 
-def _move(turn: Turn, target: Segment, found: Verdict, sure: Belief) -> None:
+def _move(turn: Turn, target: Segment, found: Verdict, past: Lateness, sure: Belief) -> None:
     state = turn.state
     care, now, before = state.care, state.now_ms, state.care.segment
     since = care.candidate_since_ms if care.candidate is target else 0
@@ -116,4 +142,5 @@ def _move(turn: Turn, target: Segment, found: Verdict, sure: Belief) -> None:
         DecisionOutcome.SEGMENT_CHANGED,
         (reason, sure.explain()),
         change=change,
+        learnt=(segment_read(past, sure.toward(before, target), now, turn.policy.max_age),),
     )

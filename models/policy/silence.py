@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from models.events.signals import Purpose
+from models.learnt import Learnt
 from models.policy.audience import audience_of
 from models.policy.budget import full
 from models.policy.gate import hold_of, legal_hold_of, legal_words, refusal
@@ -22,11 +23,15 @@ _NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journe
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Why nothing is sent now. `code` names the reason, `until_ms` when it ends by itself (0: it does not)."""
+    """Why nothing is sent now. `code` names the reason, `until_ms` when it ends by itself (0: it does not).
+
+    `learnt` is what it rests on, of what learners said.
+    """
 
     code: str
     reasons: tuple[str, ...]
     until_ms: int = 0
+    learnt: tuple[Learnt, ...] = ()
 
 
 def client_silence(

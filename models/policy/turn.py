@@ -9,10 +9,12 @@ from models.events.signals import Purpose
 from models.ids import derive
 from models.learners.outside import with_risk
 from models.learners.scorer import Score, Scorer
+from models.learnt import Learnt, Quality
 from models.money import Money
 from models.policy.audience import audience_of, roles_for
 from models.policy.budget import reserve
 from models.policy.facts import Fact, allowed_facts
+from models.policy.freshness import score_read, told
 from models.policy.gate import asked_in
 from models.policy.hours import hour_of
 from models.policy.journeys import Step
@@ -63,7 +65,7 @@ class Turn:
         """The draws of holdouts under which what is being decided stands."""
         self.unplanned = False
         """Whether the timers may be other ones than the state calls for."""
-        self._scored: tuple[ClientState, Score | None] | None = None
+        self._scored: tuple[ClientState, Score | None, Learnt | None] | None = None
 
     def run(self, journey: AnyJourney, anchor: str) -> Run:
         """Return the run of `journey` about `anchor`, a fresh one where there is none."""
@@ -94,6 +96,7 @@ class Turn:
         totals: tuple[StatementTotal, ...] = (),
         again_by: str = "",
         approved: bool = False,
+        learnt: tuple[Learnt, ...] = (),
     ) -> int:
         """Emit a trigger and its decision at the state's time; return its not-before. One that does not advance moves no step.
 
@@ -108,8 +111,7 @@ class Turn:
         expires = _expiry(not_before, step, until_ms)
         why = (*reasons, *fallback, *([hour] if hour else ()), *ruling.words, *([trial.words] if trial else ()))
         fields = {
-            **self._identity(step, run, channel, Tone(ruling.tone.value)),
-            **(self._once_more(step, run) if again_by else {}),
+            **self._identity(step, run, channel, Tone(ruling.tone.value), is_again=bool(again_by)),
             "not_before": moment(not_before),
             "expires_at": moment(expires),
             "invoice_ids": invoice_ids,
@@ -119,8 +121,7 @@ class Turn:
             "statement": statement,
             "totals": totals if statement or len(totals) > 1 else (),
             "reasons": why,
-            "words": (trial.arm.words or None) if trial else None,
-            "experiment": trial.record if trial else None,
+            **_tried(trial),
         }
         trigger = built(Trigger, {name: fields[name] for name in Trigger.model_fields})  # in the contract's order
         row = _row(trigger, run, not_before_ms=not_before, expires_ms=expires, asked=asked, advances=advances, free=step.receipt)
@@ -135,6 +136,7 @@ class Turn:
             trigger_id=trigger.trigger_id,
             trial=trial,
             rulings=ruling.records if again_by else reached_by(state, ruling, channel),
+            learnt=learnt,
         )
         return not_before
 
@@ -176,7 +178,7 @@ class Turn:
             return Precedence(Claim(Level.DEFAULT, step.channel, step.id), found.tone)
         return found
 
-    def _identity(self, step: Step, run: Run, channel: str, tone: Tone) -> dict[str, Any]:
+    def _identity(self, step: Step, run: Run, channel: str, tone: Tone, *, is_again: bool) -> dict[str, Any]:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
         state, now, journey = self.state, self.state.now_ms, journey_of(run)
         segment = effective_segment(state, now)
@@ -199,9 +201,10 @@ class Turn:
             else audience_of(state, journey, step.purpose, tone, channel=channel),
             "cancel_when": step.cancel_when,
             "segment": segment.value,
-            "score": score.probability if (score := self._score()) else None,
+            "score": score.probability if (score := self.score()) else None,
             "policy_version": self._version(run),
             "learner_version": self.scorer.version,
+            **(self._once_more(step, run) if is_again else {}),
         }
 
     def _once_more(self, step: Step, run: Run) -> dict[str, Any]:
@@ -245,13 +248,14 @@ class Turn:
         change: SegmentChange | None = None,
         trial: Trial | None = None,
         rulings: tuple[Ruled, ...] = (),
+        learnt: tuple[Learnt, ...] = (),
     ) -> None:
-        """Record why something was sent, held or not sent, or what became of it."""
+        """Record why something was sent, held or not sent, or what became of it; `learnt` is what it read besides the score."""
         state, now = self.state, self.state.now_ms
         journey = journey_of(run) if run else None
         anchor = run.anchor if run else ""
         identity = (state.client_id, now, state.events, outcome.value, journey or "", anchor, step, trigger_id, reasons[0])
-        score = self._score()
+        score, learnt = self.score(), (*self._learnt(), *learnt)
         fields = {
             "schema_version": 1,
             "client_id": state.client_id,
@@ -265,7 +269,7 @@ class Turn:
             "channel": channel or None,
             "trigger_id": trigger_id or None,
             "late_seconds": late_seconds,
-            "reasons": tuple(reasons),
+            "reasons": (*reasons, *(told(read) for read in learnt if read.quality is Quality.STALE)),
             "segment": effective_segment(state, now).value,
             "score": score.probability if score else None,
             "policy_version": self._version(run),
@@ -276,6 +280,7 @@ class Turn:
             "experiment": trial.record if trial else None,
             "holdouts": self.draws or None,
             "rulings": rulings or None,
+            "learnt": learnt or None,
         }
         self.outputs.append(built(Decision, fields))
         what = f"{journey.value}/{step}" if journey else "segment"
@@ -288,16 +293,38 @@ class Turn:
         known = find_run(self.state, journey_of(run), run.anchor) if run else None
         return self.policy.of_run(known).version if known else self.policy.version
 
-    def _score(self) -> Score | None:
-        """Return the score now; asked again only when something a learner may look at has changed."""
+    def score(self) -> Score | None:
+        """Return the score now, None with too little history and where it is older than the policy lets it count."""
+        return self._read()[0]
+
+    def abstention(self) -> str | None:
+        """Return why no score counts, None where one does."""
+        score, read = self._read()
+        if score is not None:
+            return None
+        return "there is too little history to say how this client pays" if read is None else told(read)
+
+    def _learnt(self) -> tuple[Learnt, ...]:
+        """Return how the score was read."""
+        read = self._read()[1]
+        return () if read is None else (read,)
+
+    def _read(self) -> tuple[Score | None, Learnt | None]:
+        """Return the score and how it is read; asked again only when something a learner may look at has changed."""
         state = self.state
         if self._scored is not None:
-            then, known = self._scored
+            then, score, read = self._scored
             same = then.ledger is state.ledger and then.rhythm is state.rhythm and then.person.risk is state.person.risk
             if same and then.now_ms == state.now_ms:
-                return known
-        self._scored = (state, with_risk(self.scorer.score(state), state))
-        return self._scored[1]
+                return score, read
+        score, read = score_read(self.scorer.score(state), state.now_ms, self.policy.max_age)
+        self._scored = (state, with_risk(score, state), read)
+        return self._scored[1], read
+
+
+def _tried(trial: Trial | None) -> dict[str, Any]:
+    """Return what an experiment changes of a message, and its record."""
+    return {"words": (trial.arm.words or None) if trial else None, "experiment": trial.record if trial else None}
 
 
 def _expiry(not_before: int, step: Step, until_ms: int) -> int:

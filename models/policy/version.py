@@ -25,6 +25,7 @@ _LATER: Final[Mapping[str, object]] = MappingProxyType(
         "audiences": [],
         "guess_causes": True,
         "most_shift": 0.1,
+        "max_age": dict.fromkeys(("learner_days", "pay_date_days", "renewal_days", "score_days", "segment_days"), 0),
         "offers": {"causes": {}, "segments": dict.fromkeys(("new", "problem", "reliable", "slow"), _OFFER)},
     }
 )

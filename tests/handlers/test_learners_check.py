@@ -13,16 +13,16 @@ from handlers.commands.learners.desk import Stand
 from handlers.commands.learners.telling import checked_words
 from models.features import pack, unpack
 from models.learners.consistency import is_sampled
-from models.triggers import Example
+from models.triggers import Decision, Example
 from models.workdays import DAY_MS
 from streams.agents.readers import INTAKE_READERS
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import Told, fold_partition
 from streams.engine.program import ClientProgram
 from streams.runtime.errors import UsageError
-from streams.wire.topics import EXAMPLES
+from streams.wire.topics import DECISIONS, EXAMPLES
 from tests.models.builders import on
-from tests.streams.test_program import history
+from tests.streams.test_program import activated, history, told
 
 NOW: Final = on(500)
 
@@ -98,6 +98,47 @@ def test_what_is_too_new_too_old_or_of_somebody_forgotten_is_left_out() -> None:
     sides = Sides(clients={"client-1"}, forgotten={"client-1"})
     sides.replay(AGAIN)
     assert judged(sides.within(since=on(0), until=NOW), now=NOW, author="nightly").questions == 0
+
+
+def decided() -> tuple[list[bytes], list[Told]]:
+    """Return the decisions that a deployment with learners in force published, and what its log gives again."""
+    pipeline = told(activated(day=150))
+    served = [entry.value for entry in pipeline.entries if entry.topic == DECISIONS.name]
+    return served, fold_partition(ClientProgram(), pipeline.log, partitions=1).outputs
+
+
+def read_otherwise(value: bytes, **changes: Any) -> bytes:  # noqa: ANN401 - fields of what was read
+    row = Decision.model_validate_json(value)
+    assert row.learnt is not None
+    return row.model_copy(update={"learnt": (row.learnt[0].model_copy(update=changes),)}).model_dump_json().encode()
+
+
+def held(served: list[bytes], again: list[Told]) -> Any:  # noqa: ANN401 - a result
+    sides = Sides(clients={"client-1"})
+    for value in served:
+        sides.decide(value)
+    sides.replay(again)
+    return judged(replace(sides.within(since=on(0), until=NOW), served={}, again={}), now=NOW, author="nightly")
+
+
+def test_what_a_decision_saw_is_held_against_the_log_too() -> None:
+    served, again = decided()
+    seen = [value for value in served if b'"features"' in value]
+    assert len(seen) > 5
+    result = held(served, again)
+    assert result.passed
+    assert result.decisions >= len(seen)
+    assert f"{result.decisions} values that decisions read" in checked_words(result)
+    packed = Decision.model_validate_json(seen[0]).learnt[0].features  # type: ignore[index]
+    wrong = list(unpack(b64decode(packed or "")))
+    wrong[0] += 0.25
+    spoilt_ones = [read_otherwise(seen[0], features=b64encode(pack(wrong)).decode()), read_otherwise(seen[0], version="other-1")]
+    for one, words in zip(spoilt_ones, ("a feature is off", "by other-1"), strict=True):
+        failed = held([one, *(value for value in served if value != seen[0])], again)
+        assert (failed.mismatched, failed.passed) == (1, False)
+        assert words in failed.first
+    # What only one side knows may be worded by another release, and says nothing.
+    assert held(seen[1:], again).passed
 
 
 def test_a_sample_is_the_same_for_everybody_and_another_one_each_night() -> None:

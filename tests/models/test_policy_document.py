@@ -7,6 +7,7 @@ from models.policy.audiences import Audience, Between, Figure, OneOf, Trait
 from models.policy.causes import Cause
 from models.policy.document import document_of, policy_of
 from models.policy.experiments import Arm, Experiment
+from models.policy.freshness import MaxAge
 from models.policy.holdout import Holdout
 from models.policy.offers import Offers, Terms, Way
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
@@ -32,6 +33,7 @@ OTHERS: dict[str, Any] = {
     "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
     "renewal_early_below": 0.4,
     "value": replace(DEFAULT_POLICY.value, margin=0.5, acquisition_of={"segment:slow": 900}),
+    "max_age": MaxAge(30, 60, 10, 45, 180),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
     "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
@@ -102,7 +104,7 @@ def test_a_version_is_the_declared_name_and_a_digest_whatever_is_stamped_how_oft
 
 
 def test_a_field_that_came_later_changes_no_version_where_a_policy_says_nothing_of_it() -> None:
-    later = {"audiences", "offers", "guess_causes"}
+    later = {"audiences", "offers", "guess_causes", "max_age"}
     told = {row.name: getattr(DEFAULT_POLICY, row.name) for row in fields(Policy)}
     before = {name: value for name, value in told.items() if name not in later}
     assert content_version(DEFAULT_POLICY.version, before) == DEFAULT_POLICY.version

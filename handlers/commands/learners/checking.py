@@ -11,9 +11,19 @@ import orjson
 
 from models.events.envelope import epoch_ms
 from models.features import TABLE
-from models.learners.consistency import LIMIT, AnyExample, Difference, ExamplesChecked, differences, is_sampled, questions_of
+from models.learners.consistency import (
+    LIMIT,
+    AnyExample,
+    Difference,
+    ExamplesChecked,
+    decided_differently,
+    differences,
+    is_sampled,
+    questions_of,
+    read_by_both,
+)
 from models.renewal_features import RENEWAL_TABLE
-from models.triggers import Example, ExamplesWithdrawn, RenewalExample
+from models.triggers import Decision, Example, ExamplesWithdrawn, RenewalExample
 from models.workdays import DAY_MS
 from streams.agents.school import CHECKED
 from streams.engine.oracle import Told, fold_partition
@@ -24,7 +34,7 @@ from streams.runtime.settings import Settings
 from streams.wire.headers import Position, origin_headers
 from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_each
-from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, EXAMPLES
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES
 
 _CONTRACTS: Final[Mapping[str, type[AnyExample]]] = {"example": Example, "renewal_example": RenewalExample}
 _WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
@@ -39,6 +49,8 @@ class Sides:
     again: dict[bytes, AnyExample] = field(default_factory=dict)
     clients: set[str] = field(default_factory=set)
     forgotten: set[str] = field(default_factory=set)
+    read: dict[str, Decision] = field(default_factory=dict)
+    read_again: dict[str, Decision] = field(default_factory=dict)
 
     def serve(self, key: bytes, value: bytes | None) -> None:
         """Take one record of the topic; the last one of a key holds, a taken back one is none."""
@@ -46,16 +58,28 @@ class Sides:
         if value:
             self._take(self.served, key, value)
 
+    def decide(self, value: bytes | None) -> None:
+        """Take one record of the topic of decisions, where it has read something learnt."""
+        _remember(self.read, value)
+
     def replay(self, outputs: Iterable[Told]) -> None:
         """Take what the replay of one partition gives."""
         for said in outputs:
             if said.topic == EXAMPLES.name:
                 self._take(self.again, said.key or b"", said.value)
+            elif said.topic == DECISIONS.name:
+                _remember(self.read_again, said.value)
 
     def within(self, *, since: datetime, until: datetime) -> "Sides":
         """Return what was answered in a stretch of time, without clients who asked to be forgotten."""
         served, again = (self._kept(rows, since, until) for rows in (self.served, self.again))
-        return Sides(served, again, self.clients, self.forgotten)
+        read, read_again = (self._decided(rows, since, until) for rows in (self.read, self.read_again))
+        return Sides(served, again, self.clients, self.forgotten, read, read_again)
+
+    def _decided(self, rows: Mapping[str, Decision], since: datetime, until: datetime) -> dict[str, Decision]:
+        return {
+            name: row for name, row in rows.items() if since <= row.decided_at < until and row.client_id not in self.forgotten
+        }
 
     def _kept(self, rows: Mapping[bytes, AnyExample], since: datetime, until: datetime) -> dict[bytes, AnyExample]:
         return {
@@ -70,6 +94,12 @@ class Sides:
             self.forgotten.add(ExamplesWithdrawn.model_validate_json(value).client_id)
         elif kind in _CONTRACTS:
             rows[key] = _CONTRACTS[kind].model_validate_json(value)
+
+
+def _remember(rows: dict[str, Decision], value: bytes | None) -> None:
+    if value and b'"learnt"' in value:
+        decision = Decision.model_validate_json(value)
+        rows.setdefault(decision.decision_id, decision)
 
 
 async def check(
@@ -89,7 +119,9 @@ async def check(
 
 def judged(sides: Sides, *, now: datetime, author: str) -> ExamplesChecked:
     """Return the result of a comparison."""
-    found = list(differences(sides.served, sides.again))
+    read, read_again = ({name: row.learnt for name, row in rows.items() if row.learnt} for rows in (sides.read, sides.read_again))
+    found = [*differences(sides.served, sides.again), *decided_differently(read, read_again)]
+    decisions = read_by_both(read, read_again)
     counts = Counter(row.what for row in found)
     questions = max(questions_of(sides.served), questions_of(sides.again))
     return ExamplesChecked(
@@ -100,9 +132,10 @@ def judged(sides: Sides, *, now: datetime, author: str) -> ExamplesChecked:
         mismatched=counts["mismatched"],
         missing=counts["missing"],
         extra=counts["extra"],
+        decisions=decisions,
         worst=max((row.error for row in found), default=0.0),
         first=_first(found),
-        passed=len(found) <= LIMIT * questions,
+        passed=len(found) <= LIMIT * (questions + decisions),
     )
 
 
@@ -132,7 +165,12 @@ async def _read(settings: Settings, *, share: float, night: str) -> Sides:
         if client in sides.clients:
             sides.serve(record.key, record.value)
 
+    def decide(record: Any) -> None:  # noqa: ANN401 - likewise
+        if (record.key or b"").decode(errors="replace") in sides.clients:
+            sides.decide(record.value)
+
     await read_each(settings, EXAMPLES.name, partitions=[0], see=serve)
+    await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=decide)
     return sides
 
 

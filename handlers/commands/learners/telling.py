@@ -73,7 +73,8 @@ def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
 
 def checked_words(result: ExamplesChecked) -> str:
     """Return in words what a check of stored features found."""
-    said = f"{result.questions:,} questions of {result.clients:,} clients held against a replay of the log"
+    read = f" and {result.decisions:,} values that decisions read" if result.decisions else ""
+    said = f"{result.questions:,} questions{read} of {result.clients:,} clients held against a replay of the log"
     if result.passed and not result.first:
         return f"{said}: the same"
     counts = f"{result.mismatched} differ, {result.missing} are missing, {result.extra} too many"
