@@ -1,16 +1,23 @@
-"""What documents point at is there: files, anchors, tests named as proof; and the index knows every document."""
+"""What documents point at is there: files, anchors, tests, commands, settings; and the index knows every document."""
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cyclopts import App
 
+from handlers.cli import COMMANDS, load_command
+from streams.runtime.metrics import METRICS
 from tests.conftest import REPOSITORY
 
 LISTED = subprocess.run(["git", "ls-files", "*.md"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
 LINK = re.compile(r"\]\((?![a-z]+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)]*))?\)")
 NAMED = re.compile(r"`(?P<path>(?:models|streams|handlers|tests|deploy|docs)/[\w/.-]*\w)(?:::(?P<test>\w+))?`")
+COMMAND = re.compile(r"(?:^|`|\$\()rapport (?P<rest>[^`)\n]*(?:\n(?!\n)[^`)\n]*)??)(?=`|\)|$)", re.MULTILINE)
+VARIABLE = re.compile(r"\b(?:RAPPORT|BENCH|CHAOS)_[A-Z_]*[A-Z]\b")
 
 
 def anchors(document: Path) -> set[str]:
@@ -39,3 +46,58 @@ def test_the_index_leads_to_every_document() -> None:
         name for name in LISTED if not linked & {REPOSITORY / name, *(REPOSITORY / name).parents} and name != "docs/README.md"
     ]
     assert missing == []
+
+
+@cache
+def named(command: str) -> App:
+    """Return a subcommand of `rapport` as an app of its own."""
+    (known,) = [row for row in COMMANDS if row.name == command]
+    target: Any = load_command(known)
+    if isinstance(target, App):
+        return target
+    app = App()
+    app.default(target)
+    return app
+
+
+def unknown(words: list[str]) -> list[str]:
+    """Return which of the words after `rapport` no command and no option bears; `a|b` stands for either."""
+    chosen = words[0].split("|")
+    if missing := set(chosen) - {row.name for row in COMMANDS}:
+        return sorted(missing)
+    apps, rest = [named(name) for name in chosen], words[1:]
+    while rest and len(apps) == 1 and (below := {name for name in apps[0] if not name.startswith("-")}):
+        if not rest[0].split("|")[0].islower() or rest[0].startswith("-"):
+            break
+        if missing := set(rest[0].split("|")) - below:
+            return sorted(missing)
+        apps, rest = [apps[0][name] for name in rest[0].split("|")], rest[1:]
+    known = [row for app in apps if app.default_command for row in app.assemble_argument_collection()]
+    options = {"--help", *(name for row in known for name in row.names)}
+    return [option for word in rest for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", word) if option not in options]
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """Return the words of every command that a document tells the reader to run, after `rapport`."""
+    told = [re.sub(r'"[^"]*"', "TEXT", found["rest"]).split() for found in COMMAND.finditer(text)]
+    return [words for words in told if words and words[0] != "COMMAND"]
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_commands_options_settings_and_metrics_that_a_document_names_exist(name: str) -> None:
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    assert [(words, lost) for words in commands_in(text) if (lost := unknown(words))] == []
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"`(?:[A-Z_]+=\S+ )*make ([a-z-]+)", text)) <= targets
+    assert set(re.findall(r"`(rapport_[a-z_]+[a-z])`", text)) <= {metric.full_name for metric in METRICS}
+    for variable in sorted(set(VARIABLE.findall(text))):
+        field = variable.removeprefix("RAPPORT_").lower()
+        found = subprocess.run(
+            ["git", "grep", "-qwE", f"{variable}|{field}", "--", "*.py", "Makefile"], cwd=REPOSITORY, check=False
+        )
+        assert found.returncode == 0, variable
+
+
+def test_commands_are_found_in_prose_in_fences_and_over_the_end_of_a_line_and_wrong_ones_are_told() -> None:
+    text = "`rapport policy\nlint FILE --templates DIR`:\n\n```sh\nrapport lag --wrong\n```\n`rapport clients split|part ID`"
+    assert [unknown(words) for words in commands_in(text)] == [[], ["--wrong"], ["part"]]
