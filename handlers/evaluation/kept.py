@@ -1,4 +1,4 @@
-"""Answered questions as an evaluation keeps them: a tenth of the memory of the events they came as, for books of any size."""
+"""Answered questions as an evaluation keeps them: much smaller than the events they came as, for books of any size."""
 
 from base64 import b64decode
 from dataclasses import dataclass, field

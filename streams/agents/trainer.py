@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 SLOT: Final = Slot(EXAMPLES.name, 0)
 _POLL_MS: Final = 500
-_CHUNK: Final = 200  # records learned before the loop may answer a health check: some 20 ms
+_CHUNK: Final = 200  # records learned before the loop may answer a health check
 _STORED: Final = frozenset({Verdict.OK, Verdict.DUP})
 
 

@@ -16,7 +16,7 @@ from streams.state.redis_store import answer_of
 from streams.wire.facts import FURTHEST, LINKS, Known
 
 _CHUNK: Final = 2_000
-"""Most entries told in one call: a batch of 500 deliveries tells about 1,500; a call of this size blocks Redis some 10 ms."""
+"""Most entries told in one call: a batch of 500 deliveries tells about 1,500; a call blocks Redis while it lasts."""
 
 
 class RedisDirectory:

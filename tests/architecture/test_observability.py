@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from handlers.cli import COMMANDS
 from streams.runtime.metrics import METRICS, MetricKind
 from tests.conftest import REPOSITORY
 
@@ -110,10 +109,15 @@ def test_every_entry_of_the_runbook_gives_something_to_do() -> None:
         assert "Do:" in entry or "do as" in entry, entry.splitlines()[0]
 
 
-def test_the_runbook_names_only_commands_that_exist() -> None:
-    named = set(re.findall(r"`rapport ([a-z-]+)", RUNBOOK)) | set(re.findall(r"\$\(rapport ([a-z-]+)", RUNBOOK))
-    assert {"doctor", "lag", "dead-letters"} <= named
-    assert named <= {command.name for command in COMMANDS}
+def test_the_runbook_names_only_panels_services_and_alerts_that_exist() -> None:
+    titles = {board["title"] for board in DASHBOARDS} | {panel["title"] for panel in panels_of_all()}
+    named = {" ".join(title.split()) for title in re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", RUNBOOK)}
+    assert "Rapport: lag" in named
+    assert named - titles == set()
+    services = set(re.findall(r"`docker compose (?:ps|exec|logs(?: --tail \d+)?) ([a-z-]+)", RUNBOOK))
+    assert "worker" in services
+    assert services - COMPOSE["services"].keys() == set()
+    assert set(re.findall(r"\bRapport[A-Z]\w+", RUNBOOK)) == {alert["alert"] for alert in ALERTS}
 
 
 def test_every_alert_is_tried_on_series_that_raise_it_and_on_some_that_do_not() -> None:
