@@ -18,6 +18,7 @@ class Journey(StrEnum):
     BANK_DEBIT = "bank_debit"
     BURST_CHECKIN = "burst_checkin"
     GAP_CHECKIN = "gap_checkin"
+    STATEMENT = "monthly_statement"
 
 
 RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
@@ -52,7 +53,9 @@ AnyJourney: TypeAlias = Annotated[Journey | OwnJourney, Field(union_mode="left_t
 
 
 def names_of(journey: AnyJourney) -> tuple[str, ...]:
-    """Return the names under which people may hold or stop a journey."""
+    """Return the names under which people may hold or stop a journey: who stops support stops statements, both ask for money."""
+    if journey is Journey.STATEMENT:
+        return (journey.value, Journey.DELAY_SUPPORT.value)
     return (journey.value,) if isinstance(journey, Journey) else (journey.value, OWN_JOURNEYS)
 
 

@@ -38,9 +38,9 @@ from models.policy.approval import answered
 from models.policy.colleagues import fire_task, task_timers
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
 from models.policy.hours import heard_at
-from models.policy.journeys import OwnEntry
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
-from models.policy.openings import has_openings, own_waiting
+from models.policy.monthly import fire_statement, statement_timers
+from models.policy.openings import has_openings
 from models.policy.outcomes import (
     erased,
     overtake_tasks,
@@ -54,25 +54,23 @@ from models.policy.own_journeys import enter_own
 from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
+from models.policy.pruning import prune_runs
 from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
 from models.policy.requests import ask_a_person, ask_about_promise
 from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
-from models.state.client import OWN, ClientState, Timer, TimerKind, journey_of
+from models.state.client import ClientState, Timer, TimerKind
 from models.state.closing import tidy
 from models.state.evolve import evolve
 from models.state.identity import heard
 from models.state.memory import remember, remembers, undecidable
-from models.state.plans import instalment_anchor
-from models.triggers import AnyOutput, Journey
-from models.workdays import DAY_MS
+from models.triggers import AnyOutput
 
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
 FIRED_AT_ONCE: Final = 64
 FEEDS_KEPT: Final = 4
-RUN_KEPT_MS: Final = 120 * DAY_MS
 _BY_DUE: Final = attrgetter("due_ms", "kind", "anchor")
 
 
@@ -184,7 +182,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     if tidied or changed:
         resegment(turn)
     if tidied:
-        _prune_runs(turn)
+        prune_runs(turn)
     if isinstance(event, PaymentReceived):
         _paid(turn, event, first=not before.care.onboarded)
     enter_playbooks(turn, event)
@@ -331,6 +329,8 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.DELAY:
             resegment(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
+        case TimerKind.STATEMENT:
+            fire_statement(turn, timer, woken_ms=woken_ms)
         case TimerKind.TASK:
             fire_task(turn, timer)
         case TimerKind.UNANSWERED:
@@ -347,6 +347,7 @@ def _plan(turn: Turn) -> None:
     timers = segment_timers(state, policy)
     if state.ledger.invoices or state.ledger.promises:
         timers += delay_timers(state, policy)
+        timers += statement_timers(state, policy)
     if state.care.unanswered:
         timers += unanswered_timers(state, policy)
     if state.care.tasks:
@@ -365,31 +366,6 @@ def _plan(turn: Turn) -> None:
 
 def _in_order(timers: Iterable[Timer]) -> tuple[Timer, ...]:
     return tuple(sorted(timers, key=_BY_DUE))
-
-
-def _prune_runs(turn: Turn) -> None:
-    """Forget runs whose anchor is gone: their invoice has collapsed, their period is long over."""
-    state = turn.state
-    invoices = {row.invoice_id for row in state.ledger.invoices}
-    for plan in state.ledger.plans:
-        invoices |= {instalment_anchor(plan, number) for number in range(1, len(plan.parts) + 1)}
-    cooling = {
-        row.journey: state.now_ms if isinstance(row.entry, OwnEntry) and row.entry.once else row.cooldown_days * DAY_MS
-        for row in turn.policy.journeys.every_playbook
-    }
-    waiting = own_waiting(state, turn.policy)
-    kept = tuple(
-        run
-        for run in state.care.runs
-        if (run.journey == OWN and run.anchor in waiting)
-        or (
-            run.anchor in invoices
-            if journey_of(run) is Journey.DELAY_SUPPORT
-            else max(run.started_ms, run.ready_ms) > state.now_ms - max(RUN_KEPT_MS, cooling.get(journey_of(run), 0))
-        )
-    )
-    if len(kept) != len(state.care.runs):
-        turn.state = replace(state, care=replace(state.care, runs=kept))
 
 
 def _next_due(state: ClientState) -> int | None:

@@ -41,12 +41,16 @@ _SUPPORT: Final[Mapping[str, Fact]] = MappingProxyType(
         "cause": Cause.CASH.value,
     }
 )
+_OF_ONE: Final = frozenset({"due_date", "days_overdue", "service_line", "part_paid", "cause"})
+"""What support says of the oldest invoice; a statement has a line for each."""
+
 _CARE: Final[Mapping[str, Fact]] = MappingProxyType({"name": "Ada Lovelace", "service_line": "tax"})
 _CONTRACT: Final[Mapping[str, Fact]] = MappingProxyType({**_CARE, "contract_type": "retainer", "deferral_possible": True})
 
 FACTS: Final[Mapping[Journey, Mapping[str, Fact]]] = MappingProxyType(
     {
         Journey.DELAY_SUPPORT: _SUPPORT,
+        Journey.STATEMENT: {name: value for name, value in _SUPPORT.items() if name not in _OF_ONE},
         Journey.ONBOARDING: {**_CARE, "payment_size": "standard"},
         Journey.RENEWAL: {**_CONTRACT, "weeks_ahead": 2},
         Journey.RENEWAL_CLIFF: {**_CONTRACT, "weeks_ahead": 6},
@@ -78,7 +82,7 @@ _OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
 
 def purpose_of(journey: AnyJourney) -> Purpose:
     """Return what messages of a journey are for, as lint holds every policy to it."""
-    return Purpose.SERVICING if journey is Journey.DELAY_SUPPORT else Purpose.RELATIONSHIP
+    return Purpose.SERVICING if journey in {Journey.DELAY_SUPPORT, Journey.STATEMENT} else Purpose.RELATIONSHIP
 
 
 def own_example(entry: OwnEntry) -> Mapping[str, Fact]:

@@ -175,6 +175,10 @@ class _Told:
 
     def events(self, zone: ZoneInfo) -> tuple[AnyClientEvent, ...]:  # noqa: PLR0911 - one return per choice reads best
         match self.answer.choice:
+            case Choice.OPT_OUT | Choice.ALLOW if self.link.journey == Journey.STATEMENT.value:
+                # Who wants no statements has said nothing about reminders.
+                wanted = self.answer.choice is Choice.ALLOW
+                return (self._make(ClientProfiled, "", statements="yes" if wanted else "no"),)
             case Choice.OPT_OUT | Choice.ALLOW:
                 return (self._consent(),)
             case Choice.SNOOZE:
@@ -243,7 +247,8 @@ class _Told:
     def _journeys(self) -> tuple[str, ...]:
         if self.link.purpose is Purpose.SERVICING:
             return (self.link.journey,)
-        return (*(journey.value for journey in Journey if journey is not Journey.DELAY_SUPPORT), OWN_JOURNEYS)
+        care = (journey.value for journey in Journey if journey not in {Journey.DELAY_SUPPORT, Journey.STATEMENT})
+        return (*care, OWN_JOURNEYS)
 
     def _override(self, journey: str) -> str:
         pause = self.answer.choice in {Choice.SNOOZE, Choice.WAKE}

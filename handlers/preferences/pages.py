@@ -27,6 +27,7 @@ from handlers.preferences.choices import (
 )
 from handlers.preferences.wording import Note, OfferWords, Words, words_in
 from models.events.delays import DisputeReason
+from models.triggers import Journey
 from streams.wire.links import Link, LinkScope
 
 _NUMBERS: Final = MappingProxyType({"request_days": REQUEST_DAYS, "snooze_days": SNOOZE_DAYS})
@@ -82,7 +83,7 @@ class Pages:
         words = words_in(language)
         one = link.scope is LinkScope.OPT_OUT
         offers = [_offer(link, choice, words, alone=one) for choice in offered(link)]
-        stop = getattr(words.stops, link.purpose.value)
+        stop = _stops(link, words)
         note = Note(words.ask_stop, stop) if one else Note(words.ask, words.ask_line)
         error = "" if refusal is None else refused_in_words(refusal, language, last=days.last)
         several = link.invoice_ids if len(link.invoice_ids) > 1 else ()
@@ -172,7 +173,14 @@ def _offer(link: Link, choice: Choice, words: Words, *, alone: bool) -> Offer:
     said = words.offers.opt_out
     if alone:
         return Offer(choice=choice, button=said.button, quiet=False, plain=True)
-    return Offer(choice=choice, heading=said.heading, text=getattr(words.stops, link.purpose.value), button=said.button)
+    return Offer(choice=choice, heading=said.heading, text=_stops(link, words), button=said.button)
+
+
+def _stops(link: Link, words: Words) -> str:
+    """Return what the end of messages like that of `link` means."""
+    kind = "statement" if link.journey == Journey.STATEMENT.value else link.purpose.value
+    said: str = getattr(words.stops, kind)
+    return said
 
 
 def _formed(choice: Choice, words: Words) -> Offer:

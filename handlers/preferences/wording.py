@@ -50,11 +50,12 @@ class Offers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stops(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the end of messages means, by purpose."""
+    """What the end of messages means, by purpose; of monthly statements alone."""
 
     servicing: str
     relationship: str
     promotion: str
+    statement: str
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -90,6 +90,9 @@ class ClientProfiled(ClientEvent):
         description="The hours of their own day in which the client wants to be written to, e.g. 09:00-12:00, an hour at"
         " least; any: they have no wish any more. Quiet hours stay quiet: what lies in them is not met.",
     )
+    statements: Literal["yes", "no"] | None = Field(
+        default=None, description="Whether the client wants monthly statements of small open invoices, where the firm sends them."
+    )
     most_per_month: Annotated[int, Field(ge=1, le=31)] | None = Field(
         default=None, description="The client's own wish: at most so many messages within 30 days, never more than the policy's."
     )

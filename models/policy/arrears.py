@@ -143,12 +143,12 @@ def facts_of(found: list[Arrear], carrying: Arrear, state: ClientState, policy: 
         "days_overdue": max(0, (local_day(state.now_ms, zone) - local_day(oldest.due_ms, zone)).days),
         "service_line": carrying.invoice.service_line,
         "part_paid": any(row.invoice.paid for row in found),
-        **_offered(found, carrying, state, policy, why),
+        **offered(found, carrying, state, policy, why),
         **({"instalment": plan.number, "instalments": plan.of} if plan else {}),
     }
 
 
-def _offered(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy, why: Hypothesis) -> dict[str, Fact]:
+def offered(found: list[Arrear], carrying: Arrear, state: ClientState, policy: Policy, why: Hypothesis) -> dict[str, Fact]:
     """Return the likeliest cause and the ways out that a message about these invoices may offer by itself."""
     cause, segment = why.cause, effective_segment(state, state.now_ms)
     code = carrying.invoice.currency

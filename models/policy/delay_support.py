@@ -300,6 +300,9 @@ def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Po
 
 def _message_silence(step: Step, carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     """Return why the next step is not taken now: the client's wishes and hours first, then what people have to say about it."""
+    little = small_or_retried(riders, state, policy)
+    if little is not None and little.code == carrying.run.told and not little.until_ms:
+        return little  # said already: what else stands in its way meanwhile needs no word
     silence = client_silence(
         state,
         policy,
@@ -309,7 +312,7 @@ def _message_silence(step: Step, carrying: Arrear, riders: list[Arrear], state: 
         at_ms=state.now_ms,
         tone=step.tone,
     )
-    silence = silence or small_or_retried(riders, state, policy)
+    silence = silence or little
     if silence is None and step.channel not in policy.internal_channels:
         silence = talk_silence(state, carrying.run, carrying.ladder.human) or reply_silence(state, policy)
     return silence or approval_silence(state, carrying.run)

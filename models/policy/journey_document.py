@@ -18,6 +18,7 @@ from models.policy.journeys import (
     PatternEntry,
     Playbook,
     Season,
+    Statement,
     Step,
     SurgeEntry,
     cancels_of,
@@ -102,6 +103,22 @@ class SupportJourney(Section):
         description="What follows an instalment that was not paid, whatever the client's segment.",
     )
     ladders: Ladders
+
+
+class StatementJourney(Section):
+    """What is too little for a message of its own, told once a month and all together."""
+
+    day: Annotated[int, Field(ge=0, le=28)] = Field(
+        default=_JOURNEYS.statement.day,
+        description="It may leave from this day of the month on, or from the next business day of the client's country (1: the"
+        " first business day). 0: never.",
+    )
+    purpose: Purpose = Purpose.SERVICING
+    cancel_when: tuple[CancelWhen, ...] = SUPPORT_CANCELS
+    step: StepDocument = Field(
+        default_factory=lambda: _step_document(_JOURNEYS.statement.step, (Purpose.SERVICING, SUPPORT_CANCELS)),
+        description="The message; `after_days` says nothing here.",
+    )
 
 
 class OnboardingJourney(Section):
@@ -246,6 +263,7 @@ class JourneysDocument(Section):
     delayed_payment_support: SupportJourney = Field(default_factory=lambda: _support_document(_JOURNEYS))
     post_payment_onboarding: OnboardingJourney = Field(default_factory=lambda: _onboarding_document(_JOURNEYS))
     pre_renewal: RenewalJourney = Field(default_factory=lambda: _renewal_document(_JOURNEYS))
+    monthly_statement: StatementJourney = Field(default_factory=StatementJourney)
     renewal_cliff: PlaybookDocument = Field(default_factory=lambda: _default_playbook(Journey.RENEWAL_CLIFF))
     season_cleanup: PlaybookDocument = Field(default_factory=lambda: _default_playbook(Journey.SEASON_CLEANUP))
     bank_debit: PlaybookDocument = Field(default_factory=lambda: _default_playbook(Journey.BANK_DEBIT))
@@ -263,6 +281,10 @@ def journeys_document(journeys: Journeys) -> JourneysDocument:
         delayed_payment_support=_support_document(journeys),
         post_payment_onboarding=_onboarding_document(journeys),
         pre_renewal=_renewal_document(journeys),
+        monthly_statement=StatementJourney(
+            day=journeys.statement.day,
+            step=_step_document(journeys.statement.step, (Purpose.SERVICING, SUPPORT_CANCELS)),
+        ),
         **{row.journey.value: _playbook_document(row) for row in journeys.playbooks},
     )
 
@@ -279,6 +301,7 @@ def journeys_of(document: JourneysDocument) -> Journeys:
         contact_check=step_of(support.contact_check, support),
         ladder_end=step_of(support.ladder_end, support),
         instalment=_ladder_of(support.instalment, support),
+        statement=Statement(document.monthly_statement.day, step_of(document.monthly_statement.step, document.monthly_statement)),
     )
 
 
@@ -311,7 +334,7 @@ def _ladder_of(ladder: LadderDocument, journey: SupportJourney) -> Ladder:
     )
 
 
-JourneySection: TypeAlias = SupportJourney | OnboardingJourney | RenewalJourney | PlaybookDocument
+JourneySection: TypeAlias = SupportJourney | OnboardingJourney | RenewalJourney | StatementJourney | PlaybookDocument
 
 
 def step_of(step: StepDocument, journey: JourneySection) -> Step:

@@ -165,6 +165,17 @@ DELAY_LADDERS: Final[Mapping[Segment, Ladder]] = MappingProxyType(
     }
 )
 
+STATEMENT: Final = Step(
+    "statement",
+    0,
+    7,
+    Tone.GENTLE,
+    Purpose.SERVICING,
+    _DELAY,
+    "what is too little for a message of its own, once a month and all together",
+    missed=MissedRun.LATEST,
+)
+
 ONBOARDING_STEPS: Final = (
     Step("thank_you", 0, 5, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "first payment: thanks and next steps", receipt=True),
     Step("outcome_check", 30, 14, Tone.GENTLE, Purpose.RELATIONSHIP, _ONBOARDING, "thirty days on: ask about outcomes"),
@@ -321,6 +332,14 @@ PLAYBOOKS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """The monthly statement: it may leave from this `day` of the month on, or from the next business day; 0: never."""
+
+    day: int = 0
+    step: Step = STATEMENT
+
+
+@dataclass(frozen=True, slots=True)
 class Journeys:
     """All tables a policy uses."""
 
@@ -332,6 +351,7 @@ class Journeys:
     ladder_end: Step = LADDER_END
     instalment: Ladder = INSTALMENT_LADDER
     own: tuple[Playbook, ...] = ()
+    statement: Statement = Statement()
 
     @property
     def every_playbook(self) -> tuple[Playbook, ...]:
@@ -349,5 +369,6 @@ class Journeys:
         yield from ((Journey.ONBOARDING, step) for step in self.onboarding)
         yield from ((Journey.RENEWAL, step) for step in self.renewal)
         yield from ((Journey.DELAY_SUPPORT, step) for step in (self.contact_check, self.ladder_end))
+        yield Journey.STATEMENT, self.statement.step
         for playbook in self.every_playbook:
             yield from ((playbook.journey, step) for step in playbook.steps)

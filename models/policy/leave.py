@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from models.money import Money
 from models.policy.budget import costs, full, goes_first
 from models.policy.gate import check, earlier_unheard, hold_of, legal_hold_of, legal_words, pending_of
+from models.policy.monthly import overtaken
 from models.policy.policy import Policy
 from models.policy.precedence import tone_claimed
 from models.policy.silence import outside_reason, wish_of, withheld
@@ -118,7 +119,10 @@ def _refused(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     if why is not None:
         return _withdrawn("small", why)
     why = None if row.approved else person_first(state, _amounts(state, row), policy)
-    return None if why is None else _withdrawn("approval", why)
+    code, near = "approval", overtaken(state, policy) if why is None and journey is Journey.STATEMENT else None
+    if near is not None:
+        code, why = near.code, near.reasons[0]
+    return None if why is None else _withdrawn(code, why)
 
 
 def _withdrawn(code: str, why: str, because: CancelWhen = CancelWhen.DECIDED_ANEW) -> Answer:

@@ -23,7 +23,7 @@ from models.policy.journey_document import (
 )
 from models.policy.journeys import MissedRun, cancels_of
 from models.policy.own_lint import own_findings, own_places
-from models.policy.policy import CONSOLE, EARLIEST, INTRUSIVE, LATEST, PHONE, TASK
+from models.policy.policy import CONSOLE, EARLIEST, INTRUSIVE, LATEST, PHONE, PRIORITY, TASK
 from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
@@ -54,7 +54,8 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
     for journey, playbook in journeys.playbooks().items():
         is_before = isinstance(playbook.entry, CliffDocument)
         found += _windows((_JOURNEYS, journey, "steps"), playbook.steps, document, is_before=is_before)
-    known = [Place(row.journey, row.step, row.ceiling, row.segment, row.is_person) for row in places]
+    told = [row for row in places if row.journey is not Journey.STATEMENT]  # a list has no arms
+    known = [Place(row.journey, row.step, row.ceiling, row.segment, row.is_person) for row in told]
     found += [
         Finding(*objection)
         for objection in objections(document.experiments, known, channels=channels, internal=internal, facts_stated=facts_stated)
@@ -86,6 +87,15 @@ def _places(document: PolicyDocument) -> Iterator[StepPlace]:
         known = (CEILINGS[segment], reader, _SUPPORT)
         for place in _listed((*home, "steps"), Journey.DELAY_SUPPORT, ladder.steps, support, known):
             yield replace(place, segment=segment)
+    monthly = document.journeys.monthly_statement
+    yield StepPlace(
+        (_JOURNEYS, Journey.STATEMENT, "step"),
+        Journey.STATEMENT,
+        step_of(monthly.step, monthly),
+        Tone.GENTLE,
+        "a client who owes little",
+        _SUPPORT,
+    )
     reader = "a client whose money is not late"
     onboarding, renewal = document.journeys.post_payment_onboarding, document.journeys.pre_renewal
     sections: list[tuple[AnyJourney, JourneySection, tuple[StepDocument, ...], tuple[CancelWhen, ...]]] = [
@@ -166,17 +176,18 @@ def _numbers(document: PolicyDocument) -> Iterator[Finding]:
 
 
 def _holdout(document: PolicyDocument) -> Iterator[Finding]:
-    if document.holdout.journeys.get(Journey.DELAY_SUPPORT):
-        path: Path = ("holdout", "journeys", Journey.DELAY_SUPPORT)
-        yield Finding(path, "support in a delay is servicing and is withheld from nobody", f"remove {Journey.DELAY_SUPPORT}")
+    for journey, what in ((Journey.DELAY_SUPPORT, "support in a delay"), (Journey.STATEMENT, "a statement")):
+        if document.holdout.journeys.get(journey):
+            path: Path = ("holdout", "journeys", journey)
+            yield Finding(path, f"{what} is servicing and is withheld from nobody", f"remove {journey}")
 
 
 def _priority(order: Sequence[AnyJourney]) -> Iterator[Finding]:
     path: Path = ("contact", "priority")
-    missing = [journey for journey in Journey if journey not in order]
+    missing = [journey for journey in PRIORITY if journey not in order]
     if missing or len(set(order)) != len(order):
         yield Finding(
-            path, "it must name each journey once: two with one place would have no winner", f"name {', '.join(Journey)}"
+            path, "it must name each journey once: two with one place would have no winner", f"name {', '.join(PRIORITY)}"
         )
     elif order[0] is not Journey.DELAY_SUPPORT:
         yield Finding(path, f"{order[0]} would go before help with money that is late", f"put {Journey.DELAY_SUPPORT} first")
@@ -207,11 +218,20 @@ def _step(
             f"{step.id} answers no payment at once: outside the contact budget it could crowd",
             "remove receipt",
         )
+    if place.journey is Journey.STATEMENT:
+        yield from _statement(place, internal)
     yield from _purpose(place)
     yield from _cancels(place)
     yield from _unanswered(place, contact)
     if facts_stated is not None:
         yield from _template(place, facts_stated)
+
+
+def _statement(place: StepPlace, internal: Collection[str]) -> Iterator[Finding]:
+    if place.step.missed is not MissedRun.LATEST:
+        yield Finding((*place.path, "missed"), "late, it would be said beside the next one", "use latest")
+    if place.step.channel in internal:
+        yield Finding((*place.path, "channel"), f"{place.step.channel} reaches colleagues, not the client", "use email")
 
 
 def _unanswered(place: StepPlace, contact: Contact) -> Iterator[Finding]:
@@ -234,11 +254,12 @@ def _unanswered(place: StepPlace, contact: Contact) -> Iterator[Finding]:
 
 def _purpose(place: StepPlace) -> Iterator[Finding]:
     step, path = place.step, (*place.path, "purpose")
-    if place.journey is Journey.DELAY_SUPPORT:
+    if place.journey in {Journey.DELAY_SUPPORT, Journey.STATEMENT}:
         if step.purpose is not Purpose.SERVICING:
+            what = "support in a delay" if place.journey is Journey.DELAY_SUPPORT else "a statement"
             yield Finding(
                 path,
-                f"support in a delay is servicing; as {step.purpose} it could not name the invoice, and a client could miss it",
+                f"{what} is servicing; as {step.purpose} it could not name the invoice, and a client could miss it",
                 "leave purpose out",
             )
     elif step.purpose is Purpose.SERVICING:

@@ -70,6 +70,8 @@ def _steps(journey: AnyJourney, journeys: Journeys) -> Iterator[tuple[int, Step]
         yield from enumerate(journeys.onboarding)
     elif journey is Journey.RENEWAL:
         yield from enumerate(journeys.renewal)
+    elif journey is Journey.STATEMENT:
+        yield 0, journeys.statement.step
     else:
         for playbook in journeys.every_playbook:
             if playbook.journey == journey:

@@ -17,6 +17,7 @@ from models.policy.gate import comes_after
 from models.policy.hours import heard_at
 from models.policy.ladder_end import ask_again, is_decision
 from models.policy.leave import Answer, Verdict, may_leave
+from models.policy.monthly import said, unsaid
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
 from models.policy.relationship import reopen
@@ -32,6 +33,7 @@ from models.workdays import DAY_MS, moment
 _FOR_GOOD: Final = frozenset(
     {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
 )
+_ASKING: Final = (Journey.DELAY_SUPPORT, Journey.STATEMENT)
 _NO_ADDRESS: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.WRONG_CONTACT})
 _BOUNCED: Final = _NO_ADDRESS | {DeliveryOutcome.BOUNCED_SOFT}
 _NOT_REACHED: Final = _BOUNCED | {DeliveryOutcome.EXPIRED}
@@ -129,7 +131,7 @@ def wrote_back(turn: Turn, *, at_ms: int) -> None:
     turn.state = note_reply(turn.state, at_ms)
     silence, now = reply_silence(turn.state, turn.policy), turn.state.now_ms
     for row in turn.state.care.pending if silence else ():
-        asks = journey_of(row) is Journey.DELAY_SUPPORT and row.advances and costs(row, turn.policy)
+        asks = journey_of(row) in _ASKING and row.advances and costs(row, turn.policy)
         if asks and not row.retracted and row.not_before_ms > now:
             take_back(turn, row, CancelWhen.CLIENT_ANSWERED, silence.reasons if silence else (), known_ms=now)
 
@@ -187,6 +189,8 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     task_ended(turn, event, pending=row)
     if row.retracted and row.advances and journey_of(row) is Journey.DELAY_SUPPORT:
         redo(turn, row, at_ms=event.occurred_ms)
+    if journey_of(row) is Journey.STATEMENT and row.advances:
+        said(turn, row, at_ms=event.occurred_ms)
 
 
 def _take_back_later(turn: Turn, row: Pending) -> None:
@@ -268,7 +272,7 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
     ready = event.occurred_ms if at_once else event.occurred_ms + turn.policy.settle_days * DAY_MS
     tries = _tries(event, at_once=at_once)
     if journey is not Journey.DELAY_SUPPORT:
-        reopen(turn, journey, run.anchor, ready_ms=ready, tries=tries)
+        _reopen(turn, journey, run.anchor, ready_ms=ready, tries=tries)
         return
     undo(turn, _as_it_was(turn.state, event, named), ready_ms=ready, tries=tries)
 
@@ -319,7 +323,13 @@ def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
     if journey is Journey.DELAY_SUPPORT:
         undo(turn, row, ready_ms=ready_ms, tries=tries)
     else:
-        reopen(turn, journey, row.anchor, ready_ms=ready_ms, tries=tries)
+        _reopen(turn, journey, row.anchor, ready_ms=ready_ms, tries=tries)
+
+
+def _reopen(turn: Turn, journey: AnyJourney, anchor: str, *, ready_ms: int, tries: int) -> None:
+    if journey is Journey.STATEMENT:
+        unsaid(turn, anchor)
+    reopen(turn, journey, anchor, ready_ms=ready_ms, tries=tries)
 
 
 def _mark(turn: Turn, row: Pending, because: CancelWhen, *, known_ms: int) -> None:

@@ -17,9 +17,9 @@ from models.policy.gate import refusal
 from models.policy.journeys import Step
 from models.policy.segments import effective_segment, overruling
 from models.policy.tones import CEILINGS, is_above, tone_for
-from models.state.client import ClientState, Override, Run
+from models.state.client import ClientState, Override, Run, journey_of
 from models.state.person import in_force
-from models.triggers import Ruled, Tone
+from models.triggers import Journey, Ruled, Tone
 from models.workdays import DAY_MS
 
 
@@ -105,6 +105,8 @@ def tone_of_step(state: ClientState, step: Step, run: Run, invoice_ids: tuple[st
 def tone_claimed(state: ClientState, tone: Tone, purpose: Purpose, run: Run, invoice_ids: tuple[str, ...], *, who: str) -> Claim:
     """Return the tone of a message that `who` wants to say in `tone`."""
     default = Claim(Level.DEFAULT, tone.value, who)
+    if journey_of(run) is Journey.STATEMENT:
+        return default  # a list has one register
     tones = (claim for claim in _said(state, Matter.TONE, invoice_ids) if claim.value in _TONES)
     wanted = resolve(Matter.TONE, (default, *tones)) or default
     if purpose is not Purpose.SERVICING:

@@ -17,7 +17,7 @@ from models.triggers import AnyJourney, Journey, Tone
 from models.workdays import HOUR_MS
 
 _ADDRESS: Final = tuple(f"({cause})" for cause in OF_ADDRESS)
-_NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journey.GAP_CHECKIN})
+_NEED_NEWS: Final = frozenset({Journey.DELAY_SUPPORT, Journey.BANK_DEBIT, Journey.GAP_CHECKIN, Journey.STATEMENT})
 """Journeys that begin because no money was seen: when its news are late, our lag is no fault of the client's."""
 
 

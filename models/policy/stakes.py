@@ -19,7 +19,8 @@ def too_little(sums: Mapping[str, int], state: ClientState, policy: Policy) -> s
     if any(total >= _least(code, state, policy) for code, total in sums.items()):
         return None
     named = " and ".join(str(Money(total, code)) for code, total in sums.items())
-    return f"{named} is too little for a message of its own: it waits for the next statement"
+    waits = "it waits for the next statement" if policy.journeys.statement.day else "it waits until more is open"
+    return f"{named} is too little for a message of its own: {waits}"
 
 
 def person_first(state: ClientState, amounts: Iterable[Money], policy: Policy) -> str | None:

@@ -47,8 +47,11 @@ def words_about(found: Sequence[Arrear], carrying: Arrear, facts: dict[str, Fact
 
 def statement_of(found: Sequence[Arrear], state: ClientState, policy: Policy) -> tuple[StatementItem, ...]:
     """Return the lines of a message, the oldest first; none for one about a single invoice without any credit."""
-    if len(found) == 1 and not _credit(found[0]):
-        return ()
+    return () if len(found) == 1 and not _credit(found[0]) else lines_of(found, state, policy)
+
+
+def lines_of(found: Sequence[Arrear], state: ClientState, policy: Policy) -> tuple[StatementItem, ...]:
+    """Return a line for each invoice, the oldest first and not too many."""
     zone = policy.zone_of(state)
     oldest = sorted(found, key=lambda row: (row.due_ms, row.invoice.invoice_id))[:MOST_ITEMS]
     fields = (

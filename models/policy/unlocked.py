@@ -6,6 +6,7 @@ What ends by itself (hours, distances, the month's budget) is no such thing, nor
 from collections.abc import Iterator
 
 from models.events.control import HaltScope
+from models.policy.monthly import NO
 from models.regime import Regime
 from models.state.approvals import ASKED
 from models.state.client import PURPOSES, ClientState, journey_of
@@ -58,6 +59,8 @@ def _wishes(state: ClientState) -> Iterator[str]:
         if not row.granted:
             by = f" by {channel}" if channel else ""
             yield f"the client allowed {PURPOSES[purpose].value} contact{by} again: their word alone counts"
+    if person.statements.value == NO:
+        yield "the client wanted monthly statements again, as far as those are meant: their word alone counts"
     for closed in person.suppressions:
         if any(not is_lifted(person, closed, purpose=index) for index in range(len(PURPOSES)) if closed.purpose in {-1, index}):
             how = "an address that works were entered" if closed.cause in OF_ADDRESS else "the client asked for it again"

@@ -18,6 +18,26 @@ _OFFER: Final = {
     "most_instalments": 6,
     "ways": ["contact", "deferral", "method", "plan", "split"],
 }
+_STATEMENT: Final = {
+    "id": "statement",
+    "after_days": 0,
+    "valid_days": 7,
+    "tone": "gentle",
+    "purpose": "servicing",
+    "cancel_when": [
+        "invoices_settled",
+        "invoices_disputed",
+        "invoices_promised",
+        "consent_withdrawn",
+        "on_hold",
+        "client_erased",
+    ],
+    "why": "what is too little for a message of its own, once a month and all together",
+    "channel": "email",
+    "missed": "latest",
+    "receipt": False,
+    "unanswered_hours": 0,
+}
 _LATER: Final[Mapping[str, object]] = MappingProxyType(
     {
         "own": [],
@@ -26,6 +46,7 @@ _LATER: Final[Mapping[str, object]] = MappingProxyType(
         "guess_causes": True,
         "most_shift": 0.1,
         "max_age": dict.fromkeys(("learner_days", "pay_date_days", "renewal_days", "score_days", "segment_days"), 0),
+        "statement": {"day": 0, "step": _STATEMENT},
         "offers": {"causes": {}, "segments": dict.fromkeys(("new", "problem", "reliable", "slow"), _OFFER)},
     }
 )

@@ -36,7 +36,7 @@ class Segment(StrEnum):
 
 
 class TimerKind(IntEnum):
-    """What becomes due, in order of precedence: tasks that expire, support, then onboarding, renewal, and playbooks last."""
+    """What becomes due, in order of precedence: tasks that expire, support, onboarding, renewal, playbooks, then statements."""
 
     PROMISE = 0
     SEGMENT = 1
@@ -47,6 +47,7 @@ class TimerKind(IntEnum):
     PLAYBOOK = 6
     PLAN = 7
     UNANSWERED = 8
+    STATEMENT = 9
     TASK = -1  # what nobody has done is said before what follows from it
 
 
@@ -179,6 +180,7 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
     risk: Risk | None = None
     channel: Field = Field()
     hours: Field = Field()
+    statements: Field = Field()
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):

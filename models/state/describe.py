@@ -24,6 +24,7 @@ _TIMERS = {
     TimerKind.PLAYBOOK: "a playbook",
     TimerKind.UNANSWERED: "said once more by another channel, if nobody answers",
     TimerKind.PLAN: "a plan is judged",
+    TimerKind.STATEMENT: "the monthly statement",
     TimerKind.QUESTION: "a question about an invoice is put or answered",
 }
 
@@ -183,6 +184,8 @@ def _agreed(state: ClientState) -> list[str]:
     ]
     if state.person.hours.value not in {"", ANY_HOUR}:
         lines.append(f"wants to be written to at {state.person.hours.value}, their time")
+    if state.person.statements.value == "no":
+        lines.append("wants no monthly statements")
     if state.person.pace:
         lines.append(f"wants at most {state.person.pace} messages a month")
     for contract in state.person.contracts:

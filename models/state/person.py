@@ -28,6 +28,10 @@ OF_ADDRESS: Final = frozenset({HARD, WRONG})
 COMPLAINT: Final = "complaint"
 """The cause of a suppression that the client asked for by complaining."""
 
+_STATED: Final = (
+    *("name", "email", "phone", "timezone", "country", "locale"),
+    *("style", "industry", "channel", "hours", "statements"),
+)
 CONTACTS_KEPT: Final = 16
 REASON_KEPT: Final = 120
 SOURCE_KEPT: Final = 40
@@ -37,7 +41,7 @@ def profiled(state: ClientState, event: ClientProfiled) -> ClientState:
     """Fields that are named change, the latest by `occurred_at` holds; a new address lifts the suppression of the old one."""
     person, at = state.person, event.occurred_ms
     changed: dict[str, Field] = {}
-    for name in ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel", "hours"):
+    for name in _STATED:
         value: str | None = getattr(event, name)
         known: Field = getattr(person, name)
         by = event.source[:SOURCE_KEPT] if name == "timezone" else ""

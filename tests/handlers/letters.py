@@ -8,7 +8,7 @@ from handlers.channels.content import Writer
 from handlers.channels.contract import Recipient
 from handlers.channels.library import template_name
 from handlers.channels.phrases import PHRASES
-from models.events.signals import Role
+from models.events.signals import Purpose, Role
 from models.money import Money
 from models.policy.causes import Cause
 from models.policy.journeys import Step
@@ -66,7 +66,7 @@ def letters(language: str) -> str:
         for name, trigger in variants(journey, step):
             content = writer.write(trigger, reader)
             parts[name] = f"{content.subject}\n\n{content.text}"
-            if journey is Journey.DELAY_SUPPORT and template in TO_CLIENTS:
+            if step.purpose is Purpose.SERVICING and template in TO_CLIENTS:
                 short = writer.write(trigger.model_copy(update={"channel": "sms"}), reader)
                 parts[f"{name} as text message"] = f"{short.text}\n"
     content = writer.write(statement(), reader)

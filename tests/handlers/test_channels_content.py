@@ -36,6 +36,7 @@ def all_steps() -> Iterator[tuple[Journey, Step]]:
         yield from ((Journey.DELAY_SUPPORT, step) for step in (*ladder.steps, ladder.human))
     yield from ((Journey.ONBOARDING, step) for step in journeys.onboarding)
     yield from ((Journey.RENEWAL, step) for step in journeys.renewal)
+    yield Journey.STATEMENT, journeys.statement.step
     for playbook in journeys.playbooks:
         yield from ((Journey(playbook.journey), step) for step in playbook.steps)
 
@@ -52,7 +53,7 @@ def due(journey: Journey, step: Step, **facts: object) -> Trigger:
         purpose=step.purpose,
         channel=step.channel,
         facts={**{name: fact for name, fact in example_of(journey, step.id).items() if name != "cause"}, **facts},
-        invoice_ids=("R-17",) if journey is Journey.DELAY_SUPPORT else (),
+        invoice_ids=("R-17",) if step.purpose is Purpose.SERVICING else (),
     )
 
 

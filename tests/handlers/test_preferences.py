@@ -210,6 +210,18 @@ def test_every_language_of_the_messages_has_pages_with_the_same_lines_and_places
             assert set(re.findall(r"\{\w+\}", words)) == set(re.findall(r"\{\w+\}", english[name])), name
 
 
+async def test_one_click_on_a_statement_ends_statements_and_nothing_else_and_can_be_taken_back(seat: Seat) -> None:
+    about = {"journey": Journey.STATEMENT, **OPT_OUT}
+    shown = await seat.client.get(seat.path(**about))
+    assert "monthly statements of small amounts" in shown.text
+    assert (await seat.client.post(seat.path(**about), data=ONE_CLICK)).status_code == 200
+    person = seat.folded().person
+    assert (person.statements.value, person.consents) == ("no", ())
+    seat.clock.advance_to(NOW + timedelta(minutes=5))
+    await seat.post("allow", about=about)
+    assert seat.folded().person.statements.value == "yes"
+
+
 async def test_one_click_may_come_as_multipart_too(seat: Seat) -> None:
     answer = await seat.client.post(seat.path(**OPT_OUT), files={"List-Unsubscribe": (None, "One-Click")})
     assert answer.status_code == 200
@@ -249,7 +261,8 @@ async def test_a_pause_holds_the_messages_journeys_for_thirty_days_and_can_be_en
 async def test_a_pause_of_relationship_mails_leaves_mails_about_invoices_alone(seat: Seat) -> None:
     await seat.post("snooze", about=RELATION)
     held = {event.journey for event in seat.publisher.events if isinstance(event, OverrideSet)}
-    assert held == {OWN_JOURNEYS, *(journey.value for journey in Journey if journey is not Journey.DELAY_SUPPORT)}
+    about_money = {Journey.DELAY_SUPPORT, Journey.STATEMENT}
+    assert held == {OWN_JOURNEYS, *(journey.value for journey in Journey if journey not in about_money)}
 
 
 async def test_a_promise_names_the_end_of_the_day_in_the_firms_zone_for_every_invoice_of_the_message(seat: Seat) -> None:

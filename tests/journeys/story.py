@@ -228,7 +228,7 @@ _ODD = {"invoice", "payment", "pending", "failed", "refund", "chargeback", "reve
 _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "profile": lambda _, n: (
         "client.profiled",
-        {"name": "Ada", **{name: n.get(name) for name in ("email", "phone")}, "timezone": n.get("zone")},
+        {"name": "Ada", **{name: n.get(name) for name in ("email", "phone", "statements")}, "timezone": n.get("zone")},
     ),
     "invoice": lambda w, n: ("invoice.issued", {"invoice_id": w[0], "amount": _euro(n["over"]), "due_at": _day(n["due"])}),
     "amend": lambda w, n: ("invoice.amended", {"invoice_id": w[0], "amount": _euro(n.get("to")), "due_at": _day(n.get("due"))}),
@@ -325,5 +325,5 @@ _VERBS: dict[str, Callable[[list[str], dict[str, str]], Fields]] = {
     "call": lambda _, __: ("contact.logged", {"channel": "phone", "author": "sam"}),
     "erased": lambda _, __: ("client.erased", {"requested_by": "ada"}),
     "delivered": lambda w, _: ("delivery.reported", {"trigger_id": w[0], "channel": w[1], "outcome": "sent"}),
-    "bounced": lambda w, _: ("delivery.reported", {"trigger_id": w[0], "channel": "email", "outcome": "bounced_hard"}),
+    "bounced": lambda _, __: ("delivery.reported", {"trigger_id": "last email", "channel": "email", "outcome": "bounced_hard"}),
 }

@@ -23,6 +23,7 @@ TITLES: Final = {
     Journey.BANK_DEBIT: "Playbook: bank debit after declined cards",
     Journey.BURST_CHECKIN: "Playbook: a burst of small payments",
     Journey.GAP_CHECKIN: "Playbook: quiet for longer than usual",
+    Journey.STATEMENT: "Monthly statement",
 }
 
 
@@ -87,6 +88,7 @@ def chapters(policy: Policy) -> list[Chapter]:
         Chapter(Journey.DELAY_SUPPORT, tuple(support), _stops(delayed)),
         Chapter(Journey.ONBOARDING, tuple(onboarding), _stops(journeys.onboarding)),
         Chapter(Journey.RENEWAL, tuple(renewal), _stops(journeys.renewal)),
+        *_statement(policy),
         *(_playbook(playbook, policy) for playbook in journeys.every_playbook if playbook.enabled),
     ]
 
@@ -111,7 +113,8 @@ def rules(policy: Policy) -> Iterator[str]:
     )
     yield (
         f"Money is late {_days(policy.grace_days)} after its due date. Less than {policy.small_share:.0%} of the client's usual"
-        f" invoice, or than {policy.small_units} currency units, waits for the next statement."
+        f" invoice, or than {policy.small_units} currency units, waits"
+        f" {'for the next statement' if policy.journeys.statement.day else 'until more is open'}."
     )
     end = policy.journeys.ladder_end
     yield (
@@ -133,6 +136,14 @@ def rules(policy: Policy) -> Iterator[str]:
     for row in policy.experiments:
         arms = ", ".join(f"{arm.name} {share_of(arm, row):.0%}" for arm in row.arms)
         yield f"Experiment {row.name} with {row.journey.value}/{row.step} ({arms}): {row.hypothesis}"
+
+
+def _statement(policy: Policy) -> Iterator[Chapter]:
+    day, step = policy.journeys.statement.day, policy.journeys.statement.step
+    if day:
+        when = f"from day {day} of the month on, or the next business day" if day > 1 else "the month's first business day"
+        line = _line("who owes too little for a message of its own", step, when, policy)
+        yield Chapter(Journey.STATEMENT, (line,), _stops((step,)))
 
 
 def _left_out(policy: Policy) -> Iterator[str]:
