@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from handlers.commands.files import writing
 from streams.runtime.errors import UsageError
 from streams.wire.catalogue import CONTRACTS, POLICY_FILE, catalogue, policy_schema, schema_file, schema_of, topics_of, version_of
 from streams.wire.compatibility import breaking_changes
@@ -68,11 +69,12 @@ def write(*, to: At = FOLDER) -> int:
             file=sys.stderr,
         )
         return 1
-    to.mkdir(parents=True, exist_ok=True)
     wanted = catalogue()
-    changed = [name for name, text in wanted.items() if _published(to / name) != text]
-    for name in changed:
-        (to / name).write_text(wanted[name], encoding="utf-8")
+    with writing(to, "--to"):
+        to.mkdir(parents=True, exist_ok=True)
+        changed = [name for name, text in wanted.items() if _published(to / name) != text]
+        for name in changed:
+            (to / name).write_text(wanted[name], encoding="utf-8")
     print(f"{len(wanted)} files in {to}, {len(changed)} of them changed.")
     return 0
 

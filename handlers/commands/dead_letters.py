@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from handlers.commands.files import check_target, writing
 from handlers.commands.letters import LetterBox, Place, Shelf, Shelved, Stretch, Wanted
 from handlers.commands.regime_changes import author_named
 from streams.runtime.clock import make_clock
@@ -73,6 +74,7 @@ def show(
 
     Example: rapport dead-letters show 0:17
     """
+    check_target(save, "--save")
     shelved = asyncio.run(LetterBox(load_settings()).read(Place.parse(place)))
     letter = shelved.letter
     console = Console()
@@ -93,7 +95,8 @@ def show(
     if save is None:
         console.print(Text(_preview(letter.value or b"")))
         return
-    save.write_bytes(letter.value or b"")
+    with writing(save, "--save"):
+        save.write_bytes(letter.value or b"")
     console.print(f"Wrote {len(letter.value or b'')} bytes to {save}. Drive them again, corrected, with:", highlight=False)
     console.print(f"  rapport dead-letters redrive {shelved.place} --edit {save}", highlight=False)
 

@@ -12,8 +12,9 @@ from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.export import needed_history
+from handlers.commands.files import check_target, writing
 from handlers.commands.history import format_of
-from handlers.commands.options import Format, FormOption, LiveOption
+from handlers.commands.options import Format, FormOption, LiveOption, ReportOption
 from handlers.commands.simulate import events_of
 from handlers.evaluation import batch
 from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads
@@ -38,7 +39,7 @@ def evaluate(
     *,
     live: LiveOption = False,
     form: FormOption = None,
-    report: Annotated[Path | None, Parameter(help="Write a page with tables and reliability plots (HTML) here.")] = None,
+    report: ReportOption = None,
     asked: Asked | None = None,
 ) -> int:
     """Tell a receivables CSV, or any history, to the live core and hold its predictions against what happened.
@@ -51,12 +52,13 @@ def evaluate(
 
     Exit codes: 0 evaluated, 1 too little history for any figure or a server is away (--live), 2 wrong usage.
     """
+    policy = policy_in_force(load_settings())
+    check_target(report, "--report")
     with needed_history(file, live=live) as path:
         events, notes = read_history(path, form=form, asked=asked or Asked())
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
-    policy = policy_in_force(load_settings())
     told = Telling(policy).tell(shown(let_go(events), "telling the history", total=len(events)))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
@@ -179,8 +181,5 @@ def held_table(days: DaysJudged) -> Table:
 
 def _write(path: Path, *, name: str, told: Told, heads: Sequence[Judged], days: DaysJudged | None) -> None:
     page = report_page(name, told=told, heads=heads, days=days, notes=NOTES)
-    try:
+    with writing(path, "--report"):
         path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        message = f"cannot write the report to {path} ({error.strerror}); name another place with --report"
-        raise UsageError(message) from error

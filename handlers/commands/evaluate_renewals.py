@@ -14,6 +14,8 @@ from handlers.commands.agreements.events import contract_history
 from handlers.commands.agreements.reading import Agreements, AskedContracts, read_agreements
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, read_book
+from handlers.commands.files import check_target, writing
+from handlers.commands.options import ReportOption
 from handlers.evaluation.contract_world import FIRST_DAY, World
 from handlers.evaluation.renewal_judging import ChancesJudged, Truth, judge_after, judge_chances, judge_values
 from handlers.evaluation.renewal_report import RenewalsJudged, months_words, renewal_page, values_words
@@ -79,7 +81,7 @@ def evaluate_renewals(
     synthetic: Annotated[int, Parameter(help="Instead of a file: a made-up firm of so many clients whose truth is known.")] = 0,
     seed: Annotated[int, Parameter(help="Which made-up firm: each number is another one.")] = 11,
     book: Annotated[Path | None, Parameter(help="A receivables CSV of the same clients: how they paid is then seen too.")] = None,
-    report: Annotated[Path | None, Parameter(help="Write a page with tables and reliability plots (HTML) here.")] = None,
+    report: ReportOption = None,
     value: AskedValue | None = None,
     asked: AskedContracts | None = None,
 ) -> int:
@@ -98,6 +100,7 @@ def evaluate_renewals(
     if (file is None) == (synthetic <= 0):
         message = "name one history: a CSV of contracts, or --synthetic CLIENTS"
         raise UsageError(message)
+    check_target(report, "--report")
     money = value or AskedValue()
     case = _made_up(synthetic, seed, money) if file is None else _from_file(file, book, asked or AskedContracts(), money)
     out = Console(width=120, highlight=False)
@@ -273,8 +276,5 @@ def _payback_table(found: RenewalsJudged) -> Table:
 
 
 def _write(path: Path, found: RenewalsJudged) -> None:
-    try:
+    with writing(path, "--report"):
         path.write_text(renewal_page(found), encoding="utf-8")
-    except OSError as error:
-        message = f"cannot write the report to {path} ({error.strerror}); name another place with --report"
-        raise UsageError(message) from error

@@ -11,8 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from handlers.commands.files import replacing, writing
-from handlers.commands.files import target as writable
+from handlers.commands.files import check_target, replacing, writing
 from handlers.commands.log_file import LogLines, Parties
 from handlers.commands.options import end_of_day_ms
 from handlers.terminal.waiting import counted
@@ -44,10 +43,11 @@ def export(
 
     Exit codes: 0 written, 1 a server is away, 2 wrong usage, or no line is in that range.
     """
-    settings, target = load_settings(), writable(to, "--to", replaced=True)
+    settings = load_settings()
+    check_target(to, "--to", replaced=True)
     since_ms = None if since is None else epoch_ms(since if since.tzinfo else since.replace(tzinfo=UTC))
     lines = asyncio.run(
-        write_log(settings, target, client=client, since_ms=since_ms, until_ms=None if until is None else end_of_day_ms(until))
+        write_log(settings, to, client=client, since_ms=since_ms, until_ms=None if until is None else end_of_day_ms(until))
     )
     left_out = f"; {lines.unreadable:,} records no worker could read are left out" if lines.unreadable else ""
     erased = f"; {len(lines.forgotten):,} clients were erased and are left out" if lines.forgotten else ""

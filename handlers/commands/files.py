@@ -35,11 +35,13 @@ def opened(path: Path, what: str = "a history to read") -> Iterator[BinaryIO]:
         raise UsageError(message) from error
 
 
-def target(path: Path, option: str, *, replaced: bool = False) -> Path:
-    """Return `path` if a file can be written there, which nothing is yet; UsageError names another place by `option`.
+def check_target(path: Path | None, option: str, *, replaced: bool = False) -> None:
+    """Raise UsageError, which asks for another place by `option`, where no file can be written; nothing is written yet.
 
     `replaced`: the file is written beside it and then takes its place, which only plain files can be asked.
     """
+    if path is None:
+        return
     folder = path.absolute().parent
     try:
         if path.is_dir():
@@ -55,7 +57,6 @@ def target(path: Path, option: str, *, replaced: bool = False) -> Path:
         why = _said(error)
     if why:
         raise _unwritable(path, why, option)
-    return path
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
+from handlers.commands.files import check_target, writing
 from handlers.commands.history import deliveries, write_contracts
 from handlers.commands.replay import send_all
 from handlers.commands.sending import Sent
@@ -40,6 +41,8 @@ def import_book(
     """
     settings = load_settings()
     plan = make_plan(file, asked=asked or Asked(), home_currency=settings.firm_currency)
+    check_target(to, "--to")
+    check_target(rejects, "--rejects")
     print("\n".join(describe_plan(plan)))
     totals, target = Totals(), rejects or Path(f"{file.stem}.rejects.csv")
     events = read_book(plan, totals=totals, rejects=None if dry_run else target)
@@ -49,7 +52,8 @@ def import_book(
             pass
         print("nothing was sent (--dry-run)")
     elif to is not None:
-        print(f"wrote {write_contracts(events, to):,} events to {to}")
+        with writing(to, "--to"):
+            print(f"wrote {write_contracts(events, to):,} events to {to}")
     else:
         code = send_all(deliveries(events), settings=settings, sent=Sent())
     _tell(totals, None if dry_run else target)

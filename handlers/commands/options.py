@@ -11,6 +11,12 @@ from models.events.envelope import epoch_ms
 Format: TypeAlias = Literal["jsonl", "csv"]
 
 Author: TypeAlias = Annotated[str | None, Parameter(help="Who decides this; default: the account this runs under.")]
+AgainstOption: TypeAlias = Annotated[
+    Path | None, Parameter(help="The policy it is held against; default: RAPPORT_POLICY_FILE, else the shipped policy.")
+]
+BookOption: TypeAlias = Annotated[
+    Path | None, Parameter(help="The history to live through: jsonl, or a receivables CSV; or --live.")
+]
 FormOption: TypeAlias = Annotated[
     Format | None, Parameter(name="--format", help="jsonl or csv; default: by the name of the file.")
 ]
@@ -24,6 +30,7 @@ MetricsPortOption: TypeAlias = Annotated[
 PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]
+ReportOption: TypeAlias = Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")]
 TemplatesOption: TypeAlias = Annotated[
     Path | None,
     Parameter(name="--templates", help="Folder of the firm's own templates; default: RAPPORT_TEMPLATES, else ours only."),

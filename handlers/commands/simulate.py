@@ -10,12 +10,12 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from handlers.channels.template_facts import facts_of
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
 from handlers.commands.history import BadLine, Delivery, format_of, read_controls, read_history
 from handlers.commands.log_file import head_of
-from handlers.commands.options import Format, FormOption, LiveOption, end_of_day_ms
+from handlers.commands.options import Format, FormOption, LiveOption, PolicyOption, end_of_day_ms
+from handlers.commands.policies.choosing import chosen_policy
 from handlers.commands.policies.trying import without_outcomes
 from handlers.commands.recorded import recorded
 from handlers.commands.simulation import Happening, Simulation
@@ -24,7 +24,6 @@ from models.events.control import PolicyActivated
 from models.events.union import AnyClientEvent, AnyControlEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
-from streams.wire.policy_file import policy_in_force
 
 SAMPLE: Final = "sample_history.jsonl"
 
@@ -37,7 +36,7 @@ def simulate(
     until: Annotated[datetime | None, Parameter(help="Let time pass up to this day, also after the last event.")] = None,
     form: FormOption = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object per happening, for programs.")] = False,
-    policy: Annotated[Path | None, Parameter(help="Policy file to decide by; default: RAPPORT_POLICY_FILE.")] = None,
+    policy: PolicyOption = None,
     live: LiveOption = False,
     asked: Asked | None = None,
 ) -> int:
@@ -53,7 +52,7 @@ def simulate(
 
     Exit codes: 0 told, 1 a server is away (--live), 2 the file or the policy cannot be read, or the history knows no such client.
     """
-    in_force = policy_in_force(settings := load_settings(), policy, facts_stated=facts_of(settings))
+    in_force = chosen_policy(policy)
     totals, story, known = Totals(), Story(client=client, as_json=as_json), set[str]()
     with history_of(file, live=live) as history:
         head = head_of(history)

@@ -46,19 +46,18 @@ def held_out(client_id: str, journey: AnyJourney, *, purpose: Purpose, holdout: 
 
 
 def draws_of(
-    client_id: str, journey: AnyJourney, *, purpose: Purpose, holdout: Holdout, stratum: str
+    client_id: str, journey: AnyJourney, *, purpose: Purpose, holdout: Holdout, stratum: str, out: bool
 ) -> tuple[ExperimentArm, ...]:
     """Return the draws a contact stands under, for the record: its journey's, and that of all care where there is one.
 
-    A company is left out of a journey by either draw; `share` is the chance of the arm it is in.
+    `out`: the company is left out, see `held_out`, by either draw; `share` is the chance of the arm it is in.
     """
     own = holdout.journeys.get(journey, 0.0)
     if purpose is Purpose.SERVICING or not (own or holdout.percent):
         return ()
-    out = held_out(client_id, journey, purpose=purpose, holdout=holdout) is not None
     found = [_record(journey.value, stratum, out=out, chance=1 - (1 - holdout.percent / 100) * (1 - own / 100))]
     if holdout.percent:
-        of_all = place_of(client_id, key=holdout.key, name=EVERY) < holdout.percent
+        of_all = out and (not own or place_of(client_id, key=holdout.key, name=EVERY) < holdout.percent)
         found.append(_record(EVERY, stratum, out=of_all, chance=holdout.percent / 100))
     return tuple(found)
 

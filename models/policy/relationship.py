@@ -152,8 +152,8 @@ def _send_or_withhold(turn: Turn, opening: Opening, losers: Sequence[Opening]) -
     state, policy, journey, purpose = turn.state, turn.policy, opening.journey, opening.step.purpose
     left_out = withheld(state, policy, journey, purpose=purpose)
     if policy.holdout.percent or policy.holdout.journeys.get(journey):
-        stratum = stratum_of(state, policy)
-        turn.draws = draws_of(state.client_id, journey, purpose=purpose, holdout=policy.holdout, stratum=stratum)
+        stratum, out = stratum_of(state, policy), left_out is not None
+        turn.draws = draws_of(state.client_id, journey, purpose=purpose, holdout=policy.holdout, stratum=stratum, out=out)
     if left_out is None:
         _send(turn, opening, losers)
     else:

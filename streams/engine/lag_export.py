@@ -1,6 +1,7 @@
 """The lag as figures for those on call, told by a process of its own: also while no worker lives to tell anything."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,6 @@ from typing import Final
 import structlog
 
 from models.events.envelope import epoch_ms
-from streams.engine.fence import Slot
 from streams.engine.lag import WATCHED_TOPICS, PartitionLag, read_lag
 from streams.engine.log_view import LogView
 from streams.engine.redis_fence import RedisFence
@@ -33,7 +33,7 @@ from streams.runtime.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.redis_store import answer_of, connect_redis
 from streams.wire.admin import TopicFacts, read_topics
-from streams.wire.topics import CLIENT_EVENTS
+from streams.wire.topics import CLIENT_EVENTS, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class LagExport:
             self._forget()
             log.warning("the lag cannot be read", reason=self.flaw)
             return
-        show_lag(self._meter, lags, retention={name: self._retention(name, facts) for name in _names()})
+        show_lag(self._meter, lags, retention={topic.name: self._retention(topic, facts) for topic in WATCHED_TOPICS})
         for partition, overdue in timers.items():
             self._meter.set(TIMERS_DUE_BACKLOG, overdue.late_seconds, partition=str(partition))
             self._meter.set(TIMERS_OVERDUE, overdue.clients, partition=str(partition))
@@ -96,10 +96,9 @@ class LagExport:
         self._meter.set(LAG_READ, self._machine.now().timestamp())
         self.flaw = ""
 
-    def _retention(self, name: str, facts: Mapping[str, TopicFacts]) -> int:
+    def _retention(self, topic: Topic, facts: Mapping[str, TopicFacts]) -> int:
         """Return how long the broker keeps records of the topic, in ms; as our table says where it does not tell."""
-        topic = next(topic for topic in WATCHED_TOPICS if topic.name == name)
-        found = facts.get(self._settings.topic(name))
+        found = facts.get(self._settings.topic(topic.name))
         return int(found.config.get("retention.ms", topic.retention_ms)) if found else topic.retention_ms
 
     async def _timers(self) -> dict[int, OverdueTimers]:
@@ -142,14 +141,12 @@ class LagExport:
         await self._redis.aclose()
 
 
-def _names() -> Iterable[str]:
-    return (topic.name for topic in WATCHED_TOPICS)
-
-
 def show_lag(meter: Meter, lags: Iterable[PartitionLag], *, retention: Mapping[str, int]) -> None:
     """Set the gauges of each partition in `lags`; `retention` says by topic how long the broker keeps it: ms, -1: for ever."""
-    partitions: dict[Slot, PartitionLag] = {lag.slot: lag for lag in lags}
-    for slot, lag in partitions.items():
+    partitions = Counter[str]()
+    for lag in lags:
+        slot = lag.slot
+        partitions[slot.topic] += 1
         labels = {"topic": slot.topic, "partition": str(slot.partition)}
         meter.set(CONSUMER_LAG, lag.records, **labels)
         meter.set(CONSUMER_LAG_SECONDS, lag.seconds, **labels)
@@ -159,8 +156,8 @@ def show_lag(meter: Meter, lags: Iterable[PartitionLag], *, retention: Mapping[s
             meter.forget(RETENTION_HEADROOM, **labels)
         else:
             meter.set(RETENTION_HEADROOM, headroom, **labels)
-    for topic in {slot.topic for slot in partitions}:
-        meter.set(TOPIC_PARTITIONS, sum(slot.topic == topic for slot in partitions), topic=topic)
+    for topic, count in partitions.items():
+        meter.set(TOPIC_PARTITIONS, count, topic=topic)
 
 
 def show_server(meter: Meter, said: Mapping[str, object]) -> None:

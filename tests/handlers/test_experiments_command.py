@@ -22,6 +22,7 @@ from models.policy.document import document_of
 from models.policy.experiments import Arm, Experiment, Guardrail, drawn
 from models.policy.policy import DEFAULT_POLICY, stamped
 from models.triggers import Decision, Journey
+from models.workdays import DAY_MS
 from streams.wire.policy_file import write_policy
 from tests.models.builders import Events, ms
 from tests.models.examples import noise
@@ -240,6 +241,14 @@ def test_accounts_are_the_ledgers_own_also_for_what_came_early_bounced_or_was_cr
     assert [account.bills["I2"].open_at(ms(day)) for day in (8, 9)] == [0, 80_000]
     assert account.bills["I2"].settled_ms == 0
     assert [account.bills["I3"].open_at(ms(day)) for day in (11, 12)] == [50_000, 0]
+
+
+def test_what_was_open_is_waited_for_until_it_was_paid_or_given_up() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.issued(0, "I1", 50_000), build.paid(4, "P1", 20_000, "I1"), build.written_off(6, "I1")]
+    bill = accounts_of(log)["client-1"].bills["I1"]
+    assert bill.waited(ms(2), ms(9)) == (2 * 50_000 + 2 * 30_000) * DAY_MS
+    assert bill.waited(ms(6), ms(9)) == 0
 
 
 def test_steps_tell_response_and_days_with_the_counts_they_rest_on() -> None:

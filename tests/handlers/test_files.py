@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers.cli import EXIT_USAGE, run
-from handlers.commands.files import replacing, target, writing
+from handlers.commands.files import check_target, replacing, writing
 from handlers.commands.history import write_contracts
 from streams.runtime.errors import UsageError
 from tests.models.builders import Events
@@ -99,7 +99,7 @@ def test_where_nothing_can_be_written_is_told_before_a_server_is_asked(
 
 def test_a_device_is_written_to_and_never_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     device = Path("/dev/null")
-    assert target(device, "--report") == device
+    check_target(device, "--report")
     assert run(["export", "--to", str(device)]) == EXIT_USAGE
     assert "it is no plain file" in capsys.readouterr().err
 
@@ -124,3 +124,61 @@ def test_a_disk_that_fills_up_leaves_what_was_there_and_nothing_else(tmp_path: P
         Path("/dev/full").write_bytes(b"x")
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
     assert file.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "simulate FILE --policy",
+        "overrides report FILE --policy",
+        "experiments holdouts FILE --policy",
+        "experiments steps FILE --policy",
+        "policy backtest --history FILE --policy",
+        "policy forecast --history FILE --policy",
+        "policy adopt FILE --policy",
+        "learners budget FILE --policy",
+        "learners budget --policy",
+        "segments evaluate FILE --policy",
+        "segments movers FILE --policy",
+        "segments observe FILE --policy",
+        "segments tiers FILE --policy",
+        "segments backtest --history FILE --policy",
+    ],
+)
+def test_a_policy_that_cannot_be_read_is_told_before_anything_long_is_read(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history, policy = tmp_path / "history.jsonl", tmp_path / "firm.yaml"
+    words = [str(history) if word == "FILE" else word for word in command.split()]
+    assert run([*words, str(policy)]) == EXIT_USAGE
+    said = capsys.readouterr().err
+    assert str(policy) in said
+    assert str(history) not in said
+
+
+@pytest.mark.parametrize("command", ["experiments holdouts", "experiments steps", "segments movers"])
+def test_a_policy_under_which_nothing_is_lived_through_is_refused(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), "--policy", str(tmp_path / "firm.yaml")]) == EXIT_USAGE
+    assert "leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate FILE --report",
+        "evaluate-renewals FILE --report",
+        "evaluate-renewals --synthetic 9999 --report",
+        "segments movers FILE --report",
+        "segments observe FILE --report",
+        "policy adopt FILE --holds",
+    ],
+)
+def test_where_no_report_can_be_written_is_told_before_anything_long_is_read(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history, report = tmp_path / "history.jsonl", tmp_path / "nowhere" / "report"
+    words = [str(history) if word == "FILE" else word for word in command.split()]
+    assert run([*words, str(report)]) == EXIT_USAGE
+    assert f"cannot write {report} (there is no folder {report.parent})" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from msgspec.structs import replace
@@ -38,6 +39,12 @@ class Bill:
             return 0
         return max(0, self.minor - sum(part for moment, part in self.parts if moment <= at_ms))
 
+    def waited(self, since_ms: int, until_ms: int) -> int:
+        """Return how long how much was open in a span, in minor units times milliseconds."""
+        changes = (self.ended_ms, *(moment for moment, _ in self.parts))
+        moments = sorted({since_ms, until_ms, *(moment for moment in changes if since_ms < moment < until_ms)})
+        return sum(self.open_at(start) * (end - start) for start, end in pairwise(moments))
+
     @property
     def settled_ms(self) -> int:
         """When the last of it was paid; 0 while something is open."""
@@ -68,11 +75,21 @@ class Account:
         last = bisect_left(self.paid, (until_ms + 1, -1 << 62, ""))
         return sum(minor for _, minor, code in self.paid[first:last] if code == currency)
 
+    def currency(self, bills: Iterable[Bill]) -> str:
+        """Return in which of its currencies an account is told: that of most of `bills`, else of most payments."""
+        return main_currency(bill.currency for bill in bills) or main_currency(code for _, _, code in self.paid)
+
     def usual_lateness(self, at_ms: int) -> float | None:
         """Return how many days after due the latest invoices settled before `at_ms` were paid, on average; none known: None."""
         known = sorted((bill.settled_ms, bill.due_ms) for bill in self.bills.values() if 0 < bill.settled_ms <= at_ms)
         late = [(settled - due) / DAY_MS for settled, due in known[-_REMEMBERED:]]
         return sum(late) / len(late) if late else None
+
+
+def main_currency(codes: Iterable[str]) -> str:
+    """Return the currency that is there most often; of equals one and the same; of none nothing."""
+    counts = Counter(code for code in codes if code)
+    return max(counts, key=lambda code: (counts[code], code), default="")
 
 
 @dataclass(slots=True)

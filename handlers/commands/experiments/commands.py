@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from handlers.channels.template_facts import facts_of
 from handlers.commands.book.plan import Asked
 from handlers.commands.experiments.accounts import accounts_of
 from handlers.commands.experiments.companies import companies_of, decided_in_one_name, in_one_name, names_beside
@@ -19,6 +18,7 @@ from handlers.commands.experiments.reckoning import result_of
 from handlers.commands.experiments.steps import RESPONSE_DAYS, is_message, rows_of
 from handlers.commands.experiments.telling import result_json, step_table, tell_experiment, tell_result
 from handlers.commands.options import Format, FormOption, JsonOption
+from handlers.commands.policies.choosing import chosen_policy, policy_of_history
 from handlers.commands.policies.trying import without_outcomes
 from handlers.commands.regime_changes import regimes_now
 from handlers.commands.simulate import events_of
@@ -34,7 +34,6 @@ from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event
 from streams.wire.partitioning import partition_of
-from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_each
 from streams.wire.topics import CLIENT_EVENTS, DECISIONS
 
@@ -70,7 +69,7 @@ def list_experiments(*, policy: PolicyOption = None) -> None:
     Example: rapport experiments list --policy firm.yaml
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings)) if policy else _in_force(settings)
+    chosen = chosen_policy(policy) if policy else _in_force(settings)
     for row in chosen.experiments:
         print("\n".join(tell_experiment(row)))
     if not chosen.experiments:
@@ -106,7 +105,7 @@ def report(
     Exit codes: 0 told, 1 a draw is broken or a guardrail says stop, 2 no such experiment, or a file cannot be read.
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings)) if policy or history else _in_force(settings)
+    chosen = chosen_policy(policy) if policy or history else _in_force(settings)
     wanted = [row for row in chosen.experiments if name in {None, row.name}]
     if not wanted:
         known = ", ".join(row.name for row in chosen.experiments) or "none"
@@ -158,7 +157,7 @@ def holdouts(
     Exit codes: 0 told, 1 a draw is broken, 2 a file cannot be read.
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings))
+    chosen = policy_of_history(policy, history)
     parts = list(_told(settings, history, chosen, lambda row: bool(row.holdouts), form=form, asked=asked))
     decisions = [decision for part in parts for decision in part.decisions]
     events = [event for part in parts for event in part.events]
@@ -201,7 +200,7 @@ def steps(
     Exit codes: 0 told, 1 a server is away, 2 a file cannot be read.
     """
     settings = load_settings()
-    chosen = policy_in_force(settings, policy, facts_stated=facts_of(settings))
+    chosen = policy_of_history(policy, history)
     parts = _told(settings, history, chosen, is_message, form=form, asked=asked)
     rows = rows_of((told.events, told.decisions, told.now_ms) for told in parts)
     if as_json:
@@ -216,21 +215,21 @@ def _in_force(settings: Settings) -> Policy:
     """Return the policy that was activated last, else the one a worker would start with."""
     active = next((found for regime in regimes_now(settings) if (found := regime.policy()) is not None), None)
     if active is None:
-        return policy_in_force(settings, facts_stated=facts_of(settings))
+        return chosen_policy(None)
     return policy_of(PolicyDocument.model_validate_json(active.document), home_zone=settings.firm_timezone)
 
 
 def _told(
     settings: Settings,
     history: Path | None,
-    policy: Policy,
+    policy: Policy | None,
     matters: Callable[[Decision], bool],
     *,
     form: Format | None,
     asked: Asked | None,
 ) -> Iterator[_Told]:
     """Yield what was told and done: of a history at once, of the running system partition by partition, and what matters only."""
-    if history is None:
+    if history is None or policy is None:
         for partition in range(settings.partitions):
             yield asyncio.run(_logged(settings, partition, matters))
         return

@@ -5,15 +5,13 @@ last. Its figures are known when their days have passed: how late what became du
 three months, and, of journeys before a renewal, whether the contract goes on. The one that the journey is for decides.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
-from handlers.commands.experiments.accounts import Account, Bill
+from handlers.commands.experiments.accounts import Account, main_currency
 from handlers.commands.experiments.companies import decided_in_one_name
 from models.events.envelope import epoch_ms
 from models.events.invoices import ContractRecorded, ContractStatus
@@ -125,8 +123,7 @@ def _lift(
     now_ms: int,
 ) -> Lift:
     rows = [_company(row, accounts.get(row.client_id, Account()), contracts, now_ms=now_ms) for row in first]
-    codes = Counter(row.currency for row in rows if row.currency)
-    currency = max(codes, key=lambda code: (codes[code], code), default="")
+    currency = main_currency(row.currency for row in rows)
     shares = [row.chance for row in rows]
     cared = sum(row.is_cared_for for row in rows)
     expected = sum(shares) / len(shares)
@@ -141,8 +138,7 @@ def _company(
     first: _First, account: Account, contracts: Mapping[tuple[str, str], list[ContractRecorded]], *, now_ms: int
 ) -> Company:
     cared_for, at_ms = first.arm.arm == CARED_FOR, first.at_ms
-    codes = Counter(bill.currency for bill in account.bills.values()) or Counter(code for _, _, code in account.paid)
-    code = max(codes, key=lambda name: (codes[name], name), default="")
+    code = account.currency(account.bills.values())
     unit = 10 ** exponent(code) if code else 1
     span = MONEY_DAYS * DAY_MS
     is_known = at_ms + span <= now_ms
@@ -176,14 +172,8 @@ def _days_late(account: Account, code: str, at_ms: int) -> float | None:
         and not 0 < bill.ended_ms <= bill.due_ms
     ]
     total = sum(bill.minor for bill in bills)
-    return sum(map(_waited, bills)) / total / DAY_MS if total else None
-
-
-def _waited(bill: Bill) -> int:
-    """Return minor units times milliseconds that were open after the day it was due."""
-    since, until = bill.due_ms, bill.due_ms + COUNTED_DAYS * DAY_MS
-    moments = sorted({since, until, *(moment for moment, _ in bill.parts if since < moment < until)})
-    return sum(bill.open_at(start) * (end - start) for start, end in pairwise(moments))
+    waited = sum(bill.waited(bill.due_ms, bill.due_ms + COUNTED_DAYS * DAY_MS) for bill in bills)
+    return waited / total / DAY_MS if total else None
 
 
 def _contracts(events: Iterable[AnyClientEvent]) -> dict[tuple[str, str], list[ContractRecorded]]:

@@ -5,13 +5,11 @@ when the experiment's days have passed: how long what was open then took to be p
 days, and how much money came. Its own past is what the outcome is adjusted by.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
-from handlers.commands.experiments.accounts import Account, Bill
+from handlers.commands.experiments.accounts import Account, Bill, main_currency
 from models.events.delays import DisputeOpened
 from models.events.envelope import epoch_ms
 from models.events.signals import ConsentChanged, DeliveryOutcome, DeliveryReported, OverrideEffect, OverrideSet
@@ -109,8 +107,7 @@ def result_of(
         _exposed((client_id, at_ms, arm), experiment, accounts.get(client_id, Account()), signals, now_ms=now_ms)
         for client_id, (at_ms, arm) in first
     ]
-    codes = Counter(row.currency for row in rows if row.currency)
-    currency = max(codes, key=lambda code: (codes[code], code), default="")
+    currency = main_currency(row.currency for row in rows)
     counts = [sum(row.arm == arm.name for row in rows) for arm in experiment.arms]
     odds = odds_against(counts, [share_of(arm, experiment) for arm in experiment.arms])
     others = experiment.arms[1:]
@@ -146,8 +143,7 @@ def _exposed(
     client_id, at_ms, arm = drawn
     until = at_ms + experiment.horizon_days * DAY_MS
     bills = account.open_at(at_ms)
-    codes = Counter(bill.currency for bill in bills) or Counter(code for _, _, code in account.paid)
-    code = max(codes, key=lambda name: (codes[name], name), default="")
+    code = account.currency(bills)
     owed = [bill for bill in bills if bill.currency == code]
     open_then = sum(bill.open_at(at_ms) for bill in owed)
     late = experiment.journey is Journey.DELAY_SUPPORT
@@ -175,13 +171,7 @@ def _exposed(
 
 def _days(owed: Sequence[Bill], at_ms: int, until_ms: int) -> float:
     """Return the days until what was open was paid, weighted by amount, each counted up to `until_ms`."""
-    total = sum(bill.open_at(at_ms) for bill in owed)
-    waited = 0.0
-    for bill in owed:
-        moments = sorted({at_ms, until_ms, *(moment for moment, _ in bill.parts if at_ms < moment < until_ms)})
-        for start, end in pairwise(moments):
-            waited += bill.open_at(start) * (end - start)
-    return waited / total / DAY_MS
+    return sum(bill.waited(at_ms, until_ms) for bill in owed) / sum(bill.open_at(at_ms) for bill in owed) / DAY_MS
 
 
 def _difference(arm: Arm, experiment: Experiment, rows: Sequence[Exposed], currency: str, *, alpha: float) -> Difference:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from handlers.commands.book.plan import Asked
 from handlers.commands.learners.desk import read_stand
 from handlers.commands.options import FormOption, JsonOption, PolicyOption
-from handlers.commands.policies.commands import chosen_policy
+from handlers.commands.policies.choosing import chosen_policy
 from handlers.commands.segments.living import Living
 from handlers.commands.simulate import events_of
 from handlers.terminal.documents import in_json
@@ -24,7 +24,6 @@ from models.policy.policy import Policy
 from models.regime import encode_regime
 from streams.engine.program import ClientProgram
 from streams.runtime.settings import load_settings
-from streams.wire.policy_file import policy_in_force
 
 
 def budget(
@@ -47,7 +46,7 @@ def budget(
 
     Exit codes: 0 shown, 1 no renewal is answered yet or a server is away, 2 wrong usage.
     """
-    known, chosen = _standing() if file is None else _told(file, form=form, asked=asked or Asked(), policy=policy)
+    known, chosen = _standing(policy) if file is None else _told(file, form=form, asked=asked or Asked(), policy=policy)
     rows = [] if known is None else rows_of(known, chosen.value)
     if as_json:
         print(in_json({"definitions": DEFINITIONS, "policy": chosen.version, "groups": [*map(_as_json, rows)]}))
@@ -78,16 +77,17 @@ def _as_json(row: BudgetRow) -> dict[str, Any]:
 
 
 def _told(file: Path, *, form: FormOption, asked: Asked, policy: Path | None) -> tuple[Published, Policy]:
-    events = sorted(events_of(file, form=form, asked=asked), key=lambda event: event.received_ms)
     chosen, tallies = chosen_policy(policy), Retention()
+    events = sorted(events_of(file, form=form, asked=asked), key=lambda event: event.received_ms)
     for example in Living(chosen).live(events).renewals:
         tallies.see(example)
     return Published.of(tallies), chosen
 
 
-def _standing() -> tuple[Published | None, Policy]:
-    settings = load_settings()
-    stand = asyncio.run(read_stand(settings))
-    chosen = ClientProgram(policy_in_force(settings)).under(encode_regime(stand.regimes[0])).policy
+def _standing(policy: Path | None) -> tuple[Published | None, Policy]:
+    """Return what the running trainer knows, and the policy that was named, else the one in force."""
+    started = chosen_policy(policy)
+    stand = asyncio.run(read_stand(load_settings()))
+    chosen = started if policy is not None else ClientProgram(started).under(encode_regime(stand.regimes[0])).policy
     active = stand.active(learner=RENEWAL)
     return (None if active is None else load_renewal(active.snapshot).retention), chosen

@@ -225,12 +225,12 @@ def payback() -> int:
     Exit codes: 0 shown, 1 no learner of renewals is active or a server is away.
     """
     settings = load_settings()
-    stand = _stand(settings)
+    started, stand = policy_in_force(settings), _stand(settings)
     active = stand.active(learner=RENEWAL)
     if active is None:
         print("no learner of renewals is active yet: rapport run-trainer learns one from answered renewals")
         return 1
-    bound = ClientProgram(policy_in_force(settings)).under(encode_regime(stand.regimes[0]))
+    bound = ClientProgram(started).under(encode_regime(stand.regimes[0]))
     print("\n".join(payback_lines(load_renewal(active.snapshot), bound.policy.value)))
     return 0
 

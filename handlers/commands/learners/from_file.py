@@ -13,7 +13,7 @@ from streams.wire.policy_file import policy_in_force
 
 def pay_cohorts(file: Path, *, asked: Asked, settings: Settings) -> PayCohorts:
     """Return how the invoices of a receivables CSV were paid. UsageError where it cannot say so."""
-    events, _ = read_history(file, asked=asked)
     telling = Telling(policy_in_force(settings))
+    events, _ = read_history(file, asked=asked)
     telling.tell(shown(let_go(events), "telling the history", total=len(events)))
     return telling.trainer.cohorts

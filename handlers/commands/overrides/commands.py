@@ -28,7 +28,7 @@ from handlers.commands.overrides.desk import (
 from handlers.commands.overrides.pooled import by_author, by_effect, conflicting
 from handlers.commands.overrides.reckoning import page_lines, read_log
 from handlers.commands.overrides.scoring import Scored, score
-from handlers.commands.policies.commands import chosen_policy
+from handlers.commands.policies.choosing import chosen_policy
 from handlers.commands.regime_changes import author_named
 from handlers.commands.simulate import events_of
 from handlers.terminal.documents import in_json

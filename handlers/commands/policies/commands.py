@@ -13,6 +13,7 @@ from rich.text import Text
 from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption, PolicyOption, TemplatesOption
 from handlers.commands.policies.activation import activate
+from handlers.commands.policies.choosing import chosen_policy
 from handlers.commands.policies.own_words import lint_words, words
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
@@ -23,7 +24,7 @@ from models.policy.lint import lint
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.triggers import Journey
 from streams.runtime.settings import load_settings
-from streams.wire.policy_file import PolicyFileError, policy_in_force, read_policy_file, write_policy
+from streams.wire.policy_file import PolicyFileError, read_policy_file, write_policy
 from streams.wire.topics import CHANNELS
 
 policy = App(
@@ -43,11 +44,6 @@ policy.command(words)
 policy.command(activate)
 
 _WIDTH: Final = 150
-
-
-def chosen_policy(file: Path | None, templates: Path | None = None) -> Policy:
-    """Return the policy a command is to use; raises PolicyFileError for one that lint calls wrong."""
-    return policy_in_force(settings := load_settings(), file, facts_stated=facts_of(settings, templates))
 
 
 @policy.command

@@ -7,12 +7,13 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from handlers.channels.template_facts import facts_of
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
+from handlers.commands.files import check_target, writing
 from handlers.commands.history import read_controls
-from handlers.commands.options import Format, FormOption, JsonOption, LiveOption, PolicyOption, end_of_day_ms
+from handlers.commands.options import AgainstOption, Format, FormOption, JsonOption, LiveOption, PolicyOption, end_of_day_ms
 from handlers.commands.policies import adoption, backtest
+from handlers.commands.policies.choosing import chosen_policy
 from handlers.commands.policies.standing import Standing, read_standing
 from handlers.commands.policies.trying import Contact, Life, live
 from handlers.commands.simulate import events_of
@@ -25,13 +26,9 @@ from models.workdays import DAY_MS, moment
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 from streams.wire.codec import encode_event
-from streams.wire.policy_file import policy_in_force
 
 HistoryOption: TypeAlias = Annotated[
     Path | None, Parameter(help="Lines of our contracts, recorded webhooks, Stripe events or a receivables CSV; none: a sample.")
-]
-AgainstOption: TypeAlias = Annotated[
-    Path | None, Parameter(help="The policy it is held against; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]
 UntilOption: TypeAlias = Annotated[datetime | None, Parameter(help="Let time pass up to this day; default: the last event.")]
 
@@ -56,13 +53,11 @@ def try_policy(
 
     Exit codes: 0 told, 1 a server is away (--live), 2 a file cannot be read.
     """
+    policies = [(chosen_policy(name), name is not None) for name in (against, file)]
     with history_of(history, live=from_live) as path:
         events = _told(path, form=form, asked=asked)
         until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
-        old, new = (
-            live(_chosen(name), events, until_ms=until_ms, controls=_held(path, fixed=name is not None))
-            for name in (against, file)
-        )
+        old, new = (live(chosen, events, until_ms=until_ms, controls=_held(path, fixed=fixed)) for chosen, fixed in policies)
     found = backtest.compare(old, new)
     print(in_json(found.as_json()) if as_json else "\n".join(backtest.tell(found)))
     return 0
@@ -102,7 +97,7 @@ def forecast(
             raise UsageError(message)
         return _from_live(days=days, client=client, as_json=as_json)
     start_ms, life, before = _ahead(
-        _chosen(file),
+        chosen_policy(file),
         _told(history, form=form, asked=asked),
         days=days,
         as_of_ms=None if as_of is None else end_of_day_ms(as_of),
@@ -113,7 +108,7 @@ def forecast(
 
 
 def _from_live(*, days: int, client: str | None, as_json: bool) -> int:
-    standing = read_standing(load_settings(), _chosen(None))
+    standing = read_standing(load_settings(), chosen_policy(None))
     _check_client(standing, client)
     life = standing.life_until(standing.now_ms + days * DAY_MS)
     _tell_forecast(
@@ -182,21 +177,20 @@ def adopt(
     if per_day < 1:
         message = f"--per-day {per_day}: at least one client a day must be allowed"
         raise UsageError(message)
+    chosen = chosen_policy(file)
+    check_target(holds, "--holds")
     events = _told(book, form=form, asked=asked)
     moment_ms = _last_ms(events) if as_of is None else end_of_day_ms(as_of)
     known = [event for event in events if event.received_ms <= moment_ms]
     if not known:
         message = f"{book} tells nothing up to {moment(moment_ms):%Y-%m-%d}; name a later day with --as-of"
         raise UsageError(message)
-    found = adoption.plan(_chosen(file), known, as_of=moment(moment_ms), per_day=per_day)
+    found = adoption.plan(chosen, known, as_of=moment(moment_ms), per_day=per_day)
     if holds is not None:
-        holds.write_bytes(b"".join(encode_event(hold) + b"\n" for hold in found.holds))
+        with writing(holds, "--holds"):
+            holds.write_bytes(b"".join(encode_event(hold) + b"\n" for hold in found.holds))
     print(in_json(found.as_json()) if as_json else "\n".join(adoption.tell(found)))
     return 0
-
-
-def _chosen(file: Path | None) -> Policy:
-    return policy_in_force(settings := load_settings(), file, facts_stated=facts_of(settings))
 
 
 def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -11,8 +11,18 @@ from rich.table import Table
 from handlers.commands.book.plan import Asked
 from handlers.commands.evaluate import read_history
 from handlers.commands.export import needed_history
-from handlers.commands.options import Format, FormOption, JsonOption, LiveOption, PolicyOption
-from handlers.commands.policies.commands import chosen_policy
+from handlers.commands.files import check_target, writing
+from handlers.commands.options import (
+    AgainstOption,
+    BookOption,
+    Format,
+    FormOption,
+    JsonOption,
+    LiveOption,
+    PolicyOption,
+    ReportOption,
+)
+from handlers.commands.policies.choosing import chosen_policy, policy_of_history
 from handlers.commands.segments.deciding import as_json as proposed_json
 from handlers.commands.segments.deciding import proposals
 from handlers.commands.segments.deciding import tell as proposed_lines
@@ -29,14 +39,9 @@ from handlers.commands.segments.tiers import LEAST, propose
 from handlers.terminal.documents import in_json
 from models.events.union import AnyClientEvent
 from models.triggers import Decision
-from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS
-
-BookOption: TypeAlias = Annotated[
-    Path | None, Parameter(help="The history to live through: jsonl, or a receivables CSV; or --live.")
-]
 
 segments = App(
     name="segments",
@@ -68,8 +73,8 @@ def evaluate(
 
     Exit codes: 0 evaluated, 1 nobody was known long enough or a server is away (--live), 2 wrong usage.
     """
-    events = _history(file, live=live, form=form, asked=asked)
-    found = judge(events, chosen_policy(policy))
+    chosen = chosen_policy(policy)
+    found = judge(_history(file, live=live, form=form, asked=asked), chosen)
     if as_json:
         print(in_json([_judged_json(row) for row in found]))
     else:
@@ -83,7 +88,7 @@ def movers(
     /,
     *,
     quarter: Annotated[str | None, Parameter(help="As 2026Q1; default: the latest in which somebody moved.")] = None,
-    report: Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")] = None,
+    report: ReportOption = None,
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
@@ -97,11 +102,12 @@ def movers(
 
     Exit codes: 0 told, 1 nobody ever moved or a server is away, 2 wrong usage.
     """
-    wanted = None if quarter is None else read_quarter(quarter)
-    if file is None:
+    wanted, chosen = None if quarter is None else read_quarter(quarter), policy_of_history(policy, file)
+    check_target(report, "--report")
+    if file is None or chosen is None:
         decisions, source = asyncio.run(_decided(load_settings())), "the log of decisions"
     else:
-        living = Living(chosen_policy(policy)).live(_history(file, live=False, form=form, asked=asked))
+        living = Living(chosen).live(_history(file, live=False, form=form, asked=asked))
         decisions, source = living.moves, file.name
     found = found_movers(decisions, quarter=wanted)
     if found is None:
@@ -155,7 +161,7 @@ def observe(
     /,
     *,
     live: LiveOption = False,
-    report: Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")] = None,
+    report: ReportOption = None,
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
@@ -170,7 +176,9 @@ def observe(
 
     Exit codes: 0 told, 1 too little history or a server is away (--live), 2 wrong usage.
     """
-    found = watched(_history(file, live=live, form=form, asked=asked), chosen_policy(policy))
+    chosen = chosen_policy(policy)
+    check_target(report, "--report")
+    found = watched(_history(file, live=live, form=form, asked=asked), chosen)
     print(in_json(found.as_json()) if as_json else "\n".join(observed_lines(found)))
     if report is not None:
         _write(report, observed_page(found, source=_name(file)))
@@ -181,12 +189,8 @@ def observe(
 def backtest(
     *,
     file: Annotated[Path, Parameter(name="--policy", help="The new policy file.")],
-    history: Annotated[
-        Path | None, Parameter(help="The history to live through: jsonl, or a receivables CSV; or --live.")
-    ] = None,
-    against: Annotated[
-        Path | None, Parameter(help="The policy it is held against; default: RAPPORT_POLICY_FILE, else the shipped policy.")
-    ] = None,
+    history: BookOption = None,
+    against: AgainstOption = None,
     live: LiveOption = False,
     form: FormOption = None,
     as_json: JsonOption = False,
@@ -201,8 +205,8 @@ def backtest(
 
     Exit codes: 0 told, 1 a server is away (--live), 2 wrong usage.
     """
-    events = _history(history, live=live, form=form, asked=asked)
-    found = tried(events, chosen_policy(against), chosen_policy(file))
+    old, new = chosen_policy(against), chosen_policy(file)
+    found = tried(_history(history, live=live, form=form, asked=asked), old, new)
     print(in_json(found.as_json()) if as_json else "\n".join(trial_lines(found)))
     return 0
 
@@ -284,9 +288,6 @@ def _judged_json(row: Judged) -> dict[str, object]:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with writing(path, "--report"):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"cannot write the report to {path} ({error.strerror}); name another place with --report"
-        raise UsageError(message) from error
     print(f"report: {path}")
