@@ -34,7 +34,10 @@ R = TypeVar("R")
 FEEDS_KEPT: Final = 4
 UNANSWERED_KEPT: Final = 4
 TASKS_KEPT: Final = 8
-_FIELDS: Final = ("name", "email", "phone", "timezone", "country", "locale", "style", "industry", "channel", "hours")
+_FIELDS: Final = (
+    *("name", "email", "phone", "timezone", "country", "locale"),
+    *("style", "industry", "channel", "hours", "statements"),
+)
 _ADDRESSES: Final = {"email": "email", "sms": "phone"}
 """The field of the profile that a channel writes to; what is known of the channel goes with the address that holds."""
 

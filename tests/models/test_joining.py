@@ -24,7 +24,7 @@ JOINED = {
     ClientState: "client_id now_ms first_seen_ms erased_ms events ledger rhythm person care memory habits renewals feeds"
     " identity",
     Person: "name email phone timezone country locale consents suppressions overrides contracts rests reactions style industry"
-    " colleagues colleagues_at pace pace_at risk channel hours",
+    " colleagues colleagues_at pace pace_at risk channel hours statements",
     Care: "segment segment_since_ms candidate candidate_since_ms alarm_ms onboarded runs pending timers contacts last_human_ms"
     " notes assigned approvals spoken unanswered heard_ms answers tasks replied_ms asked",
     Rhythm: "buckets pay_days methods failures last_paid_ms next_retry_ms retry_at labels labelled late written_off disputes"
@@ -192,3 +192,12 @@ def test_whenever_two_are_joined_what_went_back_and_came_back_counts_once(
         assert money_view(end)["cash"] == money_view(alone)["cash"]
         assert money_view(end)["totals"] == money_view(alone)["totals"]
         assert accounted(end)
+
+
+def test_the_later_word_on_each_register_of_the_profile_holds_when_two_clients_are_one() -> None:
+    build = Events()
+    earlier = build.profiled(0).model_copy(update={"statements": "yes", "hours": "09:00-12:00"})
+    later = build.profiled(1).model_copy(update={"statements": "no"})
+    one, two = known_as("client-1", [earlier]), known_as("client-2", [later])
+    for together in (joined(one, two), joined(two, one)):
+        assert (together.person.statements.value, together.person.hours.value) == ("no", "09:00-12:00")
