@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import cos, log, log1p, pi, sin
 from typing import Final
 
+from models.feature_figures import FEW, bounded, days_late, history, logit, passed
 from models.firm_view import FirmView
 from models.ids import derive
 from models.money import exponent
@@ -91,6 +92,7 @@ FEATURES: Final = (
     Feature("known_outcomes", "log count / 2 - 1", _H, "how many outcomes are known"),
     Feature("no_outcome", "0 or 1", _H, "no outcome known yet"),
     Feature("few_outcomes", "0 or 1", _H, "fewer than three outcomes known"),
+    *(Feature(f"passed_{days}", "logit", _H, f"share of all their invoices that took over {days} days") for days in LATE_DAYS),
     Feature("median_days", "15 days", _D, "their usual days after the due date"),
     Feature("fast_days", "15 days", _D, "days late of the last few invoices"),
     Feature("slow_days", "15 days", _D, "days late in the longer run"),
@@ -154,8 +156,6 @@ TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in FEATURES
 
 _PACK: Final = struct.Struct(f"<{len(FEATURES)}e")
 PACKED: Final = _PACK.size  # bytes; a vector of another length was stored by a release with another table
-_PRIOR_LABELS: Final = 3.0  # a client needs about three outcomes before their own share outweighs the firm's
-_FEW: Final = 3  # outcomes or payments, from which a habit begins
 _FIRM_WEIGHT: Final = 0.5  # what the firm's mean delay weighs beside each of a client's own
 _SHORT_TERMS: Final = 10
 _FLAGS: Final = tuple(tuple(float(day == falls) for day in range(7)) for falls in range(7))
@@ -195,15 +195,16 @@ def lateness_features(
     at_issue = landmark is Landmark.ISSUE
     settled, mean = len(habits.recent_days), firm.mean_days
     weight = settled / (settled + _FIRM_WEIGHT)
-    median = _bounded((weight * habits.median + (1 - weight) * mean) / 15, -2.0, 4.0)
+    median = bounded((weight * habits.median + (1 - weight) * mean) / 15, -2.0, 4.0)
     count = len(habits.endings)
     rows = [row for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
     others = [today - payable_ms(row, state) // DAY_MS for row in rows]
     others.sort()
     return [
-        *_history(habits.known, habits.late, habits.fast, habits.slow, firm.late_share, firm.prior),
+        *history(habits.known, habits.late, habits.fast, habits.slow, firm.late_share, firm.prior),
+        *passed(habits.known, habits.late, habits.beyond, firm.late_share, firm.late_beyond),
         median,
-        *_days(habits.fast_days, habits.slow_days, habits.spread, habits.last_days if count else mean, count, mean),
+        *days_late(habits.fast_days, habits.slow_days, habits.spread, habits.last_days if count else mean, count, mean),
         *(_book(others) if others else _NO_BOOK),
         *_amount(habits, log_amount_of(invoice), firm, counted=not at_issue),
         *_terms(invoice, due, today, seen_ms, at_issue=at_issue),
@@ -216,31 +217,6 @@ def lateness_features(
         *_paydays(habits, due, today, firm),
         *_still_open(habits, others, today - due - 1, firm),
     ]
-
-
-# What follows from the client alone is the same for all questions of a wake-up; a look into a cache costs a tenth of the figures.
-@lru_cache(maxsize=4096)
-def _history(known: int, late: int, fast: float, slow: float, share: float, prior: float) -> tuple[float, ...]:  # noqa: PLR0917 - plain numbers, so that the cache finds them fast
-    pull = _PRIOR_LABELS * share
-    quick, long = min(known, 4), min(known, 12)
-    return (
-        _logit(_bounded((late + pull) / (known + _PRIOR_LABELS), 0.01, 0.99)) - prior,
-        _logit(_bounded((fast * quick + pull) / (quick + _PRIOR_LABELS), 0.02, 0.98)) - prior,
-        _logit(_bounded((slow * long + pull) / (long + _PRIOR_LABELS), 0.02, 0.98)) - prior,
-        _bounded(log1p(known) / 2 - 1, -1.0, 3.0),
-        1.0 if known == 0 else 0.0,
-        1.0 if known < _FEW else 0.0,
-    )
-
-
-@lru_cache(maxsize=4096)
-def _days(fast: float, slow: float, spread: float, last: float, count: int, mean: float) -> tuple[float, ...]:  # noqa: PLR0917 - as above
-    return (
-        _bounded((fast * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
-        _bounded((slow * count + 2 * mean) / (count + 2) / 15, -2.0, 4.0),
-        min(spread / 10, 3.0),
-        _bounded(last / 15, -2.0, 4.0),
-    )
 
 
 def _book(others: list[int]) -> list[float]:
@@ -262,26 +238,26 @@ def _amount(habits: Habits, amount: float, firm: FirmView, *, counted: bool) -> 
     own = 0.0
     if before > 0:
         mean = total / before
-        own = _bounded((amount - mean) * before / (before + 1), -3.0, 3.0)
-    return [_bounded((amount - firm.log_amount) / (firm.log_amount_spread + 0.3), -3.0, 3.0), own]
+        own = bounded((amount - mean) * before / (before + 1), -3.0, 3.0)
+    return [bounded((amount - firm.log_amount) / (firm.log_amount_spread + 0.3), -3.0, 3.0), own]
 
 
 def _terms(invoice: Invoice, due: int, today: int, seen_ms: int, *, at_issue: bool) -> list[float]:
     issued = invoice.issued_ms // DAY_MS
     terms = due - issued
     return [
-        _bounded(terms, 0, 120) / 30 - 1,
+        bounded(terms, 0, 120) / 30 - 1,
         1.0 if terms <= _SHORT_TERMS else 0.0,
-        _bounded(due - today, -30, 60) / 30 - 0.5 if at_issue else 0.0,
-        _bounded((today - due) / 15, 0.0, 4.0) if at_issue else 0.0,
-        _bounded((seen_ms / DAY_MS - issued) / 15, 0.0, 4.0),
+        bounded(due - today, -30, 60) / 30 - 0.5 if at_issue else 0.0,
+        bounded((today - due) / 15, 0.0, 4.0) if at_issue else 0.0,
+        bounded((seen_ms / DAY_MS - issued) / 15, 0.0, 4.0),
     ]
 
 
 def _weekday(counts: tuple[int, ...], total: int, due: int, median: float) -> list[float]:
     falls = weekday(due)
     flags = _FLAGS[falls]
-    wait, habit = _payday_wait(counts, total, falls) if total >= _FEW else (0.0, -0.3)
+    wait, habit = _payday_wait(counts, total, falls) if total >= FEW else (0.0, -0.3)
     return [
         *flags, wait, habit, median * wait, flags[0] * median, flags[4] * median, flags[5] * median,
     ]  # fmt: skip
@@ -314,10 +290,10 @@ def _cadence(state: ClientState, now_ms: int) -> list[float]:
         gap = (habits.last_issue_ms - habits.first_issue_ms) / DAY_MS / (habits.issued - 1)
     since = max(0.0, (now_ms - habits.last_issue_ms) / DAY_MS)
     return [
-        _bounded(log1p(max(0, now_ms - paid) / DAY_MS) / 2 - 1, -1.0, 2.0) if paid else 0.0,
+        bounded(log1p(max(0, now_ms - paid) / DAY_MS) / 2 - 1, -1.0, 2.0) if paid else 0.0,
         0.0 if paid else 1.0,
-        _bounded(log((since + 1) / (gap + 1)), -2.0, 2.0) if habits.issued > 1 else 0.0,
-        _bounded(log1p(gap) / 2 - 1.5, -2.0, 2.0) if habits.issued > 1 else 0.0,
+        bounded(log((since + 1) / (gap + 1)), -2.0, 2.0) if habits.issued > 1 else 0.0,
+        bounded(log1p(gap) / 2 - 1.5, -2.0, 2.0) if habits.issued > 1 else 0.0,
     ]
 
 
@@ -340,7 +316,7 @@ def _progress(state: ClientState, invoice: Invoice, now_ms: int, seen_ms: int, *
     part = min(1.0, invoice.paid / invoice.minor) if invoice.minor else 0.0
     if at_issue:
         return [0.0, 0.0, part]
-    age = _bounded(log1p(max(0, now_ms - seen_ms) / DAY_MS) / 2 - 1.5, -2.0, 2.0)
+    age = bounded(log1p(max(0, now_ms - seen_ms) / DAY_MS) / 2 - 1.5, -2.0, 2.0)
     return [age, 1.0 if state.rhythm.last_paid_ms > seen_ms else 0.0, part]
 
 
@@ -356,22 +332,22 @@ def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -
     base = firm.longer(floor) + 3.0
     found = []
     for days in LATE_DAYS:
-        limit = days if days > floor else floor  # noqa: FURB136 - as in _bounded
+        limit = days if days > floor else floor  # noqa: FURB136 - as in bounded
         share = (firm.longer(limit) + 1.0) / base
         beyond = many - bisect_right(others, limit) if many else 0
         passed = total - bisect_right(recent, limit) + beyond
-        found.append(_logit(_bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
+        found.append(logit(bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
     return found
 
 
 def _paydays(habits: Habits, due: int, today: int, firm: FirmView) -> list[float]:
     """Return the conditional shares once more, each recent delay moved to the client's weekdays; what its payment runs say."""
     floor = today - due - 1
-    limits = [floor, *[days if days > floor else floor for days in LATE_DAYS]]  # noqa: FURB136 - as in _bounded
+    limits = [floor, *[days if days > floor else floor for days in LATE_DAYS]]  # noqa: FURB136 - as in bounded
     (survivors, *passed), total, count = payday(habits, due, limits)
     base = firm.longer(floor) + 3.0
     shares = [
-        _bounded((beyond + 2.0 * (firm.longer(limit) + 1.0) / base) / (survivors + 2.0), 0.01, 0.99)
+        bounded((beyond + 2.0 * (firm.longer(limit) + 1.0) / base) / (survivors + 2.0), 0.01, 0.99)
         for limit, beyond in zip(limits[1:], passed, strict=True)
     ]
     usual = (total + 2 * firm.mean_days) / (count + 2)
@@ -379,22 +355,11 @@ def _paydays(habits: Habits, due: int, today: int, firm: FirmView) -> list[float
     since = today - habits.endings[-1].day if habits.run_gap else 0
     chances, days = by_runs(habits, due, today, limits[1:], (shares, usual))
     return [
-        *[_logit(share) for share in shares],
-        _bounded(usual / 15, -2.0, 4.0),
-        *[habit * _bounded((run - limit - 0.5) / 7, -1.5, 1.5) for limit in LATE_DAYS],
+        *[logit(share) for share in shares],
+        bounded(usual / 15, -2.0, 4.0),
+        *[habit * bounded((run - limit - 0.5) / 7, -1.5, 1.5) for limit in LATE_DAYS],
         habit,
-        _bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2,
-        *[_logit(_bounded(chance, 0.01, 0.99)) for chance in chances],
-        _bounded(days / 15, -2.0, 4.0),
+        bounded(since / (habits.run_gap + 1.0), 0.0, 4.0) / 2,
+        *[logit(bounded(chance, 0.01, 0.99)) for chance in chances],
+        bounded(days / 15, -2.0, 4.0),
     ]
-
-
-def _bounded(value: float, low: float, high: float) -> float:
-    # Not by min and max: this runs two dozen times a question, and a call costs more than two comparisons.
-    if value < low:
-        return low
-    return high if value > high else value  # noqa: FURB136 - see above
-
-
-def _logit(share: float) -> float:
-    return log(share / (1 - share))

@@ -18,7 +18,8 @@ def _logit(share: float, edge: float) -> float:
 class FirmView:
     """What all clients of the firm have in common, as the trainer last published it.
 
-    `survival[d + 60]` is the share of settled invoices that took more than d days after due (d from -60 to 120).
+    `survival[d + 60]` is the share of settled invoices that took more than d days after due (d from -60 to 120); `late_beyond` of
+    all invoices whose longer limits were answered the share that passed each of them.
     """
 
     late_share: float = 0.3
@@ -29,6 +30,7 @@ class FirmView:
     settled: float = 0.0
     survival: tuple[float, ...] = ()
     first_day: int = 0
+    late_beyond: tuple[float, ...] = (0.2, 0.1)
     prior: float = field(init=False)
     lately: float = field(init=False)
 

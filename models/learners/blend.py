@@ -10,6 +10,9 @@ from typing import Final
 
 from models.learners.chance import sigmoid
 
+BLENDED: Final = ("still_open", "run_open")
+"""The shares beside the learners, one of each per meaning of "late"."""
+
 _FROM: Final = 60  # answers before which the learners' logit means too little to be weighed
 _SLOPE_VARIANCE: Final = 0.0015
 _SHARE_VARIANCE: Final = 0.005

@@ -82,9 +82,8 @@ def _leaf(features: Floats, places: Places, points: Floats) -> Places:
 
 
 def shares_under(features: Floats) -> Floats:
-    """Return the logits on which trees are grown: the mean of two conditional shares, a column per meaning of "late"."""
-    one, two = (features[:, places] for places in _UNDER)
-    found: Floats = SHARE * (one + two)
+    """Return the logits on which trees are grown: the mean of the shares under them, a column per meaning of "late"."""
+    found: Floats = SHARE * np.sum([features[:, places] for places in _UNDER], axis=0)
     return found
 
 

@@ -7,10 +7,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.features import LATE_DAYS as LIMITS
 from models.features import log_amount_of
+from models.state.answers import Answer, answer_of
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS, is_late, label_of
-from models.state.habits import Answer, Ending, mark_of, retold
+from models.state.habits import Ending, mark_of, retold
 from models.state.history import payable_ms
 from models.state.reckoning import owed
 from models.state.rhythm import Label
@@ -49,7 +51,7 @@ def book_settled(state: ClientState, invoice_id: str, count: int) -> ClientState
     settled = {name: replace(row, paid=row.paid + owed(row), settled_ms=row.due_ms) for name, row in rows.items()}
     habits = state.habits
     marks = {mark_of(name): row.due_ms // DAY_MS for name, row in rows.items()}
-    answers = tuple(Answer(row.mark, late=False) if row.mark in marks else row for row in habits.answers)
+    answers = tuple(_answer(row, 0) if row.mark in marks else row for row in habits.answers)
     endings = (*habits.endings, *(Ending(mark, 0, day) for mark, day in marks.items()))
     watches = tuple(
         replace(row, settled_day=rows[row.invoice_id].due_ms // DAY_MS) if row.invoice_id in rows else row
@@ -117,7 +119,7 @@ def decline_free(state: ClientState) -> ClientState:
 def _ended_otherwise(state: ClientState, days_of: dict[int, int]) -> ClientState:
     """Return the state in which invoices were paid on other days: in habits, rhythm and what the ledger still holds of them."""
     habits = state.habits
-    answers = tuple(Answer(row.mark, days_of[row.mark] > LATE_DAYS) if row.mark in days_of else row for row in habits.answers)
+    answers = tuple(_answer(row, days_of[row.mark]) if row.mark in days_of else row for row in habits.answers)
     endings = tuple(_paid_on(row, days_of[row.mark]) if row.mark in days_of else row for row in habits.endings)
     ledger, plans = state.ledger, state.ledger.plans
     invoices, moved = [], 0
@@ -141,6 +143,10 @@ def _ended_otherwise(state: ClientState, days_of: dict[int, int]) -> ClientState
         ledger=replace(ledger, invoices=tuple(invoices)),
         rhythm=replace(rhythm, labels=labels, late=late, last_paid_ms=paid_ms),
     )
+
+
+def _answer(row: Answer, days: int) -> Answer:
+    return answer_of(row.mark, days, LIMITS[: 1 + len(row.longer)])
 
 
 def _paid_on(row: Ending, days: int) -> Ending:

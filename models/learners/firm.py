@@ -5,6 +5,7 @@ from math import sqrt
 import msgspec
 
 from models.firm_view import BINS, NEW_FIRM, FirmView, histogram_cell, survival_of
+from models.state.answers import LONGER
 
 _RECENT = 0.98  # the recent share remembers about fifty answers
 _FADE = 0.9998  # the histogram about five thousand settlements
@@ -27,6 +28,7 @@ class FirmTally(msgspec.Struct):
     log_amount: float = 0.0
     log_square: float = 0.0
     first_day: int = 0
+    beyond: list[int] = msgspec.field(default_factory=lambda: [0, 0] * LONGER)
     histogram: list[float] = msgspec.field(default_factory=lambda: [0.0] * BINS)
 
     def see_answer(self, *, late: bool, log_amount: float, day: int) -> None:
@@ -42,6 +44,11 @@ class FirmTally(msgspec.Struct):
         self.log_amount += pace * distance
         self.log_square += pace * (distance * distance - self.log_square)
 
+    def see_longer(self, *, place: int, late: bool) -> None:
+        """Count one invoice whose longer limit in that `place` has passed."""
+        self.beyond[2 * place] += 1
+        self.beyond[2 * place + 1] += late
+
     def see_settlement(self, days_late: int) -> None:
         """Count one settled invoice. Older ones fade, so that the shape may change over the years."""
         self.histogram = [cell * _FADE for cell in self.histogram]
@@ -53,7 +60,7 @@ class FirmTally(msgspec.Struct):
         """Return the figures as features use them; a new firm is described by the defaults."""
         if not self.known and not self.settled:
             return NEW_FIRM
-        share = (self.late + _PRIOR_LATE) / (self.known + _PRIOR_KNOWN)
+        share = _share(self.late, self.known)
         return FirmView(
             late_share=share,
             recent_share=(self.recent_late + 2 * share) / (self.recent_known + 2),
@@ -63,4 +70,9 @@ class FirmTally(msgspec.Struct):
             settled=self.settled,
             survival=survival_of(self.histogram),
             first_day=self.first_day,
+            late_beyond=tuple(map(_share, self.beyond[1::2], self.beyond[::2])),
         )
+
+
+def _share(late: int, known: int) -> float:
+    return (late + _PRIOR_LATE) / (known + _PRIOR_KNOWN)

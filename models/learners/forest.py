@@ -1,7 +1,7 @@
 """Trees beside the lines: what a sum of single features cannot say, such as "large, on short terms, to a client who checks".
 
 A tree asks three yes-or-no questions, the same ones on every path, and has a number for each of the eight answers and each
-meaning of "late". Two dozen are summed on top of two conditional shares. One walk serves all meanings of "late". Pure Python
+meaning of "late". Two dozen are summed on top of three shares. One walk serves all meanings of "late". Pure Python
 on tuples, as everything a worker needs.
 """
 
@@ -17,11 +17,11 @@ from models.features import FEATURES, LATE_DAYS
 
 DEPTH: Final = 3
 LEAVES: Final = 1 << DEPTH
-SHARE: Final = 0.5
-"""What each of the two conditional shares weighs under the trees, in the logit."""
+UNDER: Final = ("still_open", "run_open", "passed")
+"""The shares under the trees, one of each per meaning of "late": two of the latest invoices still open this long, one of all."""
 
-UNDER: Final = ("still_open", "run_open")
-"""The shares under the trees, one of each per meaning of "late"."""
+SHARE: Final = 1 / len(UNDER)
+"""What each of them weighs, in the logit."""
 
 N = TypeVar("N", int, float)
 Test = tuple[int, int, float, int, float, int, float]

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.features import FEATURES, INDEX, LATE_DAYS, Family, Landmark
 from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
-from models.learners.blend import Blend
+from models.learners.blend import BLENDED, Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
 from models.learners.expansion import Vector, expand
@@ -49,7 +49,8 @@ class Head:
         self.recalibration = Recalibration()
         self.leaning = Leaning()
         self._trees = trees
-        self._shares = tuple(INDEX[f"{name}_{days}"] for name in UNDER)
+        self._shares = tuple(INDEX[f"{name}_{days}"] for name in BLENDED)
+        self._under = tuple(INDEX[f"{name}_{days}"] for name in UNDER)
 
     def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
         """Learn one answered question; blend and recalibration first, from what the learners would say before they learn it.
@@ -91,7 +92,7 @@ class Head:
             leaned = self.leaning.share(self.kalman.seen)
             weights *= 1.0 - leaned
             weights[0] += leaned * forest.intercepts[LATE_DAYS.index(self.days)]
-            for place in self._shares:
+            for place in self._under:
                 weights[place + 1] += leaned * SHARE
         line = to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen)
         return msgspec.structs.replace(line, trees=leaned)

@@ -80,6 +80,7 @@ def to_view(figures: FirmFigures) -> FirmView:
         settled=figures.settled,
         survival=figures.survival,
         first_day=figures.first_day,
+        late_beyond=figures.late_beyond,
     )
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from models.events.envelope import epoch_ms
 from models.features import LATE_DAYS, OFFSETS, PACKED, TABLE, Landmark, log_amount_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Scorer
+from models.state.answers import Answer, answer_of
 from models.state.client import ClientState
 from models.state.habits import (
     Asked,
@@ -26,8 +27,10 @@ from models.state.habits import (
     features_of,
     mark_of,
     with_answer,
+    with_correction,
     with_ending,
     with_issue,
+    with_longer,
     with_question,
     with_watch,
     without_answer,
@@ -131,7 +134,7 @@ def _issued(state: ClientState, row: Invoice, scorer: Scorer) -> ClientState:
     habits = with_issue(state.habits, now, amount)
     if overdue > LATE_DAYS[0] and not row.settled_ms:
         # Entered when its first grace had passed: late, and known at once.
-        habits = with_answer(habits, mark_of(row.invoice_id), late=True)
+        habits = with_answer(habits, answer_of(mark_of(row.invoice_id), overdue, _passed(overdue)))
     # What lies in the past is not asked any more: the first step still ahead.
     stage = next((place for place, step in enumerate(SCHEDULE) if step.offset > overdue), None)
     if stage is not None:
@@ -174,7 +177,7 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
         if watch is not None and (questions := _questions(watch)):
             ended, late = replace(watch, settled_day=day), days_late > LATE_DAYS[0]
             examples.append(_example(state, ended, questions, known_ms=state.now_ms, over_days=0, late=late))
-        habits = _corrected(habits, mark, late=days_late > LATE_DAYS[0], counted=watch is not None)
+        habits = _corrected(habits, mark, days_late, counted=watch is not None)
     if watch is not None:
         # Settled after its last answer: nothing is waited for any more.
         ended_late = day and SCHEDULE[watch.stage].offset == GIVEN_UP_DAYS
@@ -182,15 +185,21 @@ def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> Clien
     return replace(state, habits=habits)
 
 
-def _corrected(habits: Habits, mark: int, *, late: bool, counted: bool) -> Habits:
+def _corrected(habits: Habits, mark: int, days_late: int, *, counted: bool) -> Habits:
     """Bring the answer in line with a settlement that was reported after the fact.
 
     An invoice without a watch was entered together with its end (a book that was adopted): history, but never a question.
     """
     given = next((row for row in habits.answers if row.mark == mark), None)
     if given is None:
-        return habits if counted else with_answer(habits, mark, late=late)
-    return habits if given.late == late else with_answer(without_answer(habits, mark), mark, late=late)
+        return habits if counted else with_answer(habits, answer_of(mark, days_late, LATE_DAYS))
+    known = answer_of(mark, days_late, LATE_DAYS[: 1 + len(given.longer)])
+    return habits if given == known else with_correction(habits, known)
+
+
+def _passed(overdue: int) -> tuple[int, ...]:
+    """Return the limits that an invoice has passed."""
+    return tuple(days for days in LATE_DAYS if overdue > days)
 
 
 def _step(
@@ -213,8 +222,11 @@ def _step(
     questions = _questions(watch, before_ms=at_ms)
     if questions:
         examples.append(_example(state, watch, questions, known_ms=at_ms, over_days=step.over_days, late=late))
-    if step.over_days == LATE_DAYS[0]:
-        state = replace(state, habits=with_answer(state.habits, mark_of(watch.invoice_id), late=late))
+    mark, place = mark_of(watch.invoice_id), LATE_DAYS.index(step.over_days)
+    habits = (
+        with_longer(state.habits, mark, place=place - 1, late=late) if place else with_answer(state.habits, Answer(mark, late))
+    )
+    state = replace(state, habits=habits)
     answered_all = step.over_days == LATE_DAYS[-1] and watch.settled_day
     return state, None if answered_all else replace(watch, stage=watch.stage + 1)
 

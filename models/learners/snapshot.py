@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from models.features import TABLE
+from models.firm_view import NEW_FIRM
 from models.learners.forest import Forest, opened
 
 FORMAT: Final = 2
@@ -67,6 +68,7 @@ class FirmFigures(msgspec.Struct, frozen=True, array_like=True):
     settled: float
     survival: tuple[float, ...]
     first_day: int
+    late_beyond: tuple[float, ...] = NEW_FIRM.late_beyond
 
 
 class LatenessWeights(msgspec.Struct, frozen=True, array_like=True):

@@ -110,6 +110,8 @@ class LatenessTrainer:
         if example.over_days == LATE_DAYS[0]:
             day = day_known(example)
             self.tally.see_answer(late=example.late, log_amount=example.log_amount, day=day)
+        else:
+            self.tally.see_longer(place=LATE_DAYS.index(example.over_days) - 1, late=example.late)
         for asked in example.questions:
             self._answer(example, asked)
         if example.over_days == LATE_DAYS[-1]:
@@ -176,6 +178,7 @@ class LatenessTrainer:
                 view.settled,
                 view.survival,
                 view.first_day,
+                view.late_beyond,
             ),
             forests=tuple(learner.forest for learner in self.trees.values() if learner.forest is not None),
         )

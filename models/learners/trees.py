@@ -18,10 +18,11 @@ _MOST: Final = 500  # but not more than so many questions
 _PLACES: Final = {days: tuple(INDEX[f"{name}_{days}"] for name in UNDER) for days in LATE_DAYS}
 
 _SHARE: Final = 0.3
+_LEAST: Final = 0.2
 _VARIANCE: Final = 0.03
 _WIDEST: Final = 0.12
 _FORGETTING: Final = 0.998  # of what is known about the share: who was right a thousand answers ago says little
-_RIPE: Final = 500.0  # answers after which half the share is given
+_RIPE: Final = 300.0  # answers after which half the share is given
 
 
 class TreesLearner:
@@ -76,8 +77,11 @@ class Leaning:
         self._variance = _VARIANCE
 
     def share(self, seen: int) -> float:
-        """Return the share of the trees in a head that has learned `seen` answers: young trees know little."""
-        return self.weight * seen / (seen + _RIPE)
+        """Return the share of the trees in a head that has learned `seen` answers: young trees know little.
+
+        Never less than a fifth: when an answer comes, lines have learned its neighbours, so what is weighed then flatters them.
+        """
+        return max(self.weight, _LEAST) * seen / (seen + _RIPE)
 
     def learn(self, line: float, trees: float, *, label: bool, seen: int) -> None:
         """Learn from what the line and the trees said before the answer was known."""

@@ -4,13 +4,16 @@ Everything here follows from the ledger by comparing it before and after an even
 voided invoice) is taken back here as well. Constant memory: the latest `KEPT` outcomes and at most `WATCHED` open questions.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import cos, pi, sin
+from operator import add
 from typing import Final
 
 import msgspec
 
+from models.state.answers import LONGER, Answer, counted, longer_answered
 from models.state.memory import fingerprint
 from models.workdays import DAY_MS, moment
 
@@ -33,13 +36,6 @@ _DAYS_PACES: Final = tuple((max(_FAST_DAYS, 1 / place), max(_SLOW_DAYS, 1 / plac
 MONTH_DAYS: Final = 30.4
 RUNS_KEPT: Final = 9  # eight gaps
 _FEW_RUNS: Final = 4  # payment days from which a rhythm of payment runs can be told
-
-
-class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Whether one invoice was still open when its grace had passed. `mark` is a 32-bit hash of the invoice."""
-
-    mark: int
-    late: bool
 
 
 class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -93,7 +89,8 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `month_sine` and `month_cosine` (hundredths) are the mean direction of the days of the month on which the client pays, and
     `half_sine` and `half_cosine` the same for half a month, which finds who pays twice a month;
     `runs` are the latest days on which anything was paid, however much on each; `run_gap` is the median of the days between
-    them, `run_spread` their quartile range; 0 while there are too few.
+    them, `run_spread` their quartile range; 0 while there are too few. `beyond` counts of all invoices whose longer limits were
+    answered how many those were and how many passed them, limit by limit.
     """
 
     issued: int = 0
@@ -122,6 +119,7 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     runs: tuple[int, ...] = ()
     run_gap: int = 0
     run_spread: int = 0
+    beyond: tuple[int, ...] = (0, 0) * LONGER
 
 
 @lru_cache(maxsize=1024)
@@ -135,19 +133,33 @@ def weekday(day: int) -> int:
     return (day + _MONDAY_OFFSET) % _WEEK
 
 
-def with_answer(habits: Habits, mark: int, *, late: bool) -> Habits:
+def with_answer(habits: Habits, answer: Answer) -> Habits:
     """Count that an invoice was, or was not, still open after its grace."""
-    answers = (*habits.answers, Answer(mark, late))[-KEPT:]
-    return _answered(habits, answers, known=1, late=int(late))
+    return _answered(habits, (*habits.answers, answer)[-KEPT:], come=(answer,))
+
+
+def with_longer(habits: Habits, mark: int, *, place: int, late: bool) -> Habits:
+    """Count that an invoice was, or was not, still open after the longer limit in that `place`."""
+    beyond = list(habits.beyond)
+    beyond[2 * place] += 1
+    beyond[2 * place + 1] += late
+    answers = longer_answered(habits.answers, mark, place=place, late=late)
+    return msgspec.structs.replace(habits, answers=answers, beyond=tuple(beyond))
+
+
+def with_correction(habits: Habits, answer: Answer) -> Habits:
+    """Put what is known now about an invoice in the place of what was answered about it."""
+    gone = tuple(row for row in habits.answers if row.mark == answer.mark)
+    answers = tuple(answer if row.mark == answer.mark else row for row in habits.answers)
+    return _answered(habits, answers, come=(answer,) * len(gone), gone=gone)
 
 
 def without_answer(habits: Habits, mark: int) -> Habits:
     """Take an answer back; one that has left the memory, or was never given, changes nothing."""
-    found = next((row for row in habits.answers if row.mark == mark), None)
-    if found is None:
+    gone = tuple(row for row in habits.answers if row.mark == mark)
+    if not gone:
         return habits
-    answers = tuple(row for row in habits.answers if row.mark != mark)
-    return _answered(habits, answers, known=-1, late=-int(found.late))
+    return _answered(habits, tuple(row for row in habits.answers if row.mark != mark), gone=gone)
 
 
 def with_ending(habits: Habits, ending: Ending) -> Habits:
@@ -259,12 +271,13 @@ def united(one: Habits, two: Habits, *, twice: int) -> Habits:
         unwatched=one.unwatched + two.unwatched + max(0, len(watches) - WATCHED),
         runs=tuple(sorted({*one.runs, *two.runs})[-RUNS_KEPT:]),
     )
-    habits = _answered(
+    habits = msgspec.structs.replace(
         habits,
-        (*answers, *one.answers)[-KEPT:],
-        known=two.known - len(again),
-        late=two.late - sum(row.late for row in again),
+        known=one.known + two.known,
+        late=one.late + two.late,
+        beyond=tuple(map(add, one.beyond, two.beyond)),
     )
+    habits = _answered(habits, (*answers, *one.answers)[-KEPT:], gone=again)
     return _ended(habits, tuple(endings[-KEPT:]))
 
 
@@ -282,20 +295,15 @@ def _differing(features: bytes, first: bytes) -> bytes:
     return (int.from_bytes(features, "little") ^ int.from_bytes(first[:many], "little")).to_bytes(many, "little")
 
 
-def _answered(habits: Habits, answers: tuple[Answer, ...], *, known: int, late: int) -> Habits:
+def _answered(habits: Habits, answers: tuple[Answer, ...], *, come: Sequence[Answer] = (), gone: Sequence[Answer] = ()) -> Habits:
     fast = slow = 0.0
     for row, (quick, steady) in zip(answers, _PACES, strict=False):
         late_then = row.late
         fast += quick * (late_then - fast)
         slow += steady * (late_then - slow)
-    return msgspec.structs.replace(
-        habits,
-        answers=answers,
-        known=max(0, habits.known + known),
-        late=max(0, habits.late + late),
-        fast=fast,
-        slow=slow,
-    )
+    rows = zip((habits.known, habits.late, *habits.beyond), counted(come), counted(gone), strict=True)
+    known, late, *beyond = [max(0, had + more - less) for had, more, less in rows]
+    return msgspec.structs.replace(habits, answers=answers, known=known, late=late, fast=fast, slow=slow, beyond=tuple(beyond))
 
 
 def _ended(habits: Habits, endings: tuple[Ending, ...]) -> Habits:
@@ -382,6 +390,5 @@ def _quantile(ordered: tuple[int, ...], share: float) -> float:
 
 def retold(habits: Habits, answers: tuple[Answer, ...], endings: tuple[Ending, ...]) -> Habits:
     """Return the habits of a client whose invoices ended otherwise: what follows from answers and endings is made anew."""
-    late = sum([row.late for row in answers]) - sum([row.late for row in habits.answers])
-    told = _answered(habits, answers, known=len(answers) - len(habits.answers), late=late)
+    told = _answered(habits, answers, come=answers, gone=habits.answers)
     return _ended(told, tuple(sorted(endings, key=_ended_in_order)[-KEPT:]))

@@ -185,6 +185,8 @@ def test_a_head_leans_toward_who_is_right_and_never_beyond() -> None:
         wrong.learn(0.0, -2.0 if label else 2.0, label=label, seen=1_000)
     assert 0.9 < right.weight <= 1.0
     assert 0.0 <= wrong.weight < 0.05
+    assert right.share(1_000) > 0.9 * 1_000 / 1_300
+    assert wrong.share(1_000) == 0.2 * 1_000 / 1_300
     assert right.share(10) < right.share(1_000)
 
 
