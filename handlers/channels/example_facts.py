@@ -14,7 +14,8 @@ from models.triggers import AnyJourney, Journey
 
 MAY_BE_MISSING: Final[Mapping[str, object]] = MappingProxyType(
     {
-        **dict.fromkeys(("name", "service_line", "cause")),
+        **dict.fromkeys(("name", "service_line", "cause", "resources", "scheduler", "person", "office_hours")),
+        "later_invoice": False,
         **dict.fromkeys(("later_possible", "split_possible", "method_possible", "contact_possible"), True),
         **dict.fromkeys(("most_instalments", "most_days"), 0),
     }
@@ -45,13 +46,21 @@ _OF_ONE: Final = frozenset({"due_date", "days_overdue", "service_line", "part_pa
 """What support says of the oldest invoice; a statement has a line for each."""
 
 _CARE: Final[Mapping[str, Fact]] = MappingProxyType({"name": "Ada Lovelace", "service_line": "tax"})
+_GUIDE: Final[Mapping[str, Fact]] = MappingProxyType(
+    {
+        "resources": "Welcome: https://firm.example/start | Checklist: https://firm.example/documents",
+        "scheduler": "https://firm.example/talk",
+        "person": "Bo Ferro",
+        "office_hours": "mon,tue,wed,thu,fri 09:00-17:00 Europe/Berlin",
+    }
+)
 _CONTRACT: Final[Mapping[str, Fact]] = MappingProxyType({**_CARE, "contract_type": "retainer", "deferral_possible": True})
 
 FACTS: Final[Mapping[Journey, Mapping[str, Fact]]] = MappingProxyType(
     {
         Journey.DELAY_SUPPORT: _SUPPORT,
         Journey.STATEMENT: {name: value for name, value in _SUPPORT.items() if name not in _OF_ONE},
-        Journey.ONBOARDING: {**_CARE, "payment_size": "standard"},
+        Journey.ONBOARDING: {**_CARE, **_GUIDE, "payment_size": "standard", "later_invoice": False},
         Journey.RENEWAL: {**_CONTRACT, "weeks_ahead": 2},
         Journey.RENEWAL_CLIFF: {**_CONTRACT, "weeks_ahead": 6},
         Journey.SEASON_CLEANUP: {**_CARE, "payment_size": "micro", "usual_method": "card"},
@@ -67,6 +76,7 @@ _OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
         "part_paid": (False,),
         "invoice_count": (3, 9),
         "payment_size": ("micro", "standard", "large"),
+        "later_invoice": (True,),
         "usual_method": ("bank_debit", "wire", "other"),
         "request": ("contact", "message", "later", "renew", "defer"),
         "plan_possible": (False,),

@@ -15,8 +15,9 @@ from jinja2 import FunctionLoader, PackageLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handlers.channels.phrases import ENGLISH, PHRASES, tongue
-from handlers.channels.wording import LISTED, amounts_in_words, day_in_words, number_in_words
+from handlers.channels.wording import LISTED, amounts_in_words, day_in_words, hours_in_words, number_in_words
 from models.policy.facts import ALLOWED_FACTS
+from models.policy.guides import BETWEEN
 from models.policy.stated import Stated
 from models.triggers import APPROVE, AnyJourney, Journey, Tone
 from streams.runtime.errors import UsageError
@@ -104,7 +105,7 @@ class Library:
         return self.own[name] if name in self.own else package_source(name)
 
     def letters(self, locale: Locale) -> ImmutableSandboxedEnvironment:
-        """Return the environment of one locale: templates may use these four filters and no function at all."""
+        """Return the environment of one locale: templates may use these few filters and no function at all."""
         found = self._letters.get(locale)
         if found is None:
             found = self._letters[locale] = self._environment(locale)
@@ -177,6 +178,8 @@ class Library:
         environment.filters["money"] = lambda value: amounts_in_words(_known(value), locale)
         environment.filters["day"] = lambda value: day_in_words(_known(value), locale)
         environment.filters["number"] = lambda value: number_in_words(_known(value), locale)
+        environment.filters["listed"] = lambda value: "\n".join(f"- {line}" for line in _known(value).split(BETWEEN))
+        environment.filters["hours"] = lambda value: hours_in_words(_known(value), locale)
         environment.filters["invoices"] = lambda numbers, count: invoices_in_words(
             _known(numbers), count=_known(count), locale=locale
         )

@@ -1,15 +1,16 @@
 """Money, dates and counts as the client's locale writes them."""
 
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_time, get_day_names
 from babel.numbers import format_currency, format_decimal
 
 from models.money import Money, exponent
+from models.policy.guides import WEEK
 
 LISTED: Final = 5
 """How many invoice numbers the policy lists at most (see `models.policy.arrears.facts_of`)."""
@@ -45,3 +46,18 @@ def day_in_words(value: str, locale: Locale) -> str:
 def number_in_words(value: int, locale: Locale) -> str:
     """Return a whole number with the locale's separators."""
     return format_decimal(value, locale=locale)
+
+
+def hours_in_words(value: str, locale: Locale) -> str:
+    """Return hours such as `mon,tue 09:00-17:00 Europe/Berlin` in words; raises ValueError when they are none."""
+    days, hours, zone = value.split(" ")
+    names = get_day_names("abbreviated", "stand-alone", locale)
+    places = [WEEK.index(day) for day in days.split(",")]
+    clocks = "\N{EN DASH}".join(
+        format_time(time.fromisoformat(clock), format="short", locale=locale) for clock in hours.split("-")
+    )
+    if len(places) > 2 and places[-1] - places[0] == len(places) - 1:  # noqa: PLR2004 - two days are no span
+        said = f"{names[places[0]]}\N{EN DASH}{names[places[-1]]}"
+    else:
+        said = ", ".join(names[place] for place in places)
+    return f"{said} {clocks} ({zone})"

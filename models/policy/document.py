@@ -5,19 +5,20 @@ by, and a policy becomes a document again. Nothing is read from disk.
 """
 
 from dataclasses import asdict, fields, replace
-from datetime import date, time
+from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self, TypeAlias
-from zoneinfo import ZoneInfo
+from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from models.patterns import PatternRules
 from models.policy.audience_document import AudienceDocument
 from models.policy.document_parts import Days, Name, Section, Share, Times, Units
 from models.policy.experiment_document import ExperimentDocument
 from models.policy.freshness_document import MaxAgeSection
+from models.policy.guide_document import GuideDocument
 from models.policy.holdout import Holdout
+from models.policy.hours_document import Hours, Zone
 from models.policy.journey_document import JourneysDocument, journeys_document, journeys_of
 from models.policy.offer_document import OffersSection
 from models.policy.own_document import OwnJourneyDocument
@@ -25,23 +26,8 @@ from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
 from models.policy.value_document import ValueSection
 from models.triggers import AnyJourney
-from models.workdays import Window
-
-Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WEEKDAYS: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        message = f"{name!r} is not an IANA zone such as Europe/Berlin"
-        raise ValueError(message) from error
-    return name
-
 
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=10)]
-Zone: TypeAlias = Annotated[str, AfterValidator(_known_zone)]
 Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Cuts: TypeAlias = tuple[Units, Units, Units]
 
@@ -49,32 +35,6 @@ _P: Final = DEFAULT_POLICY
 _S: Final = DEFAULT_POLICY.segments
 _R: Final = DEFAULT_POLICY.rfm
 _A: Final = DEFAULT_POLICY.approval
-
-
-class Hours(Section):
-    """When contact is welcome, in the client's own time."""
-
-    opens: time = _P.window.opens
-    closes: time = _P.window.closes
-    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = tuple(
-        name for index, name in enumerate(WEEKDAYS) if index in _P.window.weekdays
-    )
-
-    @model_validator(mode="after")
-    def _opens_before_it_closes(self) -> Self:
-        if self.opens >= self.closes:
-            message = f"opens ({self.opens:%H:%M}) must be before closes ({self.closes:%H:%M})"
-            raise ValueError(message)
-        return self
-
-    def window(self) -> Window:
-        """Return these hours as the policy keeps them."""
-        return Window(self.opens, self.closes, frozenset(WEEKDAYS.index(name) for name in self.weekdays))
-
-    @classmethod
-    def of(cls, window: Window) -> Self:
-        """Return the hours of a policy as a document states them."""
-        return cls(opens=window.opens, closes=window.closes, weekdays=_weekday_names(window))
 
 
 class Contact(Section):
@@ -236,6 +196,10 @@ class PolicyDocument(Section):
     audiences: Annotated[tuple[AudienceDocument, ...], Field(max_length=20)] = Field(
         default=(), description="Named layers upon the segments: rules on figures and traits, for approval.audiences."
     )
+    guides: Annotated[tuple[GuideDocument, ...], Field(max_length=20)] = Field(
+        default=(),
+        description="What thanks for a first payment say of the way on: resources, a scheduler, a person, office hours.",
+    )
     own_journeys: Annotated[tuple[OwnJourneyDocument, ...], Field(max_length=4)] = Field(
         default=(), description="Journeys of the firm's own, in words of its own (RAPPORT_TEMPLATES)."
     )
@@ -273,6 +237,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             experiments=tuple(row.experiment() for row in document.experiments),
             approval=ApprovalRules(**document.approval.model_dump()),
             audiences=tuple(row.audience() for row in document.audiences),
+            guides=tuple(row.guide() for row in document.guides),
             offers=document.offers.offers(),
         )
     )
@@ -305,13 +270,10 @@ def document_of(policy: Policy) -> PolicyDocument:
         holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
         journeys=journeys_document(policy.journeys),
         audiences=tuple(AudienceDocument.of(row) for row in policy.audiences),
+        guides=tuple(GuideDocument.of(row) for row in policy.guides),
         own_journeys=tuple(OwnJourneyDocument.of(row) for row in policy.journeys.own),
         experiments=tuple(ExperimentDocument.of(row) for row in policy.experiments),
         support=Support(**{name: known[name] for name in Support.model_fields}),
         onboarding=OnboardingRules(**{name: known[name] for name in OnboardingRules.model_fields}),
         renewal=RenewalRules(**{name: known[name] for name in RenewalRules.model_fields}),
     )
-
-
-def _weekday_names(window: Window) -> tuple[Weekday, ...]:
-    return tuple(name for index, name in enumerate(WEEKDAYS) if index in window.weekdays)

@@ -49,6 +49,11 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "usual_weeks",
                 "usual_method",
                 "recent_method",
+                "later_invoice",
+                "resources",
+                "scheduler",
+                "person",
+                "office_hours",
             }
         ),
         Purpose.PROMOTION: frozenset({"name", "service_line"}),

@@ -11,6 +11,7 @@ from models.policy.document import Contact, PolicyDocument
 from models.policy.experiment_lint import Place, objections
 from models.policy.facts import ALLOWED_FACTS
 from models.policy.finding import Finding, Path, Severity, StepPlace, repeated
+from models.policy.guide_document import unreached
 from models.policy.journey_document import (
     ONBOARDING_CANCELS,
     RENEWAL_CANCELS,
@@ -60,6 +61,7 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
         Finding(*objection)
         for objection in objections(document.experiments, known, channels=channels, internal=internal, facts_stated=facts_stated)
     ]
+    found += [Finding(*row, Severity.WARNING) for row in unreached(document.guides)]
     return found + [Finding(*row) for row in complaints(document.audiences, document.approval.audiences)]
 
 

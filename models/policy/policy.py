@@ -13,6 +13,7 @@ from models.patterns import PatternRules
 from models.policy.audiences import Audience
 from models.policy.experiments import Experiment
 from models.policy.freshness import MaxAge
+from models.policy.guides import Guide
 from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
 from models.policy.offers import Offers
@@ -148,6 +149,7 @@ class Policy:
     approval: ApprovalRules = field(default_factory=ApprovalRules)
     audiences: tuple[Audience, ...] = ()
     offers: Offers = field(default_factory=Offers)
+    guides: tuple[Guide, ...] = ()
     max_age: MaxAge = field(default_factory=MaxAge)
 
     @property

@@ -18,6 +18,7 @@ from models.policy.arrears import due_since
 from models.policy.facts import Fact
 from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
+from models.policy.guides import guide_facts, is_later_invoice
 from models.policy.holdout import draws_of
 from models.policy.journeys import MissedRun, OwnEntry
 from models.policy.openings import Opening, is_doubtful, openings, renewal_learnt
@@ -335,7 +336,9 @@ def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[s
         return facts, seen
     if playbook is None:
         facts["payment_size"] = run.subject
-        return facts, []
+        if is_later_invoice(state, run.anchor):
+            facts["later_invoice"] = True
+        return facts | guide_facts(policy.guides, effective_segment(state, state.now_ms), usual), []
     if isinstance(playbook.entry, OwnEntry) and playbook.entry.anchor is Anchor.PAYMENT and run.subject:
         facts["payment_size"] = run.subject
     return facts | pattern_facts(playbook, state, policy), pattern_words(playbook, run, state, policy)

@@ -43,6 +43,7 @@ _LATER: Final[Mapping[str, object]] = MappingProxyType(
         "own": [],
         "timing": None,
         "audiences": [],
+        "guides": [],
         "guess_causes": True,
         "most_shift": 0.1,
         "max_age": dict.fromkeys(("learner_days", "pay_date_days", "renewal_days", "score_days", "segment_days"), 0),

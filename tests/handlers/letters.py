@@ -22,6 +22,7 @@ WRITERS: Final = {language: Writer(firm_name="Ferro & Partner", firm_locale=loca
 TO_CLIENTS: Final = {
     name: step for name, step in STEPS.items() if "\nTo: staff\n" not in (TEMPLATES / name).read_text(encoding="utf-8")
 }
+GUIDE: Final = ("resources", "scheduler", "person", "office_hours")
 FOREIGN: Final = (
     ("R-17", 100_000, "EUR", "2026-02-20"),
     ("US-4", 48_050, "USD", "2026-02-24"),
@@ -69,6 +70,10 @@ def letters(language: str) -> str:
             if step.purpose is Purpose.SERVICING and template in TO_CLIENTS:
                 short = writer.write(trigger.model_copy(update={"channel": "sms"}), reader)
                 parts[f"{name} as text message"] = f"{short.text}\n"
+    thanks = due(*STEPS["post_payment_onboarding/thank_you.gentle.j2"], later_invoice=True)
+    bare = {name: fact for name, fact in thanks.facts.items() if name not in GUIDE}
+    content = writer.write(thanks.model_copy(update={"facts": bare}), reader)
+    parts["thanks for a later invoice, without a guide"] = f"{content.subject}\n\n{content.text}"
     content = writer.write(statement(), reader)
     parts["a statement"] = f"{content.subject}\n\n{content.text}"
     content = writer.write(several_currencies(), reader)

@@ -4,7 +4,8 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from models.policy.document import Contact, Hours, PolicyDocument, SegmentsSection, Support
+from models.policy.document import Contact, PolicyDocument, SegmentsSection, Support
+from models.policy.hours_document import Hours
 from models.policy.journey_document import (
     JourneysDocument,
     LadderDocument,

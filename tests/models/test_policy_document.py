@@ -8,6 +8,7 @@ from models.policy.causes import Cause
 from models.policy.document import document_of, policy_of
 from models.policy.experiments import Arm, Experiment
 from models.policy.freshness import MaxAge
+from models.policy.guides import Guide, Resource
 from models.policy.holdout import Holdout
 from models.policy.offers import Offers, Terms, Way
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
@@ -51,6 +52,17 @@ OTHERS: dict[str, Any] = {
     "offers": Offers(
         {segment: Terms(frozenset({Way.PLAN, Way.CONTACT}), 3, 30, 500) for segment in Segment},
         {Cause.CASH: frozenset({Way.PLAN, Way.CONTACT})},
+    ),
+    "guides": (
+        Guide(
+            (Segment.NEW,),
+            ("Steuern & Räte",),
+            (Resource("So fangen wir an", "https://firm.example/start"),),
+            "https://firm.example/talk",
+            "Žofia 山田",
+            Window(time(9), time(17)),
+            "Asia/Kathmandu",
+        ),
     ),
     "experiments": (
         Experiment(
@@ -104,7 +116,7 @@ def test_a_version_is_the_declared_name_and_a_digest_whatever_is_stamped_how_oft
 
 
 def test_a_field_that_came_later_changes_no_version_where_a_policy_says_nothing_of_it() -> None:
-    later = {"audiences", "offers", "guess_causes", "max_age"}
+    later = {"audiences", "guides", "offers", "guess_causes", "max_age"}
     told = {row.name: getattr(DEFAULT_POLICY, row.name) for row in fields(Policy)}
     before = {name: value for name, value in told.items() if name not in later}
     assert content_version(DEFAULT_POLICY.version, before) == DEFAULT_POLICY.version

@@ -133,6 +133,11 @@ def rules(policy: Policy) -> Iterator[str]:
     for audience in policy.audiences:
         seen = f"; {HUMAN} sees every message to them first" if audience.name in policy.approval.audiences else ""
         yield f"Audience {audience.name}: {audience.why}{seen}."
+    for guide in policy.guides:
+        whom = ", ".join((*(segment.value for segment in guide.segments), *guide.service_lines)) or "everybody"
+        parts = [row.title for row in guide.resources] + ["a scheduler"] * bool(guide.scheduler)
+        parts += [guide.person or "office hours"] * bool(guide.person or guide.office)
+        yield f"Thanks for a first payment name, to {whom}: {', '.join(parts)}."
     for row in policy.experiments:
         arms = ", ".join(f"{arm.name} {share_of(arm, row):.0%}" for arm in row.arms)
         yield f"Experiment {row.name} with {row.journey.value}/{row.step} ({arms}): {row.hypothesis}"
