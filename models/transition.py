@@ -37,6 +37,7 @@ from models.policy.aftermath import judge_late_news
 from models.policy.approval import answered
 from models.policy.colleagues import fire_task, task_timers
 from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
+from models.policy.dwelling import judge, judge_audiences, judge_timers
 from models.policy.hours import heard_at
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
 from models.policy.monthly import fire_statement, statement_timers
@@ -58,7 +59,6 @@ from models.policy.pruning import prune_runs
 from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
 from models.policy.requests import ask_a_person, ask_about_promise
-from models.policy.resegment import resegment, segment_timers
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
 from models.state.client import ClientState, Timer, TimerKind
@@ -179,8 +179,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         overtake_tasks(turn)
     # A new invoice says nothing about how the client pays; time passing does, but not from one hour to the next.
     changed = turn.state.ledger is not before.ledger and not isinstance(event, InvoiceIssued)
-    if tidied or changed:
-        resegment(turn)
+    (judge if tidied or changed else judge_audiences)(turn)
     if tidied:
         prune_runs(turn)
     if isinstance(event, PaymentReceived):
@@ -323,11 +322,11 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
         case TimerKind.PLAN:
             fire_plan(turn, timer)
         case TimerKind.SEGMENT:
-            resegment(turn)
+            judge(turn)
         case TimerKind.QUESTION:
             _put_questions(turn, timer.due_ms)
         case TimerKind.DELAY:
-            resegment(turn)
+            judge(turn)
             fire_delay(turn, timer, woken_ms=woken_ms)
         case TimerKind.STATEMENT:
             fire_statement(turn, timer, woken_ms=woken_ms)
@@ -344,7 +343,7 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
 def _plan(turn: Turn) -> None:
     """Recompute the timers from the rest of the state."""
     state, policy = turn.state, turn.policy
-    timers = segment_timers(state, policy)
+    timers = judge_timers(state, policy)
     if state.ledger.invoices or state.ledger.promises:
         timers += delay_timers(state, policy)
         timers += statement_timers(state, policy)

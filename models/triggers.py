@@ -175,7 +175,7 @@ class Retraction(_Output):
 
 
 class DecisionOutcome(StrEnum):
-    """What was decided about one step, or, of the last three, found out about a message afterwards.
+    """What was decided about one step or where a client stands, or found out about a message afterwards.
 
     `cancelled_yet_delivered`: it left although it had been taken back. `sent_after_paid`: it left after the payment had reached
     us; the aim is none. `unacknowledged`: it was taken back, and no worker has said whether it left.
@@ -189,6 +189,7 @@ class DecisionOutcome(StrEnum):
     CANCELLED_YET_DELIVERED = "cancelled_yet_delivered"
     SENT_AFTER_PAID = "sent_after_paid"
     UNACKNOWLEDGED = "unacknowledged"
+    AUDIENCE_CHANGED = "audience_changed"
 
 
 class SegmentChange(BaseModel):
@@ -232,7 +233,7 @@ class Decision(_Output):
         default=None, description="P(late) as a challenger beside the learner says it; it decided nothing."
     )
     challenger_version: str | None = None
-    change: SegmentChange | None = Field(default=None, description="Of outcome segment_changed: the move itself.")
+    change: SegmentChange | None = Field(default=None, description="Of outcomes segment_changed and audience_changed: the move.")
     experiment: ExperimentArm | None = Field(
         default=None, description="The exposure: the arms of this experiment differ here, and this is the client's."
     )

@@ -15,7 +15,8 @@ from streams.wire.topics import DECISIONS
 
 AGES: Final = ((1, "within a second"), (60, "within a minute"), (3_600, "within an hour"), (86_400, "within a day"))
 _LONGER: Final = "later than a day"
-_UNCOUNTED: Final = frozenset({DecisionOutcome.SUPPRESSED, DecisionOutcome.HELD, DecisionOutcome.SEGMENT_CHANGED})
+_MOVES: Final = {DecisionOutcome.SEGMENT_CHANGED, DecisionOutcome.AUDIENCE_CHANGED}
+_UNCOUNTED: Final = frozenset({DecisionOutcome.SUPPRESSED, DecisionOutcome.HELD, *_MOVES})
 
 
 @dataclass(slots=True)

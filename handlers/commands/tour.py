@@ -116,7 +116,9 @@ class Totals:
                     self.retracted += 1
                 case DecisionOutcome.SENT_AFTER_PAID:
                     self.after_paid += 1
-                case DecisionOutcome.SEGMENT_CHANGED | DecisionOutcome.CANCELLED_YET_DELIVERED | DecisionOutcome.UNACKNOWLEDGED:
+                case DecisionOutcome.SEGMENT_CHANGED | DecisionOutcome.AUDIENCE_CHANGED:
+                    pass
+                case DecisionOutcome.CANCELLED_YET_DELIVERED | DecisionOutcome.UNACKNOWLEDGED:
                     pass
 
     def lines(self) -> Iterator[str]:

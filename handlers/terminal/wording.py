@@ -62,6 +62,7 @@ VERBS: Final = {
     DecisionOutcome.HELD: "HELD",
     DecisionOutcome.RETRACTED: "TAKEN BACK",
     DecisionOutcome.SEGMENT_CHANGED: "SEGMENT",
+    DecisionOutcome.AUDIENCE_CHANGED: "AUDIENCE",
     DecisionOutcome.CANCELLED_YET_DELIVERED: "TOO LATE",
     DecisionOutcome.SENT_AFTER_PAID: "AFTER PAID",
     DecisionOutcome.UNACKNOWLEDGED: "NO WORD",
@@ -206,9 +207,16 @@ def _sender(event: ClientEvent) -> str:
     return event.passed_on.sender if event.passed_on else "another one"
 
 
+_STANDING: Final = {DecisionOutcome.AUDIENCE_CHANGED: "audience"}
+
+
 def tell_decision(decision: Decision) -> Iterator[str]:
     """Yield a decision and its reasons, the first on the same line."""
-    step = f"{decision.journey.value}/{decision.step}" if decision.journey and decision.step else "segment"
+    step = (
+        f"{decision.journey.value}/{decision.step}"
+        if decision.journey and decision.step
+        else _STANDING.get(decision.outcome, "segment")
+    )
     verb, channel = VERBS[decision.outcome], ""
     if decision.channel and decision.outcome is DecisionOutcome.TRIGGERED:
         verb, channel = ("TASK", "") if decision.channel == TASK else (verb, f" by {decision.channel}")

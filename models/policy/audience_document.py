@@ -1,7 +1,7 @@
 """The part of the policy document that names audiences, and what to object to in it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, NamedTuple, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -57,6 +57,9 @@ class AudienceDocument(Section):
     why: Words = Field(description="What is special about them, for people.")
     all: Rules = ()
     any: Rules = ()
+    dwell_days: Annotated[int, Field(ge=0, le=180)] = Field(
+        default=0, description="A client joins after so many days in which the rules held, and leaves after as many without."
+    )
 
     @model_validator(mode="after")
     def _means_somebody(self) -> Self:
@@ -69,35 +72,42 @@ class AudienceDocument(Section):
     def of(cls, audience: Audience) -> Self:
         """Return the document of an audience."""
         every, either = (tuple(map(_rule_document, rules)) for rules in (audience.every, audience.either))
-        return cls(name=audience.name, why=audience.why, all=every, any=either)
+        return cls(name=audience.name, why=audience.why, all=every, any=either, dwell_days=audience.dwell_days)
 
     def audience(self) -> Audience:
         """Return the audience that is described."""
-        return Audience(self.name, self.why, tuple(map(_rule, self.all)), tuple(map(_rule, self.any)))
+        return Audience(self.name, self.why, tuple(map(_rule, self.all)), tuple(map(_rule, self.any)), self.dwell_days)
 
 
 Complaint: TypeAlias = tuple[tuple[str | int, ...], str, str]
 """Where in the document, what is wrong, and what to do about it."""
 
 
-def complaints(audiences: Sequence[AudienceDocument], used: Sequence[str]) -> Iterator[Complaint]:
-    """Yield what to object to: names there twice, rules said twice, and uses of an audience that is not there."""
-    known: set[str] = set()
+class Use(NamedTuple):
+    """Where a policy names audiences; `lasts`: what follows would come and go with a client at the edge."""
+
+    place: tuple[str | int, ...]
+    names: Sequence[str]
+    lasts: bool = False
+
+
+def complaints(audiences: Sequence[AudienceDocument], uses: Sequence[Use]) -> Iterator[Complaint]:
+    """Yield what to object to: names there twice, rules said twice, and uses of an audience that is not there, or flickers."""
+    known: dict[str, AudienceDocument] = {}
     for place, row in enumerate(audiences):
         if row.name in known:
             yield ("audiences", place, "name"), f"there are two audiences {row.name}", "give each a name of its own"
-        known.add(row.name)
+        known[row.name] = row
         rules = [*row.all, *row.any]
         if any(rule in rules[:before] for before, rule in enumerate(rules)):
             yield ("audiences", place), f"a rule of {row.name} is there twice", "leave it where it decides: in `all` or in `any`"
-    for place, name in enumerate(used):
+    there = ", ".join(sorted(known)) or "none"
+    for use, (place, name) in ((row, named) for row in uses for named in enumerate(row.names)):
         if name not in known:
-            there = ", ".join(sorted(known)) or "none"
-            yield (
-                ("approval", "audiences", place),
-                f"there is no audience {name}; there are: {there}",
-                "define it under audiences",
-            )
+            yield (*use.place, place), f"there is no audience {name}; there are: {there}", "define it under audiences"
+        elif use.lasts and not known[name].dwell_days:
+            problem = f"a client at the edge of {name} would come and go"
+            yield (*use.place, place), problem, f"give {name} its dwell_days, e.g. 30"
 
 
 def _rule(row: RuleDocument) -> Rule:

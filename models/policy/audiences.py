@@ -55,9 +55,13 @@ Rule: TypeAlias = Between | OneOf
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Those of whom each of `every` holds and, where there are `either`, at least one of these. `why` is for people."""
+    """Those of whom each of `every` holds and, where there are `either`, at least one of these. `why` is for people.
+
+    With `dwell_days` a client belongs after so many days in which that held, and leaves after as many in which it did not.
+    """
 
     name: str
     why: str
     every: tuple[Rule, ...] = ()
     either: tuple[Rule, ...] = ()
+    dwell_days: int = 0

@@ -1,6 +1,7 @@
-"""Who belongs to an audience, asked when something is decided; it keeps no memory: who fits, belongs, as long as the rules hold.
+"""Who belongs to an audience, asked when something is decided: who fits its rules, belongs, as long as they hold.
 
-What needs to last is in the figures: thirteen months, a year, the days in a segment.
+What needs to last is in the figures: thirteen months, a year, the days in a segment. An audience with a dwell time takes its time
+besides, both ways; where a client stands with it is kept in the state (see models.policy.dwelling).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,12 +15,31 @@ from models.policy.rfm import received_by_currency
 from models.policy.segments import YEAR_MS, effective_segment, late_of
 from models.state.balances import exposures
 from models.state.client import ClientState
+from models.state.habits import mark_of
 from models.state.history import lateness
-from models.workdays import DAY_MS
+from models.state.stays import Stay
+from models.workdays import DAY_MS, moment
 
 
 def belongs(state: ClientState, audience: Audience) -> str | None:
     """Return why a client belongs to an audience at its logical time, in words; None where it does not."""
+    if not audience.dwell_days:
+        return fits(state, audience)
+    stay = stay_in(state, audience)
+    if stay is None or not stay.since_ms or state.erased_ms or state.identity.into:
+        return None
+    why = fits(state, audience) or f"it leaves when its rules have not held for {audience.dwell_days} days"
+    return f"{why}, since {moment(stay.since_ms):%Y-%m-%d}"
+
+
+def stay_in(state: ClientState, audience: Audience) -> Stay | None:
+    """Return where a client stands with an audience that has a dwell time, None where nothing was seen of it."""
+    mark = mark_of(audience.name)
+    return next((row for row in state.care.stays if row.mark == mark), None)
+
+
+def fits(state: ClientState, audience: Audience) -> str | None:
+    """Return why the rules of an audience hold for a client at its logical time, in words; None where they do not."""
     if state.erased_ms or state.identity.into:
         return None
     told = [_held(state, rule) for rule in audience.every]

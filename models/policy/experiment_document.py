@@ -35,6 +35,9 @@ class ExperimentDocument(Section):
     step: Name
     arms: Annotated[tuple[ArmDocument, ...], Field(min_length=2, max_length=4)]
     segments: tuple[Segment, ...] = Field(default=(), description="Only companies of these when first exposed; none: all.")
+    audiences: Annotated[tuple[Name, ...], Field(max_length=20)] = Field(
+        default=(), description="Only companies in one of these audiences when first exposed; none: all."
+    )
     key: Annotated[str, StringConstraints(min_length=1, max_length=20)] = Field(
         default="1", description="Another key draws other groups: for a repetition."
     )
@@ -64,7 +67,7 @@ class ExperimentDocument(Section):
             )
             for arm in experiment.arms
         )
-        names = ("name", "hypothesis", "journey", "step", "segments", "key", "horizon_days", "least_days", "planned")
+        names = ("name", "hypothesis", "journey", "step", "segments", "audiences", "key", "horizon_days", "least_days", "planned")
         return cls(**{name: getattr(experiment, name) for name in names}, arms=arms, limits=dict(experiment.limits))
 
     def experiment(self) -> Experiment:
@@ -77,6 +80,7 @@ class ExperimentDocument(Section):
             self.step,
             arms,
             segments=self.segments,
+            audiences=self.audiences,
             key=self.key,
             horizon_days=self.horizon_days,
             least_days=self.least_days,

@@ -59,6 +59,7 @@ class Experiment:
     least_days: float = 2.0
     planned: int = 200
     limits: Mapping[Guardrail, float] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(Guardrail, 0.0)))
+    audiences: tuple[str, ...] = ()
 
 
 def place_of(client_id: str, experiment: Experiment, *, stratum: str) -> float:

@@ -250,6 +250,7 @@ class OwnEntry:
     exits: tuple[CancelWhen, ...] = ()
     once: bool = False
     title: str = ""
+    audiences: tuple[str, ...] = ()
 
 
 Entry: TypeAlias = CliffEntry | SurgeEntry | PatternEntry | OwnEntry

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from models.events.signals import Purpose
-from models.policy.audience_document import complaints
+from models.policy.audience_document import Use, complaints
 from models.policy.document import Contact, PolicyDocument
 from models.policy.experiment_lint import Place, objections
 from models.policy.facts import ALLOWED_FACTS
@@ -62,7 +62,16 @@ def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: F
         for objection in objections(document.experiments, known, channels=channels, internal=internal, facts_stated=facts_stated)
     ]
     found += [Finding(*row, Severity.WARNING) for row in unreached(document.guides)]
-    return found + [Finding(*row) for row in complaints(document.audiences, document.approval.audiences)]
+    return found + [Finding(*row) for row in complaints(document.audiences, list(_audiences(document)))]
+
+
+def _audiences(document: PolicyDocument) -> Iterator[Use]:
+    """Yield where audiences are named: a person may look at who has just come in, all else needs clients that stay."""
+    yield Use(("approval", "audiences"), document.approval.audiences)
+    for place, own in enumerate(document.own_journeys):
+        yield Use(("own_journeys", place, "begins", "audiences"), own.begins.audiences, lasts=True)
+    for place, row in enumerate(document.experiments):
+        yield Use(("experiments", place, "audiences"), row.audiences, lasts=True)
 
 
 def errors_of(findings: Sequence[Finding]) -> list[Finding]:

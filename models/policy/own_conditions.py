@@ -6,6 +6,7 @@ from typing import Final
 from models.events.payments import PaymentMethod
 from models.money import Money
 from models.patterns import find_pattern
+from models.policy.belonging import first_of
 from models.policy.journeys import OwnEntry, Playbook
 from models.policy.pattern_facts import size_of
 from models.policy.playbooks import is_cooling
@@ -36,7 +37,7 @@ def size_seen(seen: Seen, policy: Policy) -> str:
 
 def holds(entry: OwnEntry, seen: Seen, state: ClientState, policy: Policy) -> bool:
     """Say whether every condition that is given holds; what nobody knows meets none."""
-    if entry.segments and effective_segment(state, state.now_ms) not in entry.segments:
+    if not _is_of(entry, state, policy):
         return False
     if entry.service_lines and seen.service_line not in entry.service_lines:
         return False
@@ -47,6 +48,13 @@ def holds(entry: OwnEntry, seen: Seen, state: ClientState, policy: Policy) -> bo
     if entry.contract_types and not _types(seen, state) & set(entry.contract_types):
         return False
     return entry.pattern is None or find_pattern(state, entry.pattern, policy.patterns) is not None
+
+
+def _is_of(entry: OwnEntry, state: ClientState, policy: Policy) -> bool:
+    """Say whether the client is one of those a journey is for."""
+    if entry.segments and effective_segment(state, state.now_ms) not in entry.segments:
+        return False
+    return not entry.audiences or first_of(state, entry.audiences, policy) is not None
 
 
 def may_begin(state: ClientState, playbook: Playbook, *, anchor: str = "") -> bool:

@@ -26,6 +26,9 @@ class BeginsDocument(Section):
         " renews."
     )
     segments: tuple[Segment, ...] = ()
+    audiences: Annotated[tuple[Name, ...], Field(max_length=20)] = Field(
+        default=(), description="Of clients in one of these audiences, each of which takes its time (dwell_days)."
+    )
     service_lines: tuple[Text, ...] = Field(default=(), description="Of the invoice, the paid invoice or the contract.")
     contract_types: tuple[Text, ...] = Field(default=(), description="Of its contract, else of any that the client has.")
     methods: tuple[PaymentMethod, ...] = Field(default=(), description="How it was paid; of payments only.")
@@ -86,6 +89,7 @@ class OwnJourneyDocument(Section):
             exits=self.ends_when,
             once=not self.again,
             title=self.title,
+            audiences=begins.audiences,
         )
         cancels = cancels_of(entry)
         steps = tuple(
@@ -118,6 +122,7 @@ class OwnJourneyDocument(Section):
             begins=BeginsDocument(
                 anchor=entry.anchor,
                 segments=entry.segments,
+                audiences=entry.audiences,
                 service_lines=entry.service_lines,
                 contract_types=entry.contract_types,
                 methods=entry.methods,

@@ -111,7 +111,7 @@ def _is_held(turn: Turn, target: Segment, found: Verdict, past: Lateness, sure: 
         turn.state = replace(turn.state, care=replace(care, candidate=care.segment, candidate_since_ms=0))
     reason = f"stays {care.segment.value}, not {target.value}: no invoice has ended since {read.as_of:%Y-%m-%d}"
     if not any(note.reason == reason for note in care.notes):
-        turn.decide(DecisionOutcome.HELD, (reason,), learnt=(read,))
+        turn.decide(DecisionOutcome.SUPPRESSED, (reason,), learnt=(read,))
     return True
 
 

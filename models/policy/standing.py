@@ -7,18 +7,30 @@ policy under which they began.
 from collections.abc import Iterator
 from typing import Final
 
+from models.policy.belonging import belongs, fits, stay_in
 from models.policy.policy import Policy
 from models.policy.replies import reply_silence
 from models.state.client import ClientState, journey_of
 from models.triggers import AnyJourney
-from models.workdays import moment
+from models.workdays import DAY_MS, moment
 
 _RUNS_TOLD: Final = 4
 
 
 def standing(state: ClientState, policy: Policy) -> list[str]:
-    """Return a line each: the clock, every open task, the pause after a reply, and what follows an older policy."""
-    return [_clock(state, policy), *_tasks(state), *_pause(state, policy), *_pinned(state, policy)]
+    """Return a line each: the clock, open tasks, the pause after a reply, audiences, and what follows an older policy."""
+    lines = [_clock(state, policy), *_tasks(state), *_pause(state, policy), *_audiences(state, policy)]
+    return [*lines, *_pinned(state, policy)]
+
+
+def _audiences(state: ClientState, policy: Policy) -> Iterator[str]:
+    for row in policy.audiences:
+        why, stay = belongs(state, row), stay_in(state, row)
+        turns = f"{_day(stay.turned_ms + row.dwell_days * DAY_MS)}" if stay is not None and stay.turned_ms else ""
+        if why is not None:
+            yield f"in the audience {row.name}: {why}{f'; leaves on {turns} unless they hold again' if turns else ''}"
+        elif turns:
+            yield f"joins the audience {row.name} on {turns} if its rules hold until then: {fits(state, row)}"
 
 
 def _clock(state: ClientState, policy: Policy) -> str:

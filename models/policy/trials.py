@@ -12,6 +12,7 @@ from msgspec.structs import replace as with_fields
 
 from models.events.signals import OverrideEffect, Purpose
 from models.policy.audience import roles_for
+from models.policy.belonging import first_of
 from models.policy.experiments import Arm, Experiment, drawn, share_of
 from models.policy.gate import refusal
 from models.policy.journeys import Step
@@ -97,6 +98,8 @@ def _trial(state: ClientState, policy: Policy, experiment: Experiment, step: Ste
     known = next((row for row in state.care.assigned if (row.experiment, row.key) == (experiment.name, experiment.key)), None)
     if known is None:
         if experiment.segments and effective_segment(state, state.now_ms) not in experiment.segments:
+            return None
+        if experiment.audiences and first_of(state, experiment.audiences, policy) is None:
             return None
         stratum = stratum_of(state, policy)
         arm = drawn(state.client_id, experiment, stratum=stratum)

@@ -17,6 +17,7 @@ from models.state.identity import Identity
 from models.state.renewals import Renewals
 from models.state.rhythm import Rhythm
 from models.state.rows import Ledger
+from models.state.stays import Stay
 from models.triggers import CancelWhen
 
 PURPOSES: Final = tuple(Purpose)
@@ -330,7 +331,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `answers` are fading counts (hundredths) of the client's answers by part of the day (see models.policy.hours), `tasks` what
     colleagues have and have not ended, `replied_ms` when the client last wrote to us and no task about it has ended since,
-    `asked` when it last asked for each `Request`, by its place there.
+    `asked` when it last asked for each `Request`, by its place there, `stays` where it stands with audiences.
     """
 
     segment: Segment = Segment.NEW
@@ -354,6 +355,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tasks: tuple[Pending, ...] = ()
     replied_ms: int = 0
     asked: tuple[int, ...] = ()
+    stays: tuple[Stay, ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -276,6 +276,8 @@ def _care(state: ClientState, other: ClientState) -> Care:
         replied_ms=max(one.replied_ms, two.replied_ms),
         asked=tuple(max(pair) for pair in zip_longest(one.asked, two.asked, fillvalue=0)),
         answers=_added(one.answers, two.answers),
+        # Who belonged to an audience by either does; its next look judges them as one.
+        stays=tuple({row.mark: row for row in sorted((*one.stays, *two.stays), key=lambda row: bool(row.since_ms))}.values()),
         spoken=tuple(sorted((*one.spoken, *two.spoken), key=lambda row: row.at_ms)[-CONTACTS_KEPT:]),
     )
 

@@ -96,6 +96,20 @@ def test_who_joins_and_leaves_an_audience_is_told_with_the_monday_and_the_reason
     assert "segment reliable" in "\n".join(tell(found))
 
 
+def test_who_would_join_an_audience_that_takes_its_time_is_told_before_it_is_activated() -> None:
+    late = Audience("late", "late lately", (Between(Figure.LATE_SHARE, 0.4),))
+    since = {}
+    for days in (0, 60):
+        new = stamped(replace(DEFAULT_POLICY, audiences=(replace(late, dwell_days=days),)))
+        rows = compare(history(), DEFAULT_POLICY, new).belongings
+        since[days] = {row.client_id: row.since for row in rows if row.joins}
+    assert since[60].keys() <= since[0].keys()
+    assert "turned" in since[60]
+    assert all(53 <= (at - since[0][name]).days <= 120 for name, at in since[60].items())
+    never = stamped(replace(DEFAULT_POLICY, audiences=(replace(late, dwell_days=180),)))
+    assert "turned" not in {row.client_id for row in compare(history(), DEFAULT_POLICY, never).belongings}
+
+
 def test_both_commands_name_movers_before_anything_is_activated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     book, policy = tmp_path / "history.jsonl", tmp_path / "new.yaml"
     write_contracts(history(), book)

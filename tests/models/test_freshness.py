@@ -184,7 +184,7 @@ def test_nobody_moves_to_a_firmer_segment_by_invoices_that_ended_long_ago() -> N
     assert strict.state is not None
     assert lax.state.care.segment is Segment.SLOW
     assert strict.state.care.segment is Segment.NEW
-    held = [row for row in strict.outputs if isinstance(row, Decision) and row.outcome is DecisionOutcome.HELD]
+    held = [row for row in strict.outputs if isinstance(row, Decision) and row.outcome is DecisionOutcome.SUPPRESSED]
     assert [row.reasons[0] for row in held] == [f"stays new, not slow: no invoice has ended since {on(22):%Y-%m-%d}"]
     assert held[0].learnt is not None
     assert held[0].learnt[-1].what is LearntKind.SEGMENT

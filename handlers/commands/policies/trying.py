@@ -84,7 +84,7 @@ class Life:
         for output in happening.outputs:
             if isinstance(output, Trigger):
                 self.undelivered[output.trigger_id] = output
-            elif isinstance(output, Decision) and output.change is not None:
+            elif isinstance(output, Decision) and output.outcome is DecisionOutcome.SEGMENT_CHANGED:
                 self.moves[output.client_id] = output
             elif isinstance(output, Decision) and output.outcome is not DecisionOutcome.TRIGGERED and output.journey:
                 self.silences[output.client_id, output.journey.value, output.anchor or ""] = output

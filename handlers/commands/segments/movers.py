@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from models.money import Money
-from models.triggers import Decision, SegmentChange
+from models.triggers import Decision, DecisionOutcome, SegmentChange
 from streams.runtime.errors import UsageError
 
 _HOW: Final = (
@@ -118,7 +118,8 @@ class Movers:
 
 def movers(decisions: Iterable[Decision], *, quarter: Quarter | None) -> Movers | None:
     """Return the movers of `quarter`, of the latest with a move where none is named; None when nobody ever moved."""
-    moves = sorted((row for row in decisions if row.change is not None), key=lambda row: (row.decided_at, row.client_id))
+    made = (row for row in decisions if row.outcome is DecisionOutcome.SEGMENT_CHANGED)
+    moves = sorted(made, key=lambda row: (row.decided_at, row.client_id))
     if not moves and quarter is None:
         return None
     chosen = quarter or quarter_of(moves[-1].decided_at)
