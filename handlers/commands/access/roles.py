@@ -93,7 +93,7 @@ ROLES: Final = (
     ),
     Role(
         name="trainer",
-        reads=(*INTAKE_TOPICS, CLIENT_EVENTS, EXAMPLES, SNAPSHOTS),
+        reads=(*INTAKE_TOPICS, CLIENT_EVENTS, DECISIONS, EXAMPLES, SNAPSHOTS),
         writes=(CLIENT_EVENTS, EXAMPLES, SNAPSHOTS),
         looks=True,
         folds=(EXAMPLES,),
