@@ -9,7 +9,8 @@ from handlers.stack.local import LocalStack
 from streams.wire.admin import ensure_topics
 from tests.chaos.chaos_faults import SEEDS
 from tests.chaos.firm_faults import FIRM_FAULTS, FirmFault
-from tests.chaos.firm_trial import attempt_firm, record_firm
+from tests.chaos.firm_trial import FIRM_TRIALS, attempt_firm
+from tests.chaos.trial import record
 from tests.conftest import own_settings
 
 pytestmark = pytest.mark.integration
@@ -29,5 +30,5 @@ async def test_a_firm_loses_nothing_and_writes_to_nobody_twice_under(
     settings = own_settings(stack, clock_file=tmp_path / "clock")
     await ensure_topics(settings)
     trial = await attempt_firm(fault, settings, seed=seed, stack=stack)
-    record_firm(trial)
+    record(trial, table=FIRM_TRIALS)
     print(f"\n{trial}")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,13 +17,14 @@ from handlers.channels.contract import Limits
 from handlers.channels.failpoints import OUTCOME_PUBLISHED, PROVIDER_ACCEPTED
 from handlers.demo.people import Person, people
 from models.events.signals import ClientProfiled
+from models.triggers import Decision, DecisionOutcome
 from streams.engine.failpoints import AFTER_COMMIT, BEFORE_COMMIT, BEFORE_TRIM
 from streams.state.keys import PartitionKeys
-from streams.wire.topics import CLIENT_EVENTS, WEBHOOKS
+from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, DECISIONS, WEBHOOKS
 from tests.chaos.faults import dump_keys, restore_keys
 from tests.chaos.firm import NEXT_RELEASE, SECRET, SESSION_SECONDS, THIS_RELEASE, Firm, Role
-from tests.chaos.matrix import ANOTHER
-from tests.integration.engine_world import Worker, feed, on_the_log, to_topic
+from tests.chaos.matrix import AGAIN, ANOTHER, BEHIND, NO_BROKER
+from tests.integration.engine_world import Worker, feed, on_the_log, read_topic, to_topic
 from tests.waiting import pause, until_async
 
 Happening = Callable[[Firm], Coroutine[Any, Any, None]]
@@ -32,8 +34,8 @@ Happening = Callable[[Firm], Coroutine[Any, Any, None]]
 class FirmFault:
     """What happens on which day, while that day's webhooks are posted; `row` is that of the fault matrix.
 
-    `ambiguous`: of so many nobody may know whether
-    they left. `sign` is what workers must have logged, as for other faults.
+    `ambiguous`: of so many mails nobody may know whether they left. `sign` is what processes must have logged, as for other
+    faults; empty for those that are sure to happen, and those that look by themselves at what came of them.
     """
 
     row: str
@@ -95,8 +97,12 @@ async def tail_lost(firm: Firm) -> None:
         restore_keys(wire, firm.settings, kept)
 
 
+_STOP: Final = "a trial of stopping"
+_HOLD: Final = "a trial of overrides"
+
+
 class Stopped:
-    """A person stops all contact on one day and lets it go on the next; between the two no mail leaves."""
+    """A person stops all contact on one day and lets it go on some days later; between the two no mail leaves."""
 
     def __init__(self) -> None:
         """Begin with nothing stopped."""
@@ -104,7 +110,7 @@ class Stopped:
 
     async def halt(self, firm: Firm) -> None:
         """Stop all contact."""
-        await firm.order("halt", "all", "--reason", "a trial of stopping")
+        await firm.order("halt", "all", "--reason", _STOP)
         await firm.rest()
         self._mails = len(firm.sink.mails)
 
@@ -112,20 +118,56 @@ class Stopped:
         """Let contact go on."""
         await firm.rest()
         assert len(firm.sink.mails) == self._mails, "mails left although all contact was stopped"
+        assert await _held(firm, _STOP), "nothing was due while all contact was stopped, so the trial proves nothing"
         await firm.order("resume", "all", "--reason", "tried")
 
 
-async def client_held(firm: Firm) -> None:
-    """Hold contact with a client, by hand."""
-    client = firm.dice.choice(people()).client_id
-    await firm.order("overrides", "set", client, "--effect", "hold", "--reason", "a trial of overrides")
+class OneHeld:
+    """A person holds contact with the client that was written to most; to the end no mail leaves to it."""
+
+    def __init__(self) -> None:
+        """Begin with nobody held."""
+        self._address = ""
+        self._mails = 0
+
+    async def hold(self, firm: Firm) -> None:
+        """Hold contact with the client, by hand."""
+        await firm.rest()
+        self._address = Counter(_addresses(firm)).most_common(1)[0][0]
+        self._mails = _addresses(firm).count(self._address)
+        client = next(person.client_id for person in people() if person.email == self._address)
+        await firm.order("overrides", "set", client, "--effect", "hold", "--reason", _HOLD)
+
+    async def see(self, firm: Firm) -> None:
+        """See what came of it."""
+        await firm.rest()
+        assert _addresses(firm).count(self._address) == self._mails, f"a mail left to {self._address}, with whom contact was held"
+        assert await _held(firm, _HOLD), "nothing was due while the client was held, so the trial proves nothing"
+
+
+def _addresses(firm: Firm) -> list[str]:
+    return [address for mail in firm.sink.mails for address in mail.recipients]
+
+
+async def _held(firm: Firm, reason: str) -> int:
+    """Return how many contacts were held back for the reason that a person gave."""
+    decided = await read_topic(firm.settings, DECISIONS)
+    rows = [Decision.model_validate_json(record.value or b"") for records in decided.values() for record in records]
+    return sum(row.outcome is DecisionOutcome.HELD and any(reason in words for words in row.reasons) for row in rows)
 
 
 async def letter_redriven(firm: Firm) -> None:
     """Drive again what cannot be read; it comes back as a dead letter, and nobody else notices."""
     await feed(firm.settings, [to_topic(WEBHOOKS, b"{")])
     await firm.rest()
+    before = await _letters(firm)
     await firm.order("dead-letters", "redrive", "--all", "--note", "a trial")
+    await firm.rest()
+    assert 0 < before < await _letters(firm), "what was driven again did not come back as a dead letter"
+
+
+async def _letters(firm: Firm) -> int:
+    return sum(map(len, (await read_topic(firm.settings, DEAD_LETTERS)).values()))
 
 
 async def key_rotated(firm: Firm) -> None:
@@ -196,6 +238,7 @@ MAILS_AT_ONCE: Final = Limits().concurrency
 _DAYS: Final = (24, 34, 44, 54)
 
 _STOPPED: Final = Stopped()
+_ONE_HELD: Final = OneHeld()
 
 FIRM_FAULTS: Final = (
     FirmFault(
@@ -215,10 +258,14 @@ FIRM_FAULTS: Final = (
         on(_DAYS[::2], *[worker_stopped_for_long] * 2),
         sign=ANOTHER,
     ),
-    FirmFault("5s", "broker killed with -9 and restarted, twice", on(_DAYS[::2], *[broker_killed] * 2)),
-    FirmFault("10s", "Valkey killed with -9 and restarted, four times", on(_DAYS, *[valkey_killed] * 4)),
+    FirmFault("5s", "broker killed with -9 and restarted, twice", on(_DAYS[::2], *[broker_killed] * 2), sign=NO_BROKER),
+    FirmFault("10s", "Valkey killed with -9 and restarted, four times", on(_DAYS, *[valkey_killed] * 4), sign=AGAIN),
     FirmFault(
-        "11s", "Redis lost a day, learners and ledgers too, four times", on(_DAYS, *[tail_lost] * 4), ambiguous=4 * MAILS_AT_ONCE
+        "11s",
+        "Redis lost a day, learners and ledgers too, four times",
+        on(_DAYS, *[tail_lost] * 4),
+        ambiguous=4 * MAILS_AT_ONCE,
+        sign=BEHIND,
     ),
     FirmFault(
         "27s",
@@ -241,7 +288,15 @@ FIRM_FAULTS: Final = (
     FirmFault(
         "29s",
         "a stop and its end, an override, a letter driven again, a new key beside the old",
-        on((24, 25, 34, 44, 54), _STOPPED.halt, _STOPPED.resume, client_held, letter_redriven, key_rotated),
+        on(
+            (24, 34, 36, 44, 54, 58),
+            _STOPPED.halt,
+            _STOPPED.resume,
+            _ONE_HELD.hold,
+            letter_redriven,
+            key_rotated,
+            _ONE_HELD.see,
+        ),
     ),
     FirmFault(
         "32s",

@@ -1,9 +1,7 @@
 """One trial of the shipped program: a firm's days, a fault in some of them, and the proof."""
 
 import asyncio
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from signal import SIGKILL
 
 from handlers.demo.firm import FirmYear, firm_year
@@ -12,7 +10,7 @@ from streams.runtime.settings import Settings
 from tests.chaos.firm import Firm, firm_of
 from tests.chaos.firm_faults import FirmFault
 from tests.chaos.firm_proof import prove, until_learned
-from tests.chaos.trial import artefacts, commit, count_signs
+from tests.chaos.trial import commit, count_signs, keep, row_folder
 
 DAYS = 60
 FIRM_TRIALS = "firm-trials.jsonl"
@@ -37,15 +35,6 @@ class FirmTrial:
     signs: int | None = None
 
 
-def row_folder(row: str, seed: int) -> Path:
-    """Return an empty folder for the logs of a trial."""
-    folder = artefacts() / f"row-{row}-seed-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for log in folder.glob("worker-*.log"):
-        log.unlink()
-    return folder
-
-
 async def attempt_firm(fault: FirmFault, settings: Settings, *, seed: int, stack: LocalStack, days: int = DAYS) -> FirmTrial:
     """Try `fault`; an error names what did not hold, the logs lie in the artefacts."""
     folder = row_folder(fault.row, seed)
@@ -62,7 +51,7 @@ async def attempt_firm(fault: FirmFault, settings: Settings, *, seed: int, stack
     signs = count_signs(fault.sign, folder) if fault.sign else None
     figures = (firm.posts, proven.records, proven.outputs, proven.mails, proven.again, proven.ambiguous, proven.snapshots)
     trial = FirmTrial(fault.row, fault.name, seed, *figures, round(firm.slowest, 1), commit(), signs)
-    (folder / "trial.json").write_text(json.dumps(asdict(trial)), encoding="utf-8")
+    keep(trial, folder)
     assert signs != 0, f"no process noticed the fault, so the trial proves nothing: none of {fault.sign!r} in {folder}"
     return trial
 
@@ -76,9 +65,3 @@ async def _live(firm: Firm, year: FirmYear, fault: FirmFault) -> None:
         if trouble is not None:
             await trouble
         await firm.rest()
-
-
-def record_firm(trial: FirmTrial) -> None:
-    """Add `trial` to those of the next table."""
-    with (artefacts() / FIRM_TRIALS).open("a", encoding="utf-8") as table:
-        table.write(json.dumps(asdict(trial)) + "\n")

@@ -43,6 +43,8 @@ def _line(row: str, name: str, found: list[dict[str, Any]]) -> str:
     recovery = max(trial["recovery"] for trial in found)
     noticed = [trial["signs"] for trial in found if trial.get("signs") is not None]
     signs = f"{sum(noticed):,}" if noticed else ""
+    pause = max((trial.get("longest_pause") or 0.0 for trial in found), default=0.0)
+    name += f"; nothing was folded for {pause:.1f} s at the longest" if pause else ""
     told = f"{events:,} | {signs} | {lost} | {doubled} | {recovery:.1f}"
     return f"| {row} | {name} | {len(found)} | {seeds} | {told} | {_commits(found)} |"
 

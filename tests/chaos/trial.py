@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from subprocess import run
+from typing import TYPE_CHECKING
 
 from handlers.stack.folders import cache_folder
 from handlers.stack.local import LocalStack
@@ -17,7 +18,11 @@ from tests.chaos.site import site_of
 from tests.conftest import REPOSITORY
 from tests.waiting import pause
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 TRIALS = "trials.jsonl"
+_TOLD = "trial.json"
 _GIT = (("rev-parse", "--short=9", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", ":!docs"))
 _BEFORE_SECONDS = 1.5
 _AFTER_SECONDS = 1.0
@@ -51,10 +56,18 @@ def artefacts() -> Path:
     return folder
 
 
+def row_folder(row: str, seed: int) -> Path:
+    """Return a folder for the logs of a trial, without those of an earlier one: what they say is no sign of this one."""
+    folder = artefacts() / f"row-{row}-seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("*.log"), folder / _TOLD):
+        old.unlink(missing_ok=True)
+    return folder
+
+
 async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalStack | None = None) -> Trial:
     """Try `fault`; AssertionError names what did not hold, the logs lie in the artefacts."""
-    folder = artefacts() / f"row-{fault.row}-seed-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = row_folder(fault.row, seed)
     with ExitStack() as stacked:
         trio = stacked.enter_context(trio_of(folder)) if fault.sentinel else None
         if trio is not None:
@@ -74,7 +87,7 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
     signs = count_signs(fault.sign, folder) if fault.sign else None
     idle = round(site.longest_pause, 1) or None
     trial = Trial(fault.row, fault.name, seed, *figures, commit=commit(), signs=signs, longest_pause=idle)
-    (folder / "trial.json").write_text(json.dumps(asdict(trial)), encoding="utf-8")
+    keep(trial, folder)
     assert (found.lost, found.doubled) == (0, 0), trial
     assert signs != 0, f"no worker noticed the fault, so the trial proves nothing: none of {fault.sign!r} in {folder}"
     return trial
@@ -91,7 +104,12 @@ def commit() -> str:
     return told[0].strip() + "+" * bool(told[1].strip())
 
 
-def record(trial: Trial) -> None:
-    """Add `trial` to those of the next table."""
-    with (artefacts() / TRIALS).open("a", encoding="utf-8") as table:
-        table.write(json.dumps(asdict(trial)) + "\n")
+def keep(trial: "DataclassInstance", folder: Path) -> None:
+    """Put `trial` beside its logs."""
+    (folder / _TOLD).write_text(json.dumps(asdict(trial)), encoding="utf-8")
+
+
+def record(trial: "DataclassInstance", *, table: str = TRIALS) -> None:
+    """Add `trial` to those of the next `table`."""
+    with (artefacts() / table).open("a", encoding="utf-8") as rows:
+        rows.write(json.dumps(asdict(trial)) + "\n")
