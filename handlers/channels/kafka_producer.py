@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from streams.runtime.errors import DeadLetterError, RetryError
 from streams.runtime.settings import Settings
 from streams.wire.dead_letters import DeadLetter
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import begun, kafka_options
 from streams.wire.records import Record
 from streams.wire.topics import DEAD_LETTERS
 
@@ -54,7 +54,7 @@ class KafkaSender:
                 producer = AIOKafkaProducer(**kafka_options(self._settings), acks="all", enable_idempotence=True, linger_ms=5)
                 async with AsyncExitStack() as unless_started:
                     unless_started.push_async_callback(producer.stop)
-                    await producer.start()
+                    await begun(producer, self._settings)
                     unless_started.pop_all()
                 self._producer = producer
             return self._producer

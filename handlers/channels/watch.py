@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from models.triggers import DecisionOutcome
 from streams.runtime.metrics import CANCELLED_YET_DELIVERED, DECISIONS_MADE, RETRACTIONS_UNACKNOWLEDGED, SENT_AFTER_PAID, Meter
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import begun, kafka_options
 from streams.wire.topics import DECISIONS
 
 _POLL_MS: Final = 500
@@ -94,7 +94,7 @@ class DecisionWatch:
             auto_offset_reset="earliest",
         )
         try:
-            await consumer.start()
+            await begun(consumer, self._settings)
             while not self._stopping.is_set():
                 for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                     for record in records:

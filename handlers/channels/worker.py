@@ -23,7 +23,7 @@ from streams.runtime.clock import Clock, fresh_id, monotonic
 from streams.runtime.errors import DeadLetterError, FatalError, RetryError
 from streams.runtime.metrics import CHANNEL_REPEATED, DLQ_RECORDS, Meter
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import begun, kafka_options, why_away
 from streams.wire.records import Record
 from streams.wire.topics import TRIGGERS
 
@@ -103,7 +103,7 @@ class ChannelWorker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def _connect(self) -> None:
         try:
-            await self._consumer.start()
+            await begun(self._consumer, self._settings)
         except KafkaError as error:
             raise RetryError(await why_away(self._settings, error)) from error
 

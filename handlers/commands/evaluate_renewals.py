@@ -100,6 +100,9 @@ def evaluate_renewals(
     if (file is None) == (synthetic <= 0):
         message = "name one history: a CSV of contracts, or --synthetic CLIENTS"
         raise UsageError(message)
+    if file is None and book is not None:
+        message = f"--book {book} goes with a CSV of contracts: a made-up firm has its own invoices"
+        raise UsageError(message)
     check_target(report, "--report")
     money = value or AskedValue()
     case = _made_up(synthetic, seed, money) if file is None else _from_file(file, book, asked or AskedContracts(), money)

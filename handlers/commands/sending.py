@@ -14,7 +14,7 @@ from handlers.commands.history import BadLine, Delivery
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import RetryError, UsageError
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import begun, kafka_options, why_away
 from streams.wire.topics import WEBHOOKS
 
 _IN_FLIGHT: Final = 2_000  # deliveries awaiting the broker's word; enough to fill batches, little to lose on Ctrl-C
@@ -77,7 +77,7 @@ async def send(
     )
     topic = settings.topic(WEBHOOKS.name)
     try:
-        await producer.start()
+        await begun(producer, settings)
         if not await producer.client.add_topic(topic) or not producer.client.cluster.partitions_for_topic(topic):
             message = f"topic {topic} does not exist at {settings.kafka_bootstrap}; start the system first: rapport stack up"
             raise UsageError(message)

@@ -28,7 +28,7 @@ from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import begun, kafka_options, why_away
 from streams.wire.reading import read_each
 from streams.wire.topics import EXAMPLES, SNAPSHOTS
 
@@ -73,7 +73,7 @@ class Trainer:
             max_partition_fetch_bytes=4_194_304,
         )
         try:
-            await consumer.start()
+            await begun(consumer, self._settings)
             at = TopicPartition(self._settings.topic(EXAMPLES.name), 0)
             consumer.assign([at])
             while not self._stopping.is_set():

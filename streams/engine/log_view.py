@@ -11,7 +11,7 @@ from streams.engine.fence import Slot
 from streams.engine.stage import Bounds
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import begun, kafka_options
 
 _PEEK_MS: Final = 5_000
 _GATHER_SECONDS: Final = 0.005  # lanes begin together: what they ask within this time goes out as one request
@@ -79,7 +79,7 @@ class LogView:
         consumer = AIOKafkaConsumer(**kafka_options(self._settings), enable_auto_commit=False, auto_offset_reset="none")
         found: list[Any] = []
         try:
-            await consumer.start()
+            await begun(consumer, self._settings)
             consumer.assign([at])
             consumer.seek(at, offset)
             found = (await consumer.getmany(at, timeout_ms=_PEEK_MS, max_records=1)).get(at, [])
@@ -98,7 +98,7 @@ class LogView:
             consumer = AIOKafkaConsumer(**kafka_options(self._settings), enable_auto_commit=False)
             async with AsyncExitStack() as unless_started:
                 unless_started.push_async_callback(consumer.stop)
-                await consumer.start()
+                await begun(consumer, self._settings)
                 unless_started.pop_all()
             self._consumer = consumer
         return self._consumer

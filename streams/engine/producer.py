@@ -15,7 +15,7 @@ from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import begun, kafka_options
 from streams.wire.topics import COMPACTED
 
 log = structlog.get_logger(__name__)
@@ -105,7 +105,7 @@ class KafkaProducer:
                     request_timeout_ms=_REQUEST_MS,
                 )
                 try:
-                    await producer.start()
+                    await begun(producer, self._settings)
                 except (KafkaError, OSError) as error:
                     await _stop(producer)
                     raise RetryError(self._away(error)) from error

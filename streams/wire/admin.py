@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from streams.runtime.clock import monotonic
 from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.settings import Settings
-from streams.wire.kafka import kafka_options, why_away
+from streams.wire.kafka import begun, kafka_options, why_away
 from streams.wire.topics import TOPICS, Partitioning, Topic
 
 _MOST_COPIES: Final = 3
@@ -34,7 +34,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     """Give an admin client; RetryError if no broker answers."""
     client = AIOKafkaAdminClient(**kafka_options(settings), request_timeout_ms=20_000)
     try:
-        await client.start()
+        await begun(client, settings)
     except (KafkaError, OSError) as error:
         await client.close()
         raise RetryError(await why_away(settings, error)) from error

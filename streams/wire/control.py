@@ -8,7 +8,7 @@ from models.ids import derive
 from streams.runtime.errors import RetryError
 from streams.runtime.settings import Settings
 from streams.wire.codec import encode_event
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import begun, kafka_options
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
 
@@ -27,7 +27,7 @@ async def tell_every_partition(settings: Settings, event: AnyControlEvent) -> li
     topic = settings.topic(CLIENT_EVENTS.name)
     producer = AIOKafkaProducer(**kafka_options(settings), acks="all", enable_idempotence=True)
     try:
-        await producer.start()
+        await begun(producer, settings)
         sent = [
             await producer.send(topic, value, key=CONTROL_KEY, partition=partition) for partition in range(settings.partitions)
         ]

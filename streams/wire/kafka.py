@@ -1,12 +1,13 @@
 """How every Kafka client of the program connects: where to, under which protection, as whom; and why it could not."""
 
+import asyncio
 import ipaddress
 import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import collect_hosts, create_conn
@@ -77,6 +78,21 @@ def _told(settings: Settings, name: str) -> str:
     return str(getattr(settings, name) or "")
 
 
+class _Client(Protocol):
+    async def start(self) -> None: ...
+
+
+async def begun(client: _Client, settings: Settings, *, silent_seconds: float = 5) -> None:
+    """Start a client. Whoever waits longer for a Kafka that takes connections and keeps silent, as firewalls do, is told so."""
+    words = "Kafka at %s has not answered for %g seconds; waiting on, meanwhile: rapport doctor"
+    loop = asyncio.get_running_loop()
+    word = loop.call_later(silent_seconds, _log.warning, words, settings.kafka_bootstrap, silent_seconds)
+    try:
+        await client.start()
+    finally:
+        word.cancel()
+
+
 @asynccontextmanager
 async def answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Settings) -> AsyncIterator[None]:
     """Start a client, and stop it in the end; raises RetryError, with the reason, while Kafka is away or turns away.
@@ -85,7 +101,7 @@ async def answering(client: AIOKafkaConsumer | AIOKafkaProducer, settings: Setti
     """
     try:
         try:
-            await client.start()
+            await begun(client, settings)
         except OSError as error:
             raise RetryError(await why_away(settings, error)) from error
         yield

@@ -164,6 +164,11 @@ def test_a_policy_under_which_nothing_is_lived_through_is_refused(
     assert "leave it out" in capsys.readouterr().err
 
 
+def test_a_book_beside_a_made_up_firm_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate-renewals", "--synthetic", "3", "--book", "nowhere.csv"]) == EXIT_USAGE
+    assert "--book nowhere.csv goes with a CSV of contracts" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "command",
     [

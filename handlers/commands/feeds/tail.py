@@ -22,7 +22,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.metrics import FEED_HELD, FEED_LATE, FEED_SILENT, Meter
 from streams.runtime.settings import Settings
 from streams.wire.deliveries import RECEIVED_AT, SOURCE
-from streams.wire.kafka import kafka_options
+from streams.wire.kafka import begun, kafka_options
 from streams.wire.records import Record
 from streams.wire.topics import DECISIONS, PAYMENTS, WEBHOOKS
 
@@ -70,7 +70,7 @@ class Tail:
 
     async def _listen(self, stopped: asyncio.Event) -> None:
         consumer = AIOKafkaConsumer(**kafka_options(self.settings), enable_auto_commit=False)
-        await consumer.start()
+        await begun(consumer, self.settings)
         rounds = Rounds(self.every_seconds)
         try:
             self.watch.learn(await self.regimes())
