@@ -198,8 +198,13 @@ def lateness_features(
     median = bounded((weight * habits.median + (1 - weight) * mean) / 15, -2.0, 4.0)
     count = len(habits.endings)
     rows = [row for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
-    others = [today - payable_ms(row, state) // DAY_MS for row in rows]
+    payable = [payable_ms(row, state) for row in rows] if state.ledger.plans else [row.due_ms for row in rows]
+    others = [today - at // DAY_MS for at in payable]
     others.sort()
+    floor = today - due - 1
+    limits = [days if days > floor else floor for days in LATE_DAYS]  # noqa: FURB136 - as in bounded
+    base = firm.longer(floor) + 3.0
+    shares = [(firm.longer(limit) + 1.0) / base for limit in limits]  # of what was open that long, by the whole firm
     return [
         *history(habits.known, habits.late, habits.fast, habits.slow, firm.late_share, firm.prior),
         *passed(habits.known, habits.late, habits.beyond, firm.late_share, firm.late_beyond),
@@ -214,8 +219,8 @@ def lateness_features(
         *_friction(state, invoice, now_ms),
         firm.lately,
         *_progress(state, invoice, now_ms, seen_ms, at_issue=at_issue),
-        *_paydays(habits, due, today, firm),
-        *_still_open(habits, others, today - due - 1, firm),
+        *_paydays(habits, due, today, mean, (limits, shares)),
+        *_still_open(habits, others, floor, limits, shares),
     ]
 
 
@@ -320,40 +325,32 @@ def _progress(state: ClientState, invoice: Invoice, now_ms: int, seen_ms: int, *
     return [age, 1.0 if state.rhythm.last_paid_ms > seen_ms else 0.0, part]
 
 
-def _still_open(habits: Habits, others: list[int], floor: int, firm: FirmView) -> list[float]:
+def _still_open(habits: Habits, others: list[int], floor: int, limits: list[int], shares: list[float]) -> list[float]:
     """Conditional shares: of the invoices that were still open `floor` days after due, how many passed 5, 15 and 30.
 
     The client's recent settled ones and the open ones (ascending days) that have already passed the limit, shrunk to the
-    firm's share.
+    firm's `shares`.
     """
     recent, many = habits.recent_days, len(others)
     total = len(recent)
     survivors = total - bisect_right(recent, floor)
-    base = firm.longer(floor) + 3.0
     found = []
-    for days in LATE_DAYS:
-        limit = days if days > floor else floor  # noqa: FURB136 - as in bounded
-        share = (firm.longer(limit) + 1.0) / base
+    for limit, share in zip(limits, shares, strict=True):
         beyond = many - bisect_right(others, limit) if many else 0
         passed = total - bisect_right(recent, limit) + beyond
         found.append(logit(bounded((passed + 3.0 * share) / (survivors + beyond + 3.0), 0.01, 0.99)))
     return found
 
 
-def _paydays(habits: Habits, due: int, today: int, firm: FirmView) -> list[float]:
+def _paydays(habits: Habits, due: int, today: int, mean_days: float, firm: tuple[list[int], list[float]]) -> list[float]:
     """Return the conditional shares once more, each recent delay moved to the client's weekdays; what its payment runs say."""
-    floor = today - due - 1
-    limits = [floor, *[days if days > floor else floor for days in LATE_DAYS]]  # noqa: FURB136 - as in bounded
-    (survivors, *passed), total, count = payday(habits, due, limits)
-    base = firm.longer(floor) + 3.0
-    shares = [
-        bounded((beyond + 2.0 * (firm.longer(limit) + 1.0) / base) / (survivors + 2.0), 0.01, 0.99)
-        for limit, beyond in zip(limits[1:], passed, strict=True)
-    ]
-    usual = (total + 2 * firm.mean_days) / (count + 2)
+    limits, shares = firm
+    (left, *over), total, count = payday(habits, due, [today - due - 1, *limits])
+    shares = [bounded((beyond + 2.0 * share) / (left + 2.0), 0.01, 0.99) for share, beyond in zip(shares, over, strict=True)]
+    usual = (total + 2 * mean_days) / (count + 2)
     run, habit = next_run(habits, due, today)
     since = today - habits.endings[-1].day if habits.run_gap else 0
-    chances, days = by_runs(habits, due, today, limits[1:], (shares, usual))
+    chances, days = by_runs(habits, due, today, limits, (shares, usual))
     return [
         *[logit(share) for share in shares],
         bounded(usual / 15, -2.0, 4.0),

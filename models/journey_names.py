@@ -21,6 +21,9 @@ class Journey(StrEnum):
     STATEMENT = "monthly_statement"
 
 
+PLACES: Final = {journey: place for place, journey in enumerate(Journey)}
+"""Each of them with its place."""
+
 RENEWALS: Final = (Journey.RENEWAL, Journey.RENEWAL_CLIFF)
 """Those that go before a renewal."""
 

@@ -360,13 +360,18 @@ def built(contract: type[B], fields: dict[str, Any]) -> B:
     Checking each again would cost more than making it. `fields` belongs to the result afterwards.
     """
     made = contract.__new__(contract)
-    set_field = object.__setattr__  # the contract is frozen
-    set_field(made, "__dict__", fields)
-    set_field(made, "__pydantic_fields_set__", _NAMES[contract])
-    set_field(made, "__pydantic_extra__", None)
-    set_field(made, "__pydantic_private__", None)
+    _set_content(made, fields)
+    _set_names(made, _NAMES[contract])
+    _set_extra(made, None)
+    _set_private(made, None)
     return made
 
+
+# The contracts are frozen: their slots are set as pydantic itself sets them, past the frozen attributes.
+_set_content, _set_names, _set_extra, _set_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 
 _NAMES: dict[type[BaseModel], set[str]] = {
     contract: set(contract.model_fields)

@@ -83,7 +83,7 @@ def wall_ms(day: date, at: time, zone: ZoneInfo) -> int:
     return after
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def next_allowed(now_ms: int, window: Window, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> int:
     """Return the first moment at or after `now_ms` inside `window` in `zone` on a day that is no holiday (epoch ms).
 
@@ -134,7 +134,7 @@ def roll_forward(day: date, holidays: AbstractSet[date] = NO_HOLIDAYS) -> date:
     raise ClosedCalendarError(message)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def rolled_ms(due_ms: int, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> int:
     """Return `due_ms` moved by whole days to the next business day in `zone`; unchanged on a business day."""
     day = local_day(due_ms, zone)

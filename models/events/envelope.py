@@ -1,6 +1,7 @@
 """What every event carries: identity, sender and the four clocks."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -33,6 +34,8 @@ PositiveMoney: TypeAlias = Annotated[Money, AfterValidator(_positive)]
 """An amount above zero. The direction is in the event kind, never in the sign."""
 
 
+# An event's own moments are asked for some ten times while it is folded; equal aware datetimes are the same moment.
+@lru_cache(maxsize=4096)
 def epoch_ms(moment: datetime) -> int:
     """Return whole milliseconds since 1970-01-01 UTC, the unit in which states keep time."""
     return round(moment.timestamp() * 1000)

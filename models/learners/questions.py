@@ -9,7 +9,10 @@ would first see a burst of good news. An invoice that is still open is late, but
 from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
 from math import inf
+from operator import is_not
 from typing import Final
 
 from msgspec.structs import replace
@@ -71,20 +74,25 @@ _OFFSETS: Final = tuple(step.offset for step in SCHEDULE)
 def next_question_ms(habits: Habits) -> int | None:
     """Return when the next step of any watch is due, in epoch ms."""
     watches = habits.watches
-    return min([watch.due_day + _OFFSETS[watch.stage] for watch in watches]) * DAY_MS if watches else None
+    if not watches:
+        return None
+    offsets = _OFFSETS
+    return min([watch.due_day + offsets[watch.stage] for watch in watches]) * DAY_MS
 
 
 def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[ClientState, list[Example]]:
     """Compare the ledgers around one event: ask about new invoices, note settled ones, take back what was taken back."""
-    if before.ledger.invoices is after.ledger.invoices:
+    old_rows, rows = before.ledger.invoices, after.ledger.invoices
+    if old_rows is rows:
         return after, []
-    known = {id(row) for row in before.ledger.invoices}
+    known = set(map(id, old_rows))
     examples: list[Example] = []
     state = after
-    for row in after.ledger.invoices:
+    # A client may have hundreds of invoices, of which an event changes one or two: most stand where they stood.
+    for row in (*compress(rows, map(is_not, rows, old_rows)), *rows[len(old_rows) :]):
         if id(row) in known:
             continue
-        earlier = next((old for old in before.ledger.invoices if old.invoice_id == row.invoice_id), None)
+        earlier = next((old for old in old_rows if old.invoice_id == row.invoice_id), None)
         state = _changed(state, earlier, row, scorer, examples)
     return state, examples
 
@@ -259,8 +267,14 @@ def _example(
 
 def cohort_of(state: ClientState, service_line: str, contract_type: str) -> Cohort:
     """Return the cohort that an answer about a client's invoice or contract belongs to."""
-    onboarded = f"{moment(state.first_seen_ms):%Y-%m}"
-    return built(Cohort, {"onboarded": onboarded, "service_line": service_line, "contract_type": contract_type})
+    return built(
+        Cohort, {"onboarded": _month(state.first_seen_ms // DAY_MS), "service_line": service_line, "contract_type": contract_type}
+    )
+
+
+@lru_cache(maxsize=4096)
+def _month(day: int) -> str:
+    return f"{moment(day * DAY_MS):%Y-%m}"
 
 
 def _questions(watch: Watch, *, before_ms: float = inf) -> tuple[Question, ...]:
@@ -274,13 +288,18 @@ def _question(row: Asked, features: bytes) -> Question:
         "landmark": row.landmark,
         "asked_ms": row.at_ms,
         "features": b2a_base64(features, newline=False).decode(),
-        "chances": tuple([DECIDED if part == DECIDED else part / PER_CHANCE for part in row.chances]),
+        "chances": _shares(row.chances),
         "days": tuple([part / PER_DAY for part in row.days]),
         "version": row.version,
         "shadow": None,
         "shadow_version": None,
     }
     return built(Question, fields)
+
+
+@lru_cache(maxsize=4096)
+def _shares(chances: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple([DECIDED if part == DECIDED else part / PER_CHANCE for part in chances])
 
 
 def _watch_of(state: ClientState, invoice_id: str) -> Watch | None:

@@ -33,8 +33,10 @@ from models.state.windows import day_of
 from models.triggers import AnyJourney, Journey, Tone
 from models.workdays import DAY_MS
 
+_DELAY = JOURNEYS.index(Journey.DELAY_SUPPORT)
 _ONBOARDING = JOURNEYS.index(Journey.ONBOARDING)
 _RENEWAL = JOURNEYS.index(Journey.RENEWAL)
+_NO_PLAYBOOKS = frozenset({_DELAY, _ONBOARDING, _RENEWAL, OWN})
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -75,13 +77,17 @@ def has_openings(state: ClientState, policy: Policy) -> bool:
         return True
     if not state.care.runs:
         return False
-    steps = {_ONBOARDING: len(policy.journeys.onboarding)}
-    steps |= {place_of(row.journey): len(row.steps) for row in policy.journeys.playbooks}
-    # A pinned run may have more steps than the policy in force.
-    return any(
-        not run.closed and (run.journey == OWN or (run.journey in steps and (run.pinned or run.stage < steps[run.journey])))
-        for run in state.care.runs
-    )
+    return any(not run.closed and run.journey != _DELAY and _has_steps(run, policy) for run in state.care.runs)
+
+
+def _has_steps(run: Run, policy: Policy) -> bool:
+    """Say whether a run that is not about arrears may have a step left. A pinned one may have more than the policy in force."""
+    if run.journey == OWN:
+        return True
+    if run.journey == _ONBOARDING:
+        return bool(run.pinned) or run.stage < len(policy.journeys.onboarding)
+    journey = JOURNEYS[run.journey]
+    return any(row.journey is journey and (run.pinned or run.stage < len(row.steps)) for row in policy.journeys.playbooks)
 
 
 def _onboarding(state: ClientState, policy: Policy) -> Iterator[Opening]:
@@ -140,13 +146,20 @@ def renewal_learnt(state: ClientState, contract: Contract, policy: Policy) -> Le
 
 
 def _playbooks(state: ClientState, policy: Policy) -> Iterator[Opening]:
+    contracts = state.person.contracts
+    running = {run.journey for run in state.care.runs if not run.closed}
+    if not contracts and running <= _NO_PLAYBOOKS:
+        return  # most clients are in no playbook at all
     for playbook in policy.journeys.playbooks:
         if not playbook.enabled:
             continue
         if isinstance(playbook.entry, CliffEntry):
-            yield from _cliffs(state, playbook, playbook.entry, policy)
+            if contracts:
+                yield from _cliffs(state, playbook, playbook.entry, policy)
             continue
         index = place_of(playbook.journey)
+        if index not in running:
+            continue
         for run in state.care.runs:
             if run.journey == index and not run.closed:
                 own = _as_begun(run, playbook, policy)

@@ -36,13 +36,17 @@ _WOKEN_BY: Final[Mapping[Pattern, type[ClientEvent]]] = {
     Pattern.BUNDLED_INVOICES: InvoiceIssued,
 }
 """The event that can complete a pattern; a widening gap is completed by time alone."""
+_WOKEN: Final = {kind: frozenset(one for one, by in _WOKEN_BY.items() if by is kind) for kind in set(_WOKEN_BY.values())}
 
 
 def enter_playbooks(turn: Turn, event: AnyClientEvent) -> None:
     """Begin the playbooks whose pattern `event` has completed."""
+    woken = _WOKEN.get(type(event))
+    if woken is None:
+        return
     for playbook in turn.policy.journeys.playbooks:
         entry = playbook.entry
-        if not playbook.enabled or not isinstance(entry, PatternEntry) or _WOKEN_BY.get(entry.pattern) is not type(event):
+        if not isinstance(entry, PatternEntry) or entry.pattern not in woken or not playbook.enabled:
             continue
         state, rules = turn.state, turn.policy.patterns
         if _too_few(state, turn.policy, entry.pattern) or is_cooling(state, playbook):
@@ -57,6 +61,10 @@ def playbook_entry_timers(state: ClientState, policy: Policy) -> list[Timer]:
         return []
     timers = []
     for playbook in policy.journeys.playbooks:
+        entry = playbook.entry
+        # Asked after every event, and few playbooks are begun by time: the others are told apart without a call.
+        if isinstance(entry, PatternEntry) and entry.pattern in _WOKEN_BY:
+            continue
         at = _entry_ms(playbook, state, policy) if playbook.enabled else None
         if at is not None:
             timers.append(Timer(max(at, state.now_ms), TimerKind.PLAYBOOK, _entry_anchor(playbook, state, at)))

@@ -50,7 +50,7 @@ class Timing:
     at: time | None = None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def due_ms(base_ms: int, timing: Timing, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLIDAYS) -> int:
     """Return when a step is due whose anchor lies at `base_ms` (epoch ms). One that follows its anchor is never due before it."""
     if timing.unit is Unit.HOURS:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from models.events.signals import Purpose
-from models.journey_names import AnyJourney, Journey, OwnJourney, Placed
+from models.journey_names import PLACES, AnyJourney, Journey, OwnJourney, Placed
 from models.state.approvals import Approval
 from models.state.habits import Habits
 from models.state.identity import Identity
@@ -270,7 +270,7 @@ def journey_of(row: Placed) -> AnyJourney:
 
 def place_of(journey: AnyJourney) -> int:
     """Return what runs and messages keep in the place of their journey."""
-    return JOURNEYS.index(journey) if isinstance(journey, Journey) else OWN
+    return PLACES[journey] if isinstance(journey, Journey) else OWN
 
 
 def own_anchor(journey: AnyJourney, about: str) -> str:

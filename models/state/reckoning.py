@@ -118,17 +118,20 @@ def applied(invoice: Invoice) -> tuple[int, int]:
 
 def left(invoice: Invoice) -> int:
     """Return what is still owed on the invoice."""
+    # This is asked of every invoice several times an event: nothing is called.
     issued_at, given_up_at = invoice.issued_at, invoice.written_off_at
     if issued_at <= invoice.voided_at:
         return 0
-    if given_up_at and given_up_at > 0 and given_up_at >= issued_at and given_up_at >= invoice.amended_at:
-        return 0  # as in is_written_off, which is not called: this is asked of every invoice several times an event
-    return max(0, invoice.minor - invoice.credited - invoice.paid)
+    if given_up_at > 0 and given_up_at >= issued_at and given_up_at >= invoice.amended_at:
+        return 0  # as in is_written_off
+    rest = invoice.minor - invoice.credited - invoice.paid
+    return rest if rest > 0 else 0  # noqa: FURB136 - see above
 
 
 def owed(invoice: Invoice) -> int:
     """Return what the client has left unpaid: what is left, less what the firm gave back of its own will."""
-    return max(0, left(invoice) - invoice.refunded)
+    rest = left(invoice)
+    return max(0, rest - invoice.refunded) if rest and invoice.refunded else rest
 
 
 def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Credit, ...], touched_ms: int) -> Invoice:
