@@ -54,8 +54,8 @@ bench: setup ## Measured ratios, side by side in one run
 	@$(BIN)/python -m pytest tests/bench --override-ini 'python_files=bench_*.py' -s
 
 QUIX := .venv/bench/bin/python
-bench-peers: setup ## The engine beside Faust and Quix Streams: dependency group `bench`, in an environment of its own
-	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/bench && $(UV) pip install --python $(QUIX) --group bench; }
+bench-peers: setup ## The engine beside Faust and Quix Streams: extra `bench`, in an environment of its own
+	@test -x $(QUIX) || { $(UV) venv --python $(BIN)/python .venv/bench && $(UV) pip install --python $(QUIX) --editable ".[bench]"; }
 	@BENCH_QUIX_PYTHON=$(QUIX) $(BIN)/python -m pytest tests/bench/bench_peers.py --override-ini 'python_files=bench_*.py' -s
 
 BENCH = $(BIN)/python -m pytest --override-ini 'python_files=bench_*.py' -s

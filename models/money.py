@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 # ISO 4217 minor-unit exponents that are not 2.
 _EXPONENTS = dict.fromkeys(
@@ -27,6 +27,8 @@ def exponent(currency: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Money:
     """An amount: `minor` units of `currency` (`Money(1999, "EUR")` is €19.99, `Money(500, "JPY")` is ¥500)."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")  # as all contracts are; what holds Money passes it on only in part
 
     minor: Annotated[int, Field(strict=True, ge=-_MOST, lt=_MOST)]
     currency: str

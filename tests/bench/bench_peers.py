@@ -1,7 +1,7 @@
 """The engine beside its peers: the same transition on the same events, from one broker, in one run. Prints, asserts nothing.
 
 `make bench-peers` runs it with Quix Streams, which needs an older pydantic than ours and so an environment of its own, made of
-the dependency group `bench`; `make bench` runs it without. BENCH_EVENTS and BENCH_CLIENTS choose the size; slow contenders get a
+the extra `bench`; `make bench` runs it without. BENCH_EVENTS and BENCH_CLIENTS choose the size; slow contenders get a
 part of the events.
 """
 

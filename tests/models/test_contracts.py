@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter, ValidationError
 
 from models.events.envelope import ClientEvent
 from models.events.union import EVENT_ADAPTER, EVENT_KINDS, PUBLIC_TOPIC_KINDS
 from models.learners.baseline import BASELINE
+from models.money import Money
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.state.codec import decode, encode
@@ -46,6 +48,18 @@ def test_every_contract_ships_an_example_that_it_and_its_schema_accept(kind: str
     schema = schema_of(kind)
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(example)
+
+
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_no_part_of_a_contract_takes_a_field_that_it_does_not_know(kind: str) -> None:
+    schema = schema_of(kind)
+    parts = {"itself": schema, **schema.get("$defs", {})}
+    assert not [name for name, part in parts.items() if "properties" in part and part.get("additionalProperties") is not False]
+
+
+def test_an_amount_refuses_a_field_that_it_does_not_know_whatever_holds_it() -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Money).validate_python({"minor": 1, "currency": "EUR", "major": 0})
 
 
 @pytest.mark.parametrize("kind", CONTRACTS)
