@@ -13,6 +13,7 @@ from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
+from handlers.commands.held import Held, held_by_arrival
 from handlers.commands.history import format_of
 from handlers.commands.options import Format, FormOption, LiveOption, ReportOption
 from handlers.commands.simulate import events_of
@@ -55,11 +56,11 @@ def evaluate(
     policy = policy_in_force(load_settings())
     check_target(report, "--report")
     with needed_history(file, live=live) as path:
-        events, notes = read_history(path, form=form, asked=asked or Asked())
+        events, notes = hold_history(path, form=form, asked=asked or Asked())
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
-    told = Telling(policy).tell(shown(let_go(events), "telling the history", total=len(events)))
+    told = Telling(policy).tell(shown(events, "telling the history"))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
     if not batch.is_installed():
         out.print(
@@ -83,9 +84,15 @@ def evaluate(
 
 
 def read_history(file: Path, *, asked: Asked, form: Format | None = None) -> tuple[list[AnyClientEvent], list[str]]:
+    """Return what `hold_history` does with all events in memory, for those who look into them more than once."""
+    events, notes = hold_history(file, asked=asked, form=form)
+    return list(events), notes
+
+
+def hold_history(file: Path, *, asked: Asked, form: Format | None = None) -> tuple[Held, list[str]]:
     """Return the events of a history in order of arrival, and how it was read; UsageError when nobody could be late in it."""
     if format_of(file, form) == "jsonl":
-        told = sorted(events_of(file, form="jsonl", asked=asked), key=lambda event: event.received_ms)
+        told = held_by_arrival(events_of(file, form="jsonl", asked=asked))
         return told, [f"{len(told):,} events told by {file.name}"]
     blank = (f"{Meaning.DISPUTED}=", f"{Meaning.SETTLED}=", f"{Meaning.OUTSTANDING}=")
     plan = make_plan(file, asked=_with_columns(asked, blank), home_currency=load_settings().firm_currency, for_figures=True)
@@ -97,16 +104,8 @@ def read_history(file: Path, *, asked: Asked, form: Format | None = None) -> tup
         )
         raise UsageError(message)
     totals = Totals()
-    events = list(read_book(plan, totals=totals, rejects=None))
-    events.sort(key=lambda event: event.received_ms)
+    events = held_by_arrival(read_book(plan, totals=totals, rejects=None))
     return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
-
-
-def let_go(events: list[AnyClientEvent]) -> Iterator[AnyClientEvent]:
-    """Yield events in order and let each go: a large book is not held in memory twice."""
-    events.reverse()
-    while events:
-        yield events.pop()
 
 
 def _counted(totals: Totals, rows: int) -> Iterator[str]:

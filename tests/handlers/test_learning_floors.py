@@ -77,8 +77,8 @@ def broken_floors(examples: Sequence[Answered]) -> set[str]:
     held = (days.truth >= np.floor(days.predicted[:, 0])) & (days.truth <= np.ceil(days.predicted[:, -1]))
     coverage = held[days.decided][int(LEARNED * days.decided.sum()) :].mean()
     found = {
-        "ranking": auc(said, labels) < auc(share, labels) + 0.05,
-        "log loss": log_loss(said, labels) >= log_loss(share, labels),
+        "ranking": auc(said, labels) < auc(share, labels) + 0.06,
+        "log loss": log_loss(said, labels) >= log_loss(share, labels) - 0.04,
         "range too narrow": coverage < 0.80,
         "range too wide": coverage > 0.97,
     }

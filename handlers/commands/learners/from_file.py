@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import let_go, read_history
+from handlers.commands.evaluate import hold_history
 from handlers.evaluation.telling import Telling
 from handlers.terminal.waiting import shown
 from models.learners.cohorts import PayCohorts
@@ -14,6 +14,6 @@ from streams.wire.policy_file import policy_in_force
 def pay_cohorts(file: Path, *, asked: Asked, settings: Settings) -> PayCohorts:
     """Return how the invoices of a receivables CSV were paid. UsageError where it cannot say so."""
     telling = Telling(policy_in_force(settings))
-    events, _ = read_history(file, asked=asked)
-    telling.tell(shown(let_go(events), "telling the history", total=len(events)))
+    events, _ = hold_history(file, asked=asked)
+    telling.tell(shown(events, "telling the history"))
     return telling.trainer.cohorts

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
 from handlers.commands.files import check_target, writing
+from handlers.commands.held import Held, held
 from handlers.commands.history import read_controls
 from handlers.commands.options import AgainstOption, Format, FormOption, JsonOption, LiveOption, PolicyOption, end_of_day_ms
 from handlers.commands.policies import adoption, backtest
@@ -19,7 +20,7 @@ from handlers.commands.policies.trying import Contact, Life, live
 from handlers.commands.simulate import events_of
 from handlers.terminal.documents import in_json
 from models.events.control import PolicyActivated
-from models.events.union import AnyClientEvent, AnyControlEvent
+from models.events.union import AnyControlEvent
 from models.policy.policy import Policy
 from models.state.client import ClientState
 from models.workdays import DAY_MS, moment
@@ -193,8 +194,8 @@ def adopt(
     return 0
 
 
-def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
-    return list(events_of(file, form=form, asked=asked or Asked()))
+def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> Held:
+    return held(events_of(file, form=form, asked=asked or Asked()))
 
 
 def _held(file: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
@@ -202,12 +203,12 @@ def _held(file: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
     return [event for event in read_controls(file) if not (fixed and isinstance(event, PolicyActivated))]
 
 
-def _last_ms(events: list[AnyClientEvent]) -> int:
+def _last_ms(events: Held) -> int:
     return max(event.received_ms for event in events)
 
 
 def _ahead(
-    policy: Policy, events: list[AnyClientEvent], *, days: int, as_of_ms: int | None, controls: list[AnyControlEvent]
+    policy: Policy, events: Held, *, days: int, as_of_ms: int | None, controls: list[AnyControlEvent]
 ) -> tuple[int, Life, int]:
     """Return the moment looked ahead from, the life up to `days` later, and how many of its contacts lie before."""
     start_ms = _last_ms(events) if as_of_ms is None else as_of_ms

@@ -1,0 +1,51 @@
+"""The events of a history on disk, as the bytes of our contract: each is decoded when its day comes."""
+
+import os
+from collections.abc import Iterable, Iterator
+from tempfile import TemporaryFile
+from typing import Final
+
+from handlers.commands.book.ordering import by_arrival
+from models.events.union import EVENT_ADAPTER, AnyClientEvent
+
+_BLOCK: Final = 1 << 20
+
+
+class Held:
+    """A history in a temporary file that vanishes with this. Iterating decodes it anew each time, also several times at once."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        """Hold events that are bytes already, in the order given."""
+        self._file = TemporaryFile()  # noqa: SIM115 (closed when nothing refers to it any more)
+        self._count = 0
+        for line in lines:
+            self._file.write(line + b"\n")
+            self._count += 1
+        self._file.flush()
+
+    def __len__(self) -> int:
+        """Return how many events there are."""
+        return self._count
+
+    def __iter__(self) -> Iterator[AnyClientEvent]:
+        """Yield the events in order."""
+        place, rest = 0, b""
+        while block := os.pread(self._file.fileno(), _BLOCK, place):
+            place += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            yield from map(_event, lines)
+
+
+def held(events: Iterable[AnyClientEvent]) -> Held:
+    """Return events in the order given."""
+    return Held(EVENT_ADAPTER.dump_json(event, exclude_none=True) for event in events)
+
+
+def held_by_arrival(events: Iterable[AnyClientEvent]) -> Held:
+    """Return events in order of `received_at`, those of one moment in the order given; however many, few are in memory."""
+    return Held(by_arrival(events))
+
+
+def _event(line: bytes) -> AnyClientEvent:
+    event: AnyClientEvent = EVENT_ADAPTER.validate_json(line)  # type: ignore[assignment]  # only events of clients are held
+    return event
