@@ -65,7 +65,7 @@ bench-core: setup ## The pure core: microseconds per event, bytes per state
 bench-scale: setup ## An event of a small and of large firms, and a killed worker catching up; BENCH_LARGE=1 for a million clients
 	@$(BENCH) tests/bench/bench_scale.py
 
-bench-backlog: setup ## A million events behind: fails unless a worker's memory stays flat (counting program); BENCH_BACKLOG=200000 for less
+bench-backlog: setup ## A million events behind: fails unless a worker's memory stays flat (counting and shipped program); BENCH_BACKLOG=200000 for less
 	@BENCH_BACKLOG=$${BENCH_BACKLOG:-1000000} $(BENCH) tests/bench/bench_backlog.py
 
 bench-latency: setup ## From a webhook accepted to its trigger on the topic, station by station
