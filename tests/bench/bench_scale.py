@@ -1,6 +1,7 @@
 """What an event costs in a small firm and in large ones, and how long a killed worker takes to catch up. Asserts nothing.
 
-`make bench-scale` writes both tables into docs/benchmarks.md; BENCH_LARGE=1 adds a firm of a million clients.
+And how long states take that are made anew. `make bench-scale` writes the tables into docs/benchmarks.md; BENCH_LARGE=1 adds a
+firm of a million clients.
 """
 
 import asyncio
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import redis
 
 from models.events.union import AnyClientEvent
 from streams.engine.program import ClientProgram
 from streams.runtime.clock import monotonic
 from streams.runtime.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.redis_store import connect_redis
 from streams.wire.codec import decode_event, encode_event
+from streams.wire.topics import CLIENT_EVENTS, DECISIONS, TRIGGERS
 from tests.bench.bench_peers import EVENTS
 from tests.bench.contenders import cpu_seconds
 from tests.bench.document import machine, write_part
@@ -24,7 +29,7 @@ from tests.bench.firm import events
 from tests.bench.seeded import Past, next_events
 from tests.bench.shipped import PARTITIONS, bytes_stored, fence_of, moved, position, shipped_workers, time_to_the_end
 from tests.conftest import SettingsMaker
-from tests.integration.engine_world import feed, on_the_log
+from tests.integration.engine_world import feed, on_the_log, read_topic, stored_states
 from tests.waiting import until_async
 
 _ASKED: Final = os.environ.get("BENCH_CLIENTS", "1000,100000" + ",1000000" * ("BENCH_LARGE" in os.environ))
@@ -111,6 +116,60 @@ def _restarted(settings: Settings, folder: Path, workers: int, *, named: bool) -
     kept = "that keep their names" if workers > 1 else "that keeps its name"
     what = f"{workers}, {kept if named else 'without a name'}"
     return f"| {what} | {left:,} | {moving:.1f} s | {took:.1f} s | {left / (took - moving):,.0f} |"
+
+
+@pytest.mark.timeout(3600)
+def test_states_are_rebuilt_after_redis_lost_everything(make_settings: SettingsMaker, tmp_path: Path) -> None:
+    settings, clients = make_settings(partitions=PARTITIONS), WAITING // 2
+    records = on_the_log(events(WAITING, clients=clients), settings)
+    asyncio.run(feed(settings, records))
+    with shipped_workers(settings, 2, tmp_path, named=True):
+        asyncio.run(_until(settings, WAITING - 1))
+        asyncio.run(_published(settings))
+    before, told = asyncio.run(_kept(settings))
+    with redis.Redis.from_url(settings.redis_url) as wire:
+        for key in wire.scan_iter(match=f"*{settings.namespace}*", count=1_000):
+            wire.delete(key)
+    lost = monotonic()
+    with shipped_workers(settings, 2, tmp_path, named=True):
+        asyncio.run(_until(settings, 0))
+        moving = monotonic() - lost
+        asyncio.run(_until(settings, WAITING - 1))
+        took = monotonic() - lost
+        asyncio.run(_published(settings))
+    after, again = asyncio.run(_kept(settings))
+    differ = f"{sum(after.get(client) != state for client, state in before.items()):,} of {len(before):,}"
+    rate, twice = WAITING / (took - moving), f"{again - told:,} of {told:,}"
+    table = [
+        f"`make bench-scale`: Redis emptied, two workers started at once, which fold the whole log anew; {machine()}.",
+        "",
+        "| clients | records | first commit after | rebuilt after | records/s from then on | states differ | told again |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| {clients:,} | {WAITING:,} | {moving:.1f} s | {took:.1f} s | {rate:,.0f} | {differ} | {twice} |",
+    ]
+    write_part("rebuild", table)
+    sys.stdout.write("\n".join(["", *table, ""]))
+
+
+async def _published(settings: Settings) -> None:
+    """Wait until every output that is stored has left."""
+    client = connect_redis(settings)
+
+    async def empty() -> bool:
+        found = [await client.xlen(PartitionKeys.of(settings, CLIENT_EVENTS.name, place).outbox) for place in range(PARTITIONS)]
+        return not any(found)
+
+    await until_async(empty, timeout=900, what="the outputs")
+    await client.aclose()
+
+
+async def _kept(settings: Settings) -> tuple[dict[str, bytes], int]:
+    """Return all stored states, and how many decisions and triggers are on their topics."""
+    states: dict[str, bytes] = {}
+    for partition in range(PARTITIONS):
+        states |= await stored_states(settings, partition)
+    topics = (DECISIONS, *TRIGGERS.values())
+    return states, sum([len(rows) for topic in topics for rows in (await read_topic(settings, topic)).values()])
 
 
 async def _position(settings: Settings) -> int:
