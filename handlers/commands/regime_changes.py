@@ -1,16 +1,21 @@
 """What commands that change the regime share: tell every partition, then wait until each one has it in force."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from getpass import getuser
 from typing import Final
+
+from pydantic import ValidationError
 
 from models.events.union import AnyControlEvent
 from models.regime import Regime, decode_regime
 from streams.runtime.clock import monotonic
-from streams.runtime.errors import RapportError
+from streams.runtime.errors import RapportError, UsageError
 from streams.runtime.settings import Settings
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.control import tell_every_partition
+from streams.wire.events import explain
 
 PATIENCE_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.1
@@ -28,6 +33,16 @@ def author_named(given: str | None) -> str:
         return getuser()
     except (OSError, KeyError):
         return "operator"
+
+
+@contextmanager
+def worded() -> Iterator[None]:
+    """Tell, as UsageError, what is wrong with what a person said where an event is made of it: too long, empty, no text."""
+    try:
+        yield
+    except ValidationError as error:
+        message = f"this cannot be said: {explain(error)}"
+        raise UsageError(message) from error
 
 
 def put_in_force(settings: Settings, *events: AnyControlEvent) -> int:

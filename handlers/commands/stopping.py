@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from handlers.commands.journey_choice import own_names
 from handlers.commands.options import Author
-from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
+from handlers.commands.regime_changes import author_named, put_in_force, regimes_now, worded
 from models.events.control import HaltChanged, HaltScope
 from models.events.envelope import epoch_ms
 from models.events.signals import Purpose
@@ -92,18 +92,18 @@ def _change(what: HaltScope, target: str | None, *, halted: bool, reason: str, a
     _checked(what, target)
     settings = load_settings()
     now = make_clock(settings.clock_file).now()
-    event = HaltChanged(
-        event_id=control_id("halt", what.value, target or "", str(halted), epoch_ms(now)),
-        source="cli",
-        occurred_at=now,
-        received_at=now,
-        author=author_named(author),
-        reason=reason,
-        scope=what,
-        target=target,
-        halted=halted,
-    )
-
+    with worded():
+        event = HaltChanged(
+            event_id=control_id("halt", what.value, target or "", str(halted), epoch_ms(now)),
+            source="cli",
+            occurred_at=now,
+            received_at=now,
+            author=author_named(author),
+            reason=reason,
+            scope=what,
+            target=target,
+            halted=halted,
+        )
     count = put_in_force(settings, event)
     print(f"{_words(what, target)} {'is stopped' if halted else 'goes on'}: in force on all {count} partitions")
     return 0

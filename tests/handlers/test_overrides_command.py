@@ -8,6 +8,7 @@ import pytest
 
 from handlers.cli import run
 from handlers.commands.history import write_contracts
+from handlers.commands.overrides.desk import word
 from handlers.commands.overrides.pooled import by_author
 from handlers.commands.overrides.reckoning import Concerned
 from handlers.commands.overrides.scoring import Scored, score
@@ -18,10 +19,11 @@ from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.segments import effective_segment, overruling
 from models.state.client import Segment
+from streams.runtime.errors import UsageError
 from streams.wire.codec import encode_event
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CONTROL_KEY
-from tests.models.builders import Events, ms
+from tests.models.builders import Events, ms, on
 from tests.models.controls import halt
 from tests.models.test_segments import monthly
 from tests.models.views import final
@@ -167,6 +169,15 @@ def test_a_record_that_no_worker_could_read_is_no_part_of_the_reckoning() -> Non
         for record in log:
             see(record)
     assert (concerned.events, [*concerned.controls.values()]) == ([word], [stop])
+
+
+@pytest.mark.parametrize("said", [{"client_id": "a" * 3_000}, {"client_id": " "}, {"author": "b" * 3_000}, {"reason": "x"}])
+def test_what_cannot_be_said_is_refused_in_one_line(said: dict[str, str]) -> None:
+    words = {"client_id": "client-1", "author": "mia", "reason": "a new lead", **said}
+    client = words.pop("client_id")
+    with pytest.raises(UsageError, match="this cannot be said: ") as refused:
+        word(client, OverrideEffect.HOLD, value=None, journey=None, until=on(9), now=on(1), **words)
+    assert "\n" not in str(refused.value)
 
 
 def test_days_that_are_no_days_of_a_year_are_refused_before_anything_is_asked_of_a_server(

@@ -7,6 +7,7 @@ remains; that each pays for the other, each pays for itself.
 from datetime import UTC, datetime
 from typing import Final
 
+from handlers.commands.regime_changes import worded
 from models.events.envelope import epoch_ms
 from models.events.signals import ClientDelegated, ClientMerged, ClientSplit, ContactLogged
 from models.ids import derive
@@ -18,6 +19,7 @@ _LONGEST_HOW: Final = 40
 _LONGEST_NOTE: Final = 1000
 
 
+@worded()
 def merge_of(
     one: ClientState | None, other: ClientState | None, *, client_id: str, into: str, reason: str, author: str, now: datetime
 ) -> ClientMerged:
@@ -44,6 +46,7 @@ def merge_of(
     )
 
 
+@worded()
 def split_of(
     own: ClientState | None, whole: ClientState | None, *, client_id: str, reason: str, author: str, now: datetime
 ) -> ClientSplit:
@@ -67,6 +70,7 @@ def split_of(
     )
 
 
+@worded()
 def contact_of(
     state: ClientState | None, *, client_id: str, by: str, at: datetime, note: str, author: str, now: datetime
 ) -> ContactLogged:
@@ -107,6 +111,7 @@ def left_behind(own: ClientState) -> str:
     )
 
 
+@worded()
 def word_of_payer(
     child: ClientState | None,
     parent: ClientState | None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from handlers.commands.regime_changes import worded
 from models.events.control import FeedChanged
 from models.events.envelope import epoch_ms
 from models.feeds import Arrivals
@@ -72,6 +73,7 @@ class FeedWatch:
         }
 
 
+@worded()
 def feed_event(feed: str, now: datetime, *, late_ms: int | None, author: str, reason: str) -> FeedChanged:
     """Return the event that puts in force that `feed` is late since `late_ms`, or delivers again."""
     return FeedChanged(

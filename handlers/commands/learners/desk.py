@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from handlers.commands.regime_changes import read_regimes
+from handlers.commands.regime_changes import read_regimes, worded
 from models.events.control import LearnerActivated, LearnerRole
 from models.events.envelope import epoch_ms
 from models.ids import derive
@@ -103,6 +103,7 @@ async def read_versions(settings: Settings) -> tuple[LearnerSnapshot, ...]:
     return tuple(sorted(found, key=lambda row: (row.learner, row.trained_at, row.learned)))
 
 
+@worded()
 def order(
     settings: Settings,
     snapshot: LearnerSnapshot | None,

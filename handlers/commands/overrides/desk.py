@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from handlers.channels.kafka_producer import KafkaSender
+from handlers.commands.regime_changes import worded
 from models.events.envelope import epoch_ms
 from models.events.signals import OverrideCleared, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, public_topic
@@ -39,6 +40,7 @@ SAID_BY: Final = MappingProxyType(
 ABOUT_INVOICES: Final = frozenset({OverrideEffect.CHANNEL, OverrideEffect.URGENCY})
 
 
+@worded()
 def word(
     client_id: str,
     effect: OverrideEffect,
@@ -83,6 +85,7 @@ def word(
     )
 
 
+@worded()
 def end(row: Override, client_id: str, *, author: str, now: datetime, reason: str | None = None) -> OverrideCleared:
     """Return the event that ends an override before its expiry; raises UsageError for a legal hold without a reason."""
     if row.effect == OverrideEffect.LEGAL_HOLD and not (reason and reason.strip()):

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_of
 from handlers.commands.options import Author
-from handlers.commands.regime_changes import author_named, put_in_force, regimes_now
+from handlers.commands.regime_changes import author_named, put_in_force, regimes_now, worded
 from models.events.control import PolicyActivated
 from models.events.envelope import epoch_ms
 from models.policy.document import PolicyDocument, document_of, policy_of
@@ -55,18 +55,18 @@ def activate(
         print("Nothing was changed.")
         return 1
     now = make_clock(settings.clock_file).now()
-    event = PolicyActivated(
-        event_id=control_id("policy", version, epoch_ms(now)),
-        source="cli",
-        occurred_at=now,
-        received_at=now,
-        author=author_named(author),
-        reason=reason,
-        version=version,
-        document=read.document.model_dump_json(exclude_none=True),
-        approvals=read.document.approval.first_sends,
-    )
-
+    with worded():
+        event = PolicyActivated(
+            event_id=control_id("policy", version, epoch_ms(now)),
+            source="cli",
+            occurred_at=now,
+            received_at=now,
+            author=author_named(author),
+            reason=reason,
+            version=version,
+            document=read.document.model_dump_json(exclude_none=True),
+            approvals=read.document.approval.first_sends,
+        )
     count = put_in_force(settings, event)
     print(f"{version} is in force on all {count} partitions")
     return 0
