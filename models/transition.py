@@ -47,6 +47,7 @@ from models.policy.outcomes import (
     overtake_tasks,
     paid,
     refuse_what_was_decided,
+    replied,
     reported,
     retract_what_no_longer_holds,
     wrote_back,
@@ -231,7 +232,7 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
         case ClientEntrusted():
             take_over(turn, event)
         case DeliveryReported():
-            _hear(turn, event)
+            (replied if event.outcome is DeliveryOutcome.REPLIED else reported)(turn, event)
         case ClientAsked():
             turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
             ask_a_person(turn, event)
@@ -243,12 +244,6 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
             turn.outputs += known
             if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
                 judge_late_news(turn, before, event.received_ms)
-
-
-def _hear(turn: Turn, event: DeliveryReported) -> None:
-    reported(turn, event)
-    if event.outcome is DeliveryOutcome.REPLIED:
-        wrote_back(turn, at_ms=event.occurred_ms)
 
 
 def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:

@@ -14,6 +14,7 @@ from models.policy.journeys import Ladder
 from models.policy.offers import Way
 from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
+from models.policy.replies import reply_about
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence
 from models.policy.stakes import too_little
@@ -276,6 +277,9 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
         return Silence("refunded", (f"money of {name} was given back: a person decides whether it is still owed",))
     if run.closed:
         return Silence("closed", (f"messages about {name} cannot be delivered: a person is needed",))
+    reply = reply_about(state, policy, item.invoice.invoice_id) if state.care.replies else None
+    if reply is not None:
+        return reply
     late_start = item.invoice.seen_ms - _asked_from(item) > policy.adopt_after_days * DAY_MS
     if late_start and not run.stage and release_of(state, Journey.DELAY_SUPPORT, state.now_ms) is None:
         return Silence("adopt", (f"{name} was long overdue when it became known: it starts only when a person releases it",))

@@ -83,7 +83,8 @@ class Support(Section):
     retry_days: Days = Field(default=_P.retry_days, description="Wait when the processor tries again within this.")
     reply_days: Days = Field(
         default=_P.reply_days,
-        description="Business days after the client wrote back in which nothing asks for money, unless a colleague has answered"
+        description="Business days after the client wrote back in which nothing asks for money (of a reply about one invoice:"
+        " nothing asks for this one), unless a colleague has answered"
         " before. 0: none.",
     )
     guess_causes: bool = Field(

@@ -21,7 +21,7 @@ from models.policy.monthly import said, unsaid
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
 from models.policy.relationship import reopen
-from models.policy.replies import note_reply, reply_silence
+from models.policy.replies import note_reply, reply_about, reply_silence, written_about
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
 from models.state.client import PURPOSES, ClientState, Memory, Pending, Run, journey_of
@@ -126,12 +126,39 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
                 _again(turn, row, ready_ms=event.occurred_ms if at_once else ready, tries=_tries(event, at_once=at_once))
 
 
-def wrote_back(turn: Turn, *, at_ms: int) -> None:
-    """Let what asks for money wait after the client wrote to us; what was decided and has not left yet is taken back."""
-    turn.state = note_reply(turn.state, at_ms)
+def replied(turn: Turn, event: DeliveryReported) -> None:
+    """Fold an answer to one of our messages: where that named a single invoice, only this one waits."""
+    named = invoices_named(turn, event.trigger_id)
+    reported(turn, event)
+    wrote_back(turn, at_ms=event.occurred_ms, invoice_id=named[0] if len(named) == 1 else "")
+
+
+def invoices_named(turn: Turn, trigger_id: str) -> tuple[str, ...]:
+    """Return the invoices that a message named, none where that is not known any more."""
+    state = turn.state
+    row = next((known for known in state.care.pending if known.trigger_id == trigger_id), None)
+    if row is not None:
+        return row.invoice_ids
+    named = message_named(trigger_id, state, turn.policy)
+    if named is None or journey_of(named.run) is not Journey.DELAY_SUPPORT or not (named.is_current and named.is_latest):
+        return ()
+    return _named_by(state, named.run)
+
+
+def wrote_back(turn: Turn, *, at_ms: int, invoice_id: str = "") -> None:
+    """Let what asks for money wait after the client wrote to us; what was decided and has not left yet is taken back.
+
+    With an `invoice_id`, only what names this one.
+    """
+    turn.state = note_reply(turn.state, at_ms, invoice_id)
+    about = invoice_id or written_about(turn.state, at_ms)
     silence, now = reply_silence(turn.state, turn.policy), turn.state.now_ms
+    if silence is None and about:
+        silence = reply_about(turn.state, turn.policy, about)
+    else:
+        about = ""
     for row in turn.state.care.pending if silence else ():
-        asks = journey_of(row) in _ASKING and row.advances and costs(row, turn.policy)
+        asks = journey_of(row) in _ASKING and row.advances and costs(row, turn.policy) and (not about or about in row.invoice_ids)
         if asks and not row.retracted and row.not_before_ms > now:
             take_back(turn, row, CancelWhen.CLIENT_ANSWERED, silence.reasons if silence else (), known_ms=now)
 
@@ -280,13 +307,6 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
 def _as_it_was(state: ClientState, event: DeliveryReported, named: Named) -> Pending:
     """Return what was kept of a message of support while it was pending, as far as it tells which runs it had moved on."""
     run = named.run
-    # All invoices that a message named were stamped with the moment it left; an instalment names the invoice of its plan.
-    same = [row.anchor for row in state.care.runs if run.sent_ms and (row.journey, row.sent_ms) == (run.journey, run.sent_ms)]
-    planned = [
-        plan.invoice_id
-        for plan in state.ledger.plans
-        if run.anchor in {instalment_anchor(plan, number) for number in range(1, len(plan.parts) + 1)}
-    ]
     return Pending(
         trigger_id=event.trigger_id,
         journey=run.journey,
@@ -297,8 +317,20 @@ def _as_it_was(state: ClientState, event: DeliveryReported, named: Named) -> Pen
         not_before_ms=run.sent_ms,
         expires_ms=event.occurred_ms,
         cancel_when=(),
-        invoice_ids=tuple(planned or same or [run.anchor]),
+        invoice_ids=_named_by(state, run),
     )
+
+
+def _named_by(state: ClientState, run: Run) -> tuple[str, ...]:
+    """Return the invoices that the last message of a run named."""
+    # All invoices that a message named were stamped with the moment it left; an instalment names the invoice of its plan.
+    same = [row.anchor for row in state.care.runs if run.sent_ms and (row.journey, row.sent_ms) == (run.journey, run.sent_ms)]
+    planned = [
+        plan.invoice_id
+        for plan in state.ledger.plans
+        if run.anchor in {instalment_anchor(plan, number) for number in range(1, len(plan.parts) + 1)}
+    ]
+    return tuple(planned or same or [run.anchor])
 
 
 def _roles(turn: Turn, journey: AnyJourney, anchor: str, step_id: str) -> tuple[Role, ...]:

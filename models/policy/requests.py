@@ -11,6 +11,7 @@ from models.journey_names import RENEWALS
 from models.money import Money
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import Step
+from models.policy.replies import written_about
 from models.policy.segments import effective_segment
 from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, ClientState, Run
@@ -46,8 +47,11 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     terms = turn.policy.offers.segments[effective_segment(turn.state, turn.state.now_ms)]
     limits = f"offered without asking: up to {terms.most_instalments} instalments, up to {terms.most_days} days later"
     more = (limits,) if event.request in _LIMITED else _renewals(turn.state) if event.request in _ABOUT_RENEWALS else ()
+    about = written_about(turn.state, event.occurred_ms)
+    hold = f"rapport overrides set {event.client_id} --effect hold --journey {Journey.DELAY_SUPPORT.value}"
+    alone = (f"their answer is about invoice {about}: this one alone waits; to let all wait: {hold}",) if about else ()
     turn.state = noted(turn.state, event.request, event.occurred_ms)
-    _ask(turn, event.request, event.occurred_ms, (*words, *more))
+    _ask(turn, event.request, event.occurred_ms, (*words, *alone, *more))
 
 
 def _renewals(state: ClientState) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from models.policy.belonging import belongs, fits, stay_in
 from models.policy.policy import Policy
-from models.policy.replies import reply_silence
+from models.policy.replies import reply_about, reply_silence
 from models.state.client import ClientState, journey_of
 from models.triggers import AnyJourney
 from models.workdays import DAY_MS, moment
@@ -54,6 +54,10 @@ def _pause(state: ClientState, policy: Policy) -> Iterator[str]:
     silence = reply_silence(state, policy)
     if silence is not None:
         yield f"nothing asks for money: {silence.reasons[0]}"
+    for invoice_id in sorted({named for _, named in state.care.replies}):
+        about = reply_about(state, policy, invoice_id)
+        if about is not None:
+            yield f"nothing asks for this one: {about.reasons[0]}"
 
 
 def _pinned(state: ClientState, policy: Policy) -> Iterator[str]:

@@ -290,10 +290,7 @@ def runs_of(state: "ClientState", journey: AnyJourney) -> list[Run]:
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
-    """Something that becomes due without an event. Recomputed from the rest of the state after every event.
-
-    `kind` is a `TimerKind`; of two at the same moment the lower goes first.
-    """
+    """Something that becomes due without an event, recomputed after each; of two at a moment the lower `kind` goes first."""
 
     due_ms: int
     kind: int
@@ -330,8 +327,8 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Segment, journeys, contacts and what was decided lately.
 
     `answers` are fading counts (hundredths) of the client's answers by part of the day (see models.policy.hours), `tasks` what
-    colleagues have and have not ended, `replied_ms` when the client last wrote to us and no task about it has ended since,
-    `asked` when it last asked for each `Request`, by its place there, `stays` where it stands with audiences.
+    colleagues have and have not ended, `replied_ms` when the client last wrote to us and no task about it has ended since (or
+    `replies`: about which invoice), `asked` when it last asked for each `Request`, `stays` where it stands with audiences.
     """
 
     segment: Segment = Segment.NEW
@@ -356,6 +353,7 @@ class Care(msgspec.Struct, frozen=True, array_like=True, gc=False):
     replied_ms: int = 0
     asked: tuple[int, ...] = ()
     stays: tuple[Stay, ...] = ()
+    replies: tuple[tuple[int, str], ...] = ()
 
 
 class Forgotten(msgspec.Struct, frozen=True, array_like=True, gc=False):

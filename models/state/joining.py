@@ -34,6 +34,7 @@ R = TypeVar("R")
 FEEDS_KEPT: Final = 4
 UNANSWERED_KEPT: Final = 4
 TASKS_KEPT: Final = 8
+REPLIES_KEPT: Final = 4
 _FIELDS: Final = (
     *("name", "email", "phone", "timezone", "country", "locale"),
     *("style", "industry", "channel", "hours", "statements"),
@@ -274,6 +275,7 @@ def _care(state: ClientState, other: ClientState) -> Care:
         heard_ms=max(one.heard_ms, two.heard_ms),
         tasks=(*one.tasks, *two.tasks)[-TASKS_KEPT:],
         replied_ms=max(one.replied_ms, two.replied_ms),
+        replies=tuple(sorted({*one.replies, *two.replies}))[-REPLIES_KEPT:],
         asked=tuple(max(pair) for pair in zip_longest(one.asked, two.asked, fillvalue=0)),
         answers=_added(one.answers, two.answers),
         # Who belonged to an audience by either does; its next look judges them as one.

@@ -26,7 +26,7 @@ JOINED = {
     Person: "name email phone timezone country locale consents suppressions overrides contracts rests reactions style industry"
     " colleagues colleagues_at pace pace_at risk channel hours statements",
     Care: "segment segment_since_ms candidate candidate_since_ms alarm_ms onboarded runs pending timers contacts last_human_ms"
-    " notes assigned approvals spoken unanswered heard_ms answers tasks replied_ms asked stays",
+    " notes assigned approvals spoken unanswered heard_ms answers tasks replied_ms asked stays replies",
     Rhythm: "buckets pay_days methods failures last_paid_ms next_retry_ms retry_at labels labelled late written_off disputes"
     " pay_methods failure_methods",
     Ledger: "invoices payments credits disputes promises totals plans",

@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ClientAsked, DeliveryOutcome, Request
+from models.events.signals import ClientAsked, DeliveryOutcome, OverrideEffect, Request
+from models.events.union import AnyClientEvent
 from models.policy.policy import DEFAULT_POLICY, stamped
-from models.triggers import CancelWhen, Decision, DecisionOutcome, Retraction
+from models.policy.standing import standing
+from models.triggers import CancelWhen, Decision, DecisionOutcome, Journey, Retraction, Trigger
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.carried import Carried
 from tests.models.test_hours import answering, log_of
-from tests.models.test_journey_laws import Firm
+from tests.models.test_journey_laws import Firm, stories
+from tests.models.test_outcomes import state_of
 
 
 def late(build: Events, *, until: float) -> Carried:
@@ -44,7 +47,7 @@ def test_a_reply_to_a_message_holds_the_next_one_for_three_business_days_and_say
     assert second_at(firm) >= due - 0.4 + 3
     held = [row for row in firm.outputs if isinstance(row, Decision) and row.outcome is DecisionOutcome.HELD]
     assert [row.step for row in held] == ["offer_help"]
-    assert held[0].reasons[0].startswith("they wrote to us on 2024-")
+    assert held[0].reasons[0].startswith("they wrote to us about invoice I1 on 2024-")
 
 
 def test_a_weekend_is_no_time_to_answer() -> None:
@@ -127,3 +130,92 @@ def test_whatever_they_write_nothing_that_asks_for_money_leaves_within_a_day_of_
         left = round(message.not_before.timestamp() * 1000)
         assert not any(ms(day + 0.01) <= left < ms(day + 0.01) + DAY_MS for day in days)
     assert all(one.not_before < two.not_before for one, two in pairwise(sent))
+
+
+def two_late(build: Events) -> Carried:
+    """Return a firm whose client was written to about I1, and is about to be about I2, which is not late yet."""
+    events: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=2), build.issued(1.1, "I2", 50_000, due=11)]
+    return Carried(build).run(events, until_ms=ms(15))
+
+
+def names_of(firm: Carried) -> list[set[str]]:
+    return [set(row.invoice_ids) for row in firm.triggers if row.channel == "email"]
+
+
+def test_a_reply_about_one_invoice_lets_another_that_falls_late_be_written_about_alone() -> None:
+    build = Events()
+    quiet = two_late(build)
+    quiet.wake(ms(18.5))
+    assert names_of(quiet) == [{"I1"}, {"I1", "I2"}]
+    build = Events()
+    firm = two_late(build)
+    first = firm.triggers[0].trigger_id
+    firm.feed(build.reported(16.5, first, DeliveryOutcome.REPLIED))
+    firm.feed(build.asks(16.5, Request.MESSAGE))
+    firm.wake(ms(18.5))
+    assert names_of(firm) == [{"I1"}, {"I2"}]
+    (task,) = [row for row in firm.triggers if row.step == "answer_request"]
+    assert any("invoice I1: this one alone waits" in reason for reason in task.reasons)
+    assert [line for line in standing(state_of(firm), DEFAULT_POLICY) if line.startswith("nothing asks for this one")]
+
+
+def test_words_of_another_moment_and_a_reply_to_a_message_about_several_let_everything_wait() -> None:
+    build = Events()
+    firm = two_late(build)
+    firm.feed(build.reported(16.5, firm.triggers[0].trigger_id, DeliveryOutcome.REPLIED))
+    firm.feed(build.asks(16.55, Request.MESSAGE))
+    firm.wake(ms(18.5))
+    assert names_of(firm) == [{"I1"}]
+    build = Events()
+    firm = two_late(build)
+    firm.wake(ms(18.5))
+    both = next(row for row in firm.triggers if len(row.invoice_ids) == 2)
+    firm.feed(build.reported(18.6, both.trigger_id, DeliveryOutcome.REPLIED))
+    assert state_of(firm).care.replies == ()
+    assert state_of(firm).care.replied_ms == ms(18.6)
+
+
+def test_the_task_about_it_ends_the_pause_of_one_invoice_too_and_a_hold_widens_it() -> None:
+    build = Events()
+    firm = two_late(build)
+    firm.feed(build.reported(16.5, firm.triggers[0].trigger_id, DeliveryOutcome.REPLIED))
+    firm.feed(build.asks(16.5, Request.MESSAGE))
+    firm.wake(ms(16.55))
+    task = next(row for row in firm.triggers if row.step == "answer_request")
+    firm.feed(build.reported(16.6, task.trigger_id, DeliveryOutcome.DELIVERED, channel="task"))
+    assert state_of(firm).care.replies == ()
+    firm.wake(ms(18.5))
+    assert names_of(firm) == [{"I1"}, {"I1", "I2"}]
+    build = Events()
+    firm = two_late(build)
+    firm.feed(build.reported(16.5, firm.triggers[0].trigger_id, DeliveryOutcome.REPLIED))
+    firm.feed(build.override(16.55, OverrideEffect.HOLD, journey=Journey.DELAY_SUPPORT.value, until=40))
+    firm.wake(ms(30))
+    assert names_of(firm) == [{"I1"}]
+
+
+@given(stories(), st.integers(0, 6), st.floats(0.05, 4), st.booleans())
+def test_while_a_reply_waits_to_be_read_nothing_names_what_it_is_about_and_the_rest_is_no_matter_of_it(
+    story: list[AnyClientEvent], which: int, after: float, told_twice: bool
+) -> None:
+    build = Events()
+    firm = Carried(build).run(story, until_ms=ms(200))
+    asking = [row for row in firm.triggers if row.journey is Journey.DELAY_SUPPORT and row.channel == "email"]
+    if not asking:
+        return
+    message = asking[which % len(asking)]
+    at = (epoch_ms(message.not_before) - ms(0)) / DAY_MS + after
+    answer: list[AnyClientEvent] = [build.reported(at, message.trigger_id, DeliveryOutcome.REPLIED)]
+    answer += [build.asks(at, Request.MESSAGE)] * told_twice
+    again = Events()
+    live = Carried(again).run([row for row in story if row.received_ms <= ms(at)], until_ms=ms(at))
+    for event in answer:
+        live.feed(event.model_copy(update={"event_id": f"answer-{event.event_id}"}))
+    before = len(live.outputs)
+    live.wake(ms(at + 1))
+    replies = state_of(live).care.replies
+    assert len(replies) <= 4
+    for row in live.outputs[before:]:
+        if isinstance(row, Trigger) and row.journey is Journey.DELAY_SUPPORT and row.channel == "email":
+            assert len(message.invoice_ids) == 1
+            assert not set(message.invoice_ids) & set(row.invoice_ids)

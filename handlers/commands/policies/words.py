@@ -123,7 +123,10 @@ def rules(policy: Policy) -> Iterator[str]:
     )
     if policy.reply_days:
         business = "business day" if policy.reply_days == 1 else "business days"
-        yield (f"Whoever wrote back is asked for no money for {policy.reply_days} {business}, or until {HUMAN} has answered.")
+        yield (
+            f"Whoever wrote back is asked for no money for {policy.reply_days} {business}, or until {HUMAN} has answered;"
+            " who wrote about one invoice, for none of that one."
+        )
     yield f"From {policy.high_value_ratio:g} times the client's usual invoice on, {HUMAN} asks before anything is sent."
     yield (
         f"Invoices first seen more than {_days(policy.adopt_after_days)} past due are not written about until a person releases"
