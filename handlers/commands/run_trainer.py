@@ -23,7 +23,8 @@ from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
 from streams.runtime.log import configure_log
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings, load_settings
-from streams.state.redis_store import connect_redis
+from streams.state.redis_reviews import RedisReviews
+from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.admin import ensure_topics
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,9 @@ def run_trainer(
     Once in RAPPORT_LEARNER_CHECK_HOURS it holds stored features of a sample of clients against a replay of the log, as
     `rapport learners check` does; while the latest check has failed, no version puts itself in force.
 
+    On the policy's day after a quarter it counts who moved between segments and looks for groups among clients, once, for
+    a person to read: `rapport segments reviews`.
+
     Run one. A second one takes over and the first one ends: nothing is learned twice. Killed at any moment, it learns on from
     its last checkpoint. Its CPU is its own: workers never wait for it.
 
@@ -67,6 +71,8 @@ def run_trainer(
 
 
 async def _run(settings: Settings, *, afresh: tuple[str, ...]) -> None:
+    from handlers.commands.segments.reviewing import StandingReview, make_due
+
     meter = Meter()
     watchdog = ExitWatchdog(exit_seconds=settings.exit_seconds, stall_seconds=settings.stall_seconds)
     watchdog.start()
@@ -96,7 +102,18 @@ async def _run(settings: Settings, *, afresh: tuple[str, ...]) -> None:
         checking = asyncio.create_task(standing.run())
         checking.add_done_callback(_tell_end)
         stack.callback(checking.cancel)
+        making = partial(make_due, settings, RedisStateStore(redis, settings), RedisReviews(redis, settings))
+        review = StandingReview(look=making, clock=make_clock(settings.clock_file))
+        reviewing = asyncio.create_task(review.run())
+        reviewing.add_done_callback(_tell_no_reviews)
+        stack.callback(reviewing.cancel)
         await trainer.run(afresh=afresh)
+
+
+def _tell_no_reviews(reviewing: asyncio.Task[None]) -> None:
+    """Say so when the reviews die: learning goes on, and the quarter's is made when the trainer is started anew."""
+    if not reviewing.cancelled() and (error := reviewing.exception()) is not None:
+        log.error("no review of a quarter is made until the trainer is started anew", exc_info=error)
 
 
 def _tell_end(checking: asyncio.Task[None]) -> None:

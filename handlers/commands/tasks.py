@@ -30,6 +30,7 @@ from streams.engine.program import ClientProgram
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
+from streams.state.redis_reviews import RedisReviews
 from streams.state.redis_store import RedisStateStore, connect_redis
 from streams.wire.control import control_id
 from streams.wire.policy_file import policy_in_force
@@ -69,13 +70,17 @@ tasks = App(
 
 @tasks.command(name="list")
 def list_tasks(*, every: Annotated[bool, Parameter(name="--all", help="Also those that are done.", negative="")] = False) -> None:
-    """List open tasks, the next due first, and say which of them the facts have overtaken.
+    """List open tasks, the next due first, and say which of them the facts have overtaken; and reviews that nobody has read.
 
     Example: rapport tasks list
     """
     found = _run(lambda desk: desk.open_tasks(every=every))
+    to_read = asyncio.run(_unread(load_settings()))
+    for quarter in to_read:
+        print(f"The review of {quarter} waits to be read: rapport segments reviews {quarter}")
     if not found:
-        print("No task is open.")
+        if not to_read:
+            print("No task is open.")
         return
     table = Table(box=None)
     for heading in ("task", "due", "client", "what", "stands"):
@@ -84,6 +89,17 @@ def list_tasks(*, every: Annotated[bool, Parameter(name="--all", help="Also thos
         client = task.name or task.trigger.client_id
         table.add_row(*map(Text, (task.task_id[:12], f"{task.trigger.expires_at:%Y-%m-%d}", client, task.subject, stands)))
     Console().print(table)
+
+
+async def _unread(settings: Settings) -> list[str]:
+    """Return the quarters whose review nobody has read yet."""
+    from handlers.commands.segments.reviewing import kept
+
+    redis = connect_redis(settings)
+    try:
+        return [row.quarter for row in await kept(RedisReviews(redis, settings)) if row.reviewed_at is None]
+    finally:
+        await redis.aclose()
 
 
 @tasks.command

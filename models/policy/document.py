@@ -135,6 +135,9 @@ class SegmentsSection(Section):
     new_limit_days: Days = Field(default=_S.new_limit_days, description="Nobody with enough history is new for longer.")
     agree: Share = Field(default=_S.agree, description="Least probability by the filter for a move; 0: rules alone.")
     switch_per_year: Share = Field(default=_S.switch_per_year, description="How often a client changes its way of paying.")
+    review_day: Annotated[int, Field(ge=0, le=28)] = Field(
+        default=_S.review_day, description="Day after a quarter's end on which who moved is counted for review (UTC); 0: never."
+    )
 
 
 class RfmSection(Section):

@@ -55,6 +55,8 @@ class SegmentRules:
     alarm_hold_days: int = 21
     agree: float = 0.5
     switch_per_year: float = 0.15
+    review_day: int = 5
+    """Day after a quarter's end on which its review is made by itself; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ _LATER: Final[Mapping[str, object]] = MappingProxyType(
         "guess_causes": True,
         "most_shift": 0.1,
         "dwell_days": 0,
+        "review_day": 5,
         "max_age": dict.fromkeys(("learner_days", "pay_date_days", "renewal_days", "score_days", "segment_days"), 0),
         "statement": {"day": 0, "step": _STATEMENT},
         "offers": {"causes": {}, "segments": dict.fromkeys(("new", "problem", "reliable", "slow"), _OFFER)},

@@ -1,8 +1,8 @@
-"""`rapport segments evaluate|movers|tiers|observe|backtest|windows` (`segments`, a cyclopts App)."""
+"""`rapport segments evaluate|movers|reviews|tiers|observe|backtest|windows` (`segments`, a cyclopts App)."""
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -14,6 +14,7 @@ from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
 from handlers.commands.options import (
     AgainstOption,
+    Author,
     BookOption,
     Format,
     FormOption,
@@ -23,6 +24,8 @@ from handlers.commands.options import (
     ReportOption,
 )
 from handlers.commands.policies.choosing import chosen_policy, policy_of_history
+from handlers.commands.regime_changes import author_named
+from handlers.commands.segments.decided import moves_decided
 from handlers.commands.segments.deciding import as_json as proposed_json
 from handlers.commands.segments.deciding import proposals
 from handlers.commands.segments.deciding import tell as proposed_lines
@@ -33,15 +36,18 @@ from handlers.commands.segments.movers import page, read_quarter, tell
 from handlers.commands.segments.observing import observe as watched
 from handlers.commands.segments.observing import page as observed_page
 from handlers.commands.segments.observing import tell as observed_lines
+from handlers.commands.segments.reviewing import Review, end, kept
+from handlers.commands.segments.reviewing import tell as told
 from handlers.commands.segments.shifts import compare as tried
 from handlers.commands.segments.shifts import tell as trial_lines
 from handlers.commands.segments.tiers import LEAST, propose
 from handlers.terminal.documents import in_json
 from models.events.union import AnyClientEvent
-from models.triggers import Decision
+from streams.runtime.clock import make_clock
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
-from streams.wire.reading import read_each
-from streams.wire.topics import DECISIONS
+from streams.state.redis_reviews import RedisReviews
+from streams.state.redis_store import connect_redis
 
 segments = App(
     name="segments",
@@ -105,7 +111,7 @@ def movers(
     wanted, chosen = None if quarter is None else read_quarter(quarter), policy_of_history(policy, file)
     check_target(report, "--report")
     if file is None or chosen is None:
-        decisions, source = asyncio.run(_decided(load_settings())), "the log of decisions"
+        decisions, source = asyncio.run(moves_decided(load_settings())), "the log of decisions"
     else:
         living = Living(chosen).live(_history(file, live=False, form=form, asked=asked))
         decisions, source = living.moves, file.name
@@ -235,6 +241,51 @@ def windows(
     return 0 if found else 1
 
 
+@segments.command
+def reviews(
+    quarter: Annotated[str | None, Parameter(help="As 2026Q1; none: all there are.")] = None,
+    /,
+    *,
+    done: Annotated[bool, Parameter(help="You have read it: it is no open work any more.", negative="")] = False,
+    note: Annotated[str, Parameter(help="What follows from it, for whoever reads it later.")] = "",
+    author: Author = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show the reviews of past quarters that the trainer has made by itself, or end one as read.
+
+    On the policy's day of the quarter (segments.review_day, by UTC) `rapport run-trainer` counts who moved between segments and
+    looks for groups among the clients as they stand. It is made once, names nobody, and stands in `rapport tasks list` until
+    somebody has read it. Who moved: rapport segments movers --quarter 2026Q1.
+
+    Example: rapport segments reviews 2026Q1 --done --note "two key accounts get a call"
+
+    Exit codes: 0 told, 1 there is none yet or a server is away, 2 wrong usage.
+    """
+    if done and quarter is None:
+        message = "say which: rapport segments reviews 2026Q1 --done"
+        raise UsageError(message)
+    wanted = None if quarter is None else read_quarter(quarter).name
+    found = asyncio.run(_reviews(load_settings(), wanted if done else None, author=author_named(author), note=note))
+    rows = [row for row in found if wanted in {None, row.quarter}]
+    if not rows:
+        print(f"there is no review{f' of {wanted}' if wanted else ''} yet: rapport run-trainer makes it on the policy's day")
+        return 1
+    lines = (line for row in rows for line in told(row))
+    print(in_json([row.model_dump(mode="json") for row in rows]) if as_json else "\n".join(lines))
+    return 0
+
+
+async def _reviews(settings: Settings, ends: str | None, *, author: str, note: str) -> list[Review]:
+    redis = connect_redis(settings)
+    reviews = RedisReviews(redis, settings)
+    try:
+        if ends is not None:
+            await end(reviews, ends, author=author, note=note, now=make_clock(settings.clock_file).now())
+        return await kept(reviews)
+    finally:
+        await redis.aclose()
+
+
 def _cuts(cuts: tuple[int, int, int]) -> str:
     return ", ".join(f"{cut:,}" for cut in cuts)
 
@@ -246,19 +297,6 @@ def _name(file: Path | None) -> str:
 def _history(file: Path | None, *, live: bool, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
     with needed_history(file, live=live) as path:
         return read_history(path, form=form, asked=asked or Asked())[0]
-
-
-async def _decided(settings: Settings) -> list[Decision]:
-    """Return the moves in the log of decisions, each once; nothing else of it is kept."""
-    found: dict[str, Decision] = {}
-
-    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
-        if b'"change"' in record.value:
-            decision = Decision.model_validate_json(record.value)
-            found.setdefault(decision.decision_id, decision)
-
-    await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=see)
-    return list(found.values())
 
 
 def _judged_table(name: str, found: list[Judged]) -> Table:

@@ -1,7 +1,7 @@
 """What a clustering observer sees in a history, and the patterns it proposes to people. It only reads: nobody is moved by it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
@@ -11,12 +11,13 @@ from handlers.commands.segments.living import Living
 from models.events.union import AnyClientEvent
 from models.learners.observer import SEEN, ClusterObserver, observation
 from models.policy.policy import Policy
-from models.state.client import Segment
+from models.state.client import ClientState, Segment
 from models.workdays import DAY_MS
 
 _QUIET_MS: Final = 200 * DAY_MS  # of whom nothing was heard for so long is no client to find patterns in
 _STANDS_OUT: Final = 0.5  # distance from the mean of all, in units of their spread, from which a figure is told
 _TOLD: Final = 3
+_WEEKS: Final = 13  # of a quarter
 _EXAMPLES: Final = 3
 _SMALL: Final = 3  # clients below which a group is an accident
 
@@ -74,8 +75,27 @@ def observe(events: Sequence[AnyClientEvent], policy: Policy) -> Observed:
         if len(both) >= LEAST_CLIENTS:
             rands.append(adjusted_rand([before[client] for client in both], [now[client] for client in both]))
         before = now
-    groups = _groups(before, figures, living)
+    segments = {client: state.care.segment.value for client, state in living.states.items()}
+    groups = _groups(before, figures, segments)
     return Observed(observer.seen, sum(rands) / len(rands) if rands else None, groups)
+
+
+def observe_states(states: Iterable[ClientState], policy: Policy) -> Observed:
+    """Look at clients as they are, as often as a quarter has weeks; return the groups. The order of `states` does not matter."""
+    known = {row.client_id: row for row in states if not row.erased_ms and not row.identity.into}
+    latest = max((row.now_ms for row in known.values()), default=0)
+    figures: dict[str, Figures] = {}
+    for client, state in sorted(known.items()):
+        if latest - state.now_ms <= _QUIET_MS and state.care.segment is not Segment.NEW:
+            row = observation(state, policy.patterns)
+            if row is not None:
+                figures[client] = row
+    observer = ClusterObserver()
+    for _ in range(_WEEKS):
+        for row in figures.values():
+            observer.look(row)
+    members = {client: observer.group_of(row) for client, row in figures.items()}
+    return Observed(observer.seen, None, _groups(members, figures, {name: row.care.segment.value for name, row in known.items()}))
 
 
 def tell(found: Observed) -> Iterator[str]:
@@ -110,14 +130,14 @@ def _figures(living: Living, monday: int, policy: Policy) -> dict[str, Figures]:
     return found
 
 
-def _groups(members: Mapping[str, int], figures: Mapping[str, Figures], living: Living) -> tuple[Group, ...]:
+def _groups(members: Mapping[str, int], figures: Mapping[str, Figures], segments: Mapping[str, str]) -> tuple[Group, ...]:
     whole = list(figures.values())
     rows: dict[int, list[str]] = {}
     for client, group in members.items():
         rows.setdefault(group, []).append(client)
     found = []
     for clients in rows.values():
-        counts = Counter(living.states[client].care.segment.value for client in clients)
+        counts = Counter(segments[client] for client in clients)
         traits = _traits([figures[client] for client in clients], whole)
         found.append(Group(tuple(sorted(clients)), traits, tuple(sorted(counts.items(), key=lambda row: (-row[1], row[0])))))
     return tuple(sorted(found, key=lambda row: (-len(row.clients), row.clients)))

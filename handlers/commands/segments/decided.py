@@ -1,0 +1,21 @@
+"""The moves between segments that the running system has decided, from its log of decisions."""
+
+from typing import Any
+
+from models.triggers import Decision
+from streams.runtime.settings import Settings
+from streams.wire.reading import read_each
+from streams.wire.topics import DECISIONS
+
+
+async def moves_decided(settings: Settings) -> list[Decision]:
+    """Return the moves in the log of decisions, each once; nothing else of it is kept."""
+    found: dict[str, Decision] = {}
+
+    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+        if b'"change"' in record.value:
+            decision = Decision.model_validate_json(record.value)
+            found.setdefault(decision.decision_id, decision)
+
+    await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=see)
+    return list(found.values())
