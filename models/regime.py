@@ -10,7 +10,15 @@ from typing import Final, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from models.events.control import FeedChanged, HaltChanged, HaltScope, LearnerActivated, LearnerRole, PolicyActivated
+from models.events.control import (
+    FeedChanged,
+    HaltChanged,
+    HaltScope,
+    LearnerActivated,
+    LearnerRole,
+    PolicyActivated,
+    RunsMigrated,
+)
 from models.events.envelope import epoch_ms
 from models.events.union import AnyControlEvent
 
@@ -32,6 +40,16 @@ class ActivePolicy(msgspec.Struct, frozen=True, array_like=True):
     document: str
     since_ms: int
     approvals: int = 0
+
+
+class Migration(msgspec.Struct, frozen=True, array_like=True):
+    """Runs under way that follow the policy `of` go on by the policy `to` since a moment; both are among those remembered."""
+
+    of: str
+    to: str
+    since_ms: int
+    author: str
+    reason: str
 
 
 class ActiveLearner(msgspec.Struct, frozen=True, array_like=True):
@@ -78,6 +96,7 @@ class Regime(msgspec.Struct, frozen=True, array_like=True):
     feeds: tuple[LateFeed, ...] = ()
     heard: tuple[str, ...] = ()
     base: ActivePolicy | None = None
+    migrations: tuple[Migration, ...] = ()
 
     def policy(self, version: str | None = None) -> ActivePolicy | None:
         """Return the policy in force, or the one called `version`; none: never activated, or forgotten since."""
@@ -120,7 +139,9 @@ def regime_after(regime: Regime, event: AnyControlEvent) -> Regime:
         case PolicyActivated():
             active = ActivePolicy(event.version, event.document, at_ms, event.approvals)
             others = [row for row in regime.policies if row.version != event.version]
-            changed = replace(regime, policies=(active, *others)[:POLICIES_KEPT])
+            changed = _forgetful(replace(regime, policies=(active, *others)[:POLICIES_KEPT]), back_to=event.version)
+        case RunsMigrated():
+            changed = _with_migration(regime, event, at_ms)
         case LearnerActivated():
             changed = _with_learner(regime, event, at_ms)
         case HaltChanged():
@@ -135,6 +156,23 @@ def regime_after(regime: Regime, event: AnyControlEvent) -> Regime:
 def with_base(regime: Regime, base: ActivePolicy) -> Regime:
     """Return `regime` that remembers what decided before; nothing changes where that is known, or nothing was activated."""
     return regime if regime.base is not None or not regime.policies else replace(regime, base=base)
+
+
+def _with_migration(regime: Regime, event: RunsMigrated, at_ms: int) -> Regime:
+    """Return the regime in which runs move; what is moved to is left by no earlier word, so nobody is moved in a circle."""
+    if regime.policy(event.version) is None:
+        return regime
+    told = [Migration(of, event.version, at_ms, event.author, event.reason) for of in set(event.versions) - {event.version}]
+    kept = [row for row in regime.migrations if row.of not in event.versions]
+    return _forgetful(replace(regime, migrations=(*kept, *told)), back_to=event.version)
+
+
+def _forgetful(regime: Regime, *, back_to: str) -> Regime:
+    """Forget migrations of policies that nobody remembers, and those away from one that runs begin under again."""
+    known = {row.version for row in regime.policies}
+    left = known | ({regime.base.version} if regime.base else set())
+    kept = (row for row in regime.migrations if row.of in left and row.to in known and row.of != back_to)
+    return replace(regime, migrations=tuple(sorted(kept, key=lambda row: row.of)))
 
 
 def _with_learner(regime: Regime, event: LearnerActivated, at_ms: int) -> Regime:

@@ -40,6 +40,7 @@ from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fir
 from models.policy.dwelling import judge, judge_audiences, judge_timers
 from models.policy.hours import heard_at
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
+from models.policy.migrating import migrate, migrations_due, moves
 from models.policy.monthly import fire_statement, statement_timers
 from models.policy.openings import has_openings
 from models.policy.outcomes import (
@@ -110,7 +111,9 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
             message = "a tick wakes clients that have timers; there is no state to wake"
             raise ValueError(message)
         turn = Turn(state, policy, scorer)
-        _wake(turn, max(state.now_ms, event.occurred_ms))
+        until_ms = max(state.now_ms, event.occurred_ms)
+        _move_on(turn, until_ms)
+        _wake(turn, until_ms)
         _ask_the_gate(turn, state)
         return _result(turn, Disposition.APPLIED)
     known = state or ClientState(event.client_id, now_ms=event.received_ms)
@@ -127,6 +130,7 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
     if came is None and undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
         return Transition(known, (), _next_due(known), Disposition.LATE)
     turn = Turn(known, policy, scorer)
+    _move_on(turn, now)
     _fire_due(turn, now, plans_later=not known.erased_ms and not isinstance(event, ClientErased))
     turn.state = _remembered(turn.state, event, now)
     if known.erased_ms:
@@ -138,6 +142,15 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
         _apply(turn, event)
         _ask_the_gate(turn, known)
     return _result(turn, Disposition.APPLIED)
+
+
+def _move_on(turn: Turn, until_ms: int) -> None:
+    """Let runs go on by another policy from the moment on at which people said so; what was due before is decided as it was."""
+    for since_ms in migrations_due(turn.state, turn.policy, until_ms=until_ms):
+        at_ms = max(turn.state.now_ms, since_ms)
+        _fire_due(turn, at_ms)
+        if any(not row.waits for row in moves(turn.state, turn.policy)):
+            _plan(turn)
 
 
 def _wake(turn: Turn, until_ms: int) -> None:
@@ -336,7 +349,9 @@ def _fire(turn: Turn, timer: Timer, woken_ms: int) -> None:
 
 
 def _plan(turn: Turn) -> None:
-    """Recompute the timers from the rest of the state."""
+    """Recompute the timers from the rest of the state, once every run follows the policy that it has to."""
+    if turn.policy.migrations:
+        migrate(turn)
     state, policy = turn.state, turn.policy
     timers = judge_timers(state, policy)
     if state.ledger.invoices or state.ledger.promises:

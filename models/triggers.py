@@ -178,7 +178,8 @@ class DecisionOutcome(StrEnum):
     """What was decided about one step or where a client stands, or found out about a message afterwards.
 
     `cancelled_yet_delivered`: it left although it had been taken back. `sent_after_paid`: it left after the payment had reached
-    us; the aim is none. `unacknowledged`: it was taken back, and no worker has said whether it left.
+    us; the aim is none. `unacknowledged`: it was taken back, and no worker has said whether it left. `migrated`: a run under way
+    goes on by another policy from now on.
     """
 
     TRIGGERED = "triggered"
@@ -190,6 +191,7 @@ class DecisionOutcome(StrEnum):
     SENT_AFTER_PAID = "sent_after_paid"
     UNACKNOWLEDGED = "unacknowledged"
     AUDIENCE_CHANGED = "audience_changed"
+    MIGRATED = "migrated"
 
 
 class SegmentChange(BaseModel):

@@ -28,7 +28,7 @@ from streams.wire.events import explain
 from streams.wire.records import PlainRecord
 from streams.wire.topics import WEBHOOKS
 
-_CONTROLS: Final = ("policy.activated", "halt.changed", "feed.changed", "learner.activated")
+_CONTROLS: Final = ("policy.activated", "runs.migrated", "halt.changed", "feed.changed", "learner.activated")
 _QUOTED: Final = tuple(f'"{kind}"'.encode() for kind in _CONTROLS)
 _OF_PARTITION: Final = b'{"partition":'  # how a line of an exported log begins that is about a whole partition
 _PASSED_ON: Final = b'"passed_on":'

@@ -20,7 +20,7 @@ from handlers.commands.policies.trying import without_outcomes
 from handlers.commands.recorded import recorded
 from handlers.commands.simulation import Happening, Simulation
 from handlers.commands.tour import Story, Totals
-from models.events.control import PolicyActivated
+from models.events.control import WAKING
 from models.events.union import AnyClientEvent, AnyControlEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
@@ -61,7 +61,7 @@ def simulate(
             happenings = recorded(history, policy=in_force, partitions=head.partitions, until_ms=end_ms)
         else:
             events = events_of(history, form=form, asked=asked or Asked())
-            controls = [row for row in read_controls(history) if policy is None or not isinstance(row, PolicyActivated)]
+            controls = [row for row in read_controls(history) if policy is None or not isinstance(row, WAKING)]
             told = events if head is None else without_outcomes(events)
             happenings = _happenings(Simulation(policy=in_force), told, until=until, controls=controls)
         for happening in happenings:

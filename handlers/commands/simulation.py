@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from models.events.control import ClockTicked, PolicyActivated
+from models.events.control import WAKING, ClockTicked
 from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
@@ -87,9 +87,15 @@ class Simulation:
         self._regime = self._program.govern(before, event)
         bound = self._program.under(self._regime)
         self.policy, self.scorer = bound.policy, bound.scorer
-        if isinstance(event, PolicyActivated) and self._regime != before:
+        if isinstance(event, WAKING) and self._regime != before:
             for client_id in sorted(self.states):
                 yield self._think(client_id, _tick(self.now_ms), at_ms=self.now_ms)
+
+    @property
+    def bound(self) -> ClientProgram:
+        """The program under what is in force now."""
+        program = self._program or ClientProgram(policy=self.policy, scorer=self.scorer)
+        return program.under(self._regime)
 
     def run_until(self, until_ms: int) -> Iterator[Happening]:
         """Yield everything that happens up to `until_ms` if nothing arrives: timers, deliveries, their outcomes."""

@@ -118,7 +118,7 @@ class Totals:
                     self.after_paid += 1
                 case DecisionOutcome.SEGMENT_CHANGED | DecisionOutcome.AUDIENCE_CHANGED:
                     pass
-                case DecisionOutcome.CANCELLED_YET_DELIVERED | DecisionOutcome.UNACKNOWLEDGED:
+                case DecisionOutcome.CANCELLED_YET_DELIVERED | DecisionOutcome.UNACKNOWLEDGED | DecisionOutcome.MIGRATED:
                     pass
 
     def lines(self) -> Iterator[str]:

@@ -66,6 +66,7 @@ VERBS: Final = {
     DecisionOutcome.CANCELLED_YET_DELIVERED: "TOO LATE",
     DecisionOutcome.SENT_AFTER_PAID: "AFTER PAID",
     DecisionOutcome.UNACKNOWLEDGED: "NO WORD",
+    DecisionOutcome.MIGRATED: "MOVED",
 }
 """How the outcome of a decision is called on screen."""
 

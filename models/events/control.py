@@ -5,7 +5,7 @@ them into its `models.regime.Regime`. What they put in force travels in them, so
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -35,6 +35,16 @@ class PolicyActivated(ControlEvent):
     )
     approvals: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=0, description="A person approves every message under it until so many have been; 0: they leave by themselves."
+    )
+
+
+class RunsMigrated(ControlEvent):
+    """Runs under way that were begun under one of `versions` go on by `version`, each behind the last step that it has taken."""
+
+    kind: Literal["runs.migrated"] = "runs.migrated"
+    version: Identifier = Field(description="The policy they follow from now on; it was activated before.")
+    versions: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)] = Field(
+        description="The policies they follow until now."
     )
 
 
@@ -96,3 +106,7 @@ class FeedChanged(ControlEvent):
     kind: Literal["feed.changed"] = "feed.changed"
     feed: Identifier = Field(description="The source that is late, for example stripe.")
     late_since: Instant | None = Field(default=None, description="Since when nothing came of it; none: it delivers again.")
+
+
+WAKING: Final = (PolicyActivated, RunsMigrated)
+"""After these everybody is planned anew: what is wanted when is another thing now."""

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
-from models.events.control import ClockTicked, FeedChanged, HaltChanged, LearnerActivated, PolicyActivated
+from models.events.control import ClockTicked, FeedChanged, HaltChanged, LearnerActivated, PolicyActivated, RunsMigrated
 from models.events.delays import (
     DelayReported,
     DisputeClosed,
@@ -92,7 +92,7 @@ AnyClientEvent: TypeAlias = PaymentEvent | InvoiceEvent | DelayEvent | SignalEve
 AnyEvent: TypeAlias = AnyClientEvent | ClockTicked
 """What the core folds into the state of a client."""
 
-AnyControlEvent: TypeAlias = PolicyActivated | LearnerActivated | HaltChanged | FeedChanged
+AnyControlEvent: TypeAlias = PolicyActivated | RunsMigrated | LearnerActivated | HaltChanged | FeedChanged
 """What is folded into the regime of a partition."""
 
 AnyLogEvent: TypeAlias = AnyEvent | AnyControlEvent

@@ -24,6 +24,7 @@ from models.state.history import next_retry_ms, usual_amount
 from models.state.plans import PLAN_GRACE_MS, Standing, is_agreed
 from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
 from models.state.rows import Invoice, Ledger
+from models.state.runs import is_begun
 from models.triggers import Journey
 from models.workdays import DAY_MS, local_day, rolled_ms
 
@@ -73,7 +74,7 @@ def arrears(state: ClientState, policy: Policy) -> list[Arrear]:
     runs, is_claimed = _runs(state), _is_claimed(state.ledger)
     found = [_arrear(row, runs, state, policy, is_claimed=is_claimed) for row in rows]
     # Who has been asked about anything that is still open does not pay as always.
-    if not policy.foresight_days or not has_habit(state) or any(row.run.stage or row.run.human for row in found):
+    if not policy.foresight_days or not has_habit(state) or any(is_begun(row.run) for row in found):
         return found
     return [_foreseen(row, found[0].due_ms, state, policy) if row.silence is None else row for row in found]
 
@@ -98,9 +99,8 @@ def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
 
 def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
     """Return the ladder of a run: the one it was begun on, so that a move to another segment skips no step; else the client's."""
-    begun = run.stage or run.human
     return policy.of_run(run).journeys.delay[
-        Segment(run.subject) if begun and run.subject else effective_segment(state, state.now_ms)
+        Segment(run.subject) if is_begun(run) and run.subject else effective_segment(state, state.now_ms)
     ]
 
 
@@ -281,7 +281,7 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
     if reply is not None:
         return reply
     late_start = item.invoice.seen_ms - _asked_from(item) > policy.adopt_after_days * DAY_MS
-    if late_start and not run.stage and release_of(state, Journey.DELAY_SUPPORT, state.now_ms) is None:
+    if late_start and not run.stage and not run.begun_under and release_of(state, Journey.DELAY_SUPPORT, state.now_ms) is None:
         return Silence("adopt", (f"{name} was long overdue when it became known: it starts only when a person releases it",))
     return None
 

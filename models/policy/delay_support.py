@@ -38,6 +38,7 @@ from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
 from models.state.plans import BROKEN_MS, instalment_anchor
 from models.state.reckoning import PROMISE_GRACE_MS, left
+from models.state.runs import is_begun
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
@@ -215,7 +216,7 @@ def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
         ladder = ladder_about(run, row, turn)
         human = row.step == ladder.human.id
         stage = run.stage + (not human)
-        ready = at_ms + _wait(run, ladder, turn.policy, stage, human=human) * DAY_MS
+        ready = at_ms + wait_days(run, ladder, turn.policy, stage, human=human) * DAY_MS
         last = run.last or row.step == ladder.steps[-1].id
         turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready), last=last))
 
@@ -266,7 +267,7 @@ def _carrying(found: list[Arrear]) -> Arrear | None:
     free = [row for row in found if row.silence is None and not row.is_exhausted]
     # A missed instalment is spoken of on its own, and before anything that is asked for more firmly.
     free = [row for row in free if row.instalment] or free
-    started = [row for row in free if row.run.stage or row.run.human]
+    started = [row for row in free if is_begun(row.run)]
     if started:
         return max(started, key=lambda row: (row.run.stage, -row.due_ms, row.invoice.invoice_id))
     return min(free, key=lambda row: (row.ready_ms, row.due_ms, row.invoice.invoice_id), default=None)
@@ -355,10 +356,10 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
     last = not human and carrying.run.stage + 1 >= len(carrying.ladder.steps)
     for row in riders:
         stage = row.run.stage + (not human)
-        wait = _rest_days(row.run, policy) if last else _wait(row.run, row.ladder, policy, stage, human=human)
+        wait = _rest_days(row.run, policy) if last else wait_days(row.run, row.ladder, policy, stage, human=human)
         if human and state.care.alarm_ms:
             wait = max(wait, policy.segments.alarm_hold_days)
-        begun = row.run.subject if row.run.stage or row.run.human else ""
+        begun = row.run.subject if is_begun(row.run) else ""
         turn.put_run(
             replace(
                 row.run,
@@ -374,7 +375,8 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
         )
 
 
-def _wait(run: Run, ladder: Ladder, policy: Policy, stage: int, *, human: bool) -> int:
+def wait_days(run: Run, ladder: Ladder, policy: Policy, stage: int, *, human: bool) -> int:
+    """Return how many days the step at `stage` waits after the one before it; `human`: that one was a person's."""
     if human:
         return ladder.steps[0].after_days if ladder.human_first and not stage else HUMAN_DAYS
     return ladder.steps[stage].after_days if stage < len(ladder.steps) else _rest_days(run, policy)

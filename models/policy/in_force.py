@@ -11,8 +11,9 @@ from models.events.control import HaltScope
 from models.events.signals import Purpose
 from models.journey_names import names_of
 from models.policy.policy import Policy
-from models.regime import NOTHING_ACTIVATED, Regime
+from models.regime import NOTHING_ACTIVATED, Migration, Regime
 from models.state.client import Run
+from models.state.runs import is_begun
 from models.triggers import AnyJourney
 from models.workdays import moment
 
@@ -60,10 +61,19 @@ class PolicyInForce(Policy):
 
     def of_run(self, run: Run) -> Policy:
         """Return the policy whose steps a run follows: the one it was begun under, as long as that is remembered."""
-        if not (run.stage or run.human) or run.pinned == self.version:
+        if not is_begun(run):
             return self
-        found = self.find(run.pinned) if run.pinned else self.base
+        found = self.called(run.pinned) if run.pinned else self.base
         return self if found is None else found
+
+    def called(self, version: str) -> Policy | None:
+        """Return the policy of a version, as long as it is remembered."""
+        return self if version == self.version else self.find(version)
+
+    @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """Where runs go on that are under way by an earlier policy."""
+        return self.regime.migrations
 
     @property
     def pin(self) -> str:

@@ -12,7 +12,8 @@ from models.policy.pattern_facts import size_of
 from models.policy.playbooks import is_cooling
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
-from models.state.client import ClientState, runs_of
+from models.state.client import ClientState
+from models.state.runs import runs_of
 
 MOST_WAITING: Final = 24
 """Two years of runs, each begun a month after the one before: the shortest cooldown there is."""

@@ -18,8 +18,9 @@ from models.policy.gate import pattern_anchor
 from models.policy.journeys import PatternEntry, Playbook, Season, SurgeEntry
 from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
-from models.state.client import ClientState, Run, Timer, TimerKind, place_of, runs_of
+from models.state.client import ClientState, Run, Timer, TimerKind, place_of
 from models.state.reckoning import left
+from models.state.runs import runs_of
 from models.state.windows import day_of, tail_before
 from models.workdays import DAY_MS
 

@@ -18,6 +18,7 @@ from models.policy.holdout import Holdout
 from models.policy.journeys import Journeys
 from models.policy.offers import Offers
 from models.policy.version import content_version
+from models.regime import Migration
 from models.state.client import ClientState, Run
 from models.triggers import AnyJourney, Journey
 from models.workdays import NO_HOLIDAYS, Window, bounded, narrowed, next_allowed, zone_named
@@ -193,6 +194,15 @@ class Policy:
         """Return the policy whose steps a run follows; by itself, this one."""
         del run
         return self
+
+    def called(self, version: str) -> "Policy | None":
+        """Return the policy of a version; by itself it knows of no other."""
+        return self if version == self.version else None
+
+    @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """Where runs go on that are under way by an earlier policy; by itself, nowhere else."""
+        return ()
 
     @property
     def pin(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from models.policy.belonging import belongs, fits, stay_in
+from models.policy.migrating import moves
 from models.policy.policy import Policy
 from models.policy.replies import reply_about, reply_silence
 from models.state.client import ClientState, journey_of
@@ -18,9 +19,9 @@ _RUNS_TOLD: Final = 4
 
 
 def standing(state: ClientState, policy: Policy) -> list[str]:
-    """Return a line each: the clock, open tasks, the pause after a reply, audiences, and what follows an older policy."""
+    """Return a line each: the clock, open tasks, the pause after a reply, audiences, and what follows another policy."""
     lines = [_clock(state, policy), *_tasks(state), *_pause(state, policy), *_audiences(state, policy)]
-    return [*lines, *_pinned(state, policy)]
+    return [*lines, *_pinned(state, policy), *_moved(state, policy), *_to_move(state, policy)]
 
 
 def _audiences(state: ClientState, policy: Policy) -> Iterator[str]:
@@ -69,6 +70,20 @@ def _pinned(state: ClientState, policy: Policy) -> Iterator[str]:
     for version, runs in found.items():
         more = f" and {len(runs) - _RUNS_TOLD} more" if len(runs) > _RUNS_TOLD else ""
         yield f"pinned to policy {version}, under which they began: {', '.join(runs[:_RUNS_TOLD])}{more}"
+
+
+def _moved(state: ClientState, policy: Policy) -> Iterator[str]:
+    said = {(row.of, row.to): f", as {row.author} said on {_day(row.since_ms)}: {row.reason}" for row in policy.migrations}
+    for run in state.care.runs:
+        if run.begun_under and not run.closed:
+            why = said.get((run.begun_under, run.pinned), "")
+            yield f"{_about(journey_of(run), run.anchor)} was begun under policy {run.begun_under} and follows {run.pinned}{why}"
+
+
+def _to_move(state: ClientState, policy: Policy) -> Iterator[str]:
+    for row in moves(state, policy):
+        about = _about(journey_of(row.run), row.run.anchor)
+        yield f"{about} is to go on by policy {row.by.to}: {row.waits or 'as soon as the client is looked at'}"
 
 
 def _about(journey: AnyJourney, anchor: str) -> str:

@@ -24,6 +24,7 @@ from models.policy.reach import way_to
 from models.policy.segments import effective_segment
 from models.policy.trials import Trial, exposed, trial_of
 from models.state.client import PREDICATES, PURPOSES, ClientState, Note, Pending, Run, journey_of, place_of
+from models.state.runs import is_begun
 from models.triggers import (
     AnyJourney,
     AnyOutput,
@@ -75,7 +76,7 @@ class Turn:
         """Store a run in the place of the one with its journey and anchor; one that begins is pinned to the policy in force."""
         care = self.state.care
         before = next((row for row in care.runs if (row.journey, row.anchor) == (run.journey, run.anchor)), None)
-        if self.policy.pin and (run.stage or run.human) and not (before and (before.stage or before.human)):
+        if self.policy.pin and is_begun(run) and not (before and is_begun(before)):
             run = replace(run, pinned=self.policy.pin)
         self.state = replace(self.state, care=replace(care, runs=(*(row for row in care.runs if row is not before), run)))
 

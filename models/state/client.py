@@ -192,7 +192,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited,
     `decide_ms` is when a person was asked to decide at the end of a ladder, `tried_ms` when one last tried to speak with them,
     `last` says that the last message of a ladder has named the anchor, whatever its own stage, `anchored` is where what a run of
-    the firm's own counts from was last seen: issue and due date of its invoice, or the promised day.
+    the firm's own counts from was last seen: issue and due date of its invoice, or the promised day, `begun_under` is the policy
+    under which it began, where it was moved to the one it is `pinned` to.
     """
 
     journey: int
@@ -213,6 +214,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tried_ms: int = 0
     last: bool = False
     anchored: tuple[int, ...] = ()
+    begun_under: str = ""
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -281,12 +283,6 @@ def own_anchor(journey: AnyJourney, about: str) -> str:
 def about_of(row: Placed) -> str:
     """Return what a run or a message is about: its anchor, without the name of a journey of the firm's own."""
     return row.anchor.partition(":")[2] if row.journey == OWN else row.anchor
-
-
-def runs_of(state: "ClientState", journey: AnyJourney) -> list[Run]:
-    """Return the runs of `journey`."""
-    place, begins = place_of(journey), own_anchor(journey, "")
-    return [run for run in state.care.runs if run.journey == place and run.anchor.startswith(begins)]
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):

@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from models.events.control import ClockTicked, PolicyActivated
+from models.events.control import WAKING, ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
 from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
@@ -207,8 +207,8 @@ class ClientsFold(Generic[S]):
             page.refuse(batch.event.kind, error, page.outlet(batch.record))
         else:
             page.counts[batch.event.kind, Outcome.CONTROL] += 1
-            if after != regime and isinstance(batch.event, PolicyActivated):
-                wake_ms = batch.record.timestamp  # what is wanted when is another thing now: everybody is planned anew
+            if after != regime and isinstance(batch.event, WAKING):
+                wake_ms = batch.record.timestamp
         changed = None if after == regime else after
         return page.close(next_offset=batch.next_offset, watermark_ms=watermark_ms, regime=changed, wake_ms=wake_ms)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from models.events.control import ClockTicked, PolicyActivated
+from models.events.control import WAKING, ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
 from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
@@ -102,7 +102,7 @@ class PartitionFold(Generic[S]):
             return "tick"
         if not isinstance(event, ClientEvent):
             before, self._regime = self._regime, self._program.govern(self._regime, event)
-            if self._regime != before and isinstance(event, PolicyActivated):
+            if self._regime != before and isinstance(event, WAKING):
                 for client in self._states:
                     self._set(client, min(self._timers.get(client, record.timestamp), record.timestamp))
             return "control"

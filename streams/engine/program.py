@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from pydantic import ValidationError
 
-from models.events.control import LearnerActivated, LearnerRole, PolicyActivated
+from models.events.control import LearnerActivated, LearnerRole, PolicyActivated, RunsMigrated
 from models.events.union import AnyControlEvent, AnyEvent
 from models.learners.activation import LATENESS, RENEWAL, WithRenewals, renewals_of, scorer_of, verify
 from models.learners.baseline import BASELINE
@@ -60,8 +60,9 @@ class ClientProgram:
 
     def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
         """Return the regime after `event`. DeadLetterError for a policy or a snapshot that this release cannot run."""
-        _refuse_what_cannot_run(event)
-        after = regime_after(decode_regime(regime), event)
+        before = decode_regime(regime)
+        _refuse_what_cannot_run(event, before)
+        after = regime_after(before, event)
         if isinstance(event, PolicyActivated) and after.base is None:
             after = with_base(after, described_policy(self.policy))
         return encode_regime(after)
@@ -134,13 +135,16 @@ def _activated(active: ActivePolicy, home_zone: str) -> Policy:
     return activated_policy(active, home_zone=home_zone)
 
 
-def _refuse_what_cannot_run(event: AnyControlEvent) -> None:
+def _refuse_what_cannot_run(event: AnyControlEvent, before: Regime) -> None:
     try:
         match event:
             case PolicyActivated():
                 activated_policy(event, home_zone="UTC")
             case LearnerActivated(snapshot=snapshot) if snapshot:
                 verify(event)
+            case RunsMigrated() if before.policy(event.version) is None:
+                cause = f"runs cannot go on by {event.version}: it was never activated here, or is forgotten since"
+                raise DeadLetterError(Reason.BAD_SCHEMA, cause)
             case _:
                 pass
     except SnapshotError as error:

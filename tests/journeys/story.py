@@ -2,29 +2,33 @@
 
 A line is a moment (UTC) and what happened then. Channel workers deliver what they are given one minute after its
 not-before, unless the story says `channels are silent`. `policy {...}` says in YAML what differs from the default policy; an
-answer is about the message that was put before a person last. `unanswered 72 by sms` says messages of support once more after
+answer is about the message that was put before a person last. `activates {...}` puts such a policy in force, `moves` lets what is
+under way go on by the one in force. `unanswered 72 by sms` says messages of support once more after
 so many hours of silence. The expected ledger has one line per decision: moment, outcome, step, channel, first reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from models.events.control import PolicyActivated, RunsMigrated
 from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import ApprovalAnswered, DeliveryReported
-from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyEvent
+from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent, AnyEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
-from models.policy.document import PolicyDocument, policy_of
+from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.journeys import MissedRun
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import ClientState
 from models.transition import transition
 from models.triggers import APPROVE, Decision, Retraction, Trigger
 from models.workdays import moment
+from streams.engine.program import ClientProgram
 from tests.models.builders import tick_at
 
 CLIENT = "client-1"
@@ -36,7 +40,7 @@ class Story:
     """What happened, in order, until when time goes on, and what is expected."""
 
     title: str
-    events: tuple[AnyClientEvent, ...]
+    events: tuple[AnyClientEvent | AnyControlEvent, ...]
     until_ms: int
     silent: bool
     expected: tuple[str, ...]
@@ -48,7 +52,8 @@ def read(path: Path) -> Story:
     """Read a story file: title, `what happened`, `ledger`."""
     title, _, rest = path.read_text(encoding="utf-8").partition("\n")
     happened, _, ledger = rest.partition("\nledger\n")
-    events: list[AnyClientEvent] = []
+    events: list[AnyClientEvent | AnyControlEvent] = []
+    controls: list[PolicyActivated | RunsMigrated] = []
     until = 0
     silent = False
     down, policy = (0, 0), DEFAULT_POLICY
@@ -77,9 +82,36 @@ def read(path: Path) -> Story:
         if words[2:] == ["nothing", "more"]:
             until = epoch_ms(at)
             continue
+        if words[2] in {"activates", "moves"}:
+            controls.append(_control(at, line.partition(words[2])[2], policy, controls))
+            events.append(controls[-1])
+            continue
         events.append(_event(at, words[2], words[3:], len(events)))
     expected = tuple(line.rstrip() for line in ledger.splitlines() if line.strip())
     return Story(title, tuple(events), until, silent, expected, down, policy)
+
+
+def _over(said: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    """Return the document of `policy` with what is said in the place of the same; lists as a whole."""
+
+    def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+        deep = {name: merged(below[name], row) for name, row in above.items() if isinstance(row, dict) and name in below}
+        return {**below, **above, **deep}
+
+    return merged(document_of(policy).model_dump(mode="json", exclude_none=True), said)
+
+
+def _control(
+    at: datetime, said: str, policy: Policy, before: Sequence[PolicyActivated | RunsMigrated]
+) -> PolicyActivated | RunsMigrated:
+    """Return what puts in force a policy that differs from `policy` by what is said; without a word, what moves to it."""
+    base = {"event_id": f"control-{len(before)}", "source": "story", "occurred_at": at, "received_at": at, "author": "mia"}
+    if not said.strip():
+        versions = tuple(dict.fromkeys((policy.version, *(row.version for row in before))))
+        return RunsMigrated.model_validate({**base, "reason": "for all", "version": versions[-1], "versions": versions})
+    there = policy_of(PolicyDocument.model_validate(_over({"version": "next", **yaml.safe_load(said)}, policy)))
+    document = document_of(there).model_dump_json(exclude_none=True)
+    return PolicyActivated.model_validate({**base, "reason": "better so", "version": there.version, "document": document})
 
 
 def _with_missed(missed: MissedRun) -> Policy:
@@ -115,7 +147,10 @@ def told(story: Story) -> "Teller":
     teller = Teller(story)
     for event in story.events:
         teller.pass_until(event.received_ms)
-        teller.feed(event)
+        if isinstance(event, AnyControlEvent):
+            teller.govern(event)
+        else:
+            teller.feed(event)
     teller.pass_until(story.until_ms)
     return teller
 
@@ -127,6 +162,7 @@ class Teller:
         self.silent = story.silent
         self.down = story.down
         self.policy = story.policy
+        self.program, self.regime = ClientProgram(policy=story.policy), b""
         self.asked = ""
         self.last: dict[str, str] = {}
         self.state: ClientState | None = None
@@ -134,6 +170,13 @@ class Teller:
         self.lines: list[str] = []
         self.sent: list[Trigger] = []
         self.mail: dict[str, tuple[int, str]] = {}
+
+    def govern(self, event: AnyControlEvent) -> None:
+        """Put in force what holds for everybody; as on a partition, the client is planned anew then."""
+        self.regime = self.program.govern(self.regime, event)
+        self.policy = self.program.under(self.regime).policy
+        if self.state is not None:
+            self.feed(tick_at(event.received_ms))
 
     def feed(self, event: AnyEvent) -> None:
         if isinstance(event, ApprovalAnswered):

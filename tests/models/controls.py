@@ -1,6 +1,6 @@
 """Small builders of events about a whole partition: policies put in force, stops and their ends. Times as in `builders`."""
 
-from models.events.control import HaltChanged, HaltScope, PolicyActivated
+from models.events.control import HaltChanged, HaltScope, PolicyActivated, RunsMigrated
 from models.policy.document import document_of
 from models.policy.policy import Policy
 from tests.models.builders import on
@@ -35,4 +35,18 @@ def halt(day: float, *, scope: HaltScope = HaltScope.ALL, target: str | None = N
         scope=scope,
         target=target,
         halted=halted,
+    )
+
+
+def runs_migrated(day: float, to: Policy, *of: Policy, event_id: str | None = None) -> RunsMigrated:
+    """Move runs under way from `of` to a policy that was activated before."""
+    return RunsMigrated(
+        event_id=event_id or f"migrated-{day}",
+        source="cli",
+        occurred_at=on(day),
+        received_at=on(day),
+        author="mia",
+        reason="gentler words",
+        version=to.version,
+        versions=tuple(dict.fromkeys(row.version for row in of)),
     )

@@ -20,9 +20,9 @@ from models.policy.openings import has_openings
 from models.policy.own_conditions import MOST_WAITING
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import NOTHING_ACTIVATED, regime_after
-from models.state.client import runs_of
 from models.state.closing import STATE_LIMIT_BYTES
 from models.state.codec import decode, encode
+from models.state.runs import runs_of
 from models.triggers import Decision, Journey, OwnJourney, Trigger
 from models.workdays import DAY_MS
 from streams.wire.codec import encode_output

@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -36,15 +37,16 @@ def activate(
     """Put a policy in force for all clients through the log: no restart, and a replay decides as the live run did.
 
     Refuses what `rapport policy lint` calls wrong, shows what differs from the policy in force, and asks. Journeys that have
-    begun keep steps and tones of the policy they were begun under; hours, gaps, budgets and emergency stops are always those in
-    force. To go back, activate the old file again. First see who gains or loses: rapport policy backtest.
+    begun keep steps and tones of the policy they were begun under, until `rapport policy migrate` moves them; hours, gaps,
+    budgets and emergency stops are always those in force. To go back, activate the old file again. First see who gains or loses:
+    rapport policy backtest.
 
     Example: rapport policy activate firm.yaml --reason "longer grace in August"
 
     Exit codes: 0 in force on every partition, 1 refused, a server is away or a worker has not followed yet, 2 no policy file.
     """
     settings = load_settings()
-    read = _sound(file, settings)
+    read = sound_policy(file, settings)
     active = _active(settings)
     version = policy_of(read.document, home_zone=settings.firm_timezone).version
     if active is not None and active.version == version:
@@ -55,24 +57,30 @@ def activate(
         print("Nothing was changed.")
         return 1
     now = make_clock(settings.clock_file).now()
+    count = put_in_force(settings, activated(read, settings, now, author=author, reason=reason))
+    print(f"{version} is in force on all {count} partitions")
+    return 0
+
+
+def activated(read: PolicyFile, settings: Settings, now: datetime, *, author: str | None, reason: str) -> PolicyActivated:
+    """Return what puts a policy file in force."""
+    version = policy_of(read.document, home_zone=settings.firm_timezone).version
     with worded():
-        event = PolicyActivated(
+        return PolicyActivated(
             event_id=control_id("policy", version, epoch_ms(now)),
             source="cli",
             occurred_at=now,
             received_at=now,
             author=author_named(author),
-            reason=reason,
+            reason=reason or "preview",
             version=version,
             document=read.document.model_dump_json(exclude_none=True),
             approvals=read.document.approval.first_sends,
         )
-    count = put_in_force(settings, event)
-    print(f"{version} is in force on all {count} partitions")
-    return 0
 
 
-def _sound(file: Path, settings: Settings) -> PolicyFile:
+def sound_policy(file: Path, settings: Settings) -> PolicyFile:
+    """Return a policy file that lint calls sound; PolicyFileError says what is wrong with it."""
     read = read_policy_file(file)
     wrong = errors_of(lint(read.document, channels=CHANNELS, facts_stated=facts_of(settings)))
     if wrong:

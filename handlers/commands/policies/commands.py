@@ -1,4 +1,4 @@
-"""`rapport policy show|lint|words|backtest|forecast|adopt|activate` (`policy`, a cyclopts App)."""
+"""`rapport policy show|lint|words|backtest|forecast|adopt|activate|migrate` (`policy`, a cyclopts App)."""
 
 import sys
 from dataclasses import asdict
@@ -14,6 +14,7 @@ from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption, PolicyOption, TemplatesOption
 from handlers.commands.policies.activation import activate
 from handlers.commands.policies.choosing import chosen_policy
+from handlers.commands.policies.migrate import migrate
 from handlers.commands.policies.own_words import lint_words, words
 from handlers.commands.policies.trials import adopt, forecast, try_policy
 from handlers.commands.policies.words import TITLES, Chapter, again_words, chapters, missed_words, rules
@@ -33,7 +34,8 @@ policy = App(
 
     A policy is a YAML file under your version control; start from the default: rapport policy show --yaml > firm.yaml.
     Workers take it with --policy firm.yaml or RAPPORT_POLICY_FILE, or all at once, without a restart, by `rapport policy
-    activate`. Everything else here only shows and tries: it contacts and changes nobody.
+    activate`; what has begun goes on by it with `rapport policy migrate`. Everything else here only shows and tries: it contacts
+    and changes nobody.
     """,
 )
 
@@ -42,6 +44,7 @@ policy.command(forecast)
 policy.command(adopt)
 policy.command(words)
 policy.command(activate)
+policy.command(migrate)
 
 _WIDTH: Final = 150
 

@@ -47,7 +47,7 @@ class Standing:
         regime = self.bound.regime
         at = f"{moment(self.now_ms):%Y-%m-%d %H:%M} UTC"
         yield f"{len(self.states):,} clients as committed at {at}; nobody pays, writes or decides meanwhile"
-        yield f"policy {self.bound.policy.version}; a sequence that was begun under an earlier version keeps it"
+        yield f"policy {self.bound.policy.version}; a sequence begun under an earlier version keeps it, if not moved"
         learners = ", ".join(f"{row.version} ({row.role.value})" for row in regime.learners)
         yield f"learners in force stay: {learners}" if learners else "scores by the rules: no learner is in force"
         for row in regime.halts:

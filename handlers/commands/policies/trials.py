@@ -19,7 +19,7 @@ from handlers.commands.policies.standing import Standing, read_standing
 from handlers.commands.policies.trying import Contact, Life, live
 from handlers.commands.simulate import events_of
 from handlers.terminal.documents import in_json
-from models.events.control import PolicyActivated
+from models.events.control import WAKING
 from models.events.union import AnyControlEvent
 from models.policy.policy import Policy
 from models.state.client import ClientState
@@ -56,7 +56,7 @@ def try_policy(
     """
     policies = [(chosen_policy(name), name is not None) for name in (against, file)]
     with history_of(history, live=from_live) as path:
-        events = _told(path, form=form, asked=asked)
+        events = told_events(path, form=form, asked=asked)
         until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
         old, new = (live(chosen, events, until_ms=until_ms, controls=_held(path, fixed=fixed)) for chosen, fixed in policies)
     found = backtest.compare(old, new)
@@ -99,7 +99,7 @@ def forecast(
         return _from_live(days=days, client=client, as_json=as_json)
     start_ms, life, before = _ahead(
         chosen_policy(file),
-        _told(history, form=form, asked=asked),
+        told_events(history, form=form, asked=asked),
         days=days,
         as_of_ms=None if as_of is None else end_of_day_ms(as_of),
         controls=_held(history, fixed=file is not None),
@@ -180,7 +180,7 @@ def adopt(
         raise UsageError(message)
     chosen = chosen_policy(file)
     check_target(holds, "--holds")
-    events = _told(book, form=form, asked=asked)
+    events = told_events(book, form=form, asked=asked)
     moment_ms = _last_ms(events) if as_of is None else end_of_day_ms(as_of)
     known = [event for event in events if event.received_ms <= moment_ms]
     if not known:
@@ -194,13 +194,14 @@ def adopt(
     return 0
 
 
-def _told(file: Path | None, *, form: Format | None, asked: Asked | None) -> Held:
+def told_events(file: Path | None, *, form: Format | None, asked: Asked | None) -> Held:
+    """Return the events of a history."""
     return held(events_of(file, form=form, asked=asked or Asked()))
 
 
 def _held(file: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
-    """Return the stops, late sources and activations that a history tells; a policy that was named (`fixed`) is not replaced."""
-    return [event for event in read_controls(file) if not (fixed and isinstance(event, PolicyActivated))]
+    """Return the stops, late sources and activations that a history tells; a policy that was named (`fixed`) keeps all runs."""
+    return [event for event in read_controls(file) if not (fixed and isinstance(event, WAKING))]
 
 
 def _last_ms(events: Held) -> int:

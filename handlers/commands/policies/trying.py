@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from handlers.commands.simulation import INNER_SOURCES, Happening, Simulation
 from handlers.terminal.waiting import shown
@@ -17,6 +17,8 @@ from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
 from models.triggers import Decision, DecisionOutcome, Trigger
 from models.workdays import moment
+
+_NO_SILENCE: Final = frozenset({DecisionOutcome.TRIGGERED, DecisionOutcome.MIGRATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Life:
                 self.undelivered[output.trigger_id] = output
             elif isinstance(output, Decision) and output.outcome is DecisionOutcome.SEGMENT_CHANGED:
                 self.moves[output.client_id] = output
-            elif isinstance(output, Decision) and output.outcome is not DecisionOutcome.TRIGGERED and output.journey:
+            elif isinstance(output, Decision) and output.outcome not in _NO_SILENCE and output.journey:
                 self.silences[output.client_id, output.journey.value, output.anchor or ""] = output
 
 
