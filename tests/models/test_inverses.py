@@ -64,6 +64,7 @@ NONE_NEEDED: Final[Mapping[str, str]] = MappingProxyType(
         "risk.reported": ITSELF,
         "client.delegated": ITSELF,
         "policy.activated": ITSELF,
+        "runs.migrated": ITSELF,
         "learner.activated": ITSELF,
         "halt.changed": ITSELF,
         "feed.changed": ITSELF,
