@@ -97,7 +97,9 @@ def joined(one: Identity, two: Identity, name: str, other: str) -> Identity:
     """
     known = {name, *parts(one)}
     rows = {row.client_id: row for row in one.aliases}
-    for part in dict.fromkeys((other, *parts(two))):
+    # What `other` brings along, as number `told` + 1, may come by a detour, later than its word that it is split off again.
+    is_gone = (came := rows.get(other)) is not None and came.ended and came.heard > two.told + 1
+    for part in () if is_gone else dict.fromkeys((other, *parts(two))):
         if part not in known:
             rows[part] = replace(rows.get(part, Alias(part)), ended=False)
     own = {name, *(row.client_id for row in rows.values() if not row.ended)}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.events.signals import DeliveryOutcome, Purpose
@@ -30,6 +30,11 @@ WORDS: dict[str, Callable[[str, str, int], AnyClientEvent]] = {
     st.integers(1, 5),
     DICE,
 )
+@example(
+    [("split", "b", "a"), ("merge", "c", "a"), ("pays", "c", "b"), ("merge", "a", "c"), ("merge", "b", "a")],
+    1,
+    Random(236),  # noqa: S311 - the way they are read
+).via("the word that b is split off overtakes what b brought along, which goes in a circle first")
 @settings(max_examples=400)
 def test_however_merges_splits_and_words_of_who_pays_cross_every_invoice_is_in_one_place_and_its_payment_finds_it(
     words: list[tuple[str, str, str]], count: int, dice: Random
