@@ -9,13 +9,15 @@ from models.money import Money
 from models.policy.causes import Cause
 from models.policy.facts import Fact
 from models.policy.journeys import OwnEntry
+from models.policy.renewal_options import EVERY_OPTION, IN_DOUBT
 from models.policy.timing import Anchor
 from models.triggers import AnyJourney, Journey
 
 MAY_BE_MISSING: Final[Mapping[str, object]] = MappingProxyType(
     {
-        **dict.fromkeys(("name", "service_line", "cause", "resources", "scheduler", "person", "office_hours")),
+        **dict.fromkeys(("name", "service_line", "cause", "resources", "scheduler", "person", "office_hours", "together")),
         "later_invoice": False,
+        "options": " ".join(EVERY_OPTION),
         **dict.fromkeys(("later_possible", "split_possible", "method_possible", "contact_possible"), True),
         **dict.fromkeys(("most_instalments", "most_days"), 0),
     }
@@ -55,13 +57,14 @@ _GUIDE: Final[Mapping[str, Fact]] = MappingProxyType(
     }
 )
 _CONTRACT: Final[Mapping[str, Fact]] = MappingProxyType({**_CARE, "contract_type": "retainer", "deferral_possible": True})
+_OPTIONS: Final[Mapping[str, Fact]] = MappingProxyType({"options": " ".join(EVERY_OPTION), "together": "years"})
 
 FACTS: Final[Mapping[Journey, Mapping[str, Fact]]] = MappingProxyType(
     {
         Journey.DELAY_SUPPORT: _SUPPORT,
         Journey.STATEMENT: {name: value for name, value in _SUPPORT.items() if name not in _OF_ONE},
         Journey.ONBOARDING: {**_CARE, **_GUIDE, "payment_size": "standard", "later_invoice": False},
-        Journey.RENEWAL: {**_CONTRACT, "weeks_ahead": 2},
+        Journey.RENEWAL: {**_CONTRACT, **_OPTIONS, "weeks_ahead": 2},
         Journey.RENEWAL_CLIFF: {**_CONTRACT, "weeks_ahead": 6},
         Journey.SEASON_CLEANUP: {**_CARE, "payment_size": "micro", "usual_method": "card"},
         Journey.BANK_DEBIT: {**_CARE},
@@ -86,6 +89,8 @@ _OTHER: Final[Mapping[str, tuple[Fact, ...]]] = MappingProxyType(
         "contact_possible": (False,),
         "cause": tuple(cause.value for cause in Cause),
         "deferral_possible": (False,),
+        "options": (" ".join(IN_DOUBT), "same"),
+        "together": ("months", "year"),
     }
 )
 

@@ -153,8 +153,10 @@ class Library:
             tree = sandbox(escape=False).parse(self.source(name))
             included = [other for other in meta.find_referenced_templates(tree) if other is not None]
             found = {read: 0 for other in included for read in self.placed(other, within=(*within, name))}
-            for node in tree.find_all(nodes.Name):
-                if node.ctx == "load" and not found.get(node.name):
+            names = list(tree.find_all(nodes.Name))
+            bound = {node.name for node in names if node.ctx == "store"} - _FACTS  # as a loop does; nobody renames a fact away
+            for node in names:
+                if node.ctx == "load" and node.name not in bound and not found.get(node.name):
                     found[node.name] = node.lineno
             self._placed[name] = found
         return found

@@ -7,9 +7,9 @@ by, and a policy becomes a document again. Nothing is read from disk.
 from dataclasses import asdict, fields, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, cast
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from models.patterns import PatternRules
 from models.policy.audience_document import AudienceDocument
@@ -32,6 +32,7 @@ Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Cuts: TypeAlias = tuple[Units, Units, Units]
 
 _P: Final = DEFAULT_POLICY
+RenewalOption: TypeAlias = Literal["same", "less", "more", "talk", "later"]
 _S: Final = DEFAULT_POLICY.segments
 _R: Final = DEFAULT_POLICY.rfm
 _A: Final = DEFAULT_POLICY.approval
@@ -115,6 +116,24 @@ class RenewalRules(Section):
         default=_P.renewal_early_below, description="A renewal less likely than this is prepared earlier; 0: never."
     )
     renewal_early_days: Days = Field(default=_P.renewal_early_days, description="By so many days.")
+    renewal_options: tuple[RenewalOption, ...] = Field(
+        default=cast("tuple[RenewalOption, ...]", _P.renewal_options),
+        description="What is put to a client before a renewal, in this order without a chance.",
+    )
+    renewal_unlikely_below: Share = Field(
+        default=_P.renewal_unlikely_below, description="Less likely: a word together and less are named first; 0: never."
+    )
+    renewal_more_from: Share = Field(
+        default=_P.renewal_more_from, description="From this chance to grow on, more is named second; 0: never."
+    )
+
+    @field_validator("renewal_options")
+    @classmethod
+    def _each_once_and_as_it_is(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "same" not in value or len(set(value)) < len(value):
+            message = "name every option once, and same among them: nobody is to be told that going on as it is was no choice"
+            raise ValueError(message)
+        return value
 
 
 class SegmentsSection(Section):

@@ -43,6 +43,8 @@ ALLOWED_FACTS: Final = MappingProxyType(
                 "contract_type",
                 "weeks_ahead",
                 "deferral_possible",
+                "options",
+                "together",
                 "recent_payments",
                 "recent_invoices",
                 "weeks_quiet",

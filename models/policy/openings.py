@@ -14,6 +14,7 @@ from models.policy.journeys import CliffEntry, MissedRun, OwnEntry, Playbook, St
 from models.policy.own_conditions import Seen, holds, may_begin
 from models.policy.playbooks import is_cooling, is_in_season
 from models.policy.policy import Policy
+from models.policy.renewal_options import asked_of
 from models.policy.timing import Anchor, due_ms
 from models.policy.turn import find_run
 from models.state.client import (
@@ -133,11 +134,8 @@ def renewal_learnt(state: ClientState, contract: Contract, policy: Policy) -> Le
     """
     if not policy.renewal_early_below:
         return None
-    rows = [
-        row for row in state.renewals.periods if (row.contract_id, row.renews_ms) == (contract.contract_id, contract.renews_ms)
-    ]
-    asked = rows[-1].asked[-1] if rows and rows[-1].asked else None
-    if asked is None or asked.chances[0] < 0:
+    asked = asked_of(state, contract)
+    if asked is None:
         return None
     run = find_run(state, Journey.RENEWAL, renewal_anchor(contract)) or Run(_RENEWAL, renewal_anchor(contract))
     first_days = policy.of_run(run).journeys.renewal[0].after_days if policy.of_run(run).journeys.renewal else 0

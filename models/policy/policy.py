@@ -142,6 +142,9 @@ class Policy:
     renewal_gap_days: int = 80
     renewal_early_below: float = 0.0
     renewal_early_days: int = 14
+    renewal_options: tuple[str, ...] = ("same", "less", "more", "talk", "later")
+    renewal_unlikely_below: float = 0.5
+    renewal_more_from: float = 0.3
     segments: SegmentRules = field(default_factory=SegmentRules)
     rfm: RfmCuts = field(default_factory=RfmCuts)
     patterns: PatternRules = field(default_factory=PatternRules)

@@ -25,14 +25,15 @@ from models.policy.openings import Opening, is_doubtful, openings, renewal_learn
 from models.policy.own_journeys import exit_words, line_of, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
+from models.policy.renewal_options import Option, is_tight, options_of, together
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence, withheld
 from models.policy.timing import Anchor
 from models.policy.trials import stratum_of
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
-from models.state.client import JOURNEYS, OWN, ClientState, Run, Segment, Timer, TimerKind, journey_of
-from models.state.history import decline_streak, lateness, payable_ms
+from models.state.client import JOURNEYS, OWN, ClientState, Run, Timer, TimerKind, journey_of
+from models.state.history import payable_ms
 from models.state.reckoning import gross, owed, taken_back
 from models.triggers import AnyJourney, DecisionOutcome, Journey
 from models.workdays import DAY_MS
@@ -215,14 +216,9 @@ def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Si
     if recent:
         return Silence("recent", (f"this contract's renewal was written about within {policy.renewal_gap_days} days",))
     contract = opening.contract
-    if opening.run.stage and not _tight_budget(state) and not (contract and is_outside(state, contract.renews_ms)):
+    if opening.run.stage and not is_tight(state) and not (contract and is_outside(state, contract.renews_ms)):
         return Silence("no_need", ("no sign of a tight budget: the options of two weeks before billing stand",))
     return None
-
-
-def _tight_budget(state: ClientState) -> bool:
-    slow = effective_segment(state, state.now_ms) in {Segment.SLOW, Segment.PROBLEM}
-    return slow or decline_streak(state) > 0 or lateness(state).recent_late > 0
 
 
 def _overdue(state: ClientState, policy: Policy) -> bool:
@@ -291,11 +287,16 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
 
 
 def _learnt(opening: Opening, turn: Turn) -> tuple[Learnt, ...]:
-    """Return the chance of a renewal by which its first step begins when it does, where the policy looks at one."""
+    """Return the chance of a renewal as its first step read it: for what it puts to the client, and for when it begins.
+
+    Both are the same answer; it is told twice where it was still good when the step might have begun, and is too old by now.
+    """
     if opening.contract is None or opening.playbook is not None or opening.run.stage:
         return ()
-    read = renewal_learnt(turn.state, opening.contract, turn.policy)
-    return () if read is None else (read,)
+    begins = renewal_learnt(turn.state, opening.contract, turn.policy)
+    orders = options_of(turn.state, opening.contract, turn.policy).read
+    found = {read.quality: read for read in (orders, begins) if read is not None}
+    return tuple(found.values())
 
 
 def _advanced(opening: Opening, *, ready_ms: int) -> Run:
@@ -327,12 +328,16 @@ def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[s
         facts["service_line"] = contract.service_line
         facts["contract_type"] = contract.contract_type
         facts["weeks_ahead"] = max(1, round((contract.renews_ms - state.now_ms) / (7 * DAY_MS)))
-        facts["deferral_possible"] = True
+        facts["deferral_possible"] = Option.LATER in policy.renewal_options
         seen = [f"contract {contract.contract_id} renews on {run.anchor.rpartition('@')[2]}"]
         if playbook is None and not run.stage and is_doubtful(state, contract, policy):
             seen.append(f"its renewal is in doubt: begun {policy.renewal_early_days} days earlier")
         if playbook is None and is_outside(state, contract.renews_ms):
             seen += [f"billing falls outside the client's budget window: {row.words}" for row in windows(state)]
+        if playbook is None and not run.stage:
+            put = options_of(state, contract, policy)
+            facts |= {"options": " ".join(put.options), "together": together(contract, state.now_ms)}
+            seen.append(put.words)
         return facts, seen
     if playbook is None:
         facts["payment_size"] = run.subject

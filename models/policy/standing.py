@@ -10,6 +10,7 @@ from typing import Final
 from models.policy.belonging import belongs, fits, stay_in
 from models.policy.migrating import moves
 from models.policy.policy import Policy
+from models.policy.renewal_options import option_lines
 from models.policy.replies import reply_about, reply_silence
 from models.state.client import ClientState, journey_of
 from models.triggers import AnyJourney
@@ -19,9 +20,9 @@ _RUNS_TOLD: Final = 4
 
 
 def standing(state: ClientState, policy: Policy) -> list[str]:
-    """Return a line each: the clock, open tasks, the pause after a reply, audiences, and what follows another policy."""
+    """Return a line each: the clock, tasks, the pause after a reply, audiences, runs that follow another policy, renewals."""
     lines = [_clock(state, policy), *_tasks(state), *_pause(state, policy), *_audiences(state, policy)]
-    return [*lines, *_pinned(state, policy), *_moved(state, policy), *_to_move(state, policy)]
+    return [*lines, *_pinned(state, policy), *_moved(state, policy), *_to_move(state, policy), *option_lines(state, policy)]
 
 
 def _audiences(state: ClientState, policy: Policy) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """All messages in one text per language, as people review them. Write them anew: python -m tests.handlers.letters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,9 @@ from handlers.channels.phrases import PHRASES
 from models.events.signals import Purpose, Role
 from models.money import Money
 from models.policy.causes import Cause
+from models.policy.facts import Fact
 from models.policy.journeys import Step
+from models.policy.renewal_options import IN_DOUBT
 from models.policy.tones import softer_than
 from models.triggers import Journey, Trigger
 from tests.handlers.test_channels_content import STEPS, TEMPLATES, due
@@ -23,6 +25,11 @@ TO_CLIENTS: Final = {
     name: step for name, step in STEPS.items() if "\nTo: staff\n" not in (TEMPLATES / name).read_text(encoding="utf-8")
 }
 GUIDE: Final = ("resources", "scheduler", "person", "office_hours")
+RENEWALS: Final[Mapping[str, Mapping[str, Fact]]] = {
+    "in doubt": {"options": " ".join(IN_DOUBT), "together": "months"},
+    "may grow, and nothing is known of how long": {"options": "same more less talk later", "together": ""},
+    "nothing later is offered": {"options": "same talk", "deferral_possible": False, "together": "year"},
+}
 FOREIGN: Final = (
     ("R-17", 100_000, "EUR", "2026-02-20"),
     ("US-4", 48_050, "USD", "2026-02-24"),
@@ -74,6 +81,10 @@ def letters(language: str) -> str:
     bare = {name: fact for name, fact in thanks.facts.items() if name not in GUIDE}
     content = writer.write(thanks.model_copy(update={"facts": bare}), reader)
     parts["thanks for a later invoice, without a guide"] = f"{content.subject}\n\n{content.text}"
+    renewal = due(*STEPS["pre_renewal/renewal_options.gentle.j2"])
+    for case, said in RENEWALS.items():
+        content = writer.write(renewal.model_copy(update={"facts": {**renewal.facts, **said}}), reader)
+        parts[f"before a renewal: {case}"] = f"{content.subject}\n\n{content.text}"
     content = writer.write(statement(), reader)
     parts["a statement"] = f"{content.subject}\n\n{content.text}"
     content = writer.write(several_currencies(), reader)

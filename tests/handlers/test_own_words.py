@@ -86,6 +86,8 @@ def test_what_ships_with_the_program_passes_as_the_firms_own_words() -> None:
     [
         (TOUCH, GOOD.replace("service_line", "service_lien"), 3, "no fact service_lien; fix: did you mean service_line?"),
         (TOUCH, GOOD.replace("press.", "press {{ amount_open | money }}."), 5, "it states amount_open, which a relationship"),
+        (TOUCH, GOOD.replace("press.", "press{% set name = amount_open %} {{ name }}."), 5, "it states amount_open"),
+        (TOUCH, GOOD.replace("press.", "press {% for row in amount_open %}{{ row }}{% endfor %}."), 5, "it states amount_open"),
         (TOUCH, GOOD.replace("press.", "press for {{ weeks_ahead }}."), 5, "keeping_in_touch is not told weeks_ahead"),
         (TOUCH, GOOD.replace("press.", "press {{ service_line | shout }}."), 5, "No filter named 'shout'"),
         (TOUCH, GOOD.replace("{% endif %}", ""), 6, "it cannot be read: Unexpected end of template"),

@@ -3,8 +3,9 @@
 A line is a moment (UTC) and what happened then. Channel workers deliver what they are given one minute after its
 not-before, unless the story says `channels are silent`. `policy {...}` says in YAML what differs from the default policy; an
 answer is about the message that was put before a person last. `activates {...}` puts such a policy in force, `moves` lets what is
-under way go on by the one in force. `unanswered 72 by sms` says messages of support once more after
-so many hours of silence. The expected ledger has one line per decision: moment, outcome, step, channel, first reason.
+under way go on by the one in force. `unanswered 72 by sms` says messages of support once more after so many hours of silence.
+`chances 0.34 0.05` are what a learner says of every renewal (that it will be, and for more), `chances none` that it abstains; the
+ledger then also tells what was put to the client. It has one line per decision: moment, outcome, step, channel, first reason.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import structs
 
 from models.events.control import PolicyActivated, RunsMigrated
 from models.events.envelope import ClientEvent, epoch_ms
 from models.events.signals import ApprovalAnswered, DeliveryReported
 from models.events.union import EVENT_ADAPTER, AnyClientEvent, AnyControlEvent, AnyEvent
+from models.learners.activation import WithRenewals
 from models.learners.baseline import BASELINE
+from models.learners.renewal_scorer import UNLEARNED
+from models.learners.scorer import PER_CHANCE, Scorer
 from models.money import Money
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.journeys import MissedRun
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
-from models.state.client import ClientState
+from models.renewal_features import RenewalLandmark
+from models.state.client import ClientState, Contract
+from models.state.renewals import Period, RenewalAsked
 from models.transition import transition
 from models.triggers import APPROVE, Decision, Retraction, Trigger
 from models.workdays import moment
@@ -46,6 +53,23 @@ class Story:
     expected: tuple[str, ...]
     down: tuple[int, int] = (0, 0)
     policy: Policy = DEFAULT_POLICY
+    renewals: "Said | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a learner says of every renewal; nothing: it abstains."""
+
+    chances: tuple[float, ...]
+    version: str = "renewal-7"
+
+    def assess(
+        self, state: ClientState, period: Period, contract: Contract, *, now_ms: int, landmark: RenewalLandmark
+    ) -> RenewalAsked:
+        """Answer with the chances of the story."""
+        asked = UNLEARNED.assess(state, period, contract, now_ms=now_ms, landmark=landmark)
+        said = tuple(round(row * PER_CHANCE) for row in self.chances)
+        return structs.replace(asked, chances=said or asked.chances, version=self.version)
 
 
 def read(path: Path) -> Story:
@@ -55,14 +79,15 @@ def read(path: Path) -> Story:
     events: list[AnyClientEvent | AnyControlEvent] = []
     controls: list[PolicyActivated | RunsMigrated] = []
     until = 0
-    silent = False
+    silent = "channels are silent" in happened
     down, policy = (0, 0), DEFAULT_POLICY
+    renewals: Said | None = None
     for line in happened.splitlines():
         words = line.split()
-        if not words or words[0] == "what":
+        if not words or words[0] in {"what", "channels"}:
             continue
-        if line.strip() == "channels are silent":
-            silent = True
+        if words[0] == "chances":
+            renewals = Said(() if words[1] == "none" else (float(words[1]), float(words[2]), 0.0))
             continue
         if words[0] == "missed":
             policy = _with_missed(MissedRun(words[1]))
@@ -88,7 +113,7 @@ def read(path: Path) -> Story:
             continue
         events.append(_event(at, words[2], words[3:], len(events)))
     expected = tuple(line.rstrip() for line in ledger.splitlines() if line.strip())
-    return Story(title, tuple(events), until, silent, expected, down, policy)
+    return Story(title, tuple(events), until, silent, expected, down, policy, renewals)
 
 
 def _over(said: dict[str, Any], policy: Policy) -> dict[str, Any]:
@@ -162,6 +187,8 @@ class Teller:
         self.silent = story.silent
         self.down = story.down
         self.policy = story.policy
+        self.scorer: Scorer = WithRenewals(BASELINE, story.renewals) if story.renewals else BASELINE
+        self.tells_options = story.renewals is not None
         self.program, self.regime = ClientProgram(policy=story.policy), b""
         self.asked = ""
         self.last: dict[str, str] = {}
@@ -183,7 +210,7 @@ class Teller:
             event = event.model_copy(update={"trigger_id": self.asked})
         if isinstance(event, DeliveryReported) and event.trigger_id in self.last:
             event = event.model_copy(update={"trigger_id": self.last[event.trigger_id]})
-        result = transition(self.state, event, policy=self.policy, scorer=BASELINE)
+        result = transition(self.state, event, policy=self.policy, scorer=self.scorer)
         self.state, self.due = result.state, result.next_due_ms
         for output in result.outputs:
             match output:
@@ -196,6 +223,7 @@ class Teller:
                     self.mail.pop(output.trigger_id, None)
                 case Decision():
                     self.lines.append(_line(output))
+                    self.lines += [f"  {row}" for row in output.reasons if self.tells_options and row.startswith("options ")]
 
     def pass_until(self, until_ms: int) -> None:
         while True:

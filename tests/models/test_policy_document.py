@@ -33,6 +33,9 @@ OTHERS: dict[str, Any] = {
     "segments": replace(DEFAULT_POLICY.segments, new_days=10),
     "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
     "renewal_early_below": 0.4,
+    "renewal_options": ("later", "same"),
+    "renewal_unlikely_below": 0.4,
+    "renewal_more_from": 0.2,
     "value": replace(DEFAULT_POLICY.value, margin=0.5, acquisition_of={"segment:slow": 900}),
     "max_age": MaxAge(30, 60, 10, 45, 180),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
@@ -117,6 +120,7 @@ def test_a_version_is_the_declared_name_and_a_digest_whatever_is_stamped_how_oft
 
 def test_a_field_that_came_later_changes_no_version_where_a_policy_says_nothing_of_it() -> None:
     later = {"audiences", "guides", "offers", "guess_causes", "max_age"}
+    later |= {"renewal_options", "renewal_unlikely_below", "renewal_more_from"}
     told = {row.name: getattr(DEFAULT_POLICY, row.name) for row in fields(Policy)}
     before = {name: value for name, value in told.items() if name not in later}
     assert content_version(DEFAULT_POLICY.version, before) == DEFAULT_POLICY.version
