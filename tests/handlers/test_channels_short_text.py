@@ -54,11 +54,11 @@ def test_a_text_is_one_line_of_at_most_two_parts_or_an_error(text: str) -> None:
     assert (content.subject, content.html, content.opt_out_url) == ("", "", "")
 
 
-def test_every_mail_about_a_delay_has_a_short_form_and_no_other_mail_has() -> None:
+def test_every_mail_that_asks_for_money_has_a_short_form_and_no_other_mail_has() -> None:
     expected = {
         template_name(journey, step.id, step.tone)
         for journey, step in STEPS.values()
-        if journey is Journey.DELAY_SUPPORT and step.channel == "email"
+        if journey in {Journey.DELAY_SUPPORT, Journey.STATEMENT} and step.channel == "email"
     }
     assert SHORT.keys() == expected
 
