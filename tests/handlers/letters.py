@@ -16,7 +16,7 @@ from models.policy.journeys import Step
 from models.policy.renewal_options import IN_DOUBT
 from models.policy.tones import softer_than
 from models.triggers import Journey, Trigger
-from tests.handlers.test_channels_content import STEPS, TEMPLATES, due
+from tests.handlers.test_channels_content import STEPS, TEMPLATES, due, without_guide
 
 FOLDER: Final = Path(__file__).parent / "golden" / "letters"
 LOCALES: Final = {"en": "en_GB", "de": "de_DE", "fr": "fr_FR", "es": "es_ES"}
@@ -24,7 +24,6 @@ WRITERS: Final = {language: Writer(firm_name="Ferro & Partner", firm_locale=loca
 TO_CLIENTS: Final = {
     name: step for name, step in STEPS.items() if "\nTo: staff\n" not in (TEMPLATES / name).read_text(encoding="utf-8")
 }
-GUIDE: Final = ("resources", "scheduler", "person", "office_hours")
 RENEWALS: Final[Mapping[str, Mapping[str, Fact]]] = {
     "in doubt": {"options": " ".join(IN_DOUBT), "together": "months"},
     "may grow, and nothing is known of how long": {"options": "same more less talk later", "together": ""},
@@ -78,8 +77,7 @@ def letters(language: str) -> str:
                 short = writer.write(trigger.model_copy(update={"channel": "sms"}), reader)
                 parts[f"{name} as text message"] = f"{short.text}\n"
     thanks = due(*STEPS["post_payment_onboarding/thank_you.gentle.j2"], later_invoice=True)
-    bare = {name: fact for name, fact in thanks.facts.items() if name not in GUIDE}
-    content = writer.write(thanks.model_copy(update={"facts": bare}), reader)
+    content = writer.write(without_guide(thanks), reader)
     parts["thanks for a later invoice, without a guide"] = f"{content.subject}\n\n{content.text}"
     renewal = due(*STEPS["pre_renewal/renewal_options.gentle.j2"])
     for case, said in RENEWALS.items():
