@@ -304,15 +304,7 @@ def _message_silence(step: Step, carrying: Arrear, riders: list[Arrear], state: 
     little = small_or_retried(riders, state, policy)
     if little is not None and little.code == carrying.run.told and not little.until_ms:
         return little  # said already: what else stands in its way meanwhile needs no word
-    silence = client_silence(
-        state,
-        policy,
-        Journey.DELAY_SUPPORT,
-        purpose=step.purpose,
-        channel=step.channel,
-        at_ms=state.now_ms,
-        tone=step.tone,
-    )
+    silence = client_silence(state, policy, Journey.DELAY_SUPPORT, step)
     silence = silence or little
     if silence is None and step.channel not in policy.internal_channels:
         silence = talk_silence(state, carrying.run, carrying.ladder.human) or reply_silence(state, policy)

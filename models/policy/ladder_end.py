@@ -113,7 +113,5 @@ def _due(found: Sequence[Arrear], state: ClientState, policy: Policy) -> list[Ar
 
 def _silence(due: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     step = policy.journeys.ladder_end
-    silence = client_silence(
-        state, policy, Journey.DELAY_SUPPORT, purpose=step.purpose, channel=step.channel, at_ms=state.now_ms, tone=step.tone
-    )
+    silence = client_silence(state, policy, Journey.DELAY_SUPPORT, step)
     return silence or small_or_retried(due, state, policy)

@@ -179,15 +179,7 @@ def _sums(near: Sequence[Arrear]) -> dict[str, int]:
 
 def _silence(run: Run, found: Sequence[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     step = policy.journeys.statement.step
-    silence = against(state, found, policy) or client_silence(
-        state,
-        policy,
-        Journey.STATEMENT,
-        purpose=step.purpose,
-        channel=step.channel,
-        at_ms=state.now_ms,
-        tone=step.tone,
-    )
+    silence = against(state, found, policy) or client_silence(state, policy, Journey.STATEMENT, step)
     if silence is None and _way(state, policy) in policy.internal_channels:
         silence = Silence("address", ("no address of the client works, and a colleague need not see to small sums",))
     if silence is None:

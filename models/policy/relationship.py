@@ -184,16 +184,7 @@ def _silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | 
     # Thanks are owed whatever else is open; every later step gives way to an open delay.
     if not opening.is_thanks and _overdue(state, policy):
         return Silence("delay", ("an invoice is overdue: support in the delay goes first",))
-    silence = client_silence(
-        state,
-        policy,
-        journey,
-        purpose=step.purpose,
-        channel=step.channel,
-        at_ms=state.now_ms,
-        tone=step.tone,
-        receipt=step.receipt,
-    )
+    silence = client_silence(state, policy, journey, step, receipt=step.receipt)
     return silence or approval_silence(state, run)
 
 

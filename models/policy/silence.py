@@ -9,6 +9,7 @@ from models.policy.audience import audience_of
 from models.policy.budget import full
 from models.policy.gate import hold_of, legal_hold_of, legal_words, refusal
 from models.policy.holdout import held_out
+from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.reach import has_other_way, rest_of
 from models.state.client import ClientState
@@ -38,17 +39,17 @@ def client_silence(
     state: ClientState,
     policy: Policy,
     journey: AnyJourney,
+    step: Step,
     *,
-    purpose: Purpose,
-    channel: str,
-    at_ms: int,
-    tone: Tone = Tone.GENTLE,
+    tone: Tone | None = None,
     receipt: bool = False,
 ) -> Silence | None:
-    """Return the first reason against contact at `at_ms`, None when there is none. A receipt waits for no budget.
+    """Return the first reason against a step now, None when there is none. `tone`: where it is not the step's own.
 
-    A stop and a late source end without an event of the client's: what they hold back is asked about again every hour.
+    A receipt waits for no budget. A stop and a late source end without an event of the client's: what they hold back is asked
+    about again every hour.
     """
+    purpose, channel, at_ms = step.purpose, step.channel, state.now_ms
     outside = outside_reason(state, policy, journey, purpose=purpose, channel=channel)
     if outside is not None:
         return replace(outside, until_ms=at_ms + HOUR_MS)
@@ -63,7 +64,7 @@ def client_silence(
     rests = rest_of(state, channel, at_ms)
     if rests and not has_other_way(state, policy, channel=channel, purpose=purpose, at_ms=at_ms):
         return Silence("rest", (f"{channel} did not take the last message: it is tried again later",), rests)
-    person = audience_of(state, journey, purpose, tone, channel=channel) if state.person.colleagues else None
+    person = audience_of(state, journey, purpose, tone or step.tone, channel=channel) if state.person.colleagues else None
     found = None if receipt else full(state, policy, at_ms=at_ms, person=person.value if person else "")
     return None if found is None else Silence(found.code, (found.reason,), found.until_ms)
 

@@ -164,15 +164,7 @@ def _silence(turn: Turn, second: _Second) -> Silence | None:
     why = approval_reason(turn, Draft(step, second.run, (), second.asked, invoice_ids=second.invoice_ids))
     if why is not None:
         return Silence("approval", (f"nobody has answered; it is not said again by itself: {why}",))
-    silence = client_silence(
-        state,
-        policy,
-        Journey.DELAY_SUPPORT,
-        purpose=step.purpose,
-        channel=step.channel,
-        at_ms=state.now_ms,
-        tone=turn.tone(step, second.run),
-    )
+    silence = client_silence(state, policy, Journey.DELAY_SUPPORT, step, tone=turn.tone(step, second.run))
     return silence or small_or_retried(second.found, state, policy)
 
 
