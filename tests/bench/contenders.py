@@ -1,6 +1,6 @@
 """One contender in a process of its own: `python -m tests.bench.contenders NAME EVENTS FOLDER WAITING PACED`.
 
-All do the same: read the client log, decode, let `models.transition` think, keep the state, send the outputs. Each prints one
+All do the same: read the client log, decode, let the job's program think, keep the state, send the outputs. Each prints one
 line of JSON: events, seconds from the first of EVENTS to the last, processor seconds used meanwhile, resident memory in MiB. It
 goes on through all that is WAITING, prints an empty line, and then the ms from each of PACED further records to its state
 being kept. Settings come from the environment.
@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from streams.engine.program import ClientProgram
 from streams.runtime.clock import SystemClock, monotonic
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.topics import CLIENT_EVENTS, DECISIONS
+from tests.bench.jobs import job_of_environment
 
 _TAKE: Final = 500
-PROGRAM: Final = ClientProgram()
+PROGRAM: Final = job_of_environment().program()
 
 
 def cpu_seconds() -> float:

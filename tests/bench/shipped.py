@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -18,17 +17,19 @@ from streams.state.keys import PartitionKeys
 from streams.state.redis_store import connect_redis
 from streams.wire.topics import CLIENT_EVENTS
 from tests.bench.firm import START
+from tests.bench.jobs import Job
 from tests.conftest import REPOSITORY
 from tests.integration.engine_world import environment
 from tests.waiting import until_async
 
 PARTITIONS: Final = 4
 SHIPPED_BATCH: Final = str(Settings.model_fields["batch_records"].default)  # tests of the engine take small ones
-_COMMAND: Final = [sys.executable, "-c", "import sys; from handlers.cli import main; sys.argv[1:] = ['worker']; main()"]
 
 
 @contextmanager
-def shipped_workers(settings: Settings, count: int, folder: Path, *, named: bool = False) -> Iterator[list[int]]:
+def shipped_workers(
+    settings: Settings, count: int, folder: Path, *, named: bool = False, job: Job = Job.CLIENTS
+) -> Iterator[list[int]]:
     """Run `count` workers and give their process ids. Timers stay quiet: every contender folds the same events and no ticks."""
     clock = folder / "clock"
     FileClock.write(clock, START)
@@ -36,7 +37,7 @@ def shipped_workers(settings: Settings, count: int, folder: Path, *, named: bool
     quiet = subprocess.DEVNULL
     running = [
         subprocess.Popen(
-            _COMMAND,
+            job.worker(),
             cwd=REPOSITORY,
             env=environment(settings, **more, **({"RAPPORT_INSTANCE": f"worker-{number}"} if named else {})),
             stdout=quiet,
