@@ -35,6 +35,14 @@ def taken_back(row: Pending, because: CancelWhen, known_ms: int) -> Pending:
     return replace(row, retracted=True, retracted_ms=known_ms, because=PREDICATES.index(because))
 
 
+def mark(turn: Turn, row: Pending, because: CancelWhen, *, known_ms: int) -> None:
+    """Keep a pending message as one that was taken back."""
+    care = turn.state.care
+    marked = taken_back(row, because, known_ms)
+    rows = tuple(marked if known.trigger_id == row.trigger_id else known for known in care.pending)
+    turn.state = replace(turn.state, care=replace(care, pending=rows))
+
+
 def judge_arrival(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     """Record a message that left although it had been taken back, and remember when each invoice was last asked for."""
     if event.outcome not in _LEFT or row.channel in turn.policy.internal_channels:

@@ -34,7 +34,7 @@ def message_named(trigger_id: str, state: ClientState, policy: Policy) -> Named 
     """Return the message called `trigger_id`, None where no run of the client can have sent it."""
     for run in state.care.runs:
         journey = journey_of(run)
-        for place, step in _steps(journey, policy.of_run(run).journeys):
+        for place, step in steps_of(journey, policy.of_run(run).journeys):
             for epoch in range(run.epoch, -1, -1):
                 for again in (False, True) if step.unanswered_hours else (False,):
                     if trigger_id_of(state.client_id, run, step.id, epoch, again=again) == trigger_id:
@@ -59,10 +59,11 @@ def _purpose_of(trigger_id: str, state: ClientState, policy: Policy) -> Purpose 
 
 def step_called(step_id: str, journey: AnyJourney, journeys: Journeys) -> Step | None:
     """Return the step of a journey by its id."""
-    return next((step for _, step in _steps(journey, journeys) if step.id == step_id), None)
+    return next((step for _, step in steps_of(journey, journeys) if step.id == step_id), None)
 
 
-def _steps(journey: AnyJourney, journeys: Journeys) -> Iterator[tuple[int, Step]]:
+def steps_of(journey: AnyJourney, journeys: Journeys) -> Iterator[tuple[int, Step]]:
+    """Yield the steps of a journey with their places; of support those of every ladder."""
     if journey is Journey.DELAY_SUPPORT:
         for ladder in (*journeys.delay.values(), journeys.instalment):
             yield from enumerate(ladder.steps)

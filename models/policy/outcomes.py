@@ -7,20 +7,19 @@ from msgspec.structs import replace
 
 from models.events.payments import PaymentMethod, PaymentReceived
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported, Purpose, Role
-from models.policy.aftermath import judge_arrival, taken_back, unacknowledged
+from models.policy.aftermath import judge_arrival, mark, unacknowledged
 from models.policy.approval import withdrawn
 from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.budget import commit, costs, refund, unspend
 from models.policy.colleagues import drop, overtaken, put_on_board, task_ended
-from models.policy.delay_support import is_talk, redo, undo
+from models.policy.delay_support import is_talk, undo
 from models.policy.gate import comes_after
 from models.policy.hours import heard_at
 from models.policy.ladder_end import ask_again, is_decision
 from models.policy.leave import Answer, Verdict, may_leave
-from models.policy.monthly import said, unsaid
+from models.policy.left_anyway import FOR_GOOD, count_as_said, due_anew
 from models.policy.named import Named, message_named, step_called, with_purpose
 from models.policy.reach import has_other_way, heard, is_reaction, paid_upon
-from models.policy.relationship import reopen
 from models.policy.replies import note_reply, reply_about, reply_silence, written_about
 from models.policy.turn import Turn, find_run
 from models.policy.unanswered import wait_for_answer
@@ -30,9 +29,6 @@ from models.state.plans import instalment_anchor
 from models.triggers import AnyJourney, CancelWhen, DecisionOutcome, ExamplesWithdrawn, Journey
 from models.workdays import DAY_MS, moment
 
-_FOR_GOOD: Final = frozenset(
-    {CancelWhen.PAYMENT_REVERSED, CancelWhen.CONTRACT_ENDED, CancelWhen.CONTRACT_RENEWED, CancelWhen.PATTERN_ENDED}
-)
 _ASKING: Final = (Journey.DELAY_SUPPORT, Journey.STATEMENT)
 _NO_ADDRESS: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.WRONG_CONTACT})
 _BOUNCED: Final = _NO_ADDRESS | {DeliveryOutcome.BOUNCED_SOFT}
@@ -81,10 +77,10 @@ def refuse_what_was_decided(turn: Turn, before: ClientState) -> None:
 
 def take_back(turn: Turn, row: Pending, because: CancelWhen, reasons: tuple[str, ...], *, known_ms: int) -> None:
     """Take a message back that may not have left; its step is due anew after a while, unless what it was about is over."""
-    _mark(turn, row, because, known_ms=known_ms)
+    mark(turn, row, because, known_ms=known_ms)
     turn.retract(row, because, reasons)
     withdrawn(turn, row)
-    if because not in _FOR_GOOD:
+    if because not in FOR_GOOD:
         _again(turn, row, ready_ms=turn.state.now_ms + turn.policy.settle_days * DAY_MS, tries=0)
 
 
@@ -214,10 +210,7 @@ def _arrived(turn: Turn, row: Pending, event: DeliveryReported) -> None:
     wait_for_answer(turn, row, event)
     put_on_board(turn, row, event)
     task_ended(turn, event, pending=row)
-    if row.retracted and row.advances and journey_of(row) is Journey.DELAY_SUPPORT:
-        redo(turn, row, at_ms=event.occurred_ms)
-    if journey_of(row) is Journey.STATEMENT and row.advances:
-        said(turn, row, at_ms=event.occurred_ms)
+    count_as_said(turn, row, at_ms=event.occurred_ms)
 
 
 def _take_back_later(turn: Turn, row: Pending) -> None:
@@ -230,7 +223,7 @@ def _take_back_later(turn: Turn, row: Pending) -> None:
     unsent = [row]
     while (found := _next_after(turn.state, unsent)) is not None:
         later, before = found
-        _mark(turn, later, CancelWhen.EARLIER_UNSENT, known_ms=turn.state.now_ms)
+        mark(turn, later, CancelWhen.EARLIER_UNSENT, known_ms=turn.state.now_ms)
         turn.retract(later, CancelWhen.EARLIER_UNSENT, (f"{before.step} before it was not delivered and goes first",))
         _again(turn, later, ready_ms=turn.state.now_ms, tries=0)
         unsent.append(later)
@@ -298,10 +291,7 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
     at_once = _other_way(turn, named.step.purpose, event, roles)
     ready = event.occurred_ms if at_once else event.occurred_ms + turn.policy.settle_days * DAY_MS
     tries = _tries(event, at_once=at_once)
-    if journey is not Journey.DELAY_SUPPORT:
-        _reopen(turn, journey, run.anchor, ready_ms=ready, tries=tries)
-        return
-    undo(turn, _as_it_was(turn.state, event, named), ready_ms=ready, tries=tries)
+    due_anew(turn, _as_it_was(turn.state, event, named), ready_ms=ready, tries=tries)
 
 
 def _as_it_was(state: ClientState, event: DeliveryReported, named: Named) -> Pending:
@@ -347,25 +337,7 @@ def _whose(state: ClientState, event: DeliveryReported, roles: Sequence[Role]) -
 
 
 def _again(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
-    journey = journey_of(row)
-    if not row.advances:
-        if is_decision(row, turn):
-            ask_again(turn, row, ready_ms=ready_ms)
-        return
-    if journey is Journey.DELAY_SUPPORT:
-        undo(turn, row, ready_ms=ready_ms, tries=tries)
-    else:
-        _reopen(turn, journey, row.anchor, ready_ms=ready_ms, tries=tries)
-
-
-def _reopen(turn: Turn, journey: AnyJourney, anchor: str, *, ready_ms: int, tries: int) -> None:
-    if journey is Journey.STATEMENT:
-        unsaid(turn, anchor)
-    reopen(turn, journey, anchor, ready_ms=ready_ms, tries=tries)
-
-
-def _mark(turn: Turn, row: Pending, because: CancelWhen, *, known_ms: int) -> None:
-    care = turn.state.care
-    marked = taken_back(row, because, known_ms)
-    rows = tuple(marked if known.trigger_id == row.trigger_id else known for known in care.pending)
-    turn.state = replace(turn.state, care=replace(care, pending=rows))
+    if row.advances:
+        due_anew(turn, row, ready_ms=ready_ms, tries=tries)
+    elif is_decision(row, turn):
+        ask_again(turn, row, ready_ms=ready_ms)

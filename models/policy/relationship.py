@@ -20,7 +20,8 @@ from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
 from models.policy.guides import guide_facts, is_later_invoice
 from models.policy.holdout import draws_of
-from models.policy.journeys import MissedRun, OwnEntry
+from models.policy.journeys import MissedRun, OwnEntry, Step
+from models.policy.named import steps_of
 from models.policy.openings import Opening, is_doubtful, openings, renewal_learnt
 from models.policy.own_journeys import exit_words, line_of, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
@@ -114,6 +115,17 @@ def reopen(turn: Turn, journey: AnyJourney, anchor: str, *, ready_ms: int, tries
     closed = attempts >= turn.policy.attempts
     stage = run.stage if closed else max(0, run.stage - 1)
     turn.put_run(replace(run, stage=stage, epoch=run.epoch + 1, ready_ms=ready_ms, attempts=attempts, closed=closed, told=""))
+
+
+def go_on(turn: Turn, journey: AnyJourney, anchor: str, *, at_ms: int) -> None:
+    """Count the step of a message of this run that left although it was taken back: the opposite of `reopen`."""
+    run = find_run(turn.state, journey, anchor)
+    if run is None or run.closed:
+        return
+    steps = [step for _, step in steps_of(journey, turn.policy.of_run(run).journeys)]
+    stage, ready = run.stage + 1, at_ms + _distance_ms(steps, run.stage)
+    is_over = run.journey == OWN and stage >= len(steps)
+    turn.put_run(replace(run, stage=stage, ready_ms=max(run.ready_ms, ready), told="", closed=is_over))
 
 
 def _decide_between(turn: Turn, opening: Opening, found: list[Opening]) -> None:
@@ -273,7 +285,7 @@ def _send(turn: Turn, opening: Opening, losers: Sequence[Opening]) -> None:
         payment_id=payment_id,
         learnt=_learnt(opening, turn),
     )
-    ready = state.now_ms + _distance_ms(opening, turn.policy)
+    ready = state.now_ms + _distance_ms(_steps(opening, turn.policy), run.stage)
     turn.put_run(replace(_advanced(opening, ready_ms=ready), started_ms=run.started_ms or state.now_ms))
 
 
@@ -297,16 +309,19 @@ def _advanced(opening: Opening, *, ready_ms: int) -> Run:
     return replace(run, stage=run.stage + 1, told="", ready_ms=ready_ms, closed=run.closed or is_over)
 
 
-def _distance_ms(opening: Opening, policy: Policy) -> int:
-    """Return how long the next step waits after this one, where steps are taken in sequence."""
-    journeys = policy.of_run(opening.run).journeys
-    steps = journeys.onboarding if opening.kind is TimerKind.ONBOARDING else journeys.renewal
+def _steps(opening: Opening, policy: Policy) -> Sequence[Step]:
     if opening.playbook is not None:
-        steps = opening.playbook.steps
-    following = steps[opening.run.stage + 1 :][:1]
-    if opening.step.if_missed is not MissedRun.SEQUENCE or not following:
+        return opening.playbook.steps
+    journeys = policy.of_run(opening.run).journeys
+    return journeys.onboarding if opening.kind is TimerKind.ONBOARDING else journeys.renewal
+
+
+def _distance_ms(steps: Sequence[Step], stage: int) -> int:
+    """Return how long the step after that at `stage` waits, where steps are taken in sequence."""
+    both = steps[stage : stage + 2]
+    if not both or both[0].if_missed is not MissedRun.SEQUENCE:
         return 0
-    return max(0, following[0].after_days - opening.step.after_days) * DAY_MS
+    return max(0, both[-1].after_days - both[0].after_days) * DAY_MS
 
 
 def _facts(opening: Opening, state: ClientState, policy: Policy) -> tuple[dict[str, Fact], list[str]]:
