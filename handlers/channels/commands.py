@@ -9,7 +9,8 @@ from cyclopts import Parameter
 def run_channels(
     *channels: Annotated[str, Parameter(help="Which channels to serve; none given: all that are configured.")],
     out: Annotated[
-        Path | None, Parameter(help="Append what the console channel says to this file, one JSON line per message.")
+        Path | None,
+        Parameter(help="Append what the console channel says to this file, one JSON line per message; of console only."),
     ] = None,
 ) -> int:
     """Deliver triggers by mail, text message, webhook, portal, task and console.
@@ -26,12 +27,18 @@ def run_channels(
     """
     import asyncio
 
+    from models.policy.policy import CONSOLE
     from streams.runtime.errors import UsageError
     from streams.wire.topics import CHANNELS
 
     unknown = [name for name in channels if name not in CHANNELS]
     if unknown:
         message = f"there is no channel {unknown[0]!r}; known: {', '.join(CHANNELS)}"
+        raise UsageError(message)
+    if out is not None and channels and CONSOLE not in channels:
+        message = (
+            f"--out is the file of the channel console, which is not among {', '.join(channels)}: name it too, or leave --out"
+        )
         raise UsageError(message)
 
     from handlers.channels.assembly import configured, make_channel, run_workers

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from handlers.channels.assembly import make_channel
@@ -23,3 +25,8 @@ def test_a_channel_that_does_not_exist_is_refused_with_those_that_do(capsys: pyt
 def test_the_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run-channels", "--help"]) == 0
     assert "rapport run-channels console --out FILE" in capsys.readouterr().out
+
+
+def test_a_file_is_refused_where_no_channel_writes_to_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["run-channels", "email", "--out", str(tmp_path / "said.jsonl")]) == 2
+    assert "--out is the file of the channel console" in capsys.readouterr().err
