@@ -32,7 +32,7 @@ def ahead(state: ClientState, policy: Policy, run: Run, steps: tuple[Step, ...])
             if begun is None:
                 continue
             at = max(begun, state.now_ms)
-        found.append(Ahead(step, policy.open_hour(state, at), tone_of_step(state, step, run).value))
+        found.append(Ahead(step, policy.open_hour(state, at), tone_of_step(state, step, run, policy).value))
     return found
 
 

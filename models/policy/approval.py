@@ -14,9 +14,11 @@ from models.events.envelope import epoch_ms
 from models.events.signals import ApprovalAnswered, Verdict
 from models.money import Money
 from models.policy.journeys import Step
+from models.policy.policy import Policy
+from models.policy.precedence import tones_said
 from models.policy.silence import Silence
 from models.policy.stakes import person_first
-from models.policy.tones import is_above
+from models.policy.tones import is_above, nearest
 from models.policy.turn import Turn
 from models.state.approvals import APPROVED, ASKED, HELD, Approval
 from models.state.client import ClientState, Pending, Run, journey_of
@@ -90,7 +92,7 @@ def ask_first(turn: Turn, draft: Draft) -> Answered:
         _forget(turn, row)
         return Answered(
             Ruling.MAY_LEAVE,
-            _edited(draft.step, row),
+            _edited(draft, row, policy),
             (f"approved by {row.by}{f': {row.note}' if row.note else ''}",),
             by_person=True,
         )
@@ -200,9 +202,10 @@ def _covers(row: Approval, draft: Draft) -> bool:
     return row.step == draft.step.id and all(money.minor <= approved.get(money.currency, 0) for money in draft.amounts)
 
 
-def _edited(step: Step, row: Approval) -> Step:
-    """Return the step as a person left it: another channel, or a softer tone, never a firmer."""
-    tone = Tone(row.tone) if row.tone else step.tone
+def _edited(draft: Draft, row: Approval, policy: Policy) -> Step:
+    """Return the step as a person left it: another channel, or a softer tone in which it has words, never a firmer."""
+    step = draft.step
+    tone = nearest(Tone(row.tone), tones_said(policy, draft.run, step)) if row.tone else step.tone
     return replace(step, tone=step.tone if is_above(tone, step.tone) else tone, channel=row.channel or step.channel)
 
 

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from models.events.signals import OverrideEffect, Purpose, Style
 from models.policy.gate import refusal
 from models.policy.journeys import Step
+from models.policy.policy import Policy
 from models.policy.segments import effective_segment, overruling
-from models.policy.tones import CEILINGS, is_above, tone_for
+from models.policy.tones import CEILINGS, is_above, nearest, softer_than, tone_for
 from models.state.client import ClientState, Override, Run, journey_of
 from models.state.person import in_force
 from models.triggers import Journey, Ruled, Tone
@@ -72,6 +73,8 @@ class Claim:
     level: Level
     value: str
     who: str
+    why: str = ""
+    """Why it is not what was said; empty where it is."""
 
 
 def resolve(matter: Matter, claims: Iterable[Claim]) -> Claim | None:
@@ -97,9 +100,30 @@ def channel_of(state: ClientState, step: Step, invoice_ids: tuple[str, ...]) -> 
     return resolve(Matter.CHANNEL, (default, *by_people)) or default
 
 
-def tone_of_step(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str, ...] = ()) -> Claim:
-    """Return the tone of a message and who chose it. Whoever chooses, the client's wish and the segment's ceiling soften it."""
-    return tone_claimed(state, step.tone, step.purpose, run, invoice_ids, who=f"the step {step.id}")
+def tone_of_step(state: ClientState, step: Step, run: Run, policy: Policy, invoice_ids: tuple[str, ...] = ()) -> Claim:
+    """Return the tone of a message and who chose it. Whoever chooses, the client's wish and the segment's ceiling soften it.
+
+    A tone in which there are no words for the step gives way to the nearest that is no firmer, and colleagues are written to
+    in the step's own.
+    """
+    who = f"the step {step.id}"
+    if step.channel in policy.internal_channels:
+        return Claim(Level.DEFAULT, step.tone.value, who)
+    claim = tone_claimed(state, step.tone, step.purpose, run, invoice_ids, who=who)
+    tone = Tone(claim.value)
+    found = tone if tone is step.tone else nearest(tone, tones_said(policy, run, step))
+    if found is tone:
+        return claim
+    lacks = f"{step.id} has no words in the tone {tone.value} ({claim.who}): {found.value} is the nearest that is no firmer"
+    return Claim(claim.level, found.value, claim.who, lacks)
+
+
+def tones_said(policy: Policy, run: Run, step: Step) -> frozenset[Tone]:
+    """Return the tones in which there are words for a step: those that lint wants to find, as of others nobody knows."""
+    journey, journeys = journey_of(run), policy.of_run(run).journeys
+    tones = {step.tone, *(row.tone for name, row in journeys.named_steps() if (name, row.id) == (journey, step.id))}
+    softer = (other for tone in tones for other in softer_than(tone)) if journey is Journey.DELAY_SUPPORT else ()
+    return frozenset((*tones, *softer))
 
 
 def tone_claimed(state: ClientState, tone: Tone, purpose: Purpose, run: Run, invoice_ids: tuple[str, ...], *, who: str) -> Claim:
@@ -149,12 +173,13 @@ class Precedence:
     @property
     def words(self) -> tuple[str, ...]:
         """Return what people read: where somebody overruled; what softens and reaches has words of its own."""
-        return tuple(f"{row.matter} {row.value} by {row.level}, {row.who}" for row in self.records if row.level in _OVERRULING)
+        said = (f"{row.matter} {row.value} by {row.level}, {row.who}" for row in self.records if row.level in _OVERRULING)
+        return (*said, self.tone.why) if self.tone.why else tuple(said)
 
 
-def precedence(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str, ...]) -> Precedence:
+def precedence(state: ClientState, step: Step, run: Run, policy: Policy, invoice_ids: tuple[str, ...]) -> Precedence:
     """Return who has the say about a message; what is recorded are the matters in which somebody spoke above the default."""
-    channel, tone = channel_of(state, step, invoice_ids), tone_of_step(state, step, run, invoice_ids)
+    channel, tone = channel_of(state, step, invoice_ids), tone_of_step(state, step, run, policy, invoice_ids)
     if not state.person.overrides:
         return Precedence(channel, tone, (ruled(Matter.TONE, tone),) if tone.level < Level.DEFAULT else ())
     won = [(Matter.CHANNEL, channel), (Matter.TONE, tone)]
@@ -163,7 +188,7 @@ def precedence(state: ClientState, step: Step, run: Run, invoice_ids: tuple[str,
     silent = replace(state, person=replace(state.person, overrides=()))
     instead = {
         Matter.CHANNEL: channel_of(silent, step, invoice_ids).value,
-        Matter.TONE: tone_of_step(silent, step, run, invoice_ids).value,
+        Matter.TONE: tone_of_step(silent, step, run, policy, invoice_ids).value,
         Matter.URGENCY: "0",
         Matter.SEGMENT: state.care.segment.value,
     }

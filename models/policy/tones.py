@@ -1,6 +1,6 @@
 """How firmly a message may speak: a ceiling per segment that no policy raises, and everything that makes a message softer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -30,6 +30,14 @@ def is_above(tone: Tone, ceiling: Tone) -> bool:
 def softer_than(tone: Tone) -> tuple[Tone, ...]:
     """Return the tones in which a message meant in `tone` may be said instead, the firmest first."""
     return tuple(other for other in (Tone.STRUCTURED, Tone.GENTLE) if FIRMNESS[other] < FIRMNESS[tone])
+
+
+def nearest(wanted: Tone, said: Collection[Tone]) -> Tone:
+    """Return the tone of `said` that comes nearest to `wanted` and is no firmer; the softest where all are firmer."""
+    if wanted in said:
+        return wanted
+    known = sorted(said, key=lambda tone: (FIRMNESS[tone], tone.value))
+    return next((tone for tone in reversed(known) if not is_above(tone, wanted)), known[0])
 
 
 class Relationship(StrEnum):

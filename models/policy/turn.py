@@ -174,10 +174,10 @@ class Turn:
 
     def _ruling(self, step: Step, run: Run, invoice_ids: tuple[str, ...]) -> Precedence:
         """Return who has the say about channel and tone; colleagues are asked where the policy says."""
-        found = precedence(self.state, step, run, invoice_ids)
         if step.channel in self.policy.internal_channels:
-            return Precedence(Claim(Level.DEFAULT, step.channel, step.id), found.tone)
-        return found
+            tone = tone_of_step(self.state, step, run, self.policy)
+            return Precedence(Claim(Level.DEFAULT, step.channel, step.id), tone)
+        return precedence(self.state, step, run, self.policy, invoice_ids)
 
     def _identity(self, step: Step, run: Run, channel: str, tone: Tone, *, is_again: bool) -> dict[str, Any]:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""
@@ -217,7 +217,7 @@ class Turn:
 
     def tone(self, step: Step, run: Run) -> Tone:
         """Return the tone in which a step is said to this client now."""
-        return Tone(tone_of_step(self.state, step, run).value)
+        return Tone(tone_of_step(self.state, step, run, self.policy).value)
 
     def retract(self, row: Pending, because: CancelWhen, reasons: tuple[str, ...]) -> None:
         """Take a pending trigger back."""

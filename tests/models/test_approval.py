@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ApprovalAnswered, Verdict
+from models.events.signals import ApprovalAnswered, OverrideEffect, Verdict
 from models.events.union import AnyClientEvent
 from models.policy.document import document_of, policy_of
 from models.policy.gate import still_allowed
@@ -119,8 +119,15 @@ def test_an_approved_message_leaves_at_once_and_says_who_approved_it() -> None:
 
 
 def test_an_approver_may_soften_and_redirect_a_message_but_not_sharpen_it() -> None:
-    for tone, heard in (("gentle", Tone.GENTLE), ("firm", Tone.EDUCATIONAL)):
-        firm, task = _waiting()
+    build = Events()
+    slow = build.override(0.5, OverrideEffect.SEGMENT, until=300, value="slow")
+    for words, tone, heard in (
+        ([slow], "gentle", Tone.GENTLE),
+        ([slow], "firm", Tone.STRUCTURED),
+        ([], "gentle", Tone.EDUCATIONAL),  # the first step of new clients has no other words
+    ):
+        firm = Firm(policy=_policy()).run([*words, *_late(Events())], until_ms=ms(14))
+        (task,) = _asked(firm)
         firm.run([_answer(14.2, task, tone=tone, channel="portal")], until_ms=ms(14.3))
         (message,) = [row for row in firm.triggers if not row.step.startswith(APPROVE)]
         assert (message.tone, message.channel) == (heard, "portal")

@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers.channels.template_facts import facts_stated
 from models.events.signals import OverrideEffect, OverrideSet, Purpose, Style
 from models.events.union import AnyClientEvent
 from models.policy.policy import DEFAULT_POLICY
-from models.policy.precedence import MAY_SPEAK, Claim, Level, Matter, resolve
+from models.policy.precedence import MAY_SPEAK, Claim, Level, Matter, resolve, tone_of_step
 from models.policy.tones import CEILINGS, is_above
-from models.state.client import Segment
+from models.state.client import Run, Segment, place_of
 from models.triggers import Decision, DecisionOutcome, Tone, Trigger
 from tests.models.builders import CLIENT, Events, ms, on
 from tests.models.test_journey_laws import Firm
+from tests.models.views import final
 
 _CLAIMS = st.builds(Claim, level=st.sampled_from(Level), value=st.text(max_size=5), who=st.text(max_size=5))
 
@@ -115,9 +117,48 @@ def test_an_invoice_with_a_tone_of_its_own_is_not_heard_and_a_named_word_is() ->
     build = Events()
     trigger, _ = _first(_word(build, OverrideEffect.TONE, "gentle", invoice="I1"))
     assert trigger.tone is Tone.EDUCATIONAL
-    trigger, decision = _first(_word(build, OverrideEffect.TONE, "gentle"))
-    assert trigger.tone is Tone.GENTLE
-    assert _levels(decision) == {"tone": "override"}
+    slow = _word(build, OverrideEffect.SEGMENT, "slow")
+    trigger, decision = _first(slow, _word(build, OverrideEffect.TONE, "gentle"))
+    assert (trigger.step, trigger.tone) == ("clear_dates", Tone.GENTLE)
+    assert _levels(decision) == {"segment": "override", "tone": "override"}
+
+
+@pytest.mark.parametrize(
+    ("segment", "wanted", "step", "said"),
+    [
+        ("new", "gentle", "explain_terms", Tone.EDUCATIONAL),
+        ("reliable", "educational", "friendly_note", Tone.GENTLE),
+        ("slow", "educational", "clear_dates", Tone.GENTLE),
+    ],
+)
+def test_a_tone_in_which_a_step_has_no_words_gives_way_to_the_nearest_that_is_no_firmer(
+    segment: str, wanted: str, step: str, said: Tone
+) -> None:
+    build = Events()
+    trigger, decision = _first(_word(build, OverrideEffect.SEGMENT, segment), _word(build, OverrideEffect.TONE, wanted))
+    assert (trigger.step, trigger.tone) == (step, said)
+    lacks = f"{step} has no words in the tone {wanted} (sam: talked on the phone): {said.value} is the nearest that is no firmer"
+    assert lacks in decision.reasons
+    assert lacks in trigger.reasons
+
+
+@pytest.mark.parametrize(("tone", "segment", "style"), list(product(Tone, Segment, (None, Style.GENTLE))))
+def test_whatever_is_said_of_the_tone_there_are_words_for_every_step(tone: Tone, segment: Segment, style: Style | None) -> None:
+    build = Events()
+    words = [_word(build, OverrideEffect.TONE, tone.value), _word(build, OverrideEffect.SEGMENT, segment.value)]
+    state = final([build.profiled(0).model_copy(update={"style": style}), build.called(0.2), *words])
+    for journey, step in DEFAULT_POLICY.journeys.named_steps():
+        said = Tone(tone_of_step(state, step, Run(place_of(journey), "x"), DEFAULT_POLICY).value)
+        stated = facts_stated(journey, step.id, said)
+        assert stated is not None, (journey, step.id, said)
+        assert not stated.untranslated
+
+
+def test_a_word_on_the_tone_changes_no_letter_to_a_colleague() -> None:
+    build = Events()
+    problem = _word(build, OverrideEffect.SEGMENT, "problem")
+    trigger, _ = _first(problem, _word(build, OverrideEffect.TONE, "structured"))
+    assert (trigger.step, trigger.channel, trigger.tone) == ("personal_contact", "task", Tone.GENTLE)
 
 
 def test_the_wish_of_the_contact_softens_what_a_manager_said() -> None:
