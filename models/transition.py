@@ -60,7 +60,7 @@ from models.policy.policy import Policy
 from models.policy.pruning import prune_runs
 from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
-from models.policy.requests import ask_a_person, ask_about_promise
+from models.policy.requests import ask_a_person, ask_about_promise, asked_about
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
 from models.state.client import ClientState, Timer, TimerKind
@@ -249,7 +249,7 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
         case ClientAsked():
             turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
             ask_a_person(turn, event)
-            wrote_back(turn, at_ms=event.occurred_ms)
+            wrote_back(turn, at_ms=event.occurred_ms, invoice_id=asked_about(turn.state, event))
         case ApprovalAnswered():
             answered(turn, event)
         case _:

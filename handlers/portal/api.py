@@ -91,7 +91,7 @@ class AnswerGiven(BaseModel):
     hours: Annotated[str, Field(max_length=11)] = ""
     invoice: Annotated[
         str,
-        Field(max_length=200, description="Of a promise or a dispute: the one open invoice it is about; empty: everything open."),
+        Field(max_length=200, description="Of a promise, a dispute or a plan: the one open invoice; empty: everything open."),
     ] = ""
     amount: Annotated[
         str, Field(max_length=40, description="Of a promise or a dispute: the part of that invoice, as 400.00 EUR.")

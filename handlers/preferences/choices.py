@@ -89,6 +89,8 @@ _REQUESTS: Final = {
     Choice.DEFER: ("the client wants to start later", Request.DEFER),
 }
 
+_ABOUT_INVOICES: Final = frozenset({Request.PLAN, Request.LATER})
+
 
 class AnswerRefusal(StrEnum):
     """Why an answer cannot be taken as it is; `wording.Refused` has a sentence for each."""
@@ -117,8 +119,8 @@ class AnswerError(RapportError):
 class Answer:
     """One answer. `form` identifies the page it was given on, so that sending a page twice is one answer.
 
-    `invoice` is the one a promise or a dispute is about, empty: all of the message; `amount` (`400.00 EUR`) the part of that one;
-    `reason` a `DisputeReason`.
+    `invoice` is the one a promise, a dispute or the wish for a plan is about, empty: all of the message; `amount` (`400.00 EUR`)
+    the part of that one; `reason` a `DisputeReason`.
     """
 
     choice: Choice
@@ -218,30 +220,47 @@ class _Told:
         granted = self.answer.choice is Choice.ALLOW
         return self._make(ConsentChanged, "", purpose=self.link.purpose, channel=channel, granted=granted)
 
-    def _request(
-        self, what: str, request: Request, *, words: str = "", journeys: Sequence[str] = ()
-    ) -> tuple[AnyClientEvent, ...]:
+    def _request(self, what: str, request: Request, *, words: str = "") -> tuple[AnyClientEvent, ...]:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
             raise AnswerError(AnswerRefusal.NO_CONTACT)
         said = "; ".join(filter(None, (words, self.answer.words)))
-        asked = self._make(ClientAsked, "asked", request=request, channel=self.link.channel, words=said or None)
+        alone = self._alone(request)
+        known = {"request": request, "channel": self.link.channel, "words": said or None, "invoice_id": alone}
+        asked = self._make(ClientAsked, "asked" if alone is None else f"asked {alone}", **known)
         why = f"{what}: {said}"[:500] if said else what
-        journeys = tuple(row.value for row in RENEWALS) if request in {Request.RENEW, Request.DEFER} else self._journeys()
-        return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=journeys))
+        if alone is not None:
+            return asked, self._hold(alone, why, days=REQUEST_DAYS, invoice_id=alone)
+        return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=self._resting(request)))
+
+    def _alone(self, request: Request) -> str | None:
+        """Return the one invoice that a request is about; then this one rests, as after a reply to a message about it alone."""
+        if request not in _ABOUT_INVOICES:
+            return None
+        about = self._invoices()
+        return about[0] if len(about) == 1 else None
+
+    def _resting(self, request: Request) -> tuple[str, ...]:
+        if request in {Request.RENEW, Request.DEFER}:
+            return tuple(row.value for row in RENEWALS)
+        # A hold on support reaches statements too: behind either, who has asked is asked for nothing until a person has answered.
+        return (Journey.DELAY_SUPPORT.value,) if self.link.purpose is Purpose.SERVICING else self._journeys()
 
     def _holds(self, reason: str, *, days: int, journeys: Sequence[str]) -> tuple[AnyClientEvent, ...]:
-        return tuple(
-            self._make(
-                OverrideSet,
-                journey,
-                override_id=self._override(journey),
-                effect=OverrideEffect.HOLD,
-                journey=journey,
-                reason=reason,
-                author=AUTHOR,
-                expires_at=self.now + timedelta(days=days),
-            )
-            for journey in journeys
+        return tuple(self._hold(journey, reason, days=days, journey=journey) for journey in journeys)
+
+    def _hold(
+        self, scope: str, reason: str, *, days: int, journey: str | None = None, invoice_id: str | None = None
+    ) -> OverrideSet:
+        return self._make(
+            OverrideSet,
+            scope,
+            override_id=self._override(scope),
+            effect=OverrideEffect.HOLD,
+            journey=journey,
+            invoice_id=invoice_id,
+            reason=reason,
+            author=AUTHOR,
+            expires_at=self.now + timedelta(days=days),
         )
 
     def _journeys(self) -> tuple[str, ...]:
@@ -250,10 +269,10 @@ class _Told:
         care = (journey.value for journey in Journey if journey not in {Journey.DELAY_SUPPORT, Journey.STATEMENT})
         return (*care, OWN_JOURNEYS)
 
-    def _override(self, journey: str) -> str:
+    def _override(self, scope: str) -> str:
         pause = self.answer.choice in {Choice.SNOOZE, Choice.WAKE}
         kind = "link.pause" if pause else f"link.{self.answer.choice.value}"
-        return derive(kind, self.link.client_id, journey)
+        return derive(kind, self.link.client_id, scope)
 
     def _about_invoices(self, kind: type[E], name: str, **fields: Any) -> tuple[E, ...]:  # noqa: ANN401 - as the event's
         link = self.link

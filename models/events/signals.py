@@ -136,7 +136,8 @@ class OverrideSet(ClientEvent):
     )
     journey: Annotated[str, Field(max_length=60)] | None = Field(default=None, description="None: every journey.")
     invoice_id: Identifier | None = Field(
-        default=None, description="Of channel and urgency: messages about this invoice only. None: every message."
+        default=None,
+        description="Of channel and urgency: messages about this invoice only; of a hold: it is in none. None: every message.",
     )
     reason: Annotated[str, Field(min_length=3, max_length=500)]
     author: Identifier
@@ -224,6 +225,10 @@ class ClientAsked(ClientEvent):
     request: Request
     channel: Annotated[str, Field(max_length=40)]
     words: Annotated[str, Field(max_length=1000)] | None = None
+    invoice_id: Identifier | None = Field(
+        default=None,
+        description="The one open invoice it is about: until a person has answered, this one waits. None: all waits.",
+    )
 
 
 class Verdict(StrEnum):

@@ -9,7 +9,7 @@ from models.money import Money
 from models.policy.causes import Hypothesis, hypothesis
 from models.policy.facts import Fact
 from models.policy.foresight import foreseen, has_habit
-from models.policy.gate import release_of
+from models.policy.gate import hold_on, hold_words, release_of
 from models.policy.journeys import Ladder
 from models.policy.offers import Way
 from models.policy.policy import Policy
@@ -277,13 +277,21 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
         return Silence("refunded", (f"money of {name} was given back: a person decides whether it is still owed",))
     if run.closed:
         return Silence("closed", (f"messages about {name} cannot be delivered: a person is needed",))
-    reply = reply_about(state, policy, item.invoice.invoice_id) if state.care.replies else None
-    if reply is not None:
-        return reply
+    paused = _paused(item.invoice.invoice_id, state, policy)
+    if paused is not None:
+        return paused
     late_start = item.invoice.seen_ms - _asked_from(item) > policy.adopt_after_days * DAY_MS
     if late_start and not run.stage and not run.begun_under and release_of(state, Journey.DELAY_SUPPORT, state.now_ms) is None:
         return Silence("adopt", (f"{name} was long overdue when it became known: it starts only when a person releases it",))
     return None
+
+
+def _paused(invoice_id: str, state: ClientState, policy: Policy) -> Silence | None:
+    """Return why this invoice alone waits: somebody said so, or the client has written about it."""
+    hold = hold_on(state, invoice_id, state.now_ms) if state.person.overrides else None
+    if hold is not None:
+        return Silence("hold", (hold_words(invoice_id, hold),), hold.expires_ms)
+    return reply_about(state, policy, invoice_id) if state.care.replies else None
 
 
 def _after_plans(invoice: Invoice, state: ClientState, policy: Policy) -> int:

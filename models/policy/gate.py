@@ -127,8 +127,33 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
 
 
 def hold_of(state: ClientState, journey: AnyJourney, at_ms: int) -> Override | None:
-    """Return the hold of a relationship manager on this journey, the one that lasts longest; None without one."""
+    """Return the hold of a relationship manager on this journey, the one that lasts longest; None without one.
+
+    One on a single invoice is none on its journey: see `hold_on`.
+    """
     return _override(state, OverrideEffect.HOLD, journey, at_ms)
+
+
+def hold_on(state: ClientState, invoice_id: str, at_ms: int) -> Override | None:
+    """Return the hold on this invoice alone, the one that lasts longest; None without one."""
+    rows = (row for row in state.person.overrides if row.effect == OverrideEffect.HOLD.value and row.invoice_id == invoice_id)
+    return max((row for row in rows if in_force(row, at_ms)), key=lambda row: row.expires_ms, default=None)
+
+
+def held_by(state: ClientState, row: Pending, at_ms: int) -> str | None:
+    """Return the hold that a message stands under, on its journey or on an invoice that it names; None without one."""
+    hold = hold_of(state, journey_of(row), at_ms)
+    if hold is not None:
+        return f"on hold by {hold.author}: {hold.reason}"
+    if not state.person.overrides:
+        return None
+    holds = ((name, hold_on(state, name, at_ms)) for name in row.invoice_ids)
+    return next((hold_words(name, hold) for name, hold in holds if hold is not None), None)
+
+
+def hold_words(invoice_id: str, hold: Override) -> str:
+    """Return what decisions say of a hold on one invoice."""
+    return f"invoice {invoice_id} is on hold by {hold.author}: {hold.reason}"
 
 
 def legal_hold_of(state: ClientState, at_ms: int) -> Override | None:
@@ -185,7 +210,7 @@ def _override(state: ClientState, effect: OverrideEffect, journey: AnyJourney, a
     rows = [
         row
         for row in state.person.overrides
-        if row.effect == effect.value and row.journey in {"", *names_of(journey)} and in_force(row, at_ms)
+        if row.effect == effect.value and not row.invoice_id and row.journey in {"", *names_of(journey)} and in_force(row, at_ms)
     ]
     return max(rows, key=lambda row: row.expires_ms) if rows else None
 
@@ -198,8 +223,8 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
             why = refusal(state, PURPOSES[row.purpose], row.channel)
             return (predicate, why) if why else None
         case CancelWhen.ON_HOLD:
-            hold = hold_of(state, journey_of(row), now_ms)
-            return (predicate, f"on hold by {hold.author}: {hold.reason}") if hold else None
+            why = held_by(state, row, now_ms)
+            return (predicate, why) if why else None
         case CancelWhen.INVOICES_SETTLED | CancelWhen.INVOICES_DISPUTED | CancelWhen.INVOICES_PROMISED:
             return _invoices(predicate, state, row, now_ms)
         case CancelWhen.PAYMENT_REVERSED:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from models.money import Money
 from models.policy.budget import costs, full, goes_first
-from models.policy.gate import check, earlier_unheard, hold_of, legal_hold_of, legal_words, pending_of
+from models.policy.gate import check, earlier_unheard, held_by, legal_hold_of, legal_words, pending_of
 from models.policy.monthly import overtaken
 from models.policy.policy import Policy
 from models.policy.precedence import tone_claimed
@@ -102,9 +102,9 @@ def known_as(state: ClientState, trigger: Trigger) -> Pending:
 def _refused(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     """Return what forbids the message as it was decided; its step is decided anew then, softer or not at all."""
     journey, purpose = journey_of(row), PURPOSES[row.purpose]
-    hold = hold_of(state, journey, state.now_ms)
+    hold = held_by(state, row, state.now_ms)
     if hold is not None:
-        return _withdrawn("hold", f"on hold by {hold.author}: {hold.reason}", CancelWhen.ON_HOLD)
+        return _withdrawn("hold", hold, CancelWhen.ON_HOLD)
     legal = legal_hold_of(state, state.now_ms)
     if legal is not None:
         return _withdrawn("legal_hold", legal_words(legal), CancelWhen.ON_HOLD)

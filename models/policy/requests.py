@@ -47,11 +47,17 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     terms = turn.policy.offers.segments[effective_segment(turn.state, turn.state.now_ms)]
     limits = f"offered without asking: up to {terms.most_instalments} instalments, up to {terms.most_days} days later"
     more = (limits,) if event.request in _LIMITED else _renewals(turn.state) if event.request in _ABOUT_RENEWALS else ()
-    about = written_about(turn.state, event.occurred_ms)
+    about = asked_about(turn.state, event)
     hold = f"rapport overrides set {event.client_id} --effect hold --journey {Journey.DELAY_SUPPORT.value}"
-    alone = (f"their answer is about invoice {about}: this one alone waits; to let all wait: {hold}",) if about else ()
+    alone = (f"it is about invoice {about}: this one alone waits; to let all wait: {hold}",) if about else ()
     turn.state = noted(turn.state, event.request, event.occurred_ms)
     _ask(turn, event.request, event.occurred_ms, (*words, *alone, *more))
+
+
+def asked_about(state: ClientState, event: ClientAsked) -> str:
+    """Return the one open invoice that a request is about, empty where it is about no single one, or one that is not known."""
+    known = event.invoice_id and any(row.invoice_id == event.invoice_id for row in state.ledger.invoices)
+    return event.invoice_id if event.invoice_id and known else written_about(state, event.occurred_ms)
 
 
 def _renewals(state: ClientState) -> tuple[str, ...]:

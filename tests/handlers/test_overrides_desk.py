@@ -83,6 +83,7 @@ def test_words_that_say_otherwise_are_shown_with_which_of_them_holds(
         (OverrideEffect.CHANNEL, {"value": "sms", "journey": Journey.RENEWAL}, "as a whole"),
         (OverrideEffect.TONE, {"value": "gentle", "invoice_id": "R-17"}, "leave --invoice out"),
         (OverrideEffect.SEGMENT, {"value": "slow", "journey": Journey.RENEWAL}, "as a whole"),
+        (OverrideEffect.HOLD, {"journey": Journey.RENEWAL, "invoice_id": "R-17"}, "leave --journey out"),
         (OverrideEffect.WINDOW, {}, "--effect window needs --window"),
         (OverrideEffect.WINDOW, {"value": "07-01..09-15", "invoice_id": "R-17"}, "leave --invoice out"),
     ],

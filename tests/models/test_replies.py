@@ -194,6 +194,37 @@ def test_the_task_about_it_ends_the_pause_of_one_invoice_too_and_a_hold_widens_i
     assert names_of(firm) == [{"I1"}]
 
 
+def test_a_request_about_one_invoice_lets_this_one_wait_as_a_reply_does_and_one_about_an_unknown_one_all() -> None:
+    for named, expected in (("I1", [{"I1"}, {"I2"}]), (None, [{"I1"}]), ("I9", [{"I1"}])):
+        build = Events()
+        firm = two_late(build)
+        firm.feed(build.asks(16.5).model_copy(update={"invoice_id": named}))
+        firm.wake(ms(18.5))
+        assert names_of(firm) == expected, named
+        (task,) = [row for row in firm.triggers if row.step == "answer_request"]
+        assert any("I1: this one alone waits" in reason for reason in task.reasons) is (named == "I1")
+
+
+def test_a_hold_on_one_invoice_takes_back_what_names_it_and_leaves_the_others_alone() -> None:
+    build = Events()
+    firm = Carried(build, away_from=16)
+    firm.run([build.profiled(0), build.issued(1, "I1", due=2), build.issued(1.1, "I2", 50_000, due=11)], until_ms=ms(18.2))
+    both = next(row for row in firm.triggers if len(row.invoice_ids) == 2)
+    hold = build.override(18.3, OverrideEffect.HOLD, until=60)
+    firm.feed(hold.model_copy(update={"invoice_id": "I1"}))
+    (back,) = (row for row in firm.outputs if isinstance(row, Retraction))
+    assert (back.trigger_id, back.because) == (both.trigger_id, CancelWhen.ON_HOLD)
+    assert back.reasons == ("invoice I1 is on hold by sam: talked on the phone",)
+    firm.away_ms = ms(1_000)
+    firm.wake(ms(45))
+    assert names_of(firm)[2:] == [{"I2"}, {"I2"}]
+    silences = [row.reasons[0] for row in firm.outputs if isinstance(row, Decision) and row.outcome is DecisionOutcome.HELD]
+    assert back.reasons[0] in silences
+    firm.feed(build.cleared(45.1))
+    firm.wake(ms(60))
+    assert names_of(firm)[4:] == [{"I1"}]
+
+
 @given(stories(), st.integers(0, 6), st.floats(0.05, 4), st.booleans())
 def test_while_a_reply_waits_to_be_read_nothing_names_what_it_is_about_and_the_rest_is_no_matter_of_it(
     story: list[AnyClientEvent], which: int, after: float, told_twice: bool

@@ -57,7 +57,7 @@ overrides = App(
 
     An override has a scope (a client, or one journey of it), an effect, a reason, an author and an expiry:
 
-    - hold: nothing is sent; what is on its way is taken back
+    - hold: nothing is sent; what is on its way is taken back. Of one invoice: this one is in no message, others are
     - legal_hold: nothing is sent to the client, of whatever purpose; tasks for colleagues go on. It needs its last day (--until),
       and whoever lifts it says why
     - segment: the client is treated as one of the segment you name, whatever the rules say
@@ -86,7 +86,7 @@ def set_override(
     channel: Annotated[str | None, Parameter(help="Of effect channel: through which messages go.")] = None,
     tone: Annotated[Tone | None, Parameter(help="Of effect tone: which; the segment's ceiling stays.")] = None,
     days: Annotated[int | None, Parameter(help="Of effect urgency: so many days later; sooner with --days=-5.")] = None,
-    invoice: Annotated[str | None, Parameter(help="Of channel and urgency: messages about this invoice only.")] = None,
+    invoice: Annotated[str | None, Parameter(help="Of hold, channel and urgency: this invoice only.")] = None,
     window: Annotated[
         str | None, Parameter(help="Of effect window: from and to, as 07-01..09-15, of every year; several with commas.")
     ] = None,
@@ -106,6 +106,7 @@ def set_override(
     For example:
 
         rapport overrides set cus_1a2b3c --effect hold --reason "new finance lead, calls back" --until 2026-04-15
+        rapport overrides set cus_1a2b3c --effect hold --invoice R-17 --reason "Lea checks the hours in it"
         rapport overrides set cus_1a2b3c --effect legal_hold --reason "with counsel, ask Lea" --until 2027-06-30
         rapport overrides set cus_1a2b3c --effect segment --segment reliable --reason "paid by parent from now on"
         rapport overrides set cus_1a2b3c --effect channel --channel sms --invoice R-17 --reason "asked for a text"
@@ -160,7 +161,7 @@ async def _set(settings: Settings, told: OverrideSet) -> int:
     for line in conflicts(state, told, max(state.now_ms, told.occurred_ms)):
         print(f"says otherwise: {line}")
     await publish(settings, told)
-    what = " ".join(filter(None, (told.effect.value, told.value or "", told.journey or "")))
+    what = " ".join(filter(None, (told.effect.value, told.value or "", told.journey or "", told.invoice_id or "")))
     print(f"{told.override_id[:12]}: {what} for {told.client_id} by {told.author} until {told.expires_at:%Y-%m-%d}")
     return await _until_folded(settings, told.client_id, lambda row: row.set_at >= told.occurred_ms, told.override_id)
 
@@ -182,7 +183,7 @@ def list_overrides(
     if not found:
         print("no override is in force")
     for client, row in found:
-        what = " ".join(filter(None, (row.effect, row.value, row.journey)))
+        what = " ".join(filter(None, (row.effect, row.value, row.journey, row.invoice_id)))
         print(f"{row.override_id[:12]}  until {moment(row.expires_ms):%Y-%m-%d}  {client}: {what} by {row.author} ({row.reason})")
     return 0
 

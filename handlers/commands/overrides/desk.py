@@ -37,7 +37,7 @@ SAID_BY: Final = MappingProxyType(
 )
 """The option that says what an effect is to be."""
 
-ABOUT_INVOICES: Final = frozenset({OverrideEffect.CHANNEL, OverrideEffect.URGENCY})
+ABOUT_INVOICES: Final = frozenset({OverrideEffect.HOLD, OverrideEffect.CHANNEL, OverrideEffect.URGENCY})
 
 
 @worded()
@@ -65,7 +65,10 @@ def word(
         message = f"a {effect.value} holds for the client as a whole: leave --journey out"
         raise UsageError(message)
     if invoice_id is not None and effect not in ABOUT_INVOICES:
-        message = "an invoice may have a channel and an urgency of its own, nothing else: leave --invoice out"
+        message = "an invoice may have a hold, a channel and an urgency of its own, nothing else: leave --invoice out"
+        raise UsageError(message)
+    if invoice_id is not None and journey is not None:
+        message = "a hold on one invoice keeps it out of every message that asks for it: leave --journey out"
         raise UsageError(message)
     scope = journey.value if journey else invoice_id or ""
     return OverrideSet(
@@ -152,6 +155,7 @@ def row_as_json(client_id: str, row: Override) -> dict[str, Any]:
         "effect": row.effect,
         "value": row.value or None,
         "journey": row.journey or None,
+        "invoice_id": row.invoice_id or None,
         "reason": row.reason,
         "author": row.author,
         "since": moment(row.set_at).astimezone(UTC).isoformat(),

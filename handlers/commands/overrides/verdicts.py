@@ -53,7 +53,8 @@ def judged(event: OverrideSet, outcome: Outcome, without: Without) -> tuple[str,
         case OverrideEffect.SEGMENT:
             return _segment(event.value or "new", without.rules, without.learner, outcome.news)
         case OverrideEffect.HOLD | OverrideEffect.LEGAL_HOLD:
-            return _hold(outcome.endings, without.real, without.twin)
+            held = [row for row in outcome.endings if event.invoice_id in {None, row.invoice_id}]
+            return _hold(held, without.real, without.twin)
         case OverrideEffect.RELEASE:
             return _release(outcome.endings, without.real, without.twin)
         case OverrideEffect.CHANNEL | OverrideEffect.TONE | OverrideEffect.URGENCY:
