@@ -62,6 +62,11 @@ class Arrear(msgspec.Struct, frozen=True):
         return self.run.last or self.run.stage >= len(self.ladder.steps)
 
     @property
+    def rests(self) -> bool:
+        """Say whether a claim that has ended, or ends, lets it be asked for later than its step is due by itself."""
+        return self.ready_ms > self.core_ms
+
+    @property
     def invoice(self) -> Invoice:
         """The invoice itself."""
         return self.item.invoice
