@@ -25,6 +25,7 @@ LEAST_MINUTES: Final = 30
 """The shortest time in a day in which messages can be relied on to leave; a wish that leaves less is not met."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UTC: Final = ZoneInfo("UTC")
 
 
 class ClosedCalendarError(ValueError):
@@ -139,6 +140,15 @@ def rolled_ms(due_ms: int, zone: ZoneInfo, holidays: AbstractSet[date] = NO_HOLI
     """Return `due_ms` moved by whole days to the next business day in `zone`; unchanged on a business day."""
     day = local_day(due_ms, zone)
     return due_ms + (roll_forward(day, holidays) - day).days * DAY_MS
+
+
+@lru_cache(maxsize=16_384)
+def bank_days_on(at_ms: int, days: int, zone: ZoneInfo = _UTC, holidays: AbstractSet[date] = NO_HOLIDAYS) -> int:
+    """Return `at_ms` moved by whole days to where `days` further days of business have passed in `zone`: as a transfer takes."""
+    begun = day = local_day(at_ms, zone)
+    for _ in range(days):
+        day = roll_forward(day + timedelta(days=1), holidays)
+    return at_ms + (day - begun).days * DAY_MS
 
 
 def whole_days(ms: int) -> int:

@@ -22,11 +22,11 @@ from models.state.balances import items
 from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
 from models.state.plans import PLAN_GRACE_MS, Standing, is_agreed
-from models.state.reckoning import IN_FLIGHT_GRACE_MS, PROMISE_GRACE_MS, Item, dispute_open, left
-from models.state.rows import Invoice, Ledger
+from models.state.reckoning import IN_FLIGHT_BANK_DAYS, PROMISE_BANK_DAYS, Item, dispute_open, left
+from models.state.rows import Invoice, Ledger, Promise
 from models.state.runs import is_begun
 from models.triggers import Journey
-from models.workdays import DAY_MS, local_day, rolled_ms
+from models.workdays import DAY_MS, bank_days_on, local_day, rolled_ms
 
 _JOURNEY: Final = JOURNEYS.index(Journey.DELAY_SUPPORT)
 _POSSIBLE: Final = {
@@ -112,6 +112,11 @@ def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
 def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
     """Return the end of the courtesy grace after the rolled due date."""
     return rolled_ms(due_ms, policy.zone_of(state), policy.holidays_of(state)) + policy.grace_days * DAY_MS
+
+
+def promise_ends(promise: Promise, state: ClientState, policy: Policy) -> int:
+    """Return when a promise that nobody takes back is judged: a transfer made on its day has arrived, also over holidays."""
+    return _banked(promise.promised_ms, PROMISE_BANK_DAYS, state, policy)
 
 
 def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
@@ -205,7 +210,7 @@ def _arrear(item: Item, runs: dict[str, Run], state: ClientState, policy: Policy
     else:
         core = _core_ms(invoice, run, state, policy)
         ladder = ladder_of(run, state, policy)
-    ready, until = _claims(invoice, state, policy) if is_claimed else (0, 0)
+    ready, until = _claims(item, state, policy) if is_claimed else (0, 0)
     silence = _silence(item, run, state, policy, until)
     return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms)
 
@@ -244,26 +249,39 @@ def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> 
     return core
 
 
-def _claims(invoice: Invoice, state: ClientState, policy: Policy) -> tuple[int, int]:
+def _banked(at_ms: int, days: int, state: ClientState, policy: Policy) -> int:
+    """Return when so many bank days after a moment have passed for this client; never before the weekdays alone have."""
+    return max(bank_days_on(at_ms, days), bank_days_on(at_ms, days, policy.zone_of(state), policy.holidays_of(state)))
+
+
+def _claims(item: Item, state: ClientState, policy: Policy) -> tuple[int, int]:
     """Return (from when on claims that have ended let us ask again, when the claims that still hold end by themselves)."""
-    ledger, ready, until = state.ledger, _after_plans(invoice, state, policy), 0
+    invoice = item.invoice
+    ledger, (ready, until) = state.ledger, _promises(item, state, policy)
+    ready = max(ready, _after_plans(invoice, state, policy))
     fresh = policy.grace_days * DAY_MS
     for dispute in ledger.disputes:
         if dispute.invoice_id in {"", invoice.invoice_id} and not dispute_open(dispute):
             ready = max(ready, dispute.closed_at + fresh)
-    for promise in ledger.promises:
-        if promise.invoice_id in {"", invoice.invoice_id} and promise.made_at:
-            if promise.withdrawn_at >= promise.made_at:
-                ready = max(ready, promise.withdrawn_at + policy.settle_days * DAY_MS)
-            else:
-                until = max(until, promise.promised_ms + PROMISE_GRACE_MS)
     for payment in ledger.payments:
         if payment.pending and payment.pending_invoice in {"", invoice.invoice_id}:
             if payment.failed_at >= payment.pending_at:
                 ready = max(ready, payment.failed_at + policy.settle_days * DAY_MS)
             elif not payment.parts and not payment.whole:
-                until = max(until, payment.expected_ms + IN_FLIGHT_GRACE_MS)
+                until = max(until, _banked(payment.expected_ms, IN_FLIGHT_BANK_DAYS, state, policy))
     return max(ready, until), until
+
+
+def _promises(item: Item, state: ClientState, policy: Policy) -> tuple[int, int]:
+    """Return the same of promises alone. One of a part holds nothing back but that part."""
+    ready = until = 0
+    for promise in state.ledger.promises:
+        if promise.invoice_id in {"", item.invoice.invoice_id} and promise.made_at:
+            if promise.withdrawn_at >= promise.made_at:
+                ready = max(ready, promise.withdrawn_at + policy.settle_days * DAY_MS)
+            elif not (item.promised and item.rest):
+                until = max(until, promise_ends(promise, state, policy))
+    return ready, until
 
 
 def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: int) -> Silence | None:  # noqa: PLR0911 - one return per reason reads best
@@ -272,7 +290,7 @@ def _silence(item: Item, run: Run, state: ClientState, policy: Policy, until: in
         return Silence("disputed", (f"{name} is disputed: nothing is asked for until that is settled",))
     if item.planned and not item.rest and item.standing is not None and not item.standing.is_missed:
         return _planned(name, item.standing, state, policy)
-    if item.promised:
+    if item.promised and not item.rest:
         return Silence("promised", (f"payment of {name} is promised",), until)
     if item.in_flight:
         return Silence("in_flight", (f"a payment of {name} is under way",), until)

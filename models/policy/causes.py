@@ -17,6 +17,7 @@ from models.state.closing import LATE_DAYS
 from models.state.history import decline_streak
 from models.state.person import HARD, OF_ADDRESS, is_lifted
 from models.state.plans import is_agreed
+from models.state.promises import unkept
 from models.state.reckoning import Item, applied, dispute_open
 from models.state.requests import asked_ms
 from models.workdays import DAY_MS, moment
@@ -140,10 +141,10 @@ def _declined(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
 
 
 def _short(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
-    named = {"", *(row.invoice.invoice_id for row in found)}
+    named = {row.invoice.invoice_id for row in found}
     for row in state.ledger.promises:
-        kept_open = row.judged and row.made_at > row.withdrawn_at and row.invoice_id in named
-        if kept_open and row.promised_ms > state.now_ms - FRESH_MS:
+        is_judged = row.judged and row.made_at > row.withdrawn_at and row.promised_ms > state.now_ms - FRESH_MS
+        if is_judged and any(item.invoice.invoice_id in named for item in unkept(row, state.ledger, state.now_ms)):
             yield f"the promise for {_day(row.promised_ms)} was not kept"
     for item in found:
         if item.standing is not None and (item.standing.is_missed or item.standing.is_broken):

@@ -20,6 +20,7 @@ from models.policy.arrears import (
     facts_of,
     is_high_value,
     ladder_of,
+    promise_ends,
     small_or_retried,
     why_late,
 )
@@ -37,7 +38,7 @@ from models.policy.turn import Turn, find_run
 from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
 from models.state.plans import BROKEN_MS, instalment_anchor
-from models.state.reckoning import PROMISE_GRACE_MS, left
+from models.state.promises import unkept
 from models.state.runs import is_begun
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
@@ -49,7 +50,7 @@ HUMAN_DAYS: Final = 5  # a person gets five days before the sequence goes on, un
 def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
     """Return when support becomes due: at most one message, one silence to explain per invoice, and the ends of promises."""
     timers = [
-        Timer(max(state.now_ms, row.promised_ms + PROMISE_GRACE_MS), TimerKind.PROMISE, row.promise_id)
+        Timer(max(state.now_ms, promise_ends(row, state, policy)), TimerKind.PROMISE, row.promise_id)
         for row in state.ledger.promises
         if row.made_at > row.withdrawn_at and not row.judged
     ]
@@ -159,13 +160,13 @@ def _lapse(turn: Turn, step: Step, carrying: Arrear, reasons: tuple[str, ...]) -
 
 
 def fire_promise(turn: Turn, timer: Timer) -> None:
-    """Judge a promise whose day has passed: kept when nothing it covers is open, else support resumes one step softer."""
+    """Judge a promise whose day has passed: kept when nothing of it is missing, else support resumes one step softer."""
     state = turn.state
     row = next(known for known in state.ledger.promises if known.promise_id == timer.anchor)
     judged = tuple(replace(known, judged=True) if known is row else known for known in state.ledger.promises)
     turn.state = replace(state, ledger=replace(state.ledger, promises=judged))
-    covered = [invoice for invoice in state.ledger.invoices if row.invoice_id in {"", invoice.invoice_id} and left(invoice)]
-    for invoice in covered:
+    for item in unkept(row, state.ledger, state.now_ms):
+        invoice = item.invoice
         run = turn.run(Journey.DELAY_SUPPORT, invoice.invoice_id)
         if run.stage:
             turn.put_run(_one_back(run))

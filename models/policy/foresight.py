@@ -12,7 +12,7 @@ from models.learnt import Learnt, Quality
 from models.policy.freshness import ANY_AGE, MaxAge, pay_date_read
 from models.policy.silence import Silence
 from models.state.client import ClientState
-from models.state.reckoning import left
+from models.state.promises import unkept
 from models.state.rows import Invoice
 from models.workdays import DAY_MS, moment
 
@@ -27,9 +27,8 @@ def has_habit(state: ClientState) -> bool:
     """Say whether enough is known of how this client pays, and nothing it has said or been asked lately speaks against it."""
     if len(state.habits.recent_days) < LEAST or state.care.alarm_ms or state.ledger.plans:
         return False
-    # A promise that was judged while an invoice of it is still open was not kept.
-    broken = {row.invoice_id for row in state.ledger.promises if row.judged and row.made_at > row.withdrawn_at}
-    return not broken or not any(left(row) for row in state.ledger.invoices if not broken.isdisjoint({"", row.invoice_id}))
+    judged = (row for row in state.ledger.promises if row.judged and row.made_at > row.withdrawn_at)
+    return not any(unkept(row, state.ledger, state.now_ms) for row in judged)
 
 
 def foreseen(

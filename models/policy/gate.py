@@ -290,14 +290,21 @@ def _invoices(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: i
         rest[code] = rest.get(code, 0) + item.rest
         if predicate is CancelWhen.INVOICES_DISPUTED and item.disputed:
             return predicate, f"invoice {invoice_id} is disputed"
-        if predicate is CancelWhen.INVOICES_PROMISED and item.promised:
+        if predicate is CancelWhen.INVOICES_PROMISED and item.promised and not item.rest:
             return predicate, f"payment of invoice {invoice_id} is promised"
         if predicate is CancelWhen.INVOICES_PROMISED and _is_planned(item, row):
             return predicate, f"invoice {invoice_id} is paid in instalments"
         if predicate is CancelWhen.INVOICES_PROMISED and item.in_flight:
             return predicate, f"a payment of invoice {invoice_id} is under way"
-    if predicate is CancelWhen.INVOICES_SETTLED and _less(rest, row) and not _claimed(open_items, row):
+    return _asks_too_much(predicate, row, open_items) if _less(rest, row) else None
+
+
+def _asks_too_much(predicate: CancelWhen, row: Pending, open_items: Mapping[str, Item]) -> Against:
+    """Return what a message that asks for more than may be asked for is overtaken by."""
+    if predicate is CancelWhen.INVOICES_SETTLED and not _claimed(open_items, row):
         return predicate, "less is open than the message says: it will be decided anew"
+    if predicate is CancelWhen.INVOICES_PROMISED and any(item.promised for item in _named(open_items, row)):
+        return predicate, "a part of what the message asks for is promised: the rest will be decided anew"
     return None
 
 
@@ -310,8 +317,11 @@ def _less(rest: Mapping[str, int], row: Pending) -> bool:
 
 def _claimed(open_items: Mapping[str, Item], row: Pending) -> bool:
     # A dispute or promise lowers the rest too; its own predicate names it better.
-    named = (open_items.get(invoice_id) for invoice_id in row.invoice_ids)
-    return any(item.disputed or item.promised or item.in_flight or _is_planned(item, row) for item in named if item is not None)
+    return any(item.disputed or item.promised or item.in_flight or _is_planned(item, row) for item in _named(open_items, row))
+
+
+def _named(open_items: Mapping[str, Item], row: Pending) -> list[Item]:
+    return [open_items[invoice_id] for invoice_id in row.invoice_ids if invoice_id in open_items]
 
 
 def is_about_instalment(row: Pending) -> bool:

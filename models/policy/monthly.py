@@ -171,9 +171,8 @@ def _sums(near: Sequence[Arrear]) -> dict[str, int]:
     """Return what will be asked for per currency; what is promised or under way counts as if it would not come."""
     sums = sums_of([row for row in near if row.silence is None])
     for row in near:
-        if row.silence is not None:
-            code = row.invoice.currency
-            sums[code] = sums.get(code, 0) + row.item.left
+        code = row.invoice.currency
+        sums[code] = sums.get(code, 0) + (row.item.promised if row.silence is None else row.item.left)
     return sums
 
 

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from models.state.plans import Standing
 from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise
-from models.workdays import DAY_MS
+from models.workdays import bank_days_on
 
-IN_FLIGHT_GRACE_MS: Final = 3 * DAY_MS  # bank days differ: money may arrive a weekend later than expected
-PROMISE_GRACE_MS: Final = 2 * DAY_MS  # a transfer made on the promised day needs to arrive
+IN_FLIGHT_BANK_DAYS: Final = 3  # banks differ: money may arrive so much later than expected
+PROMISE_BANK_DAYS: Final = 2  # a transfer made on the promised day needs to arrive
 
 
 def receipt_ms(payment: Payment) -> int:
@@ -218,14 +218,14 @@ def dispute_open(dispute: Dispute) -> bool:
 
 
 def promise_holds(promise: Promise, now_ms: int) -> bool:
-    """Say whether a promise still holds what it covers."""
-    return promise.made_at > promise.withdrawn_at and now_ms < promise.promised_ms + PROMISE_GRACE_MS
+    """Say whether a promise still holds what it covers: until a transfer made on its day has had its weekdays to arrive."""
+    return promise.made_at > promise.withdrawn_at and now_ms < bank_days_on(promise.promised_ms, PROMISE_BANK_DAYS)
 
 
 def flight_ends(payment: Payment) -> int:
     """Return until when a pending payment counts as under way, 0 when none is."""
     if payment.pending and payment.pending_at > payment.failed_at and not payment.whole and not payment.parts:
-        return payment.expected_ms + IN_FLIGHT_GRACE_MS
+        return bank_days_on(payment.expected_ms, IN_FLIGHT_BANK_DAYS)
     return 0
 
 
