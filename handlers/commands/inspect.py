@@ -24,6 +24,7 @@ from models.policy.deciding import proposal_lines
 from models.policy.favourable import windows
 from models.policy.freshness import score_read
 from models.policy.hours import EXPLORED, explain_hour
+from models.policy.material import material_lateness
 from models.policy.readings import readings
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
@@ -35,7 +36,6 @@ from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
 from models.state.describe import describe
-from models.state.history import lateness
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
 from models.workdays import moment
 from streams.engine.program import ClientProgram
@@ -200,8 +200,9 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
     if len(words) > 1:
         told = "; ".join(f"{row.author} says {row.value} until {moment(row.expires_ms):%Y-%m-%d}" for row in words)
         yield f"managers disagree on the segment, the latest word holds: {told}"
-    if lateness(state).labelled:
-        yield belief_of(lateness(state), state, policy).explain()
+    past = material_lateness(state, policy)
+    if past.labelled:
+        yield belief_of(past, state, policy).explain()
     yield from (f"late {words}" for words in of_overdue(state).words)
     yield from (row.words for row in windows(state))
     yield from proposal_lines(state)

@@ -21,6 +21,7 @@ from models.policy.gate import pattern_ended
 from models.policy.guides import guide_facts, is_later_invoice
 from models.policy.holdout import draws_of
 from models.policy.journeys import MissedRun, OwnEntry, Step
+from models.policy.material import owing, telling
 from models.policy.named import steps_of
 from models.policy.openings import Opening, is_doubtful, openings, renewal_learnt
 from models.policy.own_journeys import exit_words, line_of, named_in
@@ -34,8 +35,7 @@ from models.policy.trials import stratum_of
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
 from models.state.client import JOURNEYS, OWN, ClientState, Run, Timer, TimerKind, journey_of
-from models.state.history import payable_ms
-from models.state.reckoning import gross, owed, taken_back
+from models.state.reckoning import gross, left, taken_back
 from models.triggers import AnyJourney, DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
@@ -225,10 +225,12 @@ def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Si
 
 
 def _overdue(state: ClientState, policy: Policy) -> bool:
-    return any(
-        not row.settled_ms and owed(row) and due_since(payable_ms(row, state), state, policy) <= state.now_ms
-        for row in state.ledger.invoices
-    )
+    """Say whether money that is worth a message is late: what support will never write about keeps nobody from care."""
+    grace_ms = policy.grace_days * DAY_MS
+    if not any(not row.settled_ms and row.due_ms + grace_ms <= state.now_ms and left(row) for row in state.ledger.invoices):
+        return False  # at a glance: most clients owe nothing late
+    late = (row for row in owing(state) if due_since(row[0], state, policy) <= state.now_ms)
+    return bool(telling(late, state, policy))
 
 
 def _is_reversed(state: ClientState, payment_id: str) -> bool:

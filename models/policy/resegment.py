@@ -11,6 +11,7 @@ from models.learnt import Quality
 from models.money import Money
 from models.policy.belief import Belief, belief
 from models.policy.freshness import segment_read
+from models.policy.material import material_lateness
 from models.policy.policy import Policy
 from models.policy.rfm import rfm
 from models.policy.segments import Verdict, verdict
@@ -19,7 +20,7 @@ from models.policy.tones import CEILINGS, is_above
 from models.policy.turn import Turn
 from models.state.balances import exposures
 from models.state.client import ClientState, Segment, Timer, TimerKind
-from models.state.history import Lateness, lateness
+from models.state.history import Lateness
 from models.triggers import DecisionOutcome, SegmentChange
 from models.workdays import DAY_MS
 
@@ -56,7 +57,7 @@ def resegment(turn: Turn) -> None:
     if state.identity.payer:
         return  # another one pays: nothing new is known of how this one does
     now = state.now_ms
-    past = lateness(state)
+    past = material_lateness(state, policy)
     found = verdict(state, past, policy)
     if state.care.segment is Segment.NEW:
         _leave_new(turn, past, found)

@@ -50,6 +50,8 @@ def verdict(state: ClientState, past: Lateness, policy: Policy) -> Verdict:  # n
     if past.labelled < rules.new_labels:
         return Verdict(None, f"only {past.labelled} invoices have ended")
     late, recent = late_of(past)
+    if not recent:
+        return Verdict(None, "only invoices have ended that are too small to tell")
     severe = sum([label.written_off or label.days_late > rules.problem_days for label in past.recent])
     severe += past.oldest_overdue_days > rules.problem_days
     disputes = sum([at > state.now_ms - YEAR_MS for at in state.rhythm.disputes])

@@ -5,10 +5,10 @@ from typing import Final
 
 from models.money import Money, exponent
 from models.policy.belonging import first_of
+from models.policy.material import least_worth
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment
 from models.state.client import ClientState, Segment
-from models.state.history import usual_amount
 from models.workdays import DAY_MS
 
 _HARSH: Final = frozenset({Segment.SLOW, Segment.PROBLEM})
@@ -16,7 +16,7 @@ _HARSH: Final = frozenset({Segment.SLOW, Segment.PROBLEM})
 
 def too_little(sums: Mapping[str, int], state: ClientState, policy: Policy) -> str | None:
     """Return why these sums (minor units per currency) are not worth a message, None where one of them is."""
-    if any(total >= _least(code, state, policy) for code, total in sums.items()):
+    if any(total >= least_worth(code, state, policy) for code, total in sums.items()):
         return None
     named = " and ".join(str(Money(total, code)) for code, total in sums.items())
     waits = "it waits for the next statement" if policy.journeys.statement.day else "it waits until more is open"
@@ -38,9 +38,3 @@ def person_first(state: ClientState, amounts: Iterable[Money], policy: Policy) -
     if rules.moved_days and segment in _HARSH and state.care.segment_since_ms > state.now_ms - rules.moved_days * DAY_MS:
         return f"the client has been {segment.value} for less than {rules.moved_days} days"
     return None
-
-
-def _least(code: str, state: ClientState, policy: Policy) -> int:
-    usual = usual_amount(state, code) or 0
-    unit: int = 10 ** exponent(code)
-    return max(policy.small_units * unit, round(policy.small_share * usual))

@@ -9,6 +9,7 @@ overdue invoice.
 from msgspec.structs import replace
 
 from models.policy.arrears import arrears, facts_of, why_late
+from models.policy.material import owing, telling
 from models.policy.policy import Policy
 from models.policy.segments import is_alarming
 from models.policy.statement import riding, totals_of
@@ -26,7 +27,13 @@ def alarm_ms(state: ClientState, policy: Policy) -> int:
     care, open_rows = state.care, state.ledger.invoices
     if care.segment is not Segment.RELIABLE or care.alarm_ms or len(open_rows) <= 1:
         return 0
-    due = sorted([row.due_ms for row in open_rows if not row.settled_ms and owed(row)])
+    at = _from_two(sorted([row.due_ms for row in open_rows if not row.settled_ms and owed(row)]), policy)
+    # What is too little, contested or covered does not count; without it the moment can only be later, and it is asked then.
+    return _from_two(telling(owing(state), state, policy), policy) if 0 < at <= state.now_ms else at
+
+
+def _from_two(due: list[int], policy: Policy) -> int:
+    """Return when invoices due on these days alarm, 0 where there are not several."""
     if len(due) <= 1:
         return 0
     return max(due[0] + (policy.segments.alarm_overdue_days + 1) * DAY_MS, due[1] + LATE_DAYS * DAY_MS + 1)

@@ -1,0 +1,72 @@
+"""What is late and large enough to say something about a client: money we would not write about moves nobody.
+
+Money that is contested, or that has come and is not allocated yet, is not late either: that is for the firm to see to. What was
+charged back counts, for the client did take it back.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from models.money import exponent
+from models.policy.policy import Policy
+from models.state.balances import items
+from models.state.client import ClientState
+from models.state.closing import LATE_DAYS
+from models.state.history import Lateness, lateness, payable_ms, usual_amount
+from models.state.reckoning import owed
+from models.workdays import DAY_MS
+
+
+def least_worth(code: str, state: ClientState, policy: Policy) -> int:
+    """Return from how many minor units of a currency on money is worth a message to this client."""
+    usual = usual_amount(state, code) or 0
+    unit: int = 10 ** exponent(code)
+    return max(policy.small_units * unit, round(policy.small_share * usual))
+
+
+def owing(state: ClientState) -> list[tuple[int, str, int]]:
+    """Return (by when to be paid, currency, minor units) of what the client leaves unpaid, the oldest first."""
+    found = []
+    for item in items(state.ledger, state.now_ms):
+        row = item.invoice
+        contested = max(0, item.disputed - row.charged_back)
+        minor = min(owed(row), item.left - contested) - item.covered
+        if minor > 0:
+            found.append((payable_ms(row, state), row.currency, minor))
+    return sorted(found)
+
+
+def telling(rows: Iterable[tuple[int, str, int]], state: ClientState, policy: Policy) -> list[int]:
+    """Return the due days from which on rows of `owing` add up, in a currency, to what is worth a message; `rows` in order."""
+    sums: dict[str, int] = {}
+    least: dict[str, int] = {}
+    found = []
+    for due_ms, code, minor in rows:
+        sums[code] = sums.get(code, 0) + minor
+        if code not in least:
+            least[code] = least_worth(code, state, policy)
+        if sums[code] >= least[code]:
+            found.append(due_ms)
+    return found
+
+
+def material_lateness(state: ClientState, policy: Policy) -> Lateness:
+    """Return the lateness history without what is too little, contested or covered."""
+    past = lateness(state)
+    if not past.overdue_now and not past.recent_late:
+        return past
+    now = state.now_ms
+    recent = tuple(label for label in past.recent if label.minor >= least_worth(label.currency, state, policy))
+    late = (row for row in owing(state) if row[0] + LATE_DAYS * DAY_MS < now) if past.overdue_now else ()
+    overdue = tuple(sorted((now - due_ms) // DAY_MS for due_ms in telling(late, state, policy)))
+    fewer = past.overdue_now - len(overdue)
+    return replace(
+        past,
+        labelled=past.labelled - fewer - (len(past.recent) - len(recent)),
+        late=past.late - fewer,
+        overdue_now=len(overdue),
+        oldest_overdue_days=overdue[-1] if overdue else 0,
+        recent=recent,
+        overdue=overdue,
+    )
