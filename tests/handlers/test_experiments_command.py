@@ -24,7 +24,7 @@ from models.policy.policy import DEFAULT_POLICY, stamped
 from models.triggers import Decision, Journey
 from models.workdays import DAY_MS
 from streams.wire.policy_file import write_policy
-from tests.models.builders import Events, ms
+from tests.models.builders import Events, ms, on
 from tests.models.examples import noise
 
 HELP = Experiment(
@@ -292,3 +292,17 @@ def test_the_command_tries_an_experiment_out_on_a_history(files: tuple[str, str]
     assert "it has: help_at_once" in capsys.readouterr().err
     assert run(["experiments", "steps", history, "--policy", policy]) == 0
     assert "help_at_once" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scope", [{"scope": "all"}, {"scope": "experiment", "target": "help_at_once"}])
+def test_a_stop_that_a_history_tells_holds_while_an_experiment_is_tried_out(
+    files: tuple[str, str], scope: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    history, policy = files
+    at = on(5).isoformat()
+    stop = {"kind": "halt.changed", "event_id": "stop", "source": "test", "occurred_at": at, "received_at": at, "halted": True}
+    with Path(history).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(stop | {"author": "mia", "reason": "wrong amounts", **scope}) + "\n")
+    assert run(["experiments", "report", history, "--policy", policy, "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["companies"] == 0

@@ -19,7 +19,7 @@ from handlers.commands.experiments.steps import RESPONSE_DAYS, is_message, rows_
 from handlers.commands.experiments.telling import result_json, step_table, tell_experiment, tell_result
 from handlers.commands.options import Format, FormOption, JsonOption
 from handlers.commands.policies.choosing import chosen_policy, policy_of_history
-from handlers.commands.policies.trying import without_outcomes
+from handlers.commands.policies.trying import held_in, lived, without_outcomes
 from handlers.commands.regime_changes import regimes_now
 from handlers.commands.simulate import events_of
 from handlers.commands.simulation import Simulation
@@ -116,7 +116,7 @@ def report(
     def matters(decision: Decision) -> bool:
         return decision.experiment.name in names if decision.experiment else decision.outcome is DecisionOutcome.SENT_AFTER_PAID
 
-    parts = list(_told(settings, history, chosen, matters, form=form, asked=asked))
+    parts = list(_told(settings, history, chosen, matters, fixed=policy is not None, form=form, asked=asked))
     events = [event for part in parts for event in part.events]
     if history is None:
         events += _beside(settings, events, {decision.client_id for part in parts for decision in part.decisions})
@@ -158,7 +158,9 @@ def holdouts(
     """
     settings = load_settings()
     chosen = policy_of_history(policy, history)
-    parts = list(_told(settings, history, chosen, lambda row: bool(row.holdouts), form=form, asked=asked))
+    parts = list(
+        _told(settings, history, chosen, lambda row: bool(row.holdouts), fixed=policy is not None, form=form, asked=asked)
+    )
     decisions = [decision for part in parts for decision in part.decisions]
     events = [event for part in parts for event in part.events]
     if history is None:
@@ -201,7 +203,7 @@ def steps(
     """
     settings = load_settings()
     chosen = policy_of_history(policy, history)
-    parts = _told(settings, history, chosen, is_message, form=form, asked=asked)
+    parts = _told(settings, history, chosen, is_message, fixed=policy is not None, form=form, asked=asked)
     rows = rows_of((told.events, told.decisions, told.now_ms) for told in parts)
     if as_json:
         print(in_json([row.as_json() for row in rows]))
@@ -225,10 +227,14 @@ def _told(
     policy: Policy | None,
     matters: Callable[[Decision], bool],
     *,
+    fixed: bool,
     form: Format | None,
     asked: Asked | None,
 ) -> Iterator[_Told]:
-    """Yield what was told and done: of a history at once, of the running system partition by partition, and what matters only."""
+    """Yield what was told and done: of a history at once, of the running system partition by partition, and what matters only.
+
+    Stops and late sources that a history tells hold; a policy that was named (`fixed`) decides to its end.
+    """
     if history is None or policy is None:
         for partition in range(settings.partitions):
             yield asyncio.run(_logged(settings, partition, matters))
@@ -236,11 +242,11 @@ def _told(
     events: list[AnyClientEvent] = []
     decisions: list[Decision] = []
     simulation = Simulation(policy=policy)
-    for given in without_outcomes(events_of(history, form=form, asked=asked or Asked())):
-        for happening in simulation.feed(given):
-            if isinstance(happening.event, ClientEvent):
-                events.append(happening.event)
-            decisions += [output for output in happening.outputs if isinstance(output, Decision)]
+    told = without_outcomes(events_of(history, form=form, asked=asked or Asked()))
+    for happening in lived(simulation, told, held_in(history, fixed=fixed)):
+        if isinstance(happening.event, ClientEvent):
+            events.append(happening.event)
+        decisions += [output for output in happening.outputs if isinstance(output, Decision)]
     yield _Told(events, decisions, simulation.now_ms)
 
 

@@ -11,15 +11,13 @@ from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
 from handlers.commands.files import check_target, writing
 from handlers.commands.held import Held, held
-from handlers.commands.history import read_controls
 from handlers.commands.options import AgainstOption, Format, FormOption, JsonOption, LiveOption, PolicyOption, end_of_day_ms
 from handlers.commands.policies import adoption, backtest
 from handlers.commands.policies.choosing import chosen_policy
 from handlers.commands.policies.standing import Standing, read_standing
-from handlers.commands.policies.trying import Contact, Life, live
+from handlers.commands.policies.trying import Contact, Life, held_in, live
 from handlers.commands.simulate import events_of
 from handlers.terminal.documents import in_json
-from models.events.control import WAKING
 from models.events.union import AnyControlEvent
 from models.policy.policy import Policy
 from models.state.client import ClientState
@@ -58,7 +56,7 @@ def try_policy(
     with history_of(history, live=from_live) as path:
         events = told_events(path, form=form, asked=asked)
         until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
-        old, new = (live(chosen, events, until_ms=until_ms, controls=_held(path, fixed=fixed)) for chosen, fixed in policies)
+        old, new = (live(chosen, events, until_ms=until_ms, controls=held_in(path, fixed=fixed)) for chosen, fixed in policies)
     found = backtest.compare(old, new)
     print(in_json(found.as_json()) if as_json else "\n".join(backtest.tell(found)))
     return 0
@@ -102,7 +100,7 @@ def forecast(
         told_events(history, form=form, asked=asked),
         days=days,
         as_of_ms=None if as_of is None else end_of_day_ms(as_of),
-        controls=_held(history, fixed=file is not None),
+        controls=held_in(history, fixed=file is not None),
     )
     _tell_forecast(life, life.contacts[before:], start_ms=start_ms, days=days, client=client, as_json=as_json, assumed=())
     return 0
@@ -197,11 +195,6 @@ def adopt(
 def told_events(file: Path | None, *, form: Format | None, asked: Asked | None) -> Held:
     """Return the events of a history."""
     return held(events_of(file, form=form, asked=asked or Asked()))
-
-
-def _held(file: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
-    """Return the stops, late sources and activations that a history tells; a policy that was named (`fixed`) keeps all runs."""
-    return [event for event in read_controls(file) if not (fixed and isinstance(event, WAKING))]
 
 
 def _last_ms(events: Held) -> int:

@@ -8,10 +8,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
+from handlers.commands.history import read_controls
 from handlers.commands.simulation import INNER_SOURCES, Happening, Simulation
 from handlers.terminal.waiting import shown
+from models.events.control import WAKING
 from models.events.signals import DeliveryOutcome, DeliveryReported
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.policy.policy import Policy
@@ -97,19 +100,31 @@ def live(
 ) -> Life:
     """Return the life of a history under `policy`, up to `until_ms` or its last event; `controls` held for everybody then."""
     life = Life(policy, simulation=Simulation(policy=policy))
+    life.take(lived(life.simulation, without_outcomes(shown(events, "living the history")), controls, until_ms=until_ms))
+    life.policy = life.simulation.policy
+    return life
+
+
+def lived(
+    simulation: Simulation, events: Iterable[AnyClientEvent], controls: Iterable[AnyControlEvent], *, until_ms: int | None = None
+) -> Iterator[Happening]:
+    """Yield what happens in a history with what held for everybody in it, up to `until_ms` or its last event."""
     waiting = deque(controls)
-    for event in without_outcomes(shown(events, "living the history")):
+    for event in events:
         if until_ms is not None and event.received_ms > until_ms:
             break
         while waiting and waiting[0].received_ms <= event.received_ms:
-            life.take(life.simulation.govern(waiting.popleft()))
-        life.take(life.simulation.feed(event))
+            yield from simulation.govern(waiting.popleft())
+        yield from simulation.feed(event)
     while waiting and until_ms is not None and waiting[0].received_ms <= until_ms:
-        life.take(life.simulation.govern(waiting.popleft()))
+        yield from simulation.govern(waiting.popleft())
     if until_ms is not None:
-        life.take(life.simulation.run_until(until_ms))
-    life.policy = life.simulation.policy
-    return life
+        yield from simulation.run_until(until_ms)
+
+
+def held_in(history: Path | None, *, fixed: bool) -> list[AnyControlEvent]:
+    """Return the stops, late sources and activations that a history tells; a policy that was named (`fixed`) keeps all runs."""
+    return [event for event in read_controls(history) if not (fixed and isinstance(event, WAKING))]
 
 
 def without_outcomes(events: Iterable[AnyClientEvent]) -> Iterator[AnyClientEvent]:
