@@ -12,6 +12,7 @@ import uvicorn
 from cyclopts import App, Parameter
 
 from handlers.channels.kafka_producer import KafkaSender
+from handlers.commands.overrides.desk import known_state
 from handlers.mailbox.redis_mailbox import RedisMailbox
 from handlers.portal.api import Portal, build_portal
 from handlers.portal.tokens import portal_link
@@ -35,7 +36,7 @@ portal = App(
     A policy step with `channel: portal` lays a message out when `rapport run-channels portal` runs. The firm's portal lists,
     shows and acknowledges them, and passes on what the client answers. Every request carries a signed token of one client.
 
-    Exit codes: 0 done, 1 a server is away, 2 RAPPORT_LINK_SECRETS is not set, or the address is taken.
+    Exit codes: 0 done, 1 a server is away, 2 RAPPORT_LINK_SECRETS is not set, the address is taken, or nobody knows the client.
     """,
 )
 
@@ -113,8 +114,11 @@ def messages(
 
     Example: rapport portal messages client-1
     """
-    for line in asyncio.run(_listed(load_settings(), client_id, count)) or ["Nothing is laid out."]:
-        print(line)
+    settings = load_settings()
+    lines = asyncio.run(_listed(settings, client_id, count))
+    if not lines:
+        asyncio.run(known_state(settings, client_id))
+    print("\n".join(lines or ["Nothing is laid out."]))
 
 
 async def _listed(settings: Settings, client_id: str, count: int) -> list[str]:

@@ -1,5 +1,6 @@
 """A manager's word from the command's desk to the state and back, and stored features against the log, on real servers."""
 
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from streams.wire.topics import EXAMPLES
+from tests.commands import RAPPORT
 from tests.conftest import SettingsMaker
 from tests.integration.engine_world import crew_of, feed, on_the_log, read_topic, to_topic, until_caught_up
 from tests.streams.test_program import history
@@ -41,6 +43,13 @@ async def held(settings: Settings, client_id: str = "client-1") -> list[Override
 async def looked(settings: Settings) -> ExamplesChecked:
     now = make_clock(settings.clock_file).now()
     return await check(settings, share=1.0, days=9_999, settle_minutes=0, now=now, author="ann")
+
+
+@pytest.mark.parametrize("command", ["overrides list", "overrides lift", "portal messages"])
+def test_of_a_client_nobody_knows_it_is_said_that_nobody_does(command: str, environment: dict[str, str]) -> None:
+    told = subprocess.run([*RAPPORT, *command.split(), "nobody"], env=environment, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "no client 'nobody' is known" in told.stderr
 
 
 async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_log_gives_again(

@@ -18,6 +18,7 @@ from handlers.commands.overrides.desk import (
     chosen,
     conflicts,
     end,
+    known_state,
     publish,
     read_all,
     read_state,
@@ -70,7 +71,7 @@ overrides = App(
     it against what rules and learner would have done.
 
     Exit codes: 0 in force, or told; 1 a server is away, or no worker has taken it up within 10 seconds (it is on the log, and
-    holds as soon as one runs), or there is none to report; 2 wrong usage.
+    holds as soon as one runs), or there is none to report; 2 wrong usage, or nobody knows the client.
     """,
 )
 
@@ -154,10 +155,7 @@ def _said(*, segment: Segment | None, channel: str | None, tone: Tone | None, da
 
 
 async def _set(settings: Settings, told: OverrideSet) -> int:
-    state = await read_state(settings, told.client_id)
-    if state is None:
-        message = f"no client {told.client_id!r} is known, so nothing is overruled; rapport inspect client ID shows one"
-        raise UsageError(message)
+    state = await known_state(settings, told.client_id)
     for line in conflicts(state, told, max(state.now_ms, told.occurred_ms)):
         print(f"says otherwise: {line}")
     await publish(settings, told)
@@ -211,8 +209,8 @@ def lift(
 
 async def _lift(settings: Settings, client_id: str, override_id: str | None, author: str, reason: str | None) -> int:
     now = make_clock(settings.clock_file).now()
-    state = await read_state(settings, client_id)
-    rows = [] if state is None else standing(state, max(state.now_ms, epoch_ms(now)))
+    state = await known_state(settings, client_id)
+    rows = standing(state, max(state.now_ms, epoch_ms(now)))
     row = chosen(rows, override_id, client_id)
     ended = end(row, client_id, author=author, now=now, reason=reason)
     await publish(settings, ended)
@@ -224,8 +222,7 @@ async def _in_force(settings: Settings, client_id: str | None, now_ms: int) -> l
     if client_id is None:
         states = [state async for state in read_all(settings) if state.person.overrides]
     else:
-        state = await read_state(settings, client_id)
-        states = [] if state is None else [state]
+        states = [await known_state(settings, client_id)]
     found = {(state.client_id, row.override_id): row for state in states for row in standing(state, max(state.now_ms, now_ms))}
     return sorted([(client, row) for (client, _), row in found.items()], key=lambda told: (told[1].expires_ms, told[0]))
 

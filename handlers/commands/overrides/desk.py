@@ -184,6 +184,15 @@ async def read_state(settings: Settings, client_id: str) -> ClientState | None:
         await redis.aclose()
 
 
+async def known_state(settings: Settings, client_id: str) -> ClientState:
+    """Return what `read_state` does; raises UsageError for a client not known."""
+    state = await read_state(settings, client_id)
+    if state is None:
+        message = f"no client {client_id!r} is known; rapport inspect client ID shows one"
+        raise UsageError(message)
+    return state
+
+
 async def read_name(settings: Settings, client_id: str) -> ClientState | None:
     """Return the committed state that goes by a name, also of one that was merged; None for one not known. Raises RetryError."""
     redis = connect_redis(settings)
