@@ -263,7 +263,7 @@ def test_a_payment_that_is_given_back_ends_the_run_and_what_is_late_goes_first()
     )
     assert own_triggers(firm) == []
     late = Firm(policy=policy_with(declared())).run(
-        [build.profiled(0), build.issued(0, "I1", due=1), build.paid(20, payment="P2", invoice=None)], until_ms=ms(25)
+        [build.profiled(0), build.issued(0, "I1", due=1), build.paid(20, "P2", 50_000, None)], until_ms=ms(25)
     )
     assert own_triggers(late) == []
 
