@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from handlers.cli import run
+from handlers.commands.history import write_contracts
 from handlers.commands.policies.backtest import compare
 from handlers.commands.policies.trying import Contact, Life, live
 from models.events.union import AnyClientEvent, AnyControlEvent
@@ -143,6 +144,28 @@ def test_a_takeover_keeps_to_the_days_limit_and_leaves_what_is_old_to_people(
     said = capsys.readouterr().out
     assert "1 wait for a person" in said
     assert "a person decides  Old: invoice O-1 is" in said
+
+
+@pytest.mark.parametrize(
+    "contact", ["hours: {opens: '08:00', closes: '18:00', weekdays: [tue, thu]}", "holidays: {DE: [2025-07-14, 2025-07-15]}"]
+)
+def test_a_takeover_keeps_to_the_days_limit_also_where_nobody_is_written_to_on_some_days(
+    contact: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, history = tmp_path / "firm.yaml", tmp_path / "book.jsonl"
+    policy.write_text(f"version: firm\ncontact: {{{contact}}}\n", encoding="utf-8")
+    builds = {f"C{number}": Events(f"C{number}") for number in range(7)}
+    told = [
+        event
+        for name, build in builds.items()
+        for event in (build.profiled(530).model_copy(update={"country": "DE"}), build.issued(531, name, due=542))
+    ]
+    write_contracts(told, history)  # all are late on the tenth of July 2025, a Thursday
+    asked = ["policy", "adopt", str(history), "--per-day", "2", "--as-of", "2025-07-10", "--policy", str(policy)]
+    assert run([*asked, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert sum(day["first_contacts"] for day in plan["days"]) == 7
+    assert max(day["first_contacts"] for day in plan["days"]) == 2
 
 
 def test_the_larger_stake_is_taken_up_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,6 +159,11 @@ def _too_old(state: ClientState, policy: Policy) -> str:
     return ""
 
 
+def _open_day(day: date, state: ClientState, policy: Policy) -> date:
+    """Return the day (UTC) on which a message leaves that may leave from the beginning of `day` on: it, or the next open one."""
+    return moment(policy.open_hour(state, epoch_ms(datetime(day.year, day.month, day.day, tzinfo=UTC)))).date()
+
+
 def _firsts(life: Life) -> dict[str, Contact]:
     found: dict[str, Contact] = {}
     for contact in life.contacts:
@@ -175,8 +180,8 @@ def _spread(wanted: dict[str, Contact], today: Life, *, as_of: datetime, per_day
     released: dict[str, datetime] = {}
     for client in queue:
         day = wanted[client].at.date()
-        while taken[day] >= per_day or day.weekday() > 4:  # noqa: PLR2004 (Saturday and Sunday)
-            day += timedelta(days=1)
+        while taken[day] >= per_day:
+            day = _open_day(day + timedelta(days=1), states[client], today.policy)
         taken[day] += 1
         if day != wanted[client].at.date():
             released[client] = datetime(day.year, day.month, day.day, tzinfo=UTC)
