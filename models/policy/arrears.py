@@ -15,7 +15,7 @@ from models.policy.offers import Way
 from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
 from models.policy.replies import reply_about
-from models.policy.segments import effective_segment
+from models.policy.segments import effective_segment, is_unproven
 from models.policy.silence import Silence
 from models.policy.stakes import too_little
 from models.state.balances import items
@@ -221,7 +221,13 @@ def _foreseen(row: Arrear, oldest_ms: int, state: ClientState, policy: Policy) -
     if row.run.ready_ms or row.ready_ms > row.core_ms or invoice.expected_ms or urgency_ms(state, invoice.invoice_id):
         return row  # it had its day already, a claim has ended, or somebody has said when
     silence = foreseen(
-        state, invoice, step_ms=row.core_ms, oldest_ms=oldest_ms, within_days=policy.foresight_days, ages=policy.max_age
+        state,
+        invoice,
+        step_ms=row.core_ms,
+        oldest_ms=oldest_ms,
+        within_days=policy.foresight_days,
+        ages=policy.max_age,
+        by_habit=is_unproven(state, policy),
     )
     is_personal = ladder.human_first or ladder.steps[0].channel in policy.internal_channels
     if silence is None or is_personal or is_high_value([row], state, policy):

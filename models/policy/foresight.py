@@ -32,16 +32,23 @@ def has_habit(state: ClientState) -> bool:
 
 
 def foreseen(
-    state: ClientState, invoice: Invoice, *, step_ms: int, oldest_ms: int, within_days: int, ages: MaxAge = ANY_AGE
+    state: ClientState,
+    invoice: Invoice,
+    *,
+    step_ms: int,
+    oldest_ms: int,
+    within_days: int,
+    ages: MaxAge = ANY_AGE,
+    by_habit: bool = False,
 ) -> Silence | None:
     """Return why a message due at `step_ms` waits: by habit the invoice is paid within so many days. None once that day is over.
 
     An open invoice (the oldest is due at `oldest_ms`) that is later than this by the time of the step has broken the habit.
     A learner's word that was too old at the step does not stand alone: the later of its day and that of the habit is waited for,
-    so that no message leaves sooner because a word has aged.
+    so that no message leaves sooner because a word has aged. `by_habit`: of a client still held as new no learner's word counts.
     """
     due_day, step_day = invoice.due_ms // DAY_MS, step_ms // DAY_MS
-    opinions, learnt = _opinions(state, invoice.invoice_id, step_ms, ages)
+    opinions, learnt = ([_habit(state)], ()) if by_habit else _opinions(state, invoice.invoice_id, step_ms, ages)
     days = max((row for row in opinions if _is_near(row, due_day, step_day, oldest_ms // DAY_MS, within_days)), default=None)
     if days is None:
         return None
@@ -51,6 +58,11 @@ def foreseen(
     day = moment((due_day + days) * DAY_MS).date().isoformat()
     words = f"invoice {invoice.invoice_id}: they usually pay by {day} (nine times in ten)"
     return Silence("foreseen", (words,), until_ms, learnt)
+
+
+def _habit(state: ClientState) -> int:
+    recent = state.habits.recent_days
+    return recent[(9 * len(recent) + 9) // 10 - 1]
 
 
 def _is_near(days: int, due_day: int, step_day: int, oldest_day: int, within_days: int) -> bool:
@@ -65,8 +77,7 @@ def _opinions(state: ClientState, invoice_id: str, step_ms: int, ages: MaxAge) -
     """
     watch = next((row for row in state.habits.watches if row.invoice_id == invoice_id), None)
     asked = next((row for row in reversed(watch.asked) if row.at_ms <= step_ms), None) if watch else None
-    recent = state.habits.recent_days
-    habit = recent[(9 * len(recent) + 9) // 10 - 1]
+    habit = _habit(state)
     if asked is None or not asked.days:
         return [habit], ()
     said = asked.days[BY_THEN]

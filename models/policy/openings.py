@@ -15,6 +15,7 @@ from models.policy.own_conditions import Seen, holds, may_begin
 from models.policy.playbooks import is_cooling, is_in_season
 from models.policy.policy import Policy
 from models.policy.renewal_options import asked_of
+from models.policy.segments import is_unproven
 from models.policy.timing import Anchor, due_ms
 from models.policy.turn import find_run
 from models.state.client import (
@@ -123,7 +124,7 @@ def _renewals(state: ClientState, policy: Policy) -> Iterator[Opening]:
 
 def is_doubtful(state: ClientState, contract: Contract, policy: Policy) -> bool:
     """Say whether the renewal ahead was last thought less likely than the policy's limit; without a chance it is not."""
-    read = renewal_learnt(state, contract, policy)
+    read = None if is_unproven(state, policy) else renewal_learnt(state, contract, policy)
     return read is not None and read.quality is not Quality.STALE and read.value < policy.renewal_early_below
 
 

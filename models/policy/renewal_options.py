@@ -1,8 +1,9 @@
 """What a message before a renewal puts to the client, and in which order: all of it at once, in the same tone, whoever they are.
 
 The policy says what is offered and in which order. A renewal that is less likely than not begins with a word together and with
-less, one that may well grow names more right behind going on as it is; whoever's money comes at another time reads first that it
-may begin later. Without a chance, or with one that is too old, the order is the policy's. No chance is ever stated.
+less, one that may well grow names more right behind going on as it is. After a run of weekly invoices a word together comes
+before any offer; whoever's money comes at another time reads first that it may begin later. Without a chance, with one that is
+too old, and of a client held as new the order is the policy's. No chance is ever stated.
 """
 
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from models.policy.favourable import is_outside
 from models.policy.freshness import renewal_read
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.policy import Policy
-from models.policy.segments import effective_segment
+from models.policy.segments import effective_segment, is_unproven
 from models.policy.turn import find_run
 from models.state.client import ClientState, Contract, Segment
 from models.state.history import decline_streak, lateness
 from models.state.renewals import RenewalAsked
+from models.state.windows import day_of, week_start
 from models.triggers import Journey
 from models.workdays import DAY_MS
 
@@ -37,6 +39,9 @@ class Option(StrEnum):
 EVERY_OPTION: Final = tuple(option.value for option in Option)
 IN_DOUBT: Final = ("talk", "less", "later", "same", "more")
 """The order where a renewal is in doubt: first what may be wrong with it, last what would make it larger."""
+
+RUN_WEEKS: Final = 6
+"""So many weeks with an invoice each are a run of them."""
 
 _YEAR_DAYS: Final = 365.25
 _SHOWN_DAYS: Final = 90  # from when on chances are asked for
@@ -60,7 +65,10 @@ def options_of(state: ClientState, contract: Contract, policy: Policy) -> Put:
     """Return what is put to the client before this renewal, at the state's time."""
     asked = asked_of(state, contract) if policy.renewal_unlikely_below or policy.renewal_more_from else None
     read = None if asked is None else renewal_read(asked, contract.contract_id, state.now_ms, policy.max_age)
-    options, why = _by_chance(asked, read, policy)
+    options, why = _by_chance(asked, read, policy, is_new=is_unproven(state, policy))
+    if Option.TALK in options and options[0] != Option.TALK and is_billed_weekly(state):
+        options = (Option.TALK.value, *(row for row in options if row != Option.TALK))
+        why = f"{RUN_WEEKS} weeks of invoices in a row, so a word together goes before any offer; else {why}"
     reason = _no_money_now(state, contract)
     if reason and Option.LATER in options and options[0] != Option.LATER:
         options = (Option.LATER.value, *(row for row in options if row != Option.LATER))
@@ -96,19 +104,25 @@ def is_tight(state: ClientState) -> bool:
     return slow or decline_streak(state) > 0 or lateness(state).recent_late > 0
 
 
+def is_billed_weekly(state: ClientState) -> bool:
+    """Say whether each of the last full weeks brought an invoice: then a check-in beats an offer."""
+    this_week = week_start(day_of(state.now_ms))
+    weeks = {week_start(row.day) for row in state.rhythm.buckets if row.invoices > 0}
+    return all(this_week - 7 * back in weeks for back in range(1, RUN_WEEKS + 1))
+
+
 def _is_put(state: ClientState, contract: Contract) -> bool:
     run = find_run(state, Journey.RENEWAL, renewal_anchor(contract))
     return run is not None and (run.closed or run.stage > 0)
 
 
-def _by_chance(asked: RenewalAsked | None, read: Learnt | None, policy: Policy) -> tuple[tuple[str, ...], str]:
+def _by_chance(asked: RenewalAsked | None, read: Learnt | None, policy: Policy, *, is_new: bool) -> tuple[tuple[str, ...], str]:
     offered = policy.renewal_options
     if not (policy.renewal_unlikely_below or policy.renewal_more_from):
         return offered, "in the order of the policy, which asks for no chance"
-    if asked is None or read is None:
-        return offered, "in the order of the policy, for no chance of this renewal is given"
-    if read.quality is Quality.STALE:
-        return offered, "in the order of the policy, for the chance of this renewal is too old"
+    flaw = _flaw(read, is_new=is_new)
+    if asked is None or flaw:
+        return offered, f"in the order of the policy, for {flaw}"
     renewed, raised = (row / PER_CHANCE for row in asked.chances[:2])
     said = f"it is {renewed:.0%} likely ({asked.version})"
     if renewed < policy.renewal_unlikely_below:
@@ -118,6 +132,15 @@ def _by_chance(asked: RenewalAsked | None, read: Learnt | None, policy: Policy) 
         place = rest.index(Option.SAME) + 1
         return (*rest[:place], Option.MORE.value, *rest[place:]), f"{said}, and {raised:.0%} to grow"
     return offered, f"in the order of the policy, for {said}"
+
+
+def _flaw(read: Learnt | None, *, is_new: bool) -> str:
+    """Return why a chance orders nothing, empty where it does."""
+    if read is None:
+        return "no chance of this renewal is given"
+    if is_new:
+        return "the client is new: no chance counts yet"
+    return "the chance of this renewal is too old" if read.quality is Quality.STALE else ""
 
 
 def _no_money_now(state: ClientState, contract: Contract) -> str:

@@ -33,6 +33,12 @@ def overruling(state: ClientState, at_ms: int) -> list[Override]:
     return sorted(rows, key=lambda row: (row.set_at, row.override_id))
 
 
+def is_unproven(state: ClientState, policy: Policy) -> bool:
+    """Say whether a client is still held as new: it may be scored, but nothing is decided by what learners say of it."""
+    held = state.now_ms < state.first_seen_ms + policy.segments.new_limit_days * DAY_MS
+    return held and effective_segment(state, state.now_ms) is Segment.NEW
+
+
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What the rules say today and why; no segment inside the dead band and with too little history.
 

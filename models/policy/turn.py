@@ -21,7 +21,7 @@ from models.policy.journeys import Step
 from models.policy.policy import Policy
 from models.policy.precedence import Claim, Level, Precedence, precedence, reached_by, tone_of_step
 from models.policy.reach import way_to
-from models.policy.segments import effective_segment
+from models.policy.segments import effective_segment, is_unproven
 from models.policy.trials import Trial, exposed, trial_of
 from models.state.client import PREDICATES, PURPOSES, ClientState, Note, Pending, Run, journey_of, place_of
 from models.state.runs import is_begun
@@ -302,7 +302,7 @@ class Turn:
         """Return why no score counts, None where one does."""
         score, read = self._read()
         if score is not None:
-            return None
+            return "the client is new: no score counts yet" if is_unproven(self.state, self.policy) else None
         return "there is too little history to say how this client pays" if read is None else told(read)
 
     def _learnt(self) -> tuple[Learnt, ...]:
