@@ -8,13 +8,15 @@ its own accord and names the sender by `from`. A text that is nothing but a word
 come again; any other text becomes a task for a person to read. An automatic answer (`auto`) is no answer.
 
 Who the client is we know by ourselves: from our own outcomes, which name trigger and client, and from profiles, of whose phone
-number only a digest is kept.
+numbers, those of the people at a client too, only digests are kept. One person may stand for several clients: STOP ends the texts
+of all whose number it is; START and words are for the client that named the number last, as a wish must not be guessed.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -35,7 +37,7 @@ from streams.sources import payload as read
 from streams.sources.lookup import Lookup
 from streams.sources.payload import Payload
 from streams.wire.dead_letters import Reason
-from streams.wire.facts import NOBODY, Known, address, facts, merged
+from streams.wire.facts import NOBODY, Known, address, clients_of, facts, merged, shared
 
 SOURCE: Final = "receipts"
 E = TypeVar("E", bound=ClientEvent)
@@ -63,9 +65,11 @@ def translate(body: Payload, *, source: str, received_at: datetime, lookup: Look
         return []
     said = _Said(kind, data, read.required(read.text(body, "timestamp"), "timestamp"), source, received_at)
     if kind == "message.received":
-        return list(said.received(_client(lookup, phone_digest(read.required(read.text(data, "from"), "data.from")))))
+        number = phone_digest(read.required(read.text(data, "from"), "data.from"))
+        return list(said.received(_client(lookup, number), clients_of(lookup.about(number))))
     trigger_id = read.required(read.text(data, "reference"), "data.reference").strip("<>").partition("@")[0]
-    return list(said.about(trigger_id, _client(lookup, trigger_id)))
+    others = _others(data, lookup)  # asked for first: all that is wanted is looked up at once
+    return list(said.about(trigger_id, _client(lookup, trigger_id), others))
 
 
 def learn_from(events: Sequence[AnyClientEvent]) -> Known:
@@ -74,8 +78,10 @@ def learn_from(events: Sequence[AnyClientEvent]) -> Known:
     for event in events:
         if isinstance(event, DeliveryReported) and event.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.AMBIGUOUS}:
             told.append((address(SOURCE, event.trigger_id), facts(client_id=event.client_id)))
-        elif isinstance(event, ClientProfiled) and event.phone and phone_digest(event.phone):
-            told.append((address(SOURCE, phone_digest(event.phone)), facts(client_id=event.client_id)))
+        elif isinstance(event, ClientProfiled):
+            phones = (event.phone, *(person.phone for person in event.colleagues or ()))
+            digests = {digest for phone in phones if phone and (digest := phone_digest(phone))}
+            told += [(address(SOURCE, digest), shared(event.client_id)) for digest in sorted(digests)]
     return merged(told) if told else NOBODY
 
 
@@ -92,6 +98,12 @@ def _client(lookup: Lookup, named: str) -> str:
     return client_id
 
 
+def _others(data: Mapping[str, Any], lookup: Lookup) -> tuple[str, ...]:
+    """Return whose number it is as well, where an answer says from which it came."""
+    number = read.text(data, "from") if read.text(data, "channel") == "sms" else None
+    return clients_of(lookup.about(phone_digest(number))) if number else ()
+
+
 class _Said:
     """One receipt, read."""
 
@@ -104,8 +116,8 @@ class _Said:
         self._channel = read.text(data, "channel") or ("sms" if kind == "message.received" else "email")
         self._text = " ".join((read.text(data, "text") or "").split())
 
-    def about(self, trigger_id: str, client_id: str) -> Iterator[AnyClientEvent]:
-        """Yield what a receipt says about one of our messages."""
+    def about(self, trigger_id: str, client_id: str, others: Sequence[str]) -> Iterator[AnyClientEvent]:
+        """Yield what a receipt says about one of our messages; `others`: all clients whose number an answer came from."""
         outcome = _OUTCOMES.get(self._kind)
         if outcome is None:
             hard = self._data.get("permanent") is True
@@ -121,14 +133,17 @@ class _Said:
             reason=reason[:500] if reason else None,
         )
         if outcome is DeliveryOutcome.REPLIED:
-            yield from self.received(client_id)
+            yield from self.received(client_id, others)
 
-    def received(self, client_id: str) -> Iterator[AnyClientEvent]:
-        """Yield what a text of the client says: stop, start, or words for a person."""
+    def received(self, client_id: str, others: Sequence[str]) -> Iterator[AnyClientEvent]:
+        """Yield what a text of the client says: stop, start, or words for a person; `others`: all clients whose number it is."""
         word = self._text.strip(" .!\"'").lower()
         if word in _STOP:
             for purpose in Purpose:
                 yield self._consent(client_id, purpose, granted=False)
+            for other, purpose in product(others, Purpose):
+                if other != client_id:
+                    yield self._consent(other, purpose, granted=False, subject=f"{purpose.value} {other}")
         elif word in _START:
             # Offers were never asked for by saying START to whatever came last.
             for purpose in (Purpose.SERVICING, Purpose.RELATIONSHIP):
@@ -137,8 +152,9 @@ class _Said:
             words = self._text[:_LONGEST_WORDS]
             yield self._make(ClientAsked, client_id, "asked", request=Request.MESSAGE, channel=self._channel, words=words)
 
-    def _consent(self, client_id: str, purpose: Purpose, *, granted: bool) -> ConsentChanged:
-        return self._make(ConsentChanged, client_id, purpose.value, purpose=purpose, channel=self._channel, granted=granted)
+    def _consent(self, client_id: str, purpose: Purpose, *, granted: bool, subject: str = "") -> ConsentChanged:
+        said = {"purpose": purpose, "channel": self._channel, "granted": granted}
+        return self._make(ConsentChanged, client_id, subject or purpose.value, **said)
 
     def _make(self, kind: type[E], client_id: str, subject: str, **fields: object) -> E:
         named = read.text(self._data, "reference") or read.text(self._data, "from") or ""

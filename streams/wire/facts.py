@@ -31,6 +31,9 @@ LARGEST_FACT_BYTES: Final = 255
 FURTHEST: Final = 16
 """Most ids that are looked at on behalf of one."""
 
+HELD_BY: Final = "client:"
+"""Begins the names under which each of several clients stands that share an id, such as the number of one person; see `shared`."""
+
 _NAMES: Final = frozenset((*LINKS, *VALUES))
 
 
@@ -44,6 +47,17 @@ def facts(**told: str | None) -> Facts:
     if unknown := told.keys() - _NAMES:
         raise KeyError(*sorted(unknown))
     return {name: value for name, value in told.items() if value is not None and fits(value)}
+
+
+def shared(client_id: str) -> Facts:
+    """Return facts that name a client as one of those who have an id, whoever else has it, and as the latest who said so."""
+    return {HELD_BY + client_id: client_id, "client_id": client_id} if fits(client_id) else {}
+
+
+def clients_of(said: Facts) -> tuple[str, ...]:
+    """Return all clients who have an id, in the order of their names."""
+    known = {value for name, value in said.items() if name.startswith(HELD_BY)}
+    return tuple(sorted(known | {said["client_id"]})) if "client_id" in said else tuple(sorted(known))
 
 
 def fits(value: str) -> bool:

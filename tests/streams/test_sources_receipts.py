@@ -11,6 +11,7 @@ from streams.runtime.errors import DeadLetterError
 from streams.sources.receipts import learn_from, phone_digest
 from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
+from streams.wire.facts import Known, merged
 from tests.streams.receipt_samples import receipt
 
 RECEIVED = datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
@@ -54,6 +55,48 @@ def test_a_word_alone_ends_text_messages_for_every_purpose_and_no_other_channel(
     events = said(receipt("message.received", **{"from": "+49 30 90182000"}, text=text))
     assert all(isinstance(event, ConsentChanged) and event.channel == "sms" and not event.granted for event in events)
     assert {event.purpose for event in events if isinstance(event, ConsentChanged)} == set(Purpose)
+
+
+def shared_by(*clients: ClientProfiled) -> Known:
+    """Return what is known once these clients have named their numbers, one after the other, and ada's mail t1 was sent."""
+    told = [*learn_from([SENT]).items(), *(pair for client in clients for pair in learn_from([client]).items())]
+    return merged(told)
+
+
+def profile(client_id: str, **fields: object) -> ClientProfiled:
+    return ClientProfiled.model_validate({**COMMON, "event_id": f"p-{client_id}", "client_id": client_id, **fields})
+
+
+OF_BO = {"colleagues": [{"role": "accounts_payable", "phone": "+49 30 90182000"}]}
+SHARED = shared_by(profile("cy", phone="+493090182000"), profile("bo", **OF_BO), profile("ada", phone="030 90182000"))
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        receipt("message.received", **{"from": "+493090182000"}, text="STOP"),
+        receipt("message.replied", reference="t1", channel="sms", **{"from": "+493090182000"}, text="stop"),
+    ],
+)
+def test_a_stop_ends_the_texts_of_every_client_for_whom_that_person_stands(stop: dict[str, object]) -> None:
+    body = orjson.dumps(stop)
+    wanted = read_body("receipts", body, received_at=RECEIVED).wanted
+    assert wanted == {place for place in SHARED if stop["type"] == "message.replied" or "phone" in place}
+    events = [
+        row for row in read_body("receipts", body, received_at=RECEIVED, known=SHARED).told() if row.kind != "delivery.reported"
+    ]
+    assert all(isinstance(event, ConsentChanged) and event.channel == "sms" and not event.granted for event in events)
+    assert sorted((event.client_id, event.purpose) for event in events if isinstance(event, ConsentChanged)) == sorted(
+        (name, purpose) for name in ("ada", "bo", "cy") for purpose in Purpose
+    )
+    assert len({event.event_id for event in events}) == len(events)
+
+
+@pytest.mark.parametrize("text", ["START", "call me"])
+def test_a_wish_or_words_of_a_person_who_stands_for_several_are_for_the_client_named_last(text: str) -> None:
+    body = orjson.dumps(receipt("message.received", **{"from": "+493090182000"}, text=text))
+    events = read_body("receipts", body, received_at=RECEIVED, known=SHARED).told()
+    assert {event.client_id for event in events} == {"ada"}
 
 
 def test_start_lets_texts_come_again_but_grants_no_offers() -> None:
