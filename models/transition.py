@@ -25,6 +25,7 @@ from models.events.signals import (
     ClientErased,
     ClientMerged,
     ClientParted,
+    ClientProfiled,
     ClientSplit,
     DeliveryOutcome,
     DeliveryReported,
@@ -60,6 +61,7 @@ from models.policy.policy import Policy
 from models.policy.pruning import prune_runs
 from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
+from models.policy.rerouting import reroute
 from models.policy.requests import ask_a_person, ask_about_promise, asked_about
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
@@ -188,6 +190,8 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     tidied = turn.state.memory is not before.memory and turn.state.memory.tidied_ms != before.memory.tidied_ms
     if turn.state.care.pending:
         retract_what_no_longer_holds(turn, known_ms=event.received_ms)
+        if isinstance(event, ClientProfiled):
+            reroute(turn, event)
     forget_answered(turn)
     if turn.state.care.tasks:
         overtake_tasks(turn)

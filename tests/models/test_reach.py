@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
+from models.events.signals import DeliveryOutcome, DeliveryReported, OverrideEffect, Purpose, Role
 from models.events.union import AnyClientEvent
 from models.policy.gate import refusal
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.policy.reach import SOFT_BOUNCES, heard, reaction_rate, rest_of, way_to
 from models.state.client import ClientState
 from models.state.describe import describe
-from models.triggers import Trigger
+from models.triggers import Retraction, Trigger
 from models.workdays import DAY_MS, moment
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
@@ -78,6 +78,45 @@ def test_without_another_channel_a_message_waits_for_the_end_of_the_rest() -> No
     assert len(firm.triggers) == 1
     firm.wake(ms(10.5))
     assert [trigger.channel for trigger in firm.triggers] == ["email", "email"]
+
+
+def wished(build: Events, day: float, channel: str) -> AnyClientEvent:
+    return build.profiled(day, phone="+493090182000").model_copy(update={"channel": channel})
+
+
+def test_a_wish_for_another_channel_holds_for_what_was_decided_and_has_not_left_yet_too() -> None:
+    build = Events()
+    firm = overdue(build)
+    (first,) = firm.triggers
+    firm.feed(wished(build, 8, "sms"))
+    second = firm.triggers[1]
+    (back,) = (row for row in firm.outputs if isinstance(row, Retraction))
+    assert (back.trigger_id, back.reasons) == (first.trigger_id, ("the client asked to be reached by sms",))
+    assert (second.step, second.channel, second.lineage) == (first.step, "sms", first.lineage)
+    firm.feed(wished(build, 8.1, "sms"))
+    assert len(firm.triggers) == 2, "said twice it is one wish"
+    firm.feed(build.reported(8.2, first.trigger_id, DeliveryOutcome.TOO_LATE))
+    firm.wake(ms(12))
+    assert len(firm.triggers) == 2, "the mail was gone already: it is not said by text as well"
+    assert second.trigger_id in {row.trigger_id for row in firm.outputs if isinstance(row, Retraction)}
+
+
+@pytest.mark.parametrize("channel", ["email", "webhook"])
+def test_a_wish_for_the_same_channel_or_one_that_the_policy_has_not_takes_nothing_back(channel: str) -> None:
+    build = Events()
+    firm = overdue(build)
+    firm.feed(wished(build, 8, channel))
+    assert [row.channel for row in firm.triggers] == ["email"]
+    assert not any(isinstance(row, Retraction) for row in firm.outputs)
+
+
+def test_a_wish_takes_nothing_back_that_a_manager_sends_by_another_channel() -> None:
+    build = Events()
+    chosen = build.override(0.5, OverrideEffect.CHANNEL, until=90, value="portal")
+    log: list[AnyClientEvent] = [build.profiled(0), build.issued(0, "I1", due=DUE), chosen]
+    firm = Firm(policy=WIDE).run(log, until_ms=ms(8))
+    firm.feed(wished(build, 8, "sms"))
+    assert [row.channel for row in firm.triggers] == ["portal"]
 
 
 @pytest.mark.parametrize("purpose", [Purpose.SERVICING, None])
