@@ -61,8 +61,8 @@ from models.policy.policy import Policy
 from models.policy.pruning import prune_runs
 from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
-from models.policy.rerouting import reroute
 from models.policy.requests import ask_a_person, ask_about_promise, asked_about
+from models.policy.rerouting import reroute
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
 from models.state.client import ClientState, Timer, TimerKind

@@ -32,7 +32,7 @@ FURTHEST: Final = 16
 """Most ids that are looked at on behalf of one."""
 
 HELD_BY: Final = "client:"
-"""Begins the names under which each of several clients stands that share an id, such as the number of one person; see `shared`."""
+"""Begins the name of each client that has an id, where several may: one person may stand for many. See `shared`."""
 
 _NAMES: Final = frozenset((*LINKS, *VALUES))
 

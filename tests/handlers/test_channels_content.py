@@ -124,6 +124,14 @@ def test_a_template_names_only_facts_that_its_purpose_allows(journey: Journey, s
     assert named <= ALLOWED_FACTS[step.purpose] | {"firm_name"}
 
 
+def test_no_message_outside_servicing_lists_invoices() -> None:
+    journey, step = STEPS["pre_renewal/renewal_options.gentle.j2"]
+    listed = [{"invoice_id": "R-17", "open": Money(1_000, "EUR"), "due_on": "2026-02-20"}]
+    trigger = Trigger.model_validate({**due(journey, step).model_dump(), "statement": listed})
+    with pytest.raises(ContentError, match="relationship messages may not state invoices"):
+        WRITER.write(trigger, Recipient(name="Ada"))
+
+
 @EACH_STEP
 def test_no_message_outside_servicing_states_an_invoice_an_amount_or_a_day(journey: Journey, step: Step) -> None:
     if step.purpose is Purpose.SERVICING:

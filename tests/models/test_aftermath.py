@@ -1,5 +1,6 @@
 """Stop on payment as a measure: what left after it was paid is found in either order of arrival, with its age."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,20 @@ def test_a_retraction_in_time_leaves_nothing_to_find() -> None:
     firm.feed(build.reported(8.1, firm.triggers[0].trigger_id, DeliveryOutcome.RETRACTED))
     firm.feed(build.called(60))
     assert findings(firm) == []
+
+
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.FAILED, DeliveryOutcome.EXPIRED, DeliveryOutcome.BOUNCED_HARD])
+def test_a_message_that_was_taken_back_and_did_not_leave_makes_its_step_due_anew_once(outcome: DeliveryOutcome) -> None:
+    build = Events()
+    firm = overdue(build)
+    firm.feed(build.reported(8, firm.triggers[0].trigger_id))
+    firm.wake(ms(19))
+    first, second = firm.triggers
+    firm.feed(build.disputed(19))
+    firm.feed(build.reported(19 + MINUTE, second.trigger_id, outcome, channel="webhook"))
+    firm.feed(build.dispute_closed(20))
+    firm.wake(ms(30))
+    assert [row.step for row in firm.triggers] == [first.step, second.step, second.step]
 
 
 def test_a_retraction_that_nobody_acknowledges_is_told_once() -> None:

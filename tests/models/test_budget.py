@@ -28,6 +28,14 @@ def _row(name: str, *, day: float, channel: str = "email", person: str = "", fre
     return Pending(name, 0, "A", "s", channel, 0, at, at + 5 * DAY_MS, (), person=person, free=free)
 
 
+def test_what_was_taken_back_keeps_no_place_and_what_waits_keeps_one() -> None:
+    row = _row("t1", day=1, person="partner")
+    for retracted in (False, True):
+        state = reserve(ClientState(CLIENT), with_fields(row, retracted=retracted))
+        for person in ("", "partner"):
+            assert contact_times(state, POLICY, person=person) == ([] if retracted else [ms(1)])
+
+
 @dataclass
 class Books:
     """What should have happened to the places of messages, kept beside the state."""

@@ -52,6 +52,7 @@ def test_an_invoice_that_stays_open_ends_with_one_person_for_every_segment_and_t
     assert task.decided_at >= messages[-1].not_before
     assert (task.decided_at - messages[-1].not_before).days >= DEFAULT_POLICY.journeys.ladder_end.after_days
     assert firm.triggers[-1] is task
+    assert len({row.lineage for row in firm.triggers}) == 1, "mails and what a colleague does after them are one lineage"
     decision = next(row for row in firm.outputs if isinstance(row, Decision) and row.trigger_id == task.trigger_id)
     assert (decision.outcome, decision.step) == (DecisionOutcome.TRIGGERED, "ladder_end")
     assert "a person decides" in " ".join(decision.reasons)

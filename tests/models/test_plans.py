@@ -43,6 +43,8 @@ def test_each_missed_instalment_is_spoken_of_once_gently_then_a_person_asks_and_
     firm.wake(ms(75))
     steps = [(row.step, row.tone.value, row.facts.get("instalment")) for row in support(firm)]
     assert steps[:2] == [("missed_instalment", "gentle", 1), ("plan_check", "gentle", 1)]
+    mail, call = support(firm)[:2]
+    assert (mail.channel, call.channel, call.lineage) == ("email", "task", mail.lineage)
     assert support(firm)[0].facts["amount_open"].minor == 30_000  # type: ignore[union-attr]
     assert any("the plan holds no more" in line for line in held(firm))
     assert steps[2][0] == "explain_terms"
