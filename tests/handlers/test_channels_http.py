@@ -60,7 +60,8 @@ def channel(request: pytest.FixtureRequest, sink: HttpSink) -> Channel:
         ("403 No", Verdict.UNAVAILABLE, Verdict.UNAVAILABLE),
         ("410 Gone", Verdict.BOUNCED, Verdict.BOUNCED),
         ("422 No", Verdict.REFUSED, Verdict.REFUSED),
-        ("302 Found\r\nLocation: http://127.0.0.1:1/", Verdict.UNAVAILABLE, Verdict.UNAVAILABLE),
+        ("302 Found\r\nLocation: ITSELF", Verdict.UNAVAILABLE, Verdict.UNAVAILABLE),
+        ("307 Temporary Redirect\r\nLocation: ITSELF", Verdict.UNAVAILABLE, Verdict.UNAVAILABLE),
         (HANG, Verdict.UNCERTAIN, Verdict.UNCERTAIN),
         (CUT, Verdict.UNCERTAIN, Verdict.UNCERTAIN),
         ("nonsense", Verdict.UNCERTAIN, Verdict.UNCERTAIN),
@@ -69,7 +70,7 @@ def channel(request: pytest.FixtureRequest, sink: HttpSink) -> Channel:
 async def test_what_the_provider_does_becomes_a_verdict(
     sink: HttpSink, channel: Channel, answer: str, webhook: Verdict, sms: Verdict
 ) -> None:
-    sink.script = [answer]
+    sink.script = [answer.replace("ITSELF", sink.url)]
     result = await channel.send(delivery(recipient=TO))
     assert result.verdict is (sms if channel.name == "sms" else webhook)
     assert len(sink.seen) == 1

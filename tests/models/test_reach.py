@@ -350,6 +350,21 @@ def test_a_complaint_that_names_no_purpose_holds_for_that_of_its_message(journey
     assert refusal(state, other, "email") is None
 
 
+def test_a_complaint_about_a_message_whose_step_is_due_anew_since_still_holds_for_its_purpose_alone() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0), build.issued(0, "I1", due=DUE)]
+    firm = Firm().run(log, until_ms=ms(8))
+    (trigger,) = firm.triggers
+    firm.feed(build.reported(8.1, trigger.trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.promised(8.2, by=9))
+    firm.wake(ms(20))
+    (again,) = [row for row in firm.triggers if row.step == trigger.step and row is not trigger]
+    firm.feed(build.reported(20.1, again.trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.reported(20.2, trigger.trigger_id, DeliveryOutcome.COMPLAINED))
+    assert refusal(state_of(firm), Purpose.SERVICING, "email") == "email is suppressed (complaint)"
+    assert refusal(state_of(firm), Purpose.RELATIONSHIP, "email") is None
+
+
 def not_me(build: Events, day: float, message: Trigger) -> DeliveryReported:
     """Return what the click behind a link of `message` says."""
     said = build.reported(day, message.trigger_id, DeliveryOutcome.WRONG_CONTACT)

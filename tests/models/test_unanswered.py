@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_fields
 
 from models.events.control import HaltScope
 from models.events.envelope import epoch_ms
@@ -90,6 +91,15 @@ def test_a_client_who_is_silent_gets_the_same_step_once_more_by_another_channel(
     assert len(firm.state.care.contacts) == 2, "it is a contact like any other"
     firm.wake(ms(17.5))
     assert [trigger.step for trigger in firm.triggers[2:]] == ["offer_help"], "it was no stage: the next comes when it would have"
+
+
+def test_while_an_alarm_asks_a_person_nothing_is_said_once_more_by_itself() -> None:
+    firm = Delivering().run(late(Events()), until_ms=ms(SENT) + 60_000)
+    assert firm.state is not None
+    firm.state = with_fields(firm.state, care=with_fields(firm.state.care, alarm_ms=firm.state.now_ms))
+    firm.wake(ms(14))
+    assert firm.said_again() == []
+    assert firm.why_not() == ["nobody has answered, and a person is asked about this client already"]
 
 
 def test_by_default_silence_is_an_answer() -> None:
