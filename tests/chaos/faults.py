@@ -129,7 +129,7 @@ async def redis_lost(site: Site) -> None:
     """Delete everything that is stored."""
     await pause(1)
     with redis.Redis.from_url(site.settings.redis_url) as wire:
-        wire.delete(*_keys(wire, site.settings))
+        restore_keys(wire, site.settings, {})
     await pause(1)
 
 
@@ -251,24 +251,35 @@ def own_stack(site: Site) -> LocalStack:
     return site.stack
 
 
-def _keys(wire: "redis.Redis", settings: Settings) -> list[Any]:
-    return list(wire.scan_iter(match=f"*{settings.namespace}*", count=1000))
+_DUMP_SCRIPT: Final = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  found[#found + 1] = key
+  found[#found + 1] = redis.call('DUMP', key)
+end
+return found
+"""
+# Keys are listed inside: what a worker makes between a list and the deletion would stand in the way of what is put back.
+_RESTORE_SCRIPT: Final = """
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  redis.call('DEL', key)
+end
+for place, key in ipairs(KEYS) do
+  redis.call('RESTORE', key, 0, ARGV[place + 1])
+end
+"""
 
 
-_DUMP_SCRIPT: Final = "local out = {} for i, key in ipairs(KEYS) do out[i] = redis.call('DUMP', key) end return out"
+def _all_keys(settings: Settings) -> str:
+    return f"*{settings.namespace}*"
 
 
 def dump_keys(wire: "redis.Redis", settings: Settings) -> dict[Any, Any]:
     """Return all that a deployment has stored, as of one moment."""
-    keys = _keys(wire, settings)
-    values: Any = wire.eval(_DUMP_SCRIPT, len(keys), *keys)
-    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+    found: Any = wire.eval(_DUMP_SCRIPT, 0, _all_keys(settings))
+    return dict(zip(found[::2], found[1::2], strict=True))
 
 
 def restore_keys(wire: "redis.Redis", settings: Settings, kept: Mapping[Any, Any]) -> None:
     """Put `kept` in the place of all that the deployment has stored, at once."""
-    with wire.pipeline(transaction=True) as pipe:
-        pipe.delete(*_keys(wire, settings))
-        for key, value in kept.items():
-            pipe.restore(key, 0, value)
-        pipe.execute()
+    wire.eval(_RESTORE_SCRIPT, len(kept), *kept, _all_keys(settings), *kept.values())
