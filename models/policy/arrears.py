@@ -15,7 +15,7 @@ from models.policy.offers import Way
 from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
 from models.policy.replies import reply_about
-from models.policy.segments import effective_segment, is_unproven
+from models.policy.segments import courtesy_days, effective_segment, is_unproven
 from models.policy.silence import Silence
 from models.policy.stakes import too_little
 from models.state.balances import items
@@ -90,7 +90,7 @@ def earliest(state: ClientState, policy: Policy) -> tuple[int, str] | None:
         return min(((row.core_ms, row.invoice.invoice_id) for row in arrears(state, policy)), default=None)
     first: tuple[int, str] | None = None
     runs = _runs(state)
-    grace_ms = policy.grace_days * DAY_MS
+    grace_ms = courtesy_days(state, policy) * DAY_MS
     for invoice in state.ledger.invoices:
         # Due dates only roll forward: one that is later than the first found as it stands need not be rolled to know it.
         if invoice.settled_ms or (first is not None and invoice.due_ms + grace_ms > first[0]) or not left(invoice):
@@ -111,7 +111,7 @@ def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
 
 def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
     """Return the end of the courtesy grace after the rolled due date."""
-    return rolled_ms(due_ms, policy.zone_of(state), policy.holidays_of(state)) + policy.grace_days * DAY_MS
+    return rolled_ms(due_ms, policy.zone_of(state), policy.holidays_of(state)) + courtesy_days(state, policy) * DAY_MS
 
 
 def promise_ends(promise: Promise, state: ClientState, policy: Policy) -> int:
@@ -251,7 +251,7 @@ def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> 
     core = max(core, invoice.seen_ms + policy.settle_days * DAY_MS, ready)
     if invoice.expected_ms:
         limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
-        core = max(core, min(invoice.expected_ms, limit) + policy.grace_days * DAY_MS)
+        core = max(core, min(invoice.expected_ms, limit) + courtesy_days(state, policy) * DAY_MS)
     return core
 
 
@@ -265,7 +265,7 @@ def _claims(item: Item, state: ClientState, policy: Policy) -> tuple[int, int]:
     invoice = item.invoice
     ledger, (ready, until) = state.ledger, _promises(item, state, policy)
     ready = max(ready, _after_plans(invoice, state, policy))
-    fresh = policy.grace_days * DAY_MS
+    fresh = courtesy_days(state, policy) * DAY_MS
     for dispute in ledger.disputes:
         if dispute.invoice_id in {"", invoice.invoice_id} and not dispute_open(dispute):
             ready = max(ready, dispute.closed_at + fresh)

@@ -23,8 +23,9 @@ from models.policy.journey_document import JourneysDocument, journeys_document, 
 from models.policy.offer_document import OffersSection
 from models.policy.own_document import OwnJourneyDocument
 from models.policy.pattern_document import PatternsSection
-from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
+from models.policy.policy import DEFAULT_POLICY, MOST_GRACE_DAYS, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
 from models.policy.value_document import ValueSection
+from models.state.client import Segment
 from models.triggers import AnyJourney
 
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=10)]
@@ -70,6 +71,10 @@ class Support(Section):
     """When an open invoice is late enough, large enough and certain enough to be written about."""
 
     grace_days: Days = Field(default=_P.grace_days, description="Courtesy after the due date.")
+    segment_grace: dict[Segment, Annotated[int, Field(ge=0, le=MOST_GRACE_DAYS)]] = Field(
+        default_factory=dict,
+        description="The courtesy of single segments in its place, e.g. as learnt by `rapport segments graces`; 14 days at most.",
+    )
     settle_days: Days = Field(default=_P.settle_days, description="Rest after news of an invoice or a claim.")
     adopt_after_days: Days = Field(
         default=_P.adopt_after_days, description="Overdue by more than this when first seen: only a person starts it."
@@ -247,7 +252,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             contacts_per_month=contact.contacts_per_month,
             contacts_per_person=contact.contacts_per_person,
             priority=contact.priority,
-            **document.support.model_dump(),
+            **{**document.support.model_dump(), "segment_grace": MappingProxyType(document.support.segment_grace)},
             **document.onboarding.model_dump(),
             **document.renewal.model_dump(),
             segments=SegmentRules(**document.segments.model_dump()),

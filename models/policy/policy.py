@@ -19,7 +19,7 @@ from models.policy.journeys import Journeys
 from models.policy.offers import Offers
 from models.policy.version import content_version
 from models.regime import Migration
-from models.state.client import ClientState, Run
+from models.state.client import ClientState, Run, Segment
 from models.triggers import AnyJourney, Journey
 from models.workdays import NO_HOLIDAYS, Window, bounded, narrowed, next_allowed, zone_named
 
@@ -87,6 +87,9 @@ class ApprovalRules:
     audiences: tuple[str, ...] = ()
 
 
+MOST_GRACE_DAYS: Final = 14
+"""The longest courtesy of a segment: later than that, silence helps nobody."""
+
 PHONE: Final = "phone"
 """Calls by colleagues, where a policy names hours of single channels."""
 
@@ -125,6 +128,7 @@ class Policy:
     contacts_per_person: int = 6
     priority: tuple[AnyJourney, ...] = PRIORITY
     grace_days: int = 3
+    segment_grace: Mapping[Segment, int] = field(default_factory=lambda: MappingProxyType({}))
     settle_days: int = 1
     adopt_after_days: int = 30
     expected_limit_days: int = 30

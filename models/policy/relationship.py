@@ -28,7 +28,7 @@ from models.policy.own_journeys import exit_words, line_of, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.renewal_options import Option, is_tight, options_of, together
-from models.policy.segments import effective_segment
+from models.policy.segments import courtesy_days, effective_segment
 from models.policy.silence import Silence, client_silence, withheld
 from models.policy.timing import Anchor
 from models.policy.trials import stratum_of
@@ -226,7 +226,7 @@ def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Si
 
 def _overdue(state: ClientState, policy: Policy) -> bool:
     """Say whether money that is worth a message is late: what support will never write about keeps nobody from care."""
-    grace_ms = policy.grace_days * DAY_MS
+    grace_ms = courtesy_days(state, policy) * DAY_MS
     if not any(not row.settled_ms and row.due_ms + grace_ms <= state.now_ms and left(row) for row in state.ledger.invoices):
         return False  # at a glance: most clients owe nothing late
     late = (row for row in owing(state) if due_since(row[0], state, policy) <= state.now_ms)

@@ -39,6 +39,13 @@ def is_unproven(state: ClientState, policy: Policy) -> bool:
     return held and effective_segment(state, state.now_ms) is Segment.NEW
 
 
+def courtesy_days(state: ClientState, policy: Policy) -> int:
+    """Return for how many days after a due date this client is not written to: its segment's courtesy, else everybody's."""
+    if not policy.segment_grace:
+        return policy.grace_days
+    return policy.segment_grace.get(effective_segment(state, state.now_ms), policy.grace_days)
+
+
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What the rules say today and why; no segment inside the dead band and with too little history.
 

@@ -45,6 +45,7 @@ _LATER: Final[Mapping[str, object]] = MappingProxyType(
         "audiences": [],
         "guides": [],
         "guess_causes": True,
+        "segment_grace": {},
         "renewal_options": ["same", "less", "more", "talk", "later"],
         "renewal_unlikely_below": 0.5,
         "renewal_more_from": 0.3,

@@ -18,11 +18,14 @@ from handlers.commands.segments.tiers import propose
 from models.events.union import AnyClientEvent
 from models.learners.observer import CLUSTERS, SEEN, ClusterObserver, observation
 from models.money import Money
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.document import policy_of
+from models.policy.policy import DEFAULT_POLICY, MOST_GRACE_DAYS
 from models.policy.rfm import rfm
+from models.state.client import Segment
 from models.state.codec import encode
 from models.triggers import Decision, DecisionOutcome, SegmentChange
 from streams.runtime.errors import UsageError
+from streams.wire.policy_file import read_policy_file
 from tests.handlers.payers import kind_of, write_book
 from tests.models.builders import on
 
@@ -185,6 +188,18 @@ def test_tiers_are_printed_ready_for_the_policy_file(book: Path, tmp_path: Path,
     file = tmp_path / "firm.yaml"
     file.write_text(f"version: mine\n{section}", encoding="utf-8")
     assert run(["policy", "lint", str(file)]) == 0
+
+
+def test_graces_are_printed_ready_for_the_policy_file(book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["segments", "graces", str(book), "--json"]) == 0
+    learnt = {row["segment"]: row["learnt"] for row in json.loads(capsys.readouterr().out) if row["learnt"] is not None}
+    assert all(DEFAULT_POLICY.grace_days <= days <= MOST_GRACE_DAYS for days in learnt.values())
+    assert run(["segments", "graces", str(book)]) == 0
+    out = capsys.readouterr().out
+    file = tmp_path / "firm.yaml"
+    file.write_text(f"version: mine\n{out[out.index('support:') :]}", encoding="utf-8")
+    assert run(["policy", "lint", str(file)]) == 0
+    assert policy_of(read_policy_file(file).document).segment_grace == {Segment(name): days for name, days in learnt.items()}
 
 
 def test_the_observer_proposes_and_moves_nobody(history: list[AnyClientEvent], lived: Living) -> None:

@@ -73,6 +73,7 @@ def documents(draw: st.DrawFn) -> PolicyDocument:
         contact=Contact(hours=Hours(weekdays=weekdays), min_gap_days=gap, contacts_per_month=draw(st.integers(1, 20))),
         support=Support(
             grace_days=draw(st.integers(0, 10)),
+            segment_grace=draw(st.dictionaries(st.sampled_from(Segment), st.integers(0, 14), max_size=2)),
             settle_days=draw(st.integers(0, 3)),
             high_value_ratio=draw(st.sampled_from((1.0, 2.0, 50.0))),
         ),

@@ -112,8 +112,8 @@ def rules(policy: Policy) -> Iterator[str]:
         " all journeys, channels and people; receipts do not count."
     )
     yield (
-        f"Money is late {_days(policy.grace_days)} after its due date. Less than {policy.small_share:.0%} of the client's usual"
-        f" invoice, or than {policy.small_units} currency units, waits"
+        f"Money is late {_days(policy.grace_days)} after its due date{_graces(policy)}."
+        f" Less than {policy.small_share:.0%} of the client's usual invoice, or than {policy.small_units} currency units, waits"
         f" {'for the next statement' if policy.journeys.statement.day else 'until more is open'}."
     )
     end = policy.journeys.ladder_end
@@ -209,8 +209,13 @@ def _entry(entry: Entry) -> tuple[str, str]:
             assert_never(entry)
 
 
+def _graces(policy: Policy) -> str:
+    return "".join(f", of {segment.value} clients {_days(days)}" for segment, days in sorted(policy.segment_grace.items()))
+
+
 def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:
-    late = f"{_days(policy.grace_days)} after the due date"
+    grace = policy.segment_grace.get(segment, policy.grace_days)
+    late = f"{_days(grace)} after the due date"
     if ladder.human_first:
         yield _line(segment.value, ladder.human, late, policy)
     for index, step in enumerate(ladder.steps):
@@ -219,7 +224,7 @@ def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:
         elif ladder.human_first:
             when = f"{_days(step.after_days)} after {HUMAN} has asked"
         else:
-            when = f"{_days(policy.grace_days + step.after_days)} after the due date"
+            when = f"{_days(grace + step.after_days)} after the due date"
         yield _line(segment.value, step, when, policy)
 
 

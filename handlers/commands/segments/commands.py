@@ -1,4 +1,4 @@
-"""`rapport segments evaluate|movers|reviews|tiers|observe|backtest|windows` (`segments`, a cyclopts App)."""
+"""`rapport segments evaluate|movers|reviews|tiers|graces|observe|backtest|windows` (`segments`, a cyclopts App)."""
 
 import asyncio
 from pathlib import Path
@@ -29,6 +29,7 @@ from handlers.commands.segments.decided import moves_decided
 from handlers.commands.segments.deciding import as_json as proposed_json
 from handlers.commands.segments.deciding import proposals
 from handlers.commands.segments.deciding import tell as proposed_lines
+from handlers.commands.segments.graces import learn, yaml
 from handlers.commands.segments.judging import Judged, judge
 from handlers.commands.segments.living import Living
 from handlers.commands.segments.movers import movers as found_movers
@@ -159,6 +160,45 @@ def tiers(
     Console(width=110, highlight=False).print(table)
     print(found.yaml())
     return 0
+
+
+@segments.command
+def graces(
+    file: BookOption = None,
+    /,
+    *,
+    live: LiveOption = False,
+    policy: PolicyOption = None,
+    form: FormOption = None,
+    as_json: JsonOption = False,
+    asked: Asked | None = None,
+) -> int:
+    """Propose how long a courtesy each segment gets after the due date, ready for the policy file (support.segment_grace).
+
+    One more day is waited as long as half of what is still open then comes by itself within the gap between two contacts: the
+    policy's grace_days at least, 14 days at most. Messages of the time brought some of it in, so read it as an upper bound, and
+    try it with rapport policy backtest. Nothing is changed.
+
+    Example: rapport segments graces book.csv
+
+    Exit codes: 0 proposed, 1 too few invoices of any segment were late or a server is away (--live), 2 wrong usage.
+    """
+    chosen = chosen_policy(policy)
+    living = Living(chosen).live(_history(file, live=live, form=form, asked=asked))
+    found = learn(living.states.values(), chosen)
+    known = any(row.days is not None for row in found)
+    if as_json:
+        print(in_json([row.as_json() for row in found]))
+        return 0 if known else 1
+    table = Table(title="Courtesy after the due date, in days", title_justify="left")
+    for name in ("segment", "invoices", "policy", "learnt"):
+        table.add_column(name)
+    for row in found:
+        table.add_row(row.segment.value, f"{row.invoices:,}", str(row.now), "too few late" if row.days is None else str(row.days))
+    Console(width=110, highlight=False).print(table)
+    if known:
+        print(yaml(found))
+    return 0 if known else 1
 
 
 @segments.command
