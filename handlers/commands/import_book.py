@@ -28,7 +28,8 @@ def import_book(
 
     Columns are guessed from their names and shown; overrule them with --map, e.g. --map invoice_id=InvoiceNumber. Meanings:
     client_id, issued_on and amount are needed; invoice_id, recorded_on, due_on, terms_days, currency, settled_on, days_to_settle,
-    days_late, settled, outstanding, kind, side, disputed, name, email, phone, country, timezone, method, service_line help. Rows
+    days_late, settled, outstanding, kind, side, status, credit, disputed, name, email, phone, country, timezone, method,
+    service_line help. Rows
     that share an invoice are its lines, its payments or repetitions; in a journal (kind) payments have rows of their own. Where
     a date could be day/month or month/day, or an amount could have thousands or decimals, the command asks instead of guessing.
     Rows that cannot be read go to a rejects file with line and reason; totals are shown per currency.

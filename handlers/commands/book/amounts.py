@@ -13,6 +13,11 @@ SYMBOLS: Final = {
     "R$": "BRL", "A$": "AUD", "C$": "CAD", "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "zł": "PLN", "Kč": "CZK", "₹": "INR",
     "Fr.": "CHF", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS", "₦": "NGN", "₱": "PHP",
 }  # fmt: skip
+_SPELLED: Final = {
+    "EURO": "EUR", "EUROS": "EUR", "US DOLLAR": "USD", "US DOLLARS": "USD", "DOLLAR": "USD", "POUND": "GBP", "POUNDS": "GBP",
+    "BRITISH POUND": "GBP", "POUND STERLING": "GBP", "STERLING": "GBP", "SWISS FRANC": "CHF", "SCHWEIZER FRANKEN": "CHF",
+    "YEN": "JPY", "JAPANESE YEN": "JPY", "CANADIAN DOLLAR": "CAD", "AUSTRALIAN DOLLAR": "AUD", "INDIAN RUPEE": "INR",
+}  # fmt: skip
 _CREDIT: Final = re.compile(r"\d\s*(CR|Cr|cr|H)$")  # how accounting programs mark what is in the client's favour
 _CODE: Final = re.compile(r"\b([A-Z]{3})\b")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE][+-]?\d{1,2}")
@@ -63,6 +68,12 @@ class MarkEvidence:
         if self.comma and not self.point:
             return "comma"
         return None
+
+
+def currency_named(text: str) -> str:
+    """Return the currency that a cell of its own names, by code, symbol or word; what it says, where that is none of these."""
+    named = text.upper()
+    return _SPELLED.get(named) or currency_in(named) or named
 
 
 def currency_in(text: str) -> str | None:

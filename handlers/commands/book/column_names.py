@@ -17,6 +17,7 @@ class Meaning(StrEnum):
     DUE_ON = "due_on"
     TERMS_DAYS = "terms_days"
     AMOUNT = "amount"
+    CREDIT = "credit"
     CURRENCY = "currency"
     SETTLED_ON = "settled_on"
     DAYS_TO_SETTLE = "days_to_settle"
@@ -24,6 +25,7 @@ class Meaning(StrEnum):
     SETTLED = "settled"
     OUTSTANDING = "outstanding"
     KIND = "kind"
+    STATUS = "status"
     SIDE = "side"
     DISPUTED = "disputed"
     NAME = "name"
@@ -36,7 +38,7 @@ class Meaning(StrEnum):
 
 
 DATES: Final = (Meaning.RECORDED_ON, Meaning.ISSUED_ON, Meaning.DUE_ON, Meaning.SETTLED_ON)
-AMOUNTS: Final = (Meaning.AMOUNT, Meaning.SETTLED, Meaning.OUTSTANDING)
+AMOUNTS: Final = (Meaning.AMOUNT, Meaning.CREDIT, Meaning.SETTLED, Meaning.OUTSTANDING)
 NUMBERS: Final = (Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)
 REQUIRED: Final = (Meaning.CLIENT_ID, Meaning.ISSUED_ON, Meaning.AMOUNT)
 
@@ -63,7 +65,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "businesspartner partner contact vendorname customername clientname contactname companyname billto soldto "
                 "debtorname accountname partnername billtocustomer billtocustomername customeraccount vendornumber vendorid "
                 "vendor supplierid suppliername supplier debitorennummer debitornummer debitor kontonummer kontakt kundnr "
-                "kundnamn klient nabywca odbiorca custno cust konto"
+                "kundnamn klient nabywca odbiorca custno cust konto particulars partyname 顧客id 顧客コード 顧客番号 "
+                "顧客名 顧客 取引先コード 取引先名 取引先 得意先コード 得意先名 得意先 客户编号 客户名称 客户"
             ),
         ),
         (
@@ -73,7 +76,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "billnumber billid billno rechnungsnummer rechnungsnr rechnung belegnummer belegnr belegfeld1 belnr "
                 "numerofacture nofacture facture numerofactura factura numerofattura fattura factuurnummer numerfaktury "
                 "docnumber transactionnumber transactionid trxnumber fakturanr fakturanummer nrfaktury nofatura numerofatura "
-                "invno invnum invnumber inv reference invoiceref invoicereference ref number numero numer num no nr id"
+                "invno invnum invnumber inv voucherno vouchernumber reference invoiceref invoicereference ref number numero "
+                "numer num no nr id 請求書番号 請求番号 发票号码 发票号 发票编号"
             ),
         ),
         (
@@ -90,7 +94,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "dateofinvoice invoicebilldate invoicecreateddate invoicedt rechnungsdatum belegdatum bldat datefacture "
                 "datedefacture datefacturation fechafactura fechaemision fechadeemision datafattura datafaktury datawystawienia "
                 "factuurdatum dateissued transactiondate txndate baselinecreatedate issued date datum fecha data dateutc "
-                "createdutc"
+                "createdutc 請求日 請求書日付 発行日 开票日期 发票日期"
             ),
         ),
         (
@@ -99,7 +103,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "duedate dueon dueat dueindate dateDue paymentdue paymentduedate netduedate duedt duedateutc invoiceduedate "
                 "maturitydate faelligkeit fälligkeit faelligam fälligam fälligkeitsdatum nettofaelligkeit netdt faedt "
                 "echeance échéance datedecheance dateecheance vencimiento fechavencimiento fechadevencimiento scadenza "
-                "datascadenza vervaldatum terminplatnosci due"
+                "datascadenza vervaldatum terminplatnosci due 支払期限 支払期日 "
+                "到期日期 到期日"
             ),
         ),
         (
@@ -116,9 +121,10 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "originalamount invoicevalue totalopenamount total totalsigned grandtotal lineamount betrag bruttobetrag brutto "
                 "rechnungsbetrag umsatz wrbtr dmbtr betragsoll montantttc totalttc montant importetotal importe importo "
                 "totale valor totaalbedrag bedrag kwotabrutto kwota belopp amountdueoriginal gross amountdue amt invamt "
-                "invoiceamt amountinv value sum debit linetotal"
+                "invoiceamt amountinv value sum debit linetotal soll umsatzsoll 請求金額 金額 金额 发票金额"
             ),
         ),
+        (Meaning.CREDIT, "credit credits creditamount haben betraghaben habenbetrag umsatzhaben haber avere"),
         (
             Meaning.CURRENCY,
             (
@@ -134,7 +140,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "paymentreceiveddate datepaymentreceived cleardate cleareddate clearingdate augdt ausgleichsdatum closeddate "
                 "dateclosed collectiondate receiptdate zahlungsdatum zahlungseingang bezahltam datepaiement datedepaiement "
                 "datereglement datedereglement fechapago fechadepago fechacobro datapagamento betaaldatum datazaplaty "
-                "paymentreceived paymentdt"
+                "paymentreceived paymentdt datereceived pymtdt 入金日 支払日 付款日期 收款日期"
             ),
         ),
         (
@@ -163,7 +169,14 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.KIND,
             (
                 "transactiontype txntype documenttype doctype documenttypecode invoicetype recordtype rowtype entrytype "
-                "belegart belegtyp blart movetype type typ kind typedocument"
+                "belegart belegtyp blart movetype vouchertype type typ kind typedocument"
+            ),
+        ),
+        (
+            Meaning.STATUS,
+            (
+                "status invoicestatus paymentstatus documentstatus billstatus invoicestate paymentstate belegstatus "
+                "rechnungsstatus zahlungsstatus zahlstatus statut etat estado stato state"
             ),
         ),
         (Meaning.SIDE, "shkzg debitcredit debitcreditindicator drcr crdr sollhaben sollhabenkennzeichen"),
@@ -210,5 +223,8 @@ AGAINST: Final[Mapping[Meaning, tuple[str, ...]]] = {
     ),
     Meaning.CURRENCY: ("amount", "rate"),
     Meaning.SETTLED: ("date", "status"),
+    Meaning.STATUS: (
+        "date", "client", "customer", "account", "dispute", "approval", "order", "project", "mail", "delivery", "credit",
+    ),
 }  # fmt: skip
 """Words that make it unlikely that a name which merely contains one of `NAMES` or `STEMS` means the same."""

@@ -1,11 +1,18 @@
 """Which column of a receivables book means what: guessed from the names, shown, and overruled by `--map` or a preset."""
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import time
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from handlers.commands.book.column_names import AGAINST, AMOUNTS, DATES, NAMES, NUMBERS, REQUIRED, STEMS, Meaning, letters
+from handlers.commands.book.dates import read_moment
+from handlers.commands.book.words import said
 from streams.runtime.errors import UsageError
 
 
@@ -46,6 +53,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 }
 
 
+_SAID: Final[Mapping[str, Meaning]] = {"paid": Meaning.SETTLED_ON, "payment": Meaning.SETTLED_ON}
 _LONGEST_SHOWN: Final = 24
 _INSIDE: Final = 100  # rank of a name that merely contains a known one
 _STEM: Final = 200  # of one that holds dates and contains a part of a word that says which
@@ -53,16 +61,18 @@ _LABEL: Final = re.compile(r".*(?:(?<!pa)id|no|nr|num|number|nummer|code|key|ref
 _SHORT: Final = 5  # letters; shorter words sit in many names
 _DATE: Final = re.compile(
     r"\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[2-6]\d{4}(\.\d+)?|1[0-7]\d{8}(\d{3})?(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*"
+    r"|\d{1,2}[^\W\d]{3,9}\d{2,4}.*|\d{4}[年년].*"
 )
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+_SERIAL: Final = re.compile(r"[34]\d{4}(\.0)?")
+_MONEY: Final = re.compile(r"(?:[A-Z]{3}|\W)*\d[\d.,'\s]*[.,]\d{1,3}(?:[A-Z]{3}|\W)*")
 _SHAPES: Final[Mapping[Meaning, re.Pattern[str]]] = (
     dict.fromkeys(DATES, _DATE)
     | dict.fromkeys(AMOUNTS, _AMOUNT)
     | dict.fromkeys(NUMBERS, _NUMBER)
     | {Meaning.CURRENCY: re.compile(r"\D+")}
 )
-_BLANKS: Final = frozenset({"", "-", "--", "na", "n/a", "nan", "nat", "none", "null"})
 
 Sample = Sequence[Sequence[str]]
 """The first rows of a file: what columns hold says more than what they are called."""
@@ -81,9 +91,9 @@ def choose_columns(
     An issue date may be missing where a due date is there. Raise UsageError when a required meaning has no column, or a named
     column is not in the file.
     """
-    asked = _parse_given(given, header)
+    asked = _parse_given(given, header, sample)
     if preset is None:
-        base = guess(header, taken=frozenset(asked.values()), sample=sample)
+        base = guess(header, taken=frozenset(asked.values()), settled=frozenset(asked), sample=sample)
     elif preset in PRESETS:
         base = dict(PRESETS[preset].mapping)
         missing = [name for meaning, name in base.items() if name not in header and meaning not in asked]
@@ -98,14 +108,54 @@ def choose_columns(
     if Meaning.DUE_ON in mapping and Meaning.ISSUED_ON in lacking:
         lacking.remove(Meaning.ISSUED_ON)
     if lacking:
-        wanted = " ".join(f"--map {meaning}=COLUMN" for meaning in lacking)
-        found = ", ".join(f"{meaning} <- {name}" for meaning, name in mapping.items()) or "none"
-        message = (
-            f"no column found for {', '.join(lacking)}; say which: {wanted} "
-            f"(columns: {describe_header(header, sample)}; recognised: {found})"
-        )
-        raise UsageError(message)
+        raise UsageError(_lacking(lacking, mapping, header, sample))
     return mapping
+
+
+def _lacking(lacking: Sequence[Meaning], mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
+    if sum(1 for name in header if _DATE.fullmatch(name) or _NUMBER.fullmatch(name)) > 1:
+        return f"the first line holds no names of columns but a row ({', '.join(header)}); put a line with names above it"
+    wanted = " ".join(f"--map {meaning}=COLUMN" for meaning in lacking)
+    found = ", ".join(f"{meaning} <- {name}" for meaning, name in mapping.items()) or "none"
+    return (
+        f"no column found for {', '.join(lacking)}; say which: {wanted} "
+        f"(columns: {describe_header(header, sample)}; recognised: {found}{proposed(mapping, header, sample)})"
+    )
+
+
+def proposed(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
+    """Return for people, as options to look at, what columns without a meaning could be; nothing where none could."""
+    pairs = (shlex.quote(f"{meaning}={name}") for meaning, name in _likely(mapping, header, sample).items())
+    perhaps = " ".join(f"--map {pair}" for pair in pairs)
+    return f"; perhaps: {perhaps}" if perhaps else ""
+
+
+def _likely(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> dict[Meaning, str]:
+    """Return what columns without a known name could mean, by what they hold: to be looked at by a person, never used."""
+    cells = {name: [row[place].strip() for row in sample if place < len(row)] for place, name in enumerate(header)}
+    free = [name for name in header if name not in mapping.values() and any(cells[name])]
+    dates = [name for name in free if all(not cell or _is_date(cell) for cell in cells[name])]
+    rest = [name for name in free if name not in dates]
+    amounts = [name for name in rest if all(map(_MONEY.fullmatch, cells[name]))]
+    names = [name for name in rest if name not in amounts]
+    whole = [] if Meaning.ISSUED_ON in mapping else [name for name in dates if all(cells[name])] or dates[:1]
+    named = sorted(names, key=lambda name: len(set(cells[name])))
+    found = {
+        Meaning.CLIENT_ID: named[:1],
+        Meaning.INVOICE_ID: named[1:][-1:],
+        Meaning.ISSUED_ON: whole[:1],
+        Meaning.DUE_ON: whole[1:2],
+        Meaning.AMOUNT: amounts[:1],
+        Meaning.SETTLED_ON: [name for name in dates if name not in whole[:2]][:1],
+    }
+    return {meaning: names[0] for meaning, names in found.items() if names and meaning not in mapping}
+
+
+def _is_date(text: str) -> bool:
+    for order in ("dmy", "mdy"):
+        with suppress(ValueError):
+            return read_moment(text, order=order, zone=ZoneInfo("UTC"), at=time()) is not None
+    return False
 
 
 def describe_header(header: Sequence[str], sample: Sample) -> str:
@@ -117,16 +167,19 @@ def describe_header(header: Sequence[str], sample: Sample) -> str:
     return ", ".join(shown)
 
 
-def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset(), sample: Sample = ()) -> dict[Meaning, str]:
+def guess(
+    header: Sequence[str], *, taken: frozenset[str] = frozenset(), settled: frozenset[Meaning] = frozenset(), sample: Sample = ()
+) -> dict[Meaning, str]:
     """Return the best column for each meaning by its name, unless it holds something else; the surest pair first.
 
-    Each column is used once.
+    Each column is used once; columns that are `taken` and meanings that are `settled` are left aside.
     """
     plain = {name: letters(name) for name in header if name not in taken}
     places = {name: place for place, name in enumerate(header)}
     ranked = sorted(
         (rank, order, places[name], meaning, name)
         for order, meaning in enumerate(NAMES)
+        if meaning not in settled
         for name, word in plain.items()
         if (rank := _rank(word, meaning)) is not None and _holds(sample, places[name], meaning)
     )
@@ -136,6 +189,9 @@ def guess(header: Sequence[str], *, taken: frozenset[str] = frozenset(), sample:
             mapping[meaning] = name
     if Meaning.CLIENT_ID not in mapping and Meaning.NAME in mapping:
         mapping[Meaning.CLIENT_ID] = mapping.pop(Meaning.NAME)  # a book without numbers knows its clients by name
+    paid = mapping.get(Meaning.SETTLED, "")
+    if paid and Meaning.SETTLED_ON not in {*mapping, *settled} and _counts_days(sample, places[paid]):
+        mapping[Meaning.SETTLED_ON] = mapping.pop(Meaning.SETTLED)  # "Paid" over days as spreadsheets count them
     if Meaning.ISSUED_ON not in mapping and Meaning.RECORDED_ON in mapping:
         mapping[Meaning.ISSUED_ON] = mapping.pop(Meaning.RECORDED_ON)  # an invoice is issued when it is made
     return mapping
@@ -159,22 +215,53 @@ def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:
     shape = _SHAPES.get(meaning)
     if shape is None:
         return True
-    cells = [row[place].strip() for row in sample if place < len(row)]
-    cells = [cell for cell in cells if cell.lower() not in _BLANKS]
+    cells = [cell for row in sample if place < len(row) and (cell := said(row[place], meaning))]
     fitting = sum(1 for cell in cells if shape.fullmatch(cell))
     return 2 * fitting >= len(cells)
 
 
-def _parse_given(given: Sequence[str], header: Sequence[str]) -> dict[Meaning, str]:
+def _counts_days(sample: Sample, place: int) -> bool:
+    cells = [row[place].strip() for row in sample if place < len(row)]
+    return any(cells) and all(not cell or _SERIAL.fullmatch(cell) for cell in cells)
+
+
+def _parse_given(given: Sequence[str], header: Sequence[str], sample: Sample) -> dict[Meaning, str]:
     asked: dict[Meaning, str] = {}
-    for pair in given:
-        left, mark, name = pair.partition("=")
-        if not mark or left.strip() not in set(Meaning):
+    for pair in _pairs(given, header):
+        left, mark, right = (part.strip() for part in pair.partition("="))
+        meaning, name = _meaning_of(left), _column_of(right, header)
+        if mark and right and name is None and (turned := _meaning_of(right)) and (column := _column_of(left, header)):
+            meaning, name = turned, column  # COLUMN=MEANING says the same
+        if not mark or meaning is None:
             message = f"--map {pair} is not MEANING=COLUMN; meanings: {', '.join(Meaning)}"
             raise UsageError(message)
-        name = name.strip()
-        if name and name not in header:
-            message = f"--map {pair}: the file has no column {name!r}; it has: {', '.join(header)}"
+        if right and name is None:
+            close = difflib.get_close_matches(right, header, n=1)
+            like = f" (do you mean {close[0]!r}?)" if close else ""
+            message = f"--map {pair}: the file has no column {right!r}{like}; it has: {describe_header(header, sample)}"
             raise UsageError(message)
-        asked[Meaning(left.strip())] = name
+        asked[meaning] = name or ""
     return asked
+
+
+def _pairs(given: Sequence[str], header: Sequence[str]) -> Iterator[str]:
+    """Yield the pairs; several in one word are parted at commas, unless that is the name of a column."""
+    for word in given:
+        parts = word.split(",")
+        several = all("=" in part for part in parts) and _column_of(word.partition("=")[2], header) is None
+        yield from parts if several else (word,)
+
+
+def _meaning_of(word: str) -> Meaning | None:
+    """Return the meaning that a person names: as we call it, or as a column of that kind is called."""
+    plain = letters(word)
+    exact = next((meaning for meaning in Meaning if letters(meaning) == plain), None)
+    return exact or _SAID.get(plain) or next((meaning for meaning, names in NAMES.items() if plain in names), None)
+
+
+def _column_of(word: str, header: Sequence[str]) -> str | None:
+    """Return the column of that name; capitals, blanks and marks matter only where two would be alike without them."""
+    if word.strip() in header:
+        return word.strip()
+    alike = [name for name in header if letters(name) and letters(name) == letters(word)]
+    return alike[0] if len(alike) == 1 else None

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-Order: TypeAlias = Literal["dmy", "mdy"]
+Order: TypeAlias = Literal["dmy", "mdy", "ymd"]
 
 _MONTHS: Final = {
     name: number
@@ -30,22 +30,29 @@ _MONTHS: Final = {
     for name in names
 }
 _CLOCK: Final = r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp][Mm])?)?"
-_ZONE: Final = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+_ZONES: Final = {
+    "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3,
+    "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+}  # fmt: skip
+"""Hours ahead of UTC of zones that programs write by name: those of mail headers, and of Europe."""
+_ZONE: Final = rf"\s*(?P<zone>{'|'.join(_ZONES)}|(?:UTC|GMT)?[+-]\d{{2}}(?::?\d{{2}})?)?(?:\[[\w/+-]+\])?"
 _YEAR_FIRST: Final = re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})" + _CLOCK + _ZONE)
 _COMPACT: Final = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:\.0)?")
 _NUMBERS: Final = re.compile(r"(?P<first>\d{1,2})([-/.])(?P<second_number>\d{1,2})\2(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE)
 _DAY_NAMED: Final = re.compile(
-    r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]+(?P<name>[^\W\d_]+)\.?[-/., ]+(?P<year>\d{4}|\d{2})" + _CLOCK
+    r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]*(?P<name>[^\W\d_]+)\.?[-/., ]*(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE
 )
 _NAMED_DAY: Final = re.compile(
-    r"(?P<name>[^\W\d_]+)\.?[-/. ]+(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/., ]+(?P<year>\d{4}|\d{2})" + _CLOCK
+    r"(?P<name>[^\W\d_]+)\.?[-/. ]+(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/., ]+(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE
 )
+_EAST_ASIAN: Final = re.compile(r"(?P<year>\d{4})[年년]\s*(?P<month>\d{1,2})[月월]\s*(?P<day>\d{1,2})[日일]" + _CLOCK + _ZONE)
 _WEEKDAY: Final = re.compile(r"^[^\W\d_]{2,10}\.?,\s+")  # "Mon, 5 Jan 2024": the day of the week says nothing new
 _SERIAL: Final = re.compile(r"(?P<days>[2-6]\d{4})(?:[.,](?P<part>\d+))?")  # days as spreadsheets count them: 1954 to 2091
 _SINCE_1970: Final = re.compile(r"(?P<seconds>1[0-7]\d{8})(?:\d{3})?(?:\.\d+)?")  # or milliseconds: 2001 to 2027
 _SERIAL_ZERO: Final = date(1899, 12, 30)
 _PIVOT: Final = 69  # two-digit years: 69-99 are 1969-1999, 00-68 are 2000-2068, as POSIX reads them
 _MONTHS_IN_YEAR: Final = 12
+_YEAR_DIGITS: Final = 32  # of two digits from here on can be no day
 
 
 @dataclass(slots=True)
@@ -55,7 +62,8 @@ class OrderEvidence:
     dmy: int = 0
     mdy: int = 0
     doubtful: str | None = None
-    unreadable: str | None = field(default=None)
+    _firsts: set[int] = field(default_factory=set)
+    _lasts: set[int] = field(default_factory=set)
 
     def see(self, text: str) -> None:
         """Take one cell into account; blank cells say nothing."""
@@ -63,6 +71,8 @@ class OrderEvidence:
         if match is None:
             return
         first, second = int(match["first"]), int(match["second_number"])
+        self._firsts.add(first)
+        self._lasts.add(int(match["year"]))
         if first > _MONTHS_IN_YEAR >= second:
             self.dmy += 1
         elif second > _MONTHS_IN_YEAR >= first:
@@ -74,7 +84,9 @@ class OrderEvidence:
     def order(self) -> Order | None:
         """The order that every decisive cell agrees with; none without evidence or with contradicting evidence."""
         if self.dmy and not self.mdy:
-            return "dmy"
+            # What takes more values than years would, and than what stands first, are days: 24-05-31 begins with the year.
+            days_last = max(self._lasts) < _YEAR_DIGITS and len(self._firsts) < _MONTHS_IN_YEAR < len(self._lasts)
+            return "ymd" if days_last else "dmy"
         if self.mdy and not self.dmy:
             return "mdy"
         return None
@@ -110,7 +122,7 @@ def _of_serial(serial: re.Match[str], *, zone: ZoneInfo, at: time) -> datetime:
 
 
 def _day(text: str, order: Order | None) -> tuple[date, re.Match[str]]:
-    if match := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text):
+    if match := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text) or _EAST_ASIAN.fullmatch(text):
         return _date(text, int(match["year"]), int(match["month"]), int(match["day"])), match
     if match := _DAY_NAMED.fullmatch(text) or _NAMED_DAY.fullmatch(text):
         month = _MONTHS.get(match["name"].lower())
@@ -126,12 +138,14 @@ def _day(text: str, order: Order | None) -> tuple[date, re.Match[str]]:
 
 def _numbers(text: str, match: re.Match[str], order: Order | None) -> date:
     first, second, year = int(match["first"]), int(match["second_number"]), _year(match["year"])
-    if first == second:
+    if first == second and order != "ymd":
         return _date(text, year, first, first)
     if order is None:
         message = f"{text!r} could be day/month or month/day"
         raise ValueError(message)
-    day, month = (first, second) if order == "dmy" else (second, first)
+    if order == "ymd" and len(match["year"]) == len("25"):
+        return _date(text, _year(match["first"].zfill(2)), second, int(match["year"]))
+    day, month = (second, first) if order == "mdy" else (first, second)
     return _date(text, year, month, day)
 
 
@@ -165,6 +179,7 @@ def _clock(groups: dict[str, str | None]) -> time | None:
 
 
 def _iso_offset(offset: str) -> str:
-    if offset in ("Z", "UTC", "GMT"):
-        return "+00:00"
+    if offset in _ZONES:
+        return f"{_ZONES[offset]:+03}:00"
+    offset = offset[-(len(offset) - max(offset.find("+"), offset.find("-"))) :]
     return offset if ":" in offset else f"{offset[:3]}:{offset[3:] or '00'}"

@@ -11,10 +11,11 @@ from cyclopts import Parameter
 
 from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
 from handlers.commands.book.column_names import AMOUNTS, DATES, REQUIRED, Meaning
-from handlers.commands.book.columns import PRESETS, choose_columns
+from handlers.commands.book.columns import PRESETS, choose_columns, describe_header, proposed
 from handlers.commands.book.dates import Order, OrderEvidence
-from handlers.commands.book.kinds import RowKind, kind_of
+from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
+from handlers.commands.book.words import said
 from handlers.terminal.waiting import shown
 from models.money import Money, exponent
 from streams.runtime.errors import UsageError
@@ -23,6 +24,7 @@ ISSUED_AT: Final = time(9)  # a date alone means the start of business for what 
 SETTLED_AT: Final = time(17)  # ... and its end for what the client does; due and paid alike, so on the due date is on time
 DEFAULT_TERMS_DAYS: Final = 30
 KNOWN_CURRENCIES: Final = frozenset(("EUR", "USD", "GBP", "CHF", "CAD", "AUD", "JPY", "PLN", "SEK", "NOK", "DKK", "INR", "SGD"))
+_PAID_WHEN: Final = (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)
 _SAMPLE: Final = 200  # rows looked at to see what the columns hold
 _ACCIDENTS: Final = 20
 _FEW_REPEAT: Final = 0.02  # of the rows: fewer that contradict an earlier row are errors of the book
@@ -38,13 +40,16 @@ class Asked:
         tuple[str, ...],
         Parameter(
             name=("--map", "--mapping"),
-            help="MEANING=COLUMN, as often as needed; a blank COLUMN leaves it out.",
+            help="MEANING=COLUMN, as often as needed, e.g. client_id=Customer; the rest is guessed, a blank COLUMN leaves it "
+            f"out. Meanings: {', '.join(Meaning)}.",
             consume_multiple=True,
             negative="",
         ),
     ] = ()
     currency: Annotated[str | None, Parameter(help="ISO 4217 code where the file names none.")] = None
-    date_order: Annotated[Order | None, Parameter(help="Is 3/4 in April (dmy) or in March (mdy)?")] = None
+    date_order: Annotated[
+        Order | None, Parameter(help="Is 3/4 in April (dmy) or in March (mdy)? 24-05-06: does the year stand first (ymd)?")
+    ] = None
     decimal: Annotated[Mark | None, Parameter(help="Is 1.234 a thousand (comma) or a little more than one (point)?")] = None
     encoding: Annotated[str | None, Parameter(help="Encoding of the file where the guess is wrong, e.g. cp1252.")] = None
     timezone: Annotated[str, Parameter(help="IANA zone of dates without one.")] = "UTC"
@@ -85,8 +90,7 @@ class Plan:
     @property
     def dates_payments(self) -> bool:
         """Whether the book says when invoices were paid."""
-        named = (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)
-        return any(meaning in self.mapping for meaning in named) or self.payment_rows > 0
+        return any(meaning in self.mapping for meaning in _PAID_WHEN) or self.payment_rows > 0
 
 
 @dataclass(slots=True)
@@ -96,6 +100,7 @@ class _Survey:
     repeated: set[int] = field(default_factory=set)
     elsewhere: int = 0
     payment_rows: int = 0
+    credit_rows: int = 0
     dated_rows: int = 0
     unnamed: int = 0
     orders: dict[Meaning, OrderEvidence] = field(default_factory=dict)
@@ -118,6 +123,8 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
     if survey.rows == 0:
         message = f"{path} has a header but no rows; there is nothing to import"
         raise UsageError(message)
+    if not survey.dated_rows and Meaning.KIND not in mapping:
+        survey.payment_rows += survey.credit_rows
     notes: list[str] = []
     numbers_repeat = survey.elsewhere > max(_ACCIDENTS, _FEW_REPEAT * survey.rows)
     if numbers_repeat:
@@ -127,13 +134,16 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
     currency = _currency(survey, mapping, asked.currency, home_currency, notes)
     if Meaning.AMOUNT not in mapping:
         notes.append(f"no amounts in the file: every invoice counts as {unit_of(currency)}")
+    dated = any(meaning in mapping for meaning in _PAID_WHEN) or survey.payment_rows > 0
+    if not dated and any(meaning in mapping for meaning in (Meaning.SETTLED, Meaning.OUTSTANDING, Meaning.STATUS)):
+        notes.append("no dates of payment in the file: what is settled counts as paid on its due date")
     order_asked = asked.date_order or (PRESETS[asked.preset].date_order if asked.preset else None)
     return Plan(
         layout=layout,
         mapping=mapping,
         places=places,
         orders=_orders(survey, mapping, order_asked, notes),
-        mark=_mark(survey.mark, asked.decimal),
+        mark=_mark(survey, asked.decimal, currency),
         currency=currency,
         zone=_zone(asked.timezone),
         terms_days=_terms(mapping, asked.terms_days, notes),
@@ -146,6 +156,12 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
         dated_rows=survey.dated_rows,
         for_figures=for_figures,
     )
+
+
+def likely_columns(plan: Plan) -> str:
+    """Return for people the columns of a file with what stands in them, and what those without a meaning could be."""
+    sample = [row.cells for row in islice(rows(plan.layout), _SAMPLE)]
+    return f"columns: {describe_header(plan.layout.header, sample)}{proposed(plan.mapping, plan.layout.header, sample)}"
 
 
 def unit_of(currency: str) -> Money:
@@ -177,12 +193,15 @@ def _count(survey: _Survey, row: Row, places: dict[Meaning, int]) -> None:
 
     def cell(meaning: Meaning) -> str:
         place = places.get(meaning)
-        return row.cells[place].strip() if place is not None and place < len(row.cells) else ""
+        return said(row.cells[place], meaning) if place is not None and place < len(row.cells) else ""
 
     if kind_of(cell(Meaning.KIND)) is RowKind.PAYMENT:
         survey.payment_rows += 1
         return
-    survey.dated_rows += any(map(cell, (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)))
+    if on_credit_side(cell(Meaning.SIDE)) or (cell(Meaning.CREDIT) and not cell(Meaning.AMOUNT)):
+        survey.credit_rows += 1
+        return
+    survey.dated_rows += any(map(cell, _PAID_WHEN))
     if number := cell(Meaning.INVOICE_ID):
         key, issued = _key(cell(Meaning.CLIENT_ID), number.removesuffix(".0")), cell(Meaning.ISSUED_ON)
         first = survey.issued.get(key)
@@ -205,7 +224,9 @@ def _orders(survey: _Survey, mapping: dict[Meaning, str], asked: Order | None, n
         name = mapping[meaning]
         order = asked or evidence.order or shared
         if evidence.dmy and evidence.mdy and asked is None:
-            message = f"column {name!r} mixes day/month and month/day; say --date-order dmy or mdy, the other lines are rejected"
+            message = (
+                f"column {name!r} mixes day/month and month/day; say --date-order dmy, mdy or ymd, the other lines are rejected"
+            )
             raise UsageError(message)
         if order is None and evidence.doubtful is not None:
             message = f"column {name!r} could be day/month or month/day ({evidence.doubtful}); say --date-order dmy or mdy"
@@ -216,10 +237,13 @@ def _orders(survey: _Survey, mapping: dict[Meaning, str], asked: Order | None, n
     return orders
 
 
-def _mark(evidence: MarkEvidence, asked: Mark | None) -> Mark:
+def _mark(survey: _Survey, asked: Mark | None, currency: str) -> Mark:
+    evidence = survey.mark
     mark = asked or evidence.mark
     if mark is not None:
         return mark
+    if evidence.doubtful is not None and not any(map(exponent, survey.currencies or {currency})):
+        return "point" if "," in evidence.doubtful else "comma"  # money without decimals: it can only be thousands
     if evidence.point and evidence.comma:
         message = "some amounts have a decimal point and some a decimal comma; say --decimal point or comma"
         raise UsageError(message)

@@ -12,8 +12,14 @@ from typing import Final, TextIO
 from handlers.commands.files import needed_file
 from streams.runtime.errors import UsageError
 
-_BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_SEPARATORS: Final = (",", ";", "\t", "|")
+_BOMS: Final = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_SEPARATORS: Final = (",", ";", "\t", "|", "^", "~")
 _DECLARED: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line by which spreadsheets are told the separator
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zX")
@@ -142,17 +148,21 @@ def _open(path: Path, encoding: str) -> Iterator[TextIO]:
         with path.open(encoding=encoding, newline="") as file:
             yield file
     except UnicodeError as error:
-        message = f"{path} is not {encoding}: {error}; name another --encoding, for example cp1252"
+        message = f"{path} is not {encoding}: {error}; name another --encoding, for example {_others(encoding)}"
         raise UsageError(message) from error
     except LookupError as error:
         message = f"--encoding {encoding} is unknown; try utf-8, cp1252 or utf-16"
         raise UsageError(message) from error
 
 
+def _others(encoding: str) -> str:
+    return ", ".join(name for name in ("utf-8", "cp1252", "cp932", "gb18030", "cp1251", "mac-roman") if name != encoding)
+
+
 def _detect_encoding(path: Path) -> str:
     with path.open("rb") as file:
-        start = file.read(4)
-        if start in _WORKBOOKS:
+        start = file.read(_BLOCK)
+        if start.startswith(_WORKBOOKS):
             message = f"{path} is a workbook, not text; save its sheet as CSV (in a spreadsheet: Save as, CSV UTF-8)"
             raise UsageError(message)
         if start.startswith(_COMPRESSED):
@@ -161,6 +171,8 @@ def _detect_encoding(path: Path) -> str:
         for bom, encoding in _BOMS:
             if start.startswith(bom):
                 return encoding
+        if 3 * start.count(0) > len(start):  # every other byte of Latin letters in UTF-16 is zero
+            return "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
     try:
         with path.open(encoding="utf-8", newline="") as text:
             while text.read(_BLOCK):

@@ -14,9 +14,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from handlers.commands.book.amounts import currency_in, read_amount
+from handlers.commands.book.amounts import currency_in, currency_named, read_amount
 from handlers.commands.book.bills import Bill, Part, RejectedRowError, Rejection
-from handlers.commands.book.column_names import Meaning
+from handlers.commands.book.column_names import REQUIRED, Meaning
 from handlers.commands.book.dates import read_moment
 from handlers.commands.book.gathering import gather
 from handlers.commands.book.journal import Entry, apply_payments
@@ -24,6 +24,7 @@ from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.plan import ISSUED_AT, SETTLED_AT, Plan, unit_of
 from handlers.commands.book.reading import Row, rows
 from handlers.commands.book.terms import read_terms
+from handlers.commands.book.words import Became, became, said
 from models.events.delays import DisputeClosed, DisputeOpened
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentMethod, PaymentReceived
@@ -32,7 +33,6 @@ from models.events.union import AnyClientEvent
 from models.ids import derive
 from models.money import Money
 
-_BLANKS: Final = frozenset({"", "-", "--", "na", "n/a", "nan", "nat", "none", "null"})
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "ja", "oui", "si", "sí"})
 _METHODS: Final = (
     (PaymentMethod.CARD, ("card", "visa", "master", "amex", "karte", "carte")),
@@ -44,7 +44,10 @@ _METHODS: Final = (
 
 
 _DAYS: Final = re.compile(r"[+-]?\d{1,6}(?:[.,]\d+)?")
-_PLACEHOLDERS: Final = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|9999-?12-?31.*")
+_PLACEHOLDERS: Final = re.compile(
+    r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|[29]999-?12-?31.*"
+    r"|0?1[-/.]0?1[-/.](1900|0001).*|(12[-/.]31|31[-/.]12)[-/.][29]999.*"
+)
 _EARLIEST_YEAR: Final = 1971
 _LATEST_YEAR: Final = 2099
 _APART: Final = timedelta(days=3660)  # an invoice due or paid so long after its issue is a slip of the pen
@@ -115,13 +118,17 @@ class BookReader:
         return Rejection(line=row.line, reason=reason, cells=row.cells)
 
     def _bill(self, row: Row) -> Bill:
-        expected = len(self.plan.layout.header)
-        if len(row.cells) < expected or any(cell.strip() for cell in row.cells[expected:]):
-            message = f"{len(row.cells)} cells where the header has {expected}"
+        self._check_cells(row)
+        if became(self._cell(row, Meaning.STATUS)) is Became.NEVER_OWED:
+            message = f"{self._cell(row, Meaning.STATUS)!r} in {self.plan.mapping[Meaning.STATUS]!r}: it was never owed"
             raise RejectedRowError(message)
         client_id = self._need(row, Meaning.CLIENT_ID)
         currency = self._currency(row)
-        amount = self._money(row, Meaning.AMOUNT, currency) if Meaning.AMOUNT in self.plan.mapping else unit_of(currency)
+        credited = not self._cell(row, Meaning.AMOUNT) and bool(self._cell(row, Meaning.CREDIT))
+        if Meaning.AMOUNT in self.plan.mapping:
+            amount = self._money(row, Meaning.CREDIT if credited else Meaning.AMOUNT, currency)
+        else:
+            amount = unit_of(currency)
         issued_at = self._moment(row, Meaning.ISSUED_ON) if Meaning.ISSUED_ON in self.plan.mapping else self._before_due(row)
         kind = kind_of(self._cell(row, Meaning.KIND))
         if issued_at is None and kind is RowKind.PAYMENT:
@@ -132,7 +139,8 @@ class BookReader:
         if amount.minor == 0:
             message = "the amount is zero"
             raise RejectedRowError(message)
-        kind = self._kind(row, kind)
+        if kind is RowKind.INVOICE and (credited or on_credit_side(self._cell(row, Meaning.SIDE))):
+            kind = RowKind.CREDIT if self.plan.dated_rows or Meaning.KIND in self.plan.mapping else RowKind.PAYMENT
         if kind is not RowKind.INVOICE:
             amount = Money(-abs(amount.minor), amount.currency)
         recorded_at = self._moment(row, Meaning.RECORDED_ON) or issued_at
@@ -154,15 +162,20 @@ class BookReader:
         )
         return replace(bill, paid=self._paid(row, bill)) if kind is RowKind.INVOICE and amount.minor > 0 else bill
 
-    def _kind(self, row: Row, named: RowKind) -> RowKind:
-        if named is RowKind.INVOICE and on_credit_side(self._cell(row, Meaning.SIDE)):
-            return RowKind.CREDIT if self.plan.dated_rows or Meaning.KIND in self.plan.mapping else RowKind.PAYMENT
-        return named
+    def _check_cells(self, row: Row) -> None:
+        expected = len(self.plan.layout.header)
+        # Spreadsheets leave out blank cells at the end of a row; what must not be blank must be there.
+        needed = 1 + max(self.plan.places.get(meaning, 0) for meaning in (*REQUIRED, Meaning.DUE_ON))
+        if len(row.cells) < needed or any(cell.strip() for cell in row.cells[expected:]):
+            message = f"{len(row.cells)} cells where the header has {expected}"
+            raise RejectedRowError(message)
 
     def _currency(self, row: Row) -> str:
-        named = self._cell(row, Meaning.CURRENCY)
-        named = currency_in(named.upper()) or named.upper()
-        return named or currency_in(self._cell(row, Meaning.AMOUNT)) or self.plan.currency
+        return (
+            currency_named(self._cell(row, Meaning.CURRENCY))
+            or currency_in(self._cell(row, Meaning.AMOUNT))
+            or self.plan.currency
+        )
 
     def _invented_id(self, row: Row, client_id: str) -> str:
         # A book without invoice numbers: the row itself is the identity, counted where rows are alike.
@@ -226,7 +239,7 @@ class BookReader:
         outstanding = self._amount(row, Meaning.OUTSTANDING, bill)
         if settled is None and outstanding is not None and (paid_at is not None or outstanding.minor < bill.amount.minor):
             settled = bill.amount - outstanding
-        if settled is None and paid_at is not None:
+        if settled is None and (paid_at is not None or became(self._cell(row, Meaning.STATUS)) is Became.PAID):
             settled = bill.amount
         if settled is None or settled.minor == 0:
             return ()
@@ -324,8 +337,7 @@ class BookReader:
 
     def _cell(self, row: Row, meaning: Meaning) -> str:
         place = self.plan.places.get(meaning)
-        text = "" if place is None else row.cells[place].strip()
-        return "" if text.lower() in _BLANKS else text
+        return "" if place is None or place >= len(row.cells) else said(row.cells[place], meaning)
 
     def _moment(self, row: Row, meaning: Meaning) -> datetime | None:
         at = ISSUED_AT if meaning in (Meaning.ISSUED_ON, Meaning.RECORDED_ON) else SETTLED_AT

@@ -135,7 +135,8 @@ def _rejects_writer(path: Path, plan: Plan, stack: ExitStack) -> "Writer":
 def describe_plan(plan: Plan) -> Iterator[str]:
     """Yield for people how the file is read: every column with its meaning, and every assumption."""
     layout = plan.layout
-    separator = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}[layout.separator]
+    names = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
+    separator = names.get(layout.separator, layout.separator)
     yield f"{layout.path.name}: {plan.rows:,} rows, {layout.encoding}, separated by {separator}"
     for meaning in Meaning:
         if meaning in plan.mapping:
