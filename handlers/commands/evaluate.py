@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.column_names import Meaning
-from handlers.commands.book.plan import Asked, make_plan
+from handlers.commands.book.plan import Asked, likely_columns, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
@@ -18,11 +18,10 @@ from handlers.commands.history import format_of
 from handlers.commands.options import Format, FormOption, LiveOption, ReportOption
 from handlers.commands.simulate import events_of
 from handlers.evaluation import batch
-from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads
+from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads, why_none
 from handlers.evaluation.report import report_page
-from handlers.evaluation.telling import Telling, Told
+from handlers.evaluation.telling import Telling
 from handlers.terminal.waiting import shown
-from models.events.union import AnyClientEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 from streams.wire.policy_file import policy_in_force
@@ -41,13 +40,19 @@ def evaluate(
     live: LiveOption = False,
     form: FormOption = None,
     report: ReportOption = None,
+    no_twins: Annotated[
+        bool, Parameter(name="--no-twins", negative=(), help="Leave out batch learners: most of the time of a large book.")
+    ] = False,
     asked: Asked | None = None,
 ) -> int:
     """Tell a receivables CSV, or any history, to the live core and hold its predictions against what happened.
 
     Events go in by order of arrival; every probability is stored before its outcome is known, and an outcome is learned only when
     it would have been known. Held against the client's shrunk share and, with `pip install 'rapport[evaluate]'`, against batch
-    logistic regression and LightGBM refit every month on the same features. Columns are found as in `rapport import`.
+    logistic regression and LightGBM refit every month on the same features.
+
+    Columns are found by name and by what they hold, and shown; --map overrules them. Where one is missing, or dates or amounts
+    could be read in two ways, the error names the option that says it. rapport import FILE --dry-run shows only how it is read.
 
     Example: rapport evaluate book.csv --report report.html
 
@@ -60,33 +65,33 @@ def evaluate(
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
+    if not len(events):
+        out.print("no row could be read as an invoice; the reasons stand above", markup=False)
+        return 1
     told = Telling(policy).tell(shown(events, "telling the history"))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
+    twins = batch.is_installed() and not no_twins
     if not batch.is_installed():
         out.print(
             "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (it needs libgomp)"
         )
     heads = []
-    for head in shown(judge_heads(told.examples), "judging", total=len(JUDGED)):
+    for head in shown(judge_heads(told.examples, twins=twins), "judging", total=len(JUDGED)):
         heads.append(head)
         out.print(head_table(head))
-    days = judge_days(told.examples)
+    days = judge_days(told.examples, twins=twins)
     if days:
         out.print(days_table(days))
         out.print(held_table(days))
+    silence = "" if heads else why_none(told.examples)
     if report is not None:
-        _write(report, name=file.name if file else "the running deployment", told=told, heads=heads, days=days)
+        name = file.name if file else "the running deployment"
+        page = report_page(name, told=told, heads=heads, days=days, silence=silence, reading=notes, notes=NOTES)
+        _write(report, page)
         out.print(f"report: {report}", markup=False)
-    if not heads:
-        out.print("too few answered questions for any figure: a head needs 100, of which the latest 40 are judged")
-        return 1
-    return 0
-
-
-def read_history(file: Path, *, asked: Asked, form: Format | None = None) -> tuple[list[AnyClientEvent], list[str]]:
-    """Return what `hold_history` does with all events in memory, for those who look into them more than once."""
-    events, notes = hold_history(file, asked=asked, form=form)
-    return list(events), notes
+    if silence:
+        out.print(silence, markup=False)
+    return 0 if heads or (days and days.errors) else 1
 
 
 def hold_history(file: Path, *, asked: Asked, form: Format | None = None) -> tuple[Held, list[str]]:
@@ -100,7 +105,7 @@ def hold_history(file: Path, *, asked: Asked, form: Format | None = None) -> tup
         message = (
             f"{file.name} has no date of payment, and a list of what is open or how old it is cannot say who pays late; export "
             "settled invoices with their dates of payment, or say which column: --map settled_on=COLUMN, --map "
-            f"days_to_settle=COLUMN or --map days_late=COLUMN (columns: {', '.join(plan.layout.header)})"
+            f"days_to_settle=COLUMN or --map days_late=COLUMN ({likely_columns(plan)})"
         )
         raise UsageError(message)
     totals = Totals()
@@ -178,7 +183,6 @@ def held_table(days: DaysJudged) -> Table:
     return table
 
 
-def _write(path: Path, *, name: str, told: Told, heads: Sequence[Judged], days: DaysJudged | None) -> None:
-    page = report_page(name, told=told, heads=heads, days=days, notes=NOTES)
+def _write(path: Path, page: str) -> None:
     with writing(path, "--report"):
         path.write_text(page, encoding="utf-8")

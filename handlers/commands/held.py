@@ -1,9 +1,10 @@
 """The events of a history on disk, as the bytes of our contract: each is decoded when its day comes."""
 
 import os
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from tempfile import TemporaryFile
-from typing import Final
+from typing import Final, overload
 
 from handlers.commands.book.ordering import by_arrival
 from models.events.union import EVENT_ADAPTER, AnyClientEvent
@@ -11,21 +12,32 @@ from models.events.union import EVENT_ADAPTER, AnyClientEvent
 _BLOCK: Final = 1 << 20
 
 
-class Held:
+class Held(Sequence[AnyClientEvent]):
     """A history in a temporary file that vanishes with this. Iterating decodes it anew each time, also several times at once."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         """Hold events that are bytes already, in the order given."""
         self._file = TemporaryFile()  # noqa: SIM115 (closed when nothing refers to it any more)
-        self._count = 0
+        self._ends = array("q", [0])
         for line in lines:
-            self._file.write(line + b"\n")
-            self._count += 1
+            self._ends.append(self._ends[-1] + self._file.write(line + b"\n"))
         self._file.flush()
 
     def __len__(self) -> int:
         """Return how many events there are."""
-        return self._count
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> AnyClientEvent: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[AnyClientEvent]: ...
+    def __getitem__(self, place: int | slice) -> AnyClientEvent | list[AnyClientEvent]:
+        """Return the event at a place, or a list of several."""
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        each = range(len(self))[place]
+        start, end = self._ends[each : each + 2]
+        return _event(os.pread(self._file.fileno(), end - start, start))
 
     def __iter__(self) -> Iterator[AnyClientEvent]:
         """Yield the events in order."""

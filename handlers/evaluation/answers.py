@@ -1,18 +1,16 @@
 """Answered questions as arrays, and the two baselines that need no library: the client's own share, and its median delay."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush, heappushpop
-from math import ceil
-from operator import attrgetter, itemgetter
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.evaluation.kept import Answered, matrix
-from handlers.evaluation.metrics import Floats
+from handlers.evaluation.kept import Kept
+from handlers.evaluation.metrics import Floats, Halves
 from models.features import LATE_DAYS, Landmark
 from models.workdays import DAY_MS
 
@@ -20,7 +18,6 @@ TAIL: Final = 0.4
 """Share of the questions, the latest ones, on which figures are taken; before, the learners are still young."""
 
 _STRENGTH: Final = 4.0
-_learned = attrgetter("learned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Answers:
     clients: tuple[str, ...]
     asked_day: Floats
     known_day: Floats
-    features: Floats
+    features: Halves
     chances: Floats
     at_issue: Floats
     labels: Floats
@@ -43,34 +40,44 @@ class Answers:
         return slice(int(len(self.labels) * (1 - TAIL)), None)
 
 
-def answers_of(examples: Sequence[Answered], landmark: Landmark, over_days: int) -> Answers:
+def answers_of(kept: Kept, landmark: Landmark, over_days: int) -> Answers:
     """Return the questions put at `landmark` whose answer about `over_days` is known; decided ones are left out."""
     place = LATE_DAYS.index(over_days)
-    rows = []
-    for example in sorted((row for row in examples if row.over_days == over_days), key=_learned):
-        first = next((row.chances[place] for row in example.questions if row.landmark == Landmark.ISSUE), float("nan"))
-        rows += [
-            (asked.asked_ms, example, asked, first)
-            for asked in example.questions
-            if asked.landmark == landmark and asked.chances[place] >= 0
-        ]
-    rows.sort(key=lambda row: row[0])
+    answers, asked = kept.asked(over_days, landmark)
+    rows = kept.questions(asked)
+    given = rows["chances"][:, place] >= 0
+    answers, rows = answers[given], rows[given]
+    known = kept.column("known")[answers] // DAY_MS
+    order = np.lexsort((kept.learned_after(answers), known, rows["asked_ms"]))
+    answers, rows = answers[order], rows[order]
     return Answers(
         landmark=landmark,
         over_days=over_days,
-        clients=tuple(row[1].client_id for row in rows),
-        asked_day=np.array([row[0] // DAY_MS for row in rows], dtype=float),
-        known_day=np.array([row[1].known_day for row in rows], dtype=float),
-        features=matrix([row[2].features for row in rows]),
-        chances=np.array([row[2].chances[place] for row in rows]),
-        at_issue=np.array([row[3] if row[3] >= 0 else np.nan for row in rows]),
-        labels=np.array([float(row[1].late) for row in rows]),
+        clients=tuple(kept.clients[answer] for answer in answers),
+        asked_day=(rows["asked_ms"] // DAY_MS).astype(np.float64),
+        known_day=known[order].astype(np.float64),
+        features=rows["features"],
+        chances=rows["chances"][:, place],
+        at_issue=_at_issue(kept, answers, over_days),
+        labels=kept.column("late")[answers].astype(np.float64),
     )
 
 
-def client_share(examples: Sequence[Answered], answers: Answers) -> Floats:
+def _at_issue(kept: Kept, answers: NDArray[np.int64], over_days: int) -> Floats:
+    """Return the chance given when each invoice was issued, nan where none was."""
+    owners, asked = kept.asked(over_days, Landmark.ISSUE)
+    firsts, rows = np.unique(owners, return_index=True)
+    given = kept.questions(asked[rows])["chances"][:, LATE_DAYS.index(over_days)]
+    found = np.full(len(kept), np.nan)
+    found[firsts] = np.where(given >= 0, given, np.nan)
+    return found[answers]
+
+
+def client_share(kept: Kept, answers: Answers) -> Floats:
     """Return the client's shrunk share of late invoices as known when each question was put (answers of earlier days)."""
-    known = sorted((row.known_day, row.client_id, row.late) for row in examples if row.over_days == answers.over_days)
+    about = kept.about(answers.over_days)
+    days, late = kept.column("known")[about] // DAY_MS, kept.column("late")[about]
+    known = sorted(zip(days.tolist(), (kept.clients[place] for place in about), late.tolist(), strict=True))
     counts: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     every = [0.0, 0.0]
     found, place = [], 0
@@ -81,8 +88,8 @@ def client_share(examples: Sequence[Answered], answers: Answers) -> Floats:
                 tally[1] += known[place][2]
             place += 1
         prior = (every[1] + 1.0) / (every[0] + 4.0)
-        total, late = counts[client]
-        found.append((late + _STRENGTH * prior) / (total + _STRENGTH))
+        total, late_ones = counts[client]
+        found.append((late_ones + _STRENGTH * prior) / (total + _STRENGTH))
     return np.array(found)
 
 
@@ -98,7 +105,7 @@ class Settlements:
     clients: tuple[str, ...]
     asked_day: Floats
     known_day: Floats
-    features: Floats
+    features: Halves
     predicted: Floats
     median: Floats
     truth: Floats
@@ -110,43 +117,47 @@ class Settlements:
         return slice(int(len(self.truth) * (1 - TAIL)), None)
 
 
-def settlements_of(examples: Sequence[Answered]) -> Settlements:
+def settlements_of(kept: Kept) -> Settlements:
     """Return the questions in the order in which the invoices were issued; `predicted` has a column per level."""
-    ended = {(row.client_id, row.invoice_id): row for row in examples if not row.over_days and row.days_late is not None}
-    rows = sorted(_aged(examples), key=lambda row: (row[0], row[1].client_id, row[1].invoice_id))
-    ends = [ended.get((row[1].client_id, row[1].invoice_id)) for row in rows]
-    asked_days = [row[0] // DAY_MS for row in rows]
-    clients = tuple(row[1].client_id for row in rows)
-    last_day = max((row.known_day for row in examples), default=0)
+    days_late, known = kept.column("days"), kept.column("known") // DAY_MS
+    ended = {(kept.clients[place], kept.invoices[place]): place for place in kept.about(0).tolist()}
+    answers, asked = kept.asked(LATE_DAYS[-1], Landmark.ISSUE)
+    rows = kept.questions(asked)
+    given = ~np.isnan(rows["days"][:, 0])
+    answers, rows = answers[given], rows[given]
+    names = [(kept.clients[answer], kept.invoices[answer]) for answer in answers]
+    asked_ms = rows["asked_ms"].tolist()
+    order = sorted(range(len(names)), key=lambda row: (asked_ms[row], names[row]))
+    rows, due = rows[order], kept.column("due")[answers[order]]
+    clients = tuple(names[row][0] for row in order)
+    asked_day = rows["asked_ms"] // DAY_MS
+    ends = np.array([ended.get(names[row], -1) for row in order], dtype=np.int64)
+    ending = np.array(list(ended.values()), dtype=np.int64)
+    ranked = ending[np.argsort(known[ending], kind="stable")]
     return Settlements(
         clients=clients,
-        asked_day=np.array(asked_days, dtype=float),
-        known_day=np.array([end.known_day if end else np.inf for end in ends], dtype=float),
-        features=matrix([row[2] for row in rows]),
-        predicted=np.array([row[3] for row in rows]),
-        median=_medians(list(ended.values()), list(zip(asked_days, clients, strict=True))),
-        truth=np.array([float(end.days_late or 0) if end else np.inf for end in ends]),
-        decided=np.array([row[1].due_day + ceil(row[3][-1]) < last_day for row in rows], dtype=bool),
+        asked_day=asked_day.astype(np.float64),
+        known_day=np.where(ends >= 0, known[ends], np.inf) if len(kept) else np.zeros(0),
+        features=rows["features"],
+        predicted=rows["days"],
+        median=_medians(
+            list(zip(known[ranked].tolist(), (kept.clients[place] for place in ranked), days_late[ranked].tolist(), strict=True)),
+            zip(asked_day.tolist(), clients, strict=True),
+        ),
+        truth=np.where(ends >= 0, days_late[ends], np.inf) if len(kept) else np.zeros(0),
+        decided=due + np.ceil(rows["days"][:, -1]) < known.max(initial=0),
     )
 
 
-def _aged(examples: Sequence[Answered]) -> Iterator[tuple[int, Answered, bytes, tuple[float, ...]]]:
-    for example in examples:
-        asked = example.questions[0]
-        if example.over_days == LATE_DAYS[-1] and asked.landmark == Landmark.ISSUE and asked.days:
-            yield asked.asked_ms, example, asked.features, asked.days
-
-
-def _medians(ended: Sequence[Answered], asked: Sequence[tuple[int, str]]) -> Floats:
+def _medians(ended: Sequence[tuple[int, str, int]], asked: Iterable[tuple[int, str]]) -> Floats:
     """Return the median days late of the client's last twelve as known at each question; the firm's where there is none."""
-    known = sorted(((row.known_day, row.client_id, row.days_late or 0) for row in ended), key=itemgetter(0))
     recent: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=12))
     every = RunningMedian()
     found, place = [], 0
     for day, client in asked:
-        while place < len(known) and known[place][0] < day:
-            recent[known[place][1]].append(known[place][2])
-            every.add(known[place][2])
+        while place < len(ended) and ended[place][0] < day:
+            recent[ended[place][1]].append(ended[place][2])
+            every.add(ended[place][2])
             place += 1
         own = recent[client]
         found.append(float(np.median(own)) if own else float(every.value))

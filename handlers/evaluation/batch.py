@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from handlers.evaluation.metrics import Floats
+from handlers.evaluation.metrics import Floats, Halves
 
 REFIT_DAYS: Final = 30
 _REFITS: Final = 24  # at most
@@ -46,7 +46,7 @@ def often(days: int) -> str:
 
 
 def refit_regularly(
-    fit: Fit, *, every: int, asked: Floats, known: Floats, features: Floats, targets: Floats, before: Floats, first: int
+    fit: Fit, *, every: int, asked: Floats, known: Floats, features: Halves, targets: Floats, before: Floats, first: int
 ) -> Floats:
     """Return predictions in order of `asked` (days) from place `first` on: each fit saw only what was known before its day.
 
@@ -60,7 +60,8 @@ def refit_regularly(
         if len(rows) > _ROWS:
             rows = rows[np.argsort(known[rows], kind="stable")[-_ROWS:]]
         if len(rows) >= _LEAST and len(np.unique(targets[rows])) > 1:
-            found[start:end] = fit(features[rows], targets[rows])(features[start:end])
+            fitted = fit(features[rows].astype(np.float64), targets[rows])
+            found[start:end] = fitted(features[start:end].astype(np.float64))
         start = max(end, start + 1)
     return found
 

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from handlers.evaluation import batch
-from handlers.evaluation.answers import Answers, answers_of, client_share, settlements_of
-from handlers.evaluation.kept import Answered
+from handlers.evaluation.answers import TAIL, Answers, answers_of, client_share, settlements_of
+from handlers.evaluation.kept import Kept
 from handlers.evaluation.metrics import (
     Bin,
     Floats,
@@ -20,7 +20,7 @@ from handlers.evaluation.metrics import (
     noise_floor,
     reliability,
 )
-from models.features import Landmark
+from models.features import LATE_DAYS, Landmark
 from models.learners.pay_range import GROUPS, LEVELS, group_of
 
 JUDGED: Final = (
@@ -107,22 +107,40 @@ class DaysJudged:
     held: tuple[Held, ...]
 
 
-def judge_heads(examples: Sequence[Answered]) -> Iterator[Judged]:
-    """Yield each judged head that has enough questions and both outcomes."""
+def judge_heads(kept: Kept, *, twins: bool) -> Iterator[Judged]:
+    """Yield each judged head that has enough questions and both outcomes, beside batch `twins` or without."""
     for landmark, over_days in JUDGED:
-        answers = answers_of(examples, landmark, over_days)
+        answers = answers_of(kept, landmark, over_days)
         tail = answers.labels[answers.tail] if len(answers.labels) else answers.labels
         if len(tail) < _LEAST or len(np.unique(tail)) < len((True, False)):
             continue
-        yield _judge(examples, answers)
+        yield _judge(kept, answers, twins=twins)
 
 
-def _judge(examples: Sequence[Answered], answers: Answers) -> Judged:
-    share = client_share(examples, answers)
+def why_none(kept: Kept) -> str:
+    """Return in a sentence why no head has figures."""
+    late = answers_of(kept, Landmark.ISSUE, LATE_DAYS[0]).labels
+    if len(late) * TAIL < _LEAST:
+        return (
+            f"too few answered questions for any figure about lateness: {len(late):,} at issue, and a head needs 100, of which "
+            "the latest 40 are judged"
+        )
+    if not len(kept.about(0)):
+        return f"nobody paid in this history, of {len(late):,} invoices; is settled_on the column with the dates of payment?"
+    often = "all but" if late.any() and not late.all() else "all"
+    paid = "more than" if late.mean() > 1 / 2 else "no more than"
+    return (
+        f"{often} {len(late):,} invoices were {paid} {LATE_DAYS[0]} days late, the latest without an exception: nobody can be "
+        "told from the others"
+    )
+
+
+def _judge(kept: Kept, answers: Answers, *, twins: bool) -> Judged:
+    share = client_share(kept, answers)
     predictors = {_OURS: answers.chances, "client's shrunk share": share}
     if answers.landmark is not Landmark.ISSUE:
         predictors["our score at issue"] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
-    if batch.is_installed():
+    if twins:
         every = batch.refit_days(answers.asked_day[answers.tail])
         for name, fit in (("logistic regression", batch.logistic), ("LightGBM", batch.lightgbm_classifier)):
             predictors[f"{name} {batch.often(every)}"] = batch.refit_regularly(
@@ -161,9 +179,9 @@ def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> 
     )
 
 
-def judge_days(examples: Sequence[Answered]) -> DaysJudged | None:
+def judge_days(kept: Kept, *, twins: bool) -> DaysJudged | None:
     """Return how good the days were, none without enough settled invoices."""
-    found = settlements_of(examples)
+    found = settlements_of(kept)
     tail = found.tail
     truth = found.truth[tail]
     if len(truth) < _LEAST:
@@ -171,7 +189,7 @@ def judge_days(examples: Sequence[Answered]) -> DaysJudged | None:
     low, middle, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
     paid = np.isfinite(truth)
     predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
-    if batch.is_installed():
+    if twins:
         every = batch.refit_days(found.asked_day[tail])
         trees = batch.refit_regularly(
             batch.lightgbm_days,
@@ -186,7 +204,7 @@ def judge_days(examples: Sequence[Answered]) -> DaysJudged | None:
         predictors[f"LightGBM (absolute error) {batch.often(every)}"] = trees[tail]
     # Days are whole: a range that ends within a day includes it.
     inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
-    groups = np.array([group_of(tuple(row)) for row in found.features[tail]])
+    groups = np.array([group_of(tuple(row.tolist())) for row in found.features[tail]])
     decided = found.decided[tail]
     named = [("all clients", decided), *((name, decided & (groups == place)) for place, name in enumerate(GROUPS))]
     return DaysJudged(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+Halves: TypeAlias = NDArray[np.float16]
 
 BINS: Final = 10
 _EDGE: Final = 1e-3

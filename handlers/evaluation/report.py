@@ -17,24 +17,34 @@ td,th{padding:.25rem .55rem;text-align:right;border-bottom:1px solid #e3e6ea}th{
 td:first-child,th:first-child{text-align:left}.ours{font-weight:600;background:#eef8f2}small,figcaption{color:#667;font-size:.82rem}
 .answer{background:#f5f7f9;border-left:4px solid #2a8;padding:.7rem 1rem;margin:1rem 0}.answer li{margin:.2rem 0}
 .head{display:flex;flex-wrap:wrap;gap:1.5rem;align-items:flex-start}figure{margin:.4rem 0;width:17rem}
-svg text{font-size:10px;fill:#667}
+pre{font-size:.8rem;overflow-x:auto}svg text{font-size:10px;fill:#667}
 @media(max-width:50rem){table{display:block;overflow-x:auto}.head>*{max-width:100%}}"""
 
 
-def report_page(name: str, *, told: Told, heads: Sequence[Judged], days: DaysJudged | None, notes: Sequence[str]) -> str:
-    """Return the page. The same evaluation always gives the same text."""
+def report_page(
+    name: str,
+    *,
+    told: Told,
+    heads: Sequence[Judged],
+    days: DaysJudged | None,
+    silence: str,
+    reading: Sequence[str],
+    notes: Sequence[str],
+) -> str:
+    """Return the page: `silence` says why there are no heads, `reading` how the file was read. The same gives the same text."""
     title = f"How well would Rapport have predicted {escape(name)}?"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>",
         _about(told),
-        *_answer(heads, days),
+        *_answer(heads, days, silence),
     ]
     for head in heads:
         parts += _head(head)
     if days:
         parts += _days(days)
     parts += _words()
+    parts.append(f"<details><summary>How it was read</summary><pre>{escape(chr(10).join(reading))}</pre></details>")
     parts += (f"<p><small>{escape(note)}</small></p>" for note in notes)
     return "\n".join(parts) + "</html>\n"
 
@@ -48,7 +58,7 @@ def _about(told: Told) -> str:
     )
 
 
-def _answer(heads: Sequence[Judged], days: DaysJudged | None) -> Iterator[str]:
+def _answer(heads: Sequence[Judged], days: DaysJudged | None, silence: str) -> Iterator[str]:
     """Say the whole page in a few sentences."""
     yield "<div class=answer><b>In short</b><ul>"
     for head in heads:
@@ -58,11 +68,15 @@ def _answer(heads: Sequence[Judged], days: DaysJudged | None) -> Iterator[str]:
         ours, usual = list(days.errors.values())[:2]
         yield (
             f"<li>The expected day of payment is off by {ours:.1f} days on average; the client's usual delay alone "
-            f"by {usual:.1f}. The range given as 90 % held for {days.held[0].in_range:.0%} of the invoices.</li>"
+            f"by {usual:.1f}.{_range_held(days)}</li>"
         )
-    if not heads:
-        yield "<li>The history is too short for any figure about lateness: a question needs 100 answers.</li>"
+    if silence:
+        yield f"<li>{escape(silence[0].upper() + silence[1:])}.</li>"
     yield "</ul></div>"
+
+
+def _range_held(days: DaysJudged) -> str:
+    return f" The range given as 90 % held for {days.held[0].in_range:.0%} of the invoices." if days.held else ""
 
 
 def _sentence(head: Judged) -> str:

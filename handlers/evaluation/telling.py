@@ -7,14 +7,13 @@ its question when it is put; what happens later cannot change it.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from handlers.evaluation.kept import Answered, Keeper
+from handlers.evaluation.kept import Kept
+from handlers.evaluation.states import States
 from handlers.evaluation.wakeups import Wakeups
 from models.events.union import AnyClientEvent
-from models.features import LATE_DAYS
 from models.learners.lateness import LatenessScorer
 from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY, Policy
-from models.state.client import ClientState
 from models.transition import Transition, transition
 from models.triggers import Example
 from models.workdays import DAY_MS
@@ -24,7 +23,7 @@ from models.workdays import DAY_MS
 class Told:
     """What came out of a history: the answered questions in the order in which they became known, and how many events went in."""
 
-    examples: list[Answered] = field(default_factory=list)
+    examples: Kept = field(default_factory=Kept)
     events: int = 0
     clients: int = 0
     first_ms: int = 0
@@ -41,9 +40,8 @@ class Telling:
         self._policy = policy
         self.trainer = LatenessTrainer()
         self._scorer = LatenessScorer(self.trainer.publish())
-        self._states: dict[str, ClientState] = {}
+        self._states = States()
         self._wakeups = Wakeups()
-        self._keeper = Keeper()
         self._day = 0
 
     def tell(self, events: Iterable[AnyClientEvent]) -> Told:
@@ -69,7 +67,7 @@ class Telling:
     def _wake(self, until_ms: int) -> None:
         for client, tick in self._wakeups.until(until_ms):
             self._turn(tick.received_ms)
-            self._keep(client, transition(self._states[client], tick, policy=self._policy, scorer=self._scorer))
+            self._keep(client, transition(self._states.get(client), tick, policy=self._policy, scorer=self._scorer))
 
     def _turn(self, now_ms: int) -> None:
         day = now_ms // DAY_MS
@@ -80,9 +78,9 @@ class Telling:
                 self.told.versions += 1
 
     def _keep(self, client: str, result: Transition) -> None:
-        self._states[client] = result.state
+        self._states.put(client, result.state)
         for output in result.outputs:
             if isinstance(output, Example):
-                self.told.examples.append(self._keeper.keep(output, last=output.over_days == LATE_DAYS[-1]))
+                self.told.examples.take(output)
                 self.trainer.take(output)
         self._wakeups.note(client, result)

@@ -1,13 +1,14 @@
 """`rapport evaluate`: nothing of the future may reach a prediction, and the report stands on its own."""
 
 import csv
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import evaluate, read_history
+from handlers.commands.evaluate import evaluate, hold_history
 from handlers.evaluation.kept import Answered
 from handlers.evaluation.telling import Telling
 from models.events.union import AnyClientEvent
@@ -40,10 +41,10 @@ def write_book(path: Path, *, invoices: int = 240, clients: int = 12, until: dat
 
 
 def history(path: Path) -> list[AnyClientEvent]:
-    return read_history(path, asked=Asked())[0]
+    return list(hold_history(path, asked=Asked())[0])
 
 
-def put_by(examples: list[Answered], until_ms: int) -> list[Answered]:
+def put_by(examples: Sequence[Answered], until_ms: int) -> list[Answered]:
     return [row for row in examples if row.decided_at.timestamp() * 1000 <= until_ms]
 
 
@@ -54,7 +55,7 @@ def test_cutting_the_future_off_changes_no_question_and_no_prediction(tmp_path: 
     assert len(whole) > 400
     for share in (0.3, 0.6, 0.9):
         part = events[: int(len(events) * share)]
-        assert Telling().tell(part).examples == put_by(whole, part[-1].received_ms)
+        assert list(Telling().tell(part).examples) == put_by(whole, part[-1].received_ms)
 
 
 def test_what_becomes_of_an_invoice_later_does_not_change_what_was_said_before(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_what_becomes_of_an_invoice_later_does_not_change_what_was_said_before(t
     early = Telling().tell(history(write_book(tmp_path / "early.csv", until=until))).examples
     whole = Telling().tell(history(write_book(tmp_path / "whole.csv"))).examples
     assert len(early) > 200
-    assert early == whole[: len(early)]
+    assert list(early) == whole[: len(early)]
 
 
 def test_a_dispute_that_a_book_only_knows_afterwards_is_not_used(tmp_path: Path) -> None:

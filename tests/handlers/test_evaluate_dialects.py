@@ -14,7 +14,7 @@ from handlers.commands.book.dates import read_moment
 from handlers.commands.book.kinds import RowKind, kind_of
 from handlers.commands.book.plan import ISSUED_AT, Asked, make_plan
 from handlers.commands.book.terms import Terms, read_terms
-from handlers.commands.evaluate import evaluate, read_history
+from handlers.commands.evaluate import evaluate, hold_history
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
@@ -30,7 +30,8 @@ HEADER = "customer,invoice,issue date,due date,amount,paid date\n"
 def read(path: Path, text: str | None = None, encoding: str = "utf-8") -> tuple[list[AnyClientEvent], list[str]]:
     if text is not None:
         path.write_text(text, encoding=encoding)
-    return read_history(path, asked=Asked())
+    events, notes = hold_history(path, asked=Asked())
+    return list(events), notes
 
 
 @pytest.mark.parametrize("name", JOURNALS)
@@ -116,7 +117,7 @@ def test_what_is_no_book_is_refused_with_what_to_do(raw: bytes, said: str, tmp_p
         assert evaluate(path) == 1
         return
     with pytest.raises(UsageError, match=said):
-        read_history(path, asked=Asked())
+        hold_history(path, asked=Asked())
 
 
 def test_a_book_without_issue_dates_takes_them_from_its_due_dates_and_says_so(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_no_cells_whatever_they_hold_end_in_anything_but_events_or_a_usage_error
         path = Path(folder) / "book.csv"
         path.write_text(text, encoding="utf-8")
         with suppress(UsageError):
-            events, _ = read_history(path, asked=Asked(date_order="dmy", decimal="point", currency="EUR"))
+            events, _ = hold_history(path, asked=Asked(date_order="dmy", decimal="point", currency="EUR"))
             assert all(event.received_ms > 0 for event in events)
 
 

@@ -6,21 +6,44 @@ from hypothesis import strategies as st
 
 from handlers.evaluation.answers import RunningMedian
 from handlers.evaluation.batch import often, refit_days, refit_regularly
-from handlers.evaluation.kept import Keeper, matrix
+from handlers.evaluation.judging import DaysJudged
+from handlers.evaluation.kept import Answered, Kept, Put
 from handlers.evaluation.metrics import Floats, auc, interval
-from models.features import FEATURES, unpack
+from handlers.evaluation.report import report_page
+from handlers.evaluation.telling import Told
+from models.features import FEATURES, Landmark, pack, unpack
 from tests.models.examples import example
 
 
-def test_questions_of_one_invoice_are_kept_once_for_all_its_answers() -> None:
-    keeper, told = Keeper(), example(3)
-    first, again = keeper.keep(told, last=False), keeper.keep(told, last=True)
-    assert first == again
-    assert all(one is other for one, other in zip(first.questions, again.questions, strict=True))
-    assert keeper.keep(told, last=False).questions[0] is not first.questions[0]
-    rows = matrix([row.features for row in first.questions])
-    assert rows.shape == (len(first.questions), len(FEATURES))
-    assert tuple(rows[0]) == unpack(first.questions[0].features)
+def answered(number: int, over_days: int, *, put: int = 1) -> Answered:
+    questions = tuple(
+        Put(Landmark(place), number * 10 + place, pack([0.5] * len(FEATURES)), (0.5, 0.25, -1.0), ()) for place in range(put)
+    )
+    days_late = None if over_days else number
+    return Answered(f"C{number % 3}", f"I{number}", over_days, bool(number % 2), days_late, 100, over_days, questions)
+
+
+def test_what_is_kept_is_what_was_answered_and_a_question_is_held_once_for_all_its_answers() -> None:
+    told = [answered(number, over, put=put) for over, put in ((5, 2), (15, 4), (30, 5), (0, 0)) for number in range(2_000)]
+    kept = Kept(told)
+    assert (list(kept), kept[-1], kept[1:3]) == (told, told[-1], told[1:3])
+    early, middle, late = (kept.asked(over, Landmark.WEEK_BEFORE)[1].tolist() for over in (5, 15, 30))
+    assert early == middle == late
+    assert len(set(early)) == 2_000
+    assert [place for over in (5, 15) for place in kept.asked(over, Landmark.WEEK_AFTER)[1]] == []
+    assert kept.about(0).tolist() == list(range(6_000, 8_000))
+
+
+def test_features_come_back_as_they_were_put_whatever_order_they_are_asked_for() -> None:
+    kept = Kept()
+    for number in range(12):
+        kept.take(example(number))
+    answers, places = kept.asked(5, Landmark.ISSUE)
+    rows = kept.questions(places[::-1])
+    assert [tuple(row.tolist()) for row in rows["features"][::-1]] == [
+        unpack(kept[place].questions[0].features) for place in answers
+    ]
+    assert kept.questions(places[:0]).shape == (0,)
 
 
 def test_a_twin_sees_only_what_was_known_before_each_refit_and_predicts_everything_from_the_first_on() -> None:
@@ -37,7 +60,7 @@ def test_a_twin_sees_only_what_was_known_before_each_refit_and_predicts_everythi
         every=30,
         asked=asked,
         known=known,
-        features=known.reshape(-1, 1),
+        features=known.reshape(-1, 1).astype(np.float16),
         targets=targets,
         before=np.full(300, -1.0),
         first=180,
@@ -68,3 +91,11 @@ def test_the_running_median_is_the_middle_of_the_sorted_values_after_each_one(va
     for count, value in enumerate(values, start=1):
         running.add(value)
         assert running.value == sorted(values[:count])[count // 2]
+
+
+def test_a_report_of_a_history_too_young_to_judge_its_ranges_says_the_days_alone() -> None:
+    days = DaysJudged(invoices=50, settled=50, errors={"Rapport": 3.0, "client's median of 12": 4.0}, held=())
+    page = report_page("book.csv", told=Told(), heads=[], days=days, silence="too few", reading=["a <b>"], notes=[])
+    assert "off by 3.0 days on average; the client's usual delay alone by 4.0.</li>" in page
+    assert "<li>Too few.</li>" in page
+    assert "a &lt;b&gt;" in page

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import read_history
+from handlers.commands.evaluate import hold_history
 from handlers.evaluation.answers import answers_of, client_share, settlements_of
 from handlers.evaluation.judging import judge_days, judge_heads
-from handlers.evaluation.kept import Answered, Keeper, Put
+from handlers.evaluation.kept import Kept, Put
 from handlers.evaluation.metrics import auc, log_loss
 from handlers.evaluation.telling import Telling
 from models.features import LATE_DAYS, Landmark, unpack
@@ -54,16 +54,18 @@ def lived(firm: str, seed: int) -> tuple[Example, ...]:
     telling.trainer = recorder
     with TemporaryDirectory() as folder:
         path = write_dialect(Path(folder) / "book.csv", FIRMS[firm](seed, BILLS), DIALECTS["german"])
-        telling.tell(read_history(path, asked=Asked())[0])
+        telling.tell(hold_history(path, asked=Asked())[0])
     return tuple(recorder.log)
 
 
-def kept(log: Sequence[Example]) -> list[Answered]:
-    keeper = Keeper()
-    return [keeper.keep(row, last=row.over_days == LATE_DAYS[-1]) for row in log]
+def kept(log: Sequence[Example]) -> Kept:
+    found = Kept()
+    for row in log:
+        found.take(row)
+    return found
 
 
-def broken_floors(examples: Sequence[Answered]) -> set[str]:
+def broken_floors(examples: Kept) -> set[str]:
     """Return the floors that the predictions stored with the questions do not reach."""
     ours, shares, truth = [], [], []
     for landmark in BEFORE_DUE:
@@ -92,7 +94,7 @@ def test_a_small_firm_is_foretold_better_than_by_its_clients_shares_and_ranges_h
     assert broken_floors(kept(lived(firm, seed))) == set()
 
 
-def answered_by(trainer: LatenessTrainer, log: Sequence[Example]) -> list[Answered]:
+def answered_by(trainer: LatenessTrainer, log: Sequence[Example]) -> Kept:
     """Return what `trainer` would have said to the same questions, had it published once a month."""
     asked: defaultdict[int, dict[tuple[str, int], Put]] = defaultdict(dict)
     due = {row.invoice_id: row.due_day for row in log}
@@ -109,7 +111,8 @@ def answered_by(trainer: LatenessTrainer, log: Sequence[Example]) -> list[Answer
             scorer, published = LatenessScorer(trainer.publish()), day
         for key, put in asked[day].items():
             said[key] = _answer(scorer, put, overdue=day - due[key[0]])
-    return [replace(row, questions=tuple(said[row.invoice_id, put.landmark] for put in row.questions)) for row in kept(log)]
+    answers = kept(log)
+    return Kept(replace(row, questions=tuple(said[row.invoice_id, put.landmark] for put in row.questions)) for row in answers)
 
 
 def _answer(scorer: LatenessScorer, put: Put, *, overdue: int) -> Put:
@@ -157,14 +160,14 @@ class OthersAnswers(LatenessTrainer):
         return super().take(example.model_copy(update={"late": late}))
 
 
-def stretched(examples: Sequence[Answered], by: float) -> list[Answered]:
+def stretched(examples: Kept, by: float) -> Kept:
     """Return the examples with promised ranges `by` times as wide around their middle."""
 
     def wider(put: Put) -> Put:
         middle = put.days[LEVELS.index(0.5)]
         return replace(put, days=tuple(middle + by * (day - middle) for day in put.days))
 
-    return [replace(row, questions=tuple(map(wider, row.questions))) for row in examples]
+    return Kept(replace(row, questions=tuple(map(wider, row.questions))) for row in examples)
 
 
 def test_what_is_answered_again_by_whole_learners_reaches_all_floors() -> None:
@@ -173,7 +176,7 @@ def test_what_is_answered_again_by_whole_learners_reaches_all_floors() -> None:
 
 def test_the_batch_twins_are_refit_on_what_was_known_and_our_fold_is_held_against_them() -> None:
     examples = kept(lived("weekly_runs", 2))
-    at_issue = next(judge_heads(examples))
+    at_issue = next(judge_heads(examples, twins=True))
     rows = {row.predictor: row for row in at_issue.rows}
     assert set(rows) == {"Rapport", "client's shrunk share", "logistic regression monthly", "LightGBM monthly"}
     ours, *_, linear, trees = at_issue.rows
@@ -181,7 +184,7 @@ def test_the_batch_twins_are_refit_on_what_was_known_and_our_fold_is_held_agains
     assert min(linear.auc, trees.auc) > 0.8
     assert ours.log_loss < linear.log_loss
     assert ours.log_loss < trees.log_loss + 0.05
-    days = judge_days(examples)
+    days = judge_days(examples, twins=True)
     assert days is not None
     assert list(days.errors) == ["Rapport", "client's median of 12", "LightGBM (absolute error) monthly"]
     assert days.errors["Rapport"] < days.errors["client's median of 12"]

@@ -9,7 +9,7 @@ import pytest
 
 from handlers.cli import run
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import read_history
+from handlers.commands.evaluate import hold_history
 from handlers.commands.segments.judging import adjusted_rand, judge
 from handlers.commands.segments.living import WEEK_MS, Living
 from handlers.commands.segments.movers import movers, page, quarter_of, read_quarter, tell
@@ -39,7 +39,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def history(book: Path) -> list[AnyClientEvent]:
-    return read_history(book, asked=Asked())[0]
+    return list(hold_history(book, asked=Asked())[0])
 
 
 @pytest.fixture(scope="module")

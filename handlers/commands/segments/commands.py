@@ -1,6 +1,7 @@
 """`rapport segments evaluate|movers|reviews|tiers|graces|observe|backtest|windows` (`segments`, a cyclopts App)."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import read_history
+from handlers.commands.evaluate import hold_history
 from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
 from handlers.commands.options import (
@@ -334,9 +335,9 @@ def _name(file: Path | None) -> str:
     return "the running deployment" if file is None else file.name
 
 
-def _history(file: Path | None, *, live: bool, form: Format | None, asked: Asked | None) -> list[AnyClientEvent]:
+def _history(file: Path | None, *, live: bool, form: Format | None, asked: Asked | None) -> Sequence[AnyClientEvent]:
     with needed_history(file, live=live) as path:
-        return read_history(path, form=form, asked=asked or Asked())[0]
+        return hold_history(path, form=form, asked=asked or Asked())[0]
 
 
 def _judged_table(name: str, found: list[Judged]) -> Table:
