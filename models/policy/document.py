@@ -7,7 +7,7 @@ by, and a policy becomes a document again. Nothing is read from disk.
 from dataclasses import asdict, fields, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias, cast
+from typing import Annotated, Final, Literal, Self, TypeAlias, cast
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -199,6 +199,20 @@ class HoldoutSection(Section):
     key: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
         default=_P.holdout.key, description="Another key draws other companies."
     )
+    rotate_months: Literal[0, 6, 12, 24] = Field(
+        default=0,
+        description="Others are drawn by themselves after so many months, so that nobody is left out for good; 0: never.",
+    )
+
+    @classmethod
+    def of(cls, holdout: Holdout) -> Self:
+        """Return the section of a holdout."""
+        told = {row.name: getattr(holdout, row.name) for row in fields(Holdout)}
+        return cls.model_validate({**told, "journeys": dict(holdout.journeys)})
+
+    def holdout(self) -> Holdout:
+        """Return the holdout that is described."""
+        return Holdout(self.percent, MappingProxyType(dict(self.journeys)), self.key, self.rotate_months)
 
 
 class PolicyDocument(Section):
@@ -260,7 +274,7 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             patterns=PatternRules(**document.patterns.model_dump()),
             value=document.value.terms(),
             max_age=document.max_age.ages(),
-            holdout=Holdout(document.holdout.percent, MappingProxyType(dict(document.holdout.journeys)), document.holdout.key),
+            holdout=document.holdout.holdout(),
             journeys=replace(journeys_of(document.journeys), own=tuple(row.playbook() for row in document.own_journeys)),
             experiments=tuple(row.experiment() for row in document.experiments),
             approval=ApprovalRules(**document.approval.model_dump()),
@@ -295,7 +309,7 @@ def document_of(policy: Policy) -> PolicyDocument:
         max_age=MaxAgeSection.of(policy.max_age),
         approval=ApprovalSection(**asdict(policy.approval)),
         offers=OffersSection.of(policy.offers),
-        holdout=HoldoutSection(percent=policy.holdout.percent, journeys=dict(policy.holdout.journeys), key=policy.holdout.key),
+        holdout=HoldoutSection.of(policy.holdout),
         journeys=journeys_document(policy.journeys),
         audiences=tuple(AudienceDocument.of(row) for row in policy.audiences),
         guides=tuple(GuideDocument.of(row) for row in policy.guides),

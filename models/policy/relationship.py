@@ -167,7 +167,9 @@ def _send_or_withhold(turn: Turn, opening: Opening, losers: Sequence[Opening]) -
     left_out = withheld(state, policy, journey, purpose=purpose)
     if policy.holdout.percent or policy.holdout.journeys.get(journey):
         stratum, out = stratum_of(state, policy), left_out is not None
-        turn.draws = draws_of(state.client_id, journey, purpose=purpose, holdout=policy.holdout, stratum=stratum, out=out)
+        turn.draws = draws_of(
+            state.client_id, journey, purpose=purpose, holdout=policy.holdout, stratum=stratum, at_ms=state.now_ms, out=out
+        )
     if left_out is None:
         _send(turn, opening, losers)
     else:

@@ -86,7 +86,7 @@ def wish_of(state: ClientState, *, purpose: Purpose, channel: str) -> Silence | 
 
 def withheld(state: ClientState, policy: Policy, journey: AnyJourney, *, purpose: Purpose) -> Silence | None:
     """Return what is withheld from this company on purpose; asked last, so that both groups are found at the same moment."""
-    left_out = held_out(state.client_id, journey, purpose=purpose, holdout=policy.holdout)
+    left_out = held_out(state.client_id, journey, purpose=purpose, holdout=policy.holdout, at_ms=state.now_ms)
     return None if left_out is None else Silence("holdout", (left_out,))
 
 

@@ -33,7 +33,7 @@ WORLDS = 12
 
 
 def _is_out(name: str, holdout: Holdout = HALF, journey: Journey = Journey.ONBOARDING) -> bool:
-    return held_out(name, journey, purpose=Purpose.RELATIONSHIP, holdout=holdout) is not None
+    return held_out(name, journey, purpose=Purpose.RELATIONSHIP, holdout=holdout, at_ms=0) is not None
 
 
 def _beginning(name: str) -> list[AnyClientEvent]:

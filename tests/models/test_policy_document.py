@@ -40,7 +40,7 @@ OTHERS: dict[str, Any] = {
     "value": replace(DEFAULT_POLICY.value, margin=0.5, acquisition_of={"segment:slow": 900}),
     "max_age": MaxAge(30, 60, 10, 45, 180),
     "rfm": replace(DEFAULT_POLICY.rfm, frequency=(1, 2, 3)),
-    "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other"),
+    "holdout": Holdout(2.5, MappingProxyType({Journey.RENEWAL: 5.0}), "other", rotate_months=12),
     "journeys": replace(DEFAULT_POLICY.journeys, renewal=DEFAULT_POLICY.journeys.renewal[:1]),
     "approval": ApprovalRules(
         25_000, ("client-7",), 30, on_abstention=True, first_sends=20, wait_days=3, channel="console", audiences=("key",)

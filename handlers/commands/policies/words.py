@@ -158,7 +158,10 @@ def _left_out(policy: Policy) -> Iterator[str]:
     named = ", ".join(f"{share:g} % without {journey.value}" for journey, share in policy.holdout.journeys.items() if share)
     parts = [f"{policy.holdout.percent:g} % without any" if policy.holdout.percent else "", named]
     if any(parts):
-        yield f"Companies left without care, to see its effect: {', '.join(filter(None, parts))}. Servicing reaches everybody."
+        months = policy.holdout.rotate_months
+        anew = f" Others are drawn every {months} months." if months else ""
+        left_out = ", ".join(filter(None, parts))
+        yield f"Companies left without care, to see its effect: {left_out}.{anew} Servicing reaches everybody."
 
 
 def stop_words(predicate: CancelWhen) -> str:
