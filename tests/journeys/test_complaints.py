@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from models.events.signals import DeliveryOutcome
+from models.events.signals import Colleague, DeliveryOutcome, Purpose, Role
 from models.events.union import AnyClientEvent
 from models.policy.gate import still_allowed
 from models.policy.policy import DEFAULT_POLICY
@@ -19,6 +19,9 @@ from streams.agents.readers import INTAKE_READERS
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.program import ClientProgram
 from streams.runtime.clock import fresh_id
+from streams.wire.codec import encode_event
+from streams.wire.dead_letters import read_dead_letter
+from streams.wire.records import PlainRecord
 from streams.wire.topics import DEAD_LETTERS
 from tests.conftest import Servers
 from tests.models.builders import Events, eur, ms, tick_at
@@ -143,6 +146,9 @@ def test_08_one_budget_holds_across_journeys_and_who_lost_is_written_down_with_t
     firm = Firm().run(story, until_ms=ms(60))
     moments = sorted(trigger.not_before for trigger in firm.triggers if trigger.channel == "email")
     assert all((later - earlier).days >= DEFAULT_POLICY.min_gap_days for earlier, later in pairwise(moments))
+    for index, moment in enumerate(moments):
+        within = [other for other in moments[: index + 1] if (moment - other).days < 30]
+        assert len(within) <= DEFAULT_POLICY.contacts_per_month
     quiet = [decision for decision in _decisions(firm) if decision.outcome in {DecisionOutcome.HELD, DecisionOutcome.SUPPRESSED}]
     assert any(decision.journey == "pre_renewal" and "overdue" in decision.reasons[0] for decision in quiet)
 
@@ -165,7 +171,23 @@ def test_10_nobody_enters_the_same_journey_twice_and_a_new_invoice_enters_again(
     assert [(trigger.anchor, trigger.step) for trigger in _support(firm)] == [("I1", "explain_terms"), ("I2", "explain_terms")]
 
 
-def test_11_invoices_from_before_the_automation_are_known_but_start_only_when_a_person_says_so() -> None:
+def test_11_each_message_is_for_who_sees_to_its_matter_and_invoices_from_before_the_automation_start_when_a_person_says_so() -> (
+    None
+):
+    build = Events()
+    people = (
+        Colleague(role=Role.PARTNER, name="Pat", email="pat@client.example"),
+        Colleague(role=Role.ACCOUNTS_PAYABLE, name="Bo", email="bo@client.example"),
+    )
+    known = Firm().run(
+        [*_late(build), build.profiled(0.5).model_copy(update={"colleagues": people}), build.contract(1, renews=100)],
+        until_ms=ms(14),
+    )
+    (reminder,) = _support(known)
+    assert reminder.audience is Role.ACCOUNTS_PAYABLE
+    known.feed(build.paid(15, minor=50_000))
+    known.wake(ms(90))
+    assert {trigger.audience for trigger in known.triggers if trigger.purpose is Purpose.RELATIONSHIP} == {Role.PARTNER}
     build = Events()
     firm = Firm().run([build.profiled(100), build.issued(1, "OLD", due=15, received=100)], until_ms=ms(200))
     (task,) = _support(firm)  # a colleague is asked, and nothing is sent
@@ -186,12 +208,21 @@ def test_12_every_message_and_every_silence_says_why() -> None:
     assert all(decision.policy_version == DEFAULT_POLICY.version for decision in told)
 
 
-def test_13_an_event_that_cannot_be_read_is_kept_with_its_bytes_and_the_reason() -> None:
+def test_13_an_event_that_cannot_be_read_is_kept_with_its_bytes_and_the_reason_and_counts_once_it_is_mended() -> None:
     pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=datetime(2024, 1, 8, tzinfo=UTC))
     assert pipeline.receive("payments", b'{"kind": "payment.dreamt"}') == []
     (letter,) = [entry for entry in pipeline.entries if entry.topic == DEAD_LETTERS.name]
     assert letter.value == b'{"kind": "payment.dreamt"}'
     assert {"stage", "reason", "detail"} <= {name for name, _ in letter.headers}
+    kept = read_dead_letter(
+        PlainRecord(
+            topic=letter.topic, partition=0, offset=7, timestamp=0, key=letter.key, value=letter.value, headers=letter.headers
+        )
+    )
+    mended = encode_event(Events().paid(1, minor=50_000))
+    (step,) = pipeline.receive(kept.src_topic, mended, headers=kept.redriven_headers("0:7"))
+    assert step.after is not None
+    assert [payment.payment_id for payment in step.after.ledger.payments] == ["P1"]
 
 
 @pytest.mark.integration
