@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ class HttpProvider:
     def _judge(self, response: httpx.Response) -> SendResult:
         status = response.status_code
         detail = f"{status} {response.reason_phrase}".strip()[:100]
-        after = _retry_after(response.headers.get("retry-after", ""))
+        after = _retry_after(response.headers.get("retry-after", ""), said_at=response.headers.get("date", ""))
         if response.is_success:
             return SendResult(Verdict.ACCEPTED, detail)
         if response.is_server_error:
@@ -120,6 +121,14 @@ async def _public_address(host: str, port: int) -> str:
     return addresses[0]
 
 
-def _retry_after(value: str) -> float:
-    """Return the seconds of a Retry-After header; 0 for none, or for the form with a date, which needs the provider's clock."""
-    return float(value) if value.isascii() and value.isdigit() and len(value) <= _LONGEST_RETRY_AFTER else 0.0
+def _retry_after(value: str, *, said_at: str) -> float:
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3); 0 for none.
+
+    A date is held against the one of the answer itself, as clocks differ; without that it says nothing.
+    """
+    if value.isascii() and value.isdigit() and len(value) <= _LONGEST_RETRY_AFTER:
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(said_at)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0

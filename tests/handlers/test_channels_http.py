@@ -90,6 +90,22 @@ async def test_the_wait_that_a_provider_asks_for_is_passed_on(
     assert (await channel.send(delivery())).retry_after_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("said_at", "until", "seconds"),
+    [
+        ("Mon, 02 Mar 2026 09:00:00 GMT", "Mon, 02 Mar 2026 09:02:00 GMT", 120),
+        ("Mon, 02 Mar 2026 09:00:00 GMT", "Mon, 02 Mar 2026 08:00:00 GMT", 0),
+        ("Mon, 02 Mar 2026 09:00:00 GMT", "Mon, 02 Mar 2026 09:02:00 -0000", 0),
+        ("", "Mon, 02 Mar 2026 09:02:00 GMT", 0),
+    ],
+)
+async def test_a_wait_until_a_moment_is_counted_by_the_providers_own_clock(
+    sink: HttpSink, channel: Channel, said_at: str, until: str, seconds: float
+) -> None:
+    sink.script = [f"429 Slow down\r\nDate: {said_at}\r\nRetry-After: {until}"]
+    assert (await channel.send(delivery())).retry_after_seconds == seconds
+
+
 async def test_the_webhook_carries_message_trigger_keys_and_a_signature_that_the_standard_verifies(sink: HttpSink) -> None:
     channel = WebhookChannel(settings_for(sink.url))
     content = Content("Grüße", "Text 好\n", "<p>好</p>", "https://care.firm.example/links/x")
