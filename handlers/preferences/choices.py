@@ -229,7 +229,7 @@ class _Told:
         asked = self._make(ClientAsked, "asked" if alone is None else f"asked {alone}", **known)
         why = f"{what}: {said}"[:500] if said else what
         if alone is not None:
-            return asked, self._hold(alone, why, days=REQUEST_DAYS, invoice_id=alone)
+            return asked, self._hold(alone, why, days=REQUEST_DAYS, journey=Journey.DELAY_SUPPORT.value, invoice_id=alone)
         return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=self._resting(request)))
 
     def _alone(self, request: Request) -> str | None:
@@ -248,9 +248,7 @@ class _Told:
     def _holds(self, reason: str, *, days: int, journeys: Sequence[str]) -> tuple[AnyClientEvent, ...]:
         return tuple(self._hold(journey, reason, days=days, journey=journey) for journey in journeys)
 
-    def _hold(
-        self, scope: str, reason: str, *, days: int, journey: str | None = None, invoice_id: str | None = None
-    ) -> OverrideSet:
+    def _hold(self, scope: str, reason: str, *, days: int, journey: str, invoice_id: str | None = None) -> OverrideSet:
         return self._make(
             OverrideSet,
             scope,

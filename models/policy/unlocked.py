@@ -42,7 +42,7 @@ def _regime(state: ClientState, regime: Regime) -> Iterator[str]:
 def _people(state: ClientState) -> Iterator[str]:
     for row in state.person.overrides:
         if row.effect in {"hold", "legal_hold"} and in_force(row, state.now_ms):
-            what = f" of {row.journey}" if row.journey else _of(row.invoice_id)
+            what = _of(row.invoice_id) or (f" of {row.journey}" if row.journey else "")
             command = f"rapport overrides lift {state.client_id} {row.override_id[:12]}"
             command += ' --reason "..."' if row.effect == "legal_hold" else ""
             hold = row.effect.replace("_", " ")

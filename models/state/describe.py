@@ -170,7 +170,7 @@ def _habits(state: ClientState) -> list[str]:
 def _agreed(state: ClientState) -> list[str]:
     lines = [
         f"override by {row.author} until {_day(row.expires_ms)}: "
-        + f"{row.effect} {row.value or row.journey or row.invoice_id}".rstrip()
+        + " ".join(filter(None, (row.effect, row.value or row.journey, row.invoice_id)))
         + f" ({row.reason})"
         + ("; until then a colleague lifts it, with a reason" if row.effect == OverrideEffect.LEGAL_HOLD else "")
         for row in state.person.overrides

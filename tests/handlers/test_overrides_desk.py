@@ -9,8 +9,9 @@ from handlers.commands.journey_choice import journey_named
 from handlers.commands.overrides.desk import chosen, conflicts, end, row_as_json, standing, word
 from models.events.signals import OverrideEffect, OverrideSet
 from models.journey_names import OWN_JOURNEYS
-from models.policy.gate import hold_of
+from models.policy.gate import hold_of, hold_on
 from models.state.client import ClientState
+from models.state.describe import describe
 from models.triggers import Journey, OwnJourney
 from streams.runtime.errors import UsageError
 from tests.models.builders import Events, ms, on
@@ -97,6 +98,17 @@ def test_a_word_on_one_invoice_stands_beside_the_one_on_all() -> None:
     every, one = (said(10, OverrideEffect.CHANNEL, value="sms", invoice_id=name) for name in (None, "R-17"))
     assert every.override_id != one.override_id
     assert {row.invoice_id for row in standing(heard(every, one), ms(11))} == {"", "R-17"}
+
+
+def test_a_hold_on_one_invoice_is_none_on_its_journey_and_says_which() -> None:
+    told = said(10, invoice_id="R-17")
+    state = heard(told)
+    assert told.journey == Journey.DELAY_SUPPORT.value
+    assert hold_of(state, Journey.DELAY_SUPPORT, ms(11)) is None
+    assert hold_on(state, "R-17", ms(11)) is not None
+    assert hold_on(state, "R-18", ms(11)) is None
+    assert row_as_json("client-1", standing(state, ms(11))[0])["invoice_id"] == "R-17"
+    assert any("hold delayed_payment_support R-17" in line for line in describe(state))
 
 
 def test_one_of_several_is_named_by_the_beginning_of_its_id() -> None:

@@ -71,6 +71,8 @@ def word(
         message = "a hold on one invoice keeps it out of every message that asks for it: leave --journey out"
         raise UsageError(message)
     scope = journey.value if journey else invoice_id or ""
+    if invoice_id is not None and effect is OverrideEffect.HOLD:
+        journey = Journey.DELAY_SUPPORT  # who knows no holds on invoices holds what asks for money, and nothing else
     return OverrideSet(
         event_id=derive("override.set", client_id, effect.value, scope, author, epoch_ms(now)),
         source=SOURCE,
