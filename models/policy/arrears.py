@@ -40,7 +40,10 @@ _NO_RUN: Final = Run(_JOURNEY, "")
 
 
 class Arrear(msgspec.Struct, frozen=True):
-    """One open invoice, its run, when its next step is due by itself (`core_ms`) and with every claim on it (`ready_ms`)."""
+    """One open invoice, its run, when its next step is due by itself (`core_ms`) and with every claim on it (`ready_ms`).
+
+    `rest_ms`: until when no message names it, because a claim on it has just ended or it was just edited.
+    """
 
     item: Item
     run: Run
@@ -49,6 +52,7 @@ class Arrear(msgspec.Struct, frozen=True):
     silence: Silence | None
     ladder: Ladder
     due_ms: int
+    rest_ms: int
 
     @property
     def instalment(self) -> Standing | None:
@@ -60,11 +64,6 @@ class Arrear(msgspec.Struct, frozen=True):
     def is_exhausted(self) -> bool:
         """Say whether its ladder has no further step, or a last message that named it has said so."""
         return self.run.last or self.run.stage >= len(self.ladder.steps)
-
-    @property
-    def rests(self) -> bool:
-        """Say whether a claim that has ended, or ends, lets it be asked for later than its step is due by itself."""
-        return self.ready_ms > self.core_ms
 
     @property
     def invoice(self) -> Invoice:
@@ -212,7 +211,7 @@ def _arrear(item: Item, runs: dict[str, Run], state: ClientState, policy: Policy
         ladder = ladder_of(run, state, policy)
     ready, until = _claims(item, state, policy) if is_claimed else (0, 0)
     silence = _silence(item, run, state, policy, until)
-    return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms)
+    return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms, max(ready, _settled_ms(invoice, policy)))
 
 
 def _foreseen(row: Arrear, oldest_ms: int, state: ClientState, policy: Policy) -> Arrear:
@@ -248,11 +247,16 @@ def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> 
         moved = urgency_ms(state, invoice.invoice_id)
         core, rest = max(due, core + moved), run.sent_ms + policy.min_gap_days * DAY_MS if run.sent_ms else ready
         ready = max(min(ready, rest), ready + moved) if ready else 0
-    core = max(core, invoice.seen_ms + policy.settle_days * DAY_MS, ready)
+    core = max(core, _settled_ms(invoice, policy), ready)
     if invoice.expected_ms:
         limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
         core = max(core, min(invoice.expected_ms, limit) + courtesy_days(state, policy) * DAY_MS)
     return core
+
+
+def _settled_ms(invoice: Invoice, policy: Policy) -> int:
+    """Return when the news of an invoice have settled: it became known, or was edited, and who edits may not be done yet."""
+    return max(invoice.seen_ms, invoice.amended_at) + policy.settle_days * DAY_MS
 
 
 def _banked(at_ms: int, days: int, state: ClientState, policy: Policy) -> int:

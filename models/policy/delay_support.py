@@ -277,7 +277,7 @@ def _carrying(found: list[Arrear]) -> Arrear | None:
 def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy) -> list[Arrear]:
     """Return the invoices a message names: the carrying one and all others overdue beyond grace, whatever their currency.
 
-    One whose dispute, promise or payment under way has just ended has its own rest first.
+    One whose dispute, promise or payment under way has just ended, or that was just edited, has its own rest first.
     """
     due = (
         row
@@ -286,7 +286,7 @@ def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: P
         or (
             row.silence is None
             and not row.is_exhausted
-            and not (row.rests and row.ready_ms > state.now_ms)
+            and row.rest_ms <= state.now_ms
             and bool(row.instalment) == bool(carrying.instalment)
             and due_since(row.due_ms, state, policy) <= state.now_ms
         )

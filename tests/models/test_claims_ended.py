@@ -6,7 +6,7 @@ import pytest
 
 from models.events.union import AnyClientEvent
 from models.triggers import Trigger
-from tests.models.builders import Events, ms
+from tests.models.builders import Events, eur, ms, on
 from tests.models.test_journey_laws import Firm
 
 # The second message about I1 leaves on day 24, at eight in the morning (day 23.96).
@@ -18,6 +18,19 @@ ENDED: dict[str, Callable[[Events], list[AnyClientEvent]]] = {
         build.failed(23.5, "P1", 100_000, "I2"),
     ],
 }
+
+
+def test_an_invoice_that_is_being_edited_rests_until_a_day_after_the_last_edit_and_is_then_asked_for_as_it_stands() -> None:
+    build = Events()
+    log: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=10), build.issued(1.1, "I2", due=10)]
+    log += [build.amended(13.5, "I1", minor=90_000), build.amended(13.9, "I1", minor=95_000)]  # first messages leave at 13.96
+    first, second = _asked(Firm().run(log, until_ms=ms(26)))
+    assert (first.invoice_ids, second.invoice_ids) == (("I2",), ("I1", "I2"))
+    assert second.facts["amount_open"] == eur(195_000)
+    alone = Firm().run([log[0], log[1], *log[3:]], until_ms=ms(20))
+    (only,) = _asked(alone)
+    assert only.facts["amount_open"] == eur(95_000)
+    assert on(14.9) <= only.not_before < on(15)
 
 
 def _asked(firm: Firm) -> list[Trigger]:
