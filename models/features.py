@@ -17,6 +17,7 @@ from models.firm_view import FirmView
 from models.ids import derive
 from models.money import exponent
 from models.paydays import by_runs, next_run, payday
+from models.state.balances import paid_in_effect
 from models.state.client import ClientState
 from models.state.habits import Habits, weekday
 from models.state.history import payable_ms
@@ -200,6 +201,8 @@ def lateness_features(
     rows = [row for row in state.ledger.invoices if row.invoice_id != invoice.invoice_id and owed(row)]
     payable = [payable_ms(row, state) for row in rows] if state.ledger.plans else [row.due_ms for row in rows]
     others = [today - at // DAY_MS for at in payable]
+    if others and max(others) > 0 and (paid := paid_in_effect(state.ledger, now_ms)):
+        others = [days for row, days in zip(rows, others, strict=True) if row.invoice_id not in paid]
     others.sort()
     floor = today - due - 1
     limits = [days if days > floor else floor for days in LATE_DAYS]  # noqa: FURB136 - as in bounded

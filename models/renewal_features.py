@@ -16,7 +16,7 @@ from models.events.invoices import ContractStatus
 from models.features import ClockUsed
 from models.ids import derive
 from models.money import exponent
-from models.state.balances import has_open_dispute
+from models.state.balances import has_open_dispute, paid_in_effect
 from models.state.client import ClientState, Contract
 from models.state.history import cadence, decline_streak
 from models.state.reckoning import left
@@ -226,7 +226,9 @@ def _price(period: Period, contract: Contract, firm: RenewalFirm) -> list[float]
 def _paying(state: ClientState, now_ms: int) -> list[float]:
     habits, today = state.habits, now_ms // DAY_MS
     recent = habits.answers[-_DOZEN:]
-    overdue = [today - row.due_ms // DAY_MS for row in state.ledger.invoices if left(row) and row.due_ms // DAY_MS < today]
+    late = [row for row in state.ledger.invoices if left(row) and row.due_ms // DAY_MS < today]
+    paid = paid_in_effect(state.ledger, now_ms) if late else ()
+    overdue = [today - row.due_ms // DAY_MS for row in late if row.invoice_id not in paid]
     return [
         _shrunk(habits.late, habits.known),
         _shrunk(sum(row.late for row in recent), len(recent)),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from models.features import LATE_DAYS as LIMITS
 from models.features import log_amount_of
 from models.state.answers import Answer, answer_of
+from models.state.balances import paid_in_effect
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS, is_late, label_of
 from models.state.habits import Ending, mark_of, retold
@@ -39,7 +40,8 @@ def last_late(state: ClientState, count: int) -> ClientState:
 
 def overdue_others(state: ClientState, invoice_id: str) -> list[Invoice]:
     """Return the other invoices that are past due and owed, the oldest first."""
-    rows = [row for row in state.ledger.invoices if row.invoice_id != invoice_id and owed(row)]
+    paid = {invoice_id, *paid_in_effect(state.ledger, state.now_ms)}
+    rows = [row for row in state.ledger.invoices if row.invoice_id not in paid and owed(row)]
     return sorted((row for row in rows if payable_ms(row, state) < state.now_ms), key=lambda row: (row.due_ms, row.invoice_id))
 
 
@@ -130,6 +132,7 @@ def _ended_otherwise(state: ClientState, days_of: dict[int, int]) -> ClientState
             moved += 1
         else:
             invoices.append(row)
+            moved += not row.settled_ms and mark_of(row.invoice_id) in days_of  # paid in effect: its ending says when
     rhythm, days = state.rhythm, next(iter(days_of.values()), 0)
     before, after = (max((row.day for row in rows), default=0) for rows in (habits.endings, endings))
     paid_ms = rhythm.last_paid_ms

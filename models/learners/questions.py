@@ -21,6 +21,7 @@ from models.events.envelope import epoch_ms
 from models.features import LATE_DAYS, OFFSETS, PACKED, TABLE, Landmark, log_amount_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Scorer
 from models.state.answers import Answer, answer_of
+from models.state.balances import paid_in_effect
 from models.state.client import ClientState
 from models.state.habits import (
     Asked,
@@ -42,7 +43,7 @@ from models.state.habits import (
     without_watch,
 )
 from models.state.plans import agreed_due_ms
-from models.state.reckoning import is_live, is_written_off, owed
+from models.state.reckoning import is_credited, is_given_up, is_live, owed
 from models.state.rows import Invoice
 from models.triggers import Cohort, Example, Question, built
 from models.workdays import DAY_MS, moment
@@ -82,9 +83,10 @@ def next_question_ms(habits: Habits) -> int | None:
 
 def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[ClientState, list[Example]]:
     """Compare the ledgers around one event: ask about new invoices, note settled ones, take back what was taken back."""
-    old_rows, rows = before.ledger.invoices, after.ledger.invoices
-    if old_rows is rows:
+    if before.ledger is after.ledger:
         return after, []
+    old_rows, rows = before.ledger.invoices, after.ledger.invoices
+    covered = paid_in_effect(after.ledger, after.now_ms)
     known = set(map(id, old_rows))
     examples: list[Example] = []
     state = after
@@ -93,8 +95,8 @@ def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[Cli
         if id(row) in known:
             continue
         earlier = next((old for old in old_rows if old.invoice_id == row.invoice_id), None)
-        state = _changed(state, earlier, row, scorer, examples)
-    return state, examples
+        state = _changed(state, earlier, row, scorer, examples, is_covered=row.invoice_id in covered)
+    return _covered_since(state, covered, examples), examples
 
 
 def due_questions(state: ClientState, *, until_ms: int, scorer: Scorer) -> tuple[ClientState, list[Example]]:
@@ -119,9 +121,27 @@ def _due_ms(watch: Watch) -> int:
     return (watch.due_day + _OFFSETS[watch.stage]) * DAY_MS
 
 
-def _changed(state: ClientState, earlier: Invoice | None, row: Invoice, scorer: Scorer, examples: list[Example]) -> ClientState:
-    lived = earlier is not None and bool(earlier.issued_at) and is_live(earlier)
-    lives = bool(row.issued_at) and is_live(row)
+def _covered_since(state: ClientState, covered: frozenset[str], examples: list[Example]) -> ClientState:
+    """Note the open invoices that money without their name has come to cover, or covers no longer: it changes none of them."""
+    open_rows = [row for row in state.ledger.invoices if not row.settled_ms and owed(row) and _counts(row)]
+    if not open_rows:
+        return state
+    ended = {row.mark for row in state.habits.endings}
+    watched = {row.invoice_id: bool(row.settled_day) for row in state.habits.watches}
+    for row in open_rows:
+        is_covered = row.invoice_id in covered
+        # What is not watched any more was answered long ago: that it is covered is no news, that it no longer is may be.
+        was_covered = watched.get(row.invoice_id, is_covered or mark_of(row.invoice_id) in ended)
+        if is_covered is not was_covered:
+            state = _settled(state, row, examples, is_covered=is_covered)
+    return state
+
+
+def _changed(
+    state: ClientState, earlier: Invoice | None, row: Invoice, scorer: Scorer, examples: list[Example], *, is_covered: bool
+) -> ClientState:
+    lived = earlier is not None and _counts(earlier)
+    lives = _counts(row)
     if lives and not lived:
         state = _issued(state, row, scorer)
     elif lived and not lives:
@@ -130,7 +150,12 @@ def _changed(state: ClientState, earlier: Invoice | None, row: Invoice, scorer: 
         return state
     elif earlier is not None and (earlier.due_ms != row.due_ms or state.ledger.plans):
         state = _moved(state, row)
-    return _settled(state, row, examples)
+    return _settled(state, row, examples, is_covered=is_covered)
+
+
+def _counts(row: Invoice) -> bool:
+    """Say whether an invoice was ever to be paid: issued, neither voided nor wholly credited."""
+    return bool(row.issued_at) and is_live(row) and not is_credited(row)
 
 
 def _issued(state: ClientState, row: Invoice, scorer: Scorer) -> ClientState:
@@ -168,13 +193,16 @@ def _moved(state: ClientState, row: Invoice) -> ClientState:
     return state if due_day == watch.due_day else replace(state, habits=with_watch(state.habits, replace(watch, due_day=due_day)))
 
 
-def _settled(state: ClientState, row: Invoice, examples: list[Example]) -> ClientState:
+def _settled(state: ClientState, row: Invoice, examples: list[Example], *, is_covered: bool) -> ClientState:
     if row.refunded and not row.settled_ms and not owed(row):
         return state  # the firm gave money back: how the client had paid is still how the client pays
-    paid = row.settled_ms and not is_written_off(row)
-    day = row.settled_ms // DAY_MS if paid else 0
     mark, habits, watch = mark_of(row.invoice_id), state.habits, _watch_of(state, row.invoice_id)
     remembered = next((old for old in habits.endings if old.mark == mark), None)
+    day = row.settled_ms // DAY_MS if row.settled_ms and not is_given_up(row) else 0
+    if is_covered and not row.settled_ms:
+        # The money bears no invoice's name and so no moment for this one: it came last, or before there was an invoice.
+        since = max(state.rhythm.last_paid_ms or state.now_ms, row.issued_ms) // DAY_MS
+        day = remembered.day if remembered else watch.settled_day or since if watch else 0
     if day == (remembered.day if remembered else 0):
         return state
     if not day:

@@ -4,13 +4,13 @@ Money that is contested, or that has come and is not allocated yet, is not late 
 charged back counts, for the client did take it back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
 from models.money import exponent
 from models.policy.policy import Policy
-from models.state.balances import items
+from models.state.balances import items, paid_in_effect
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS
 from models.state.history import Lateness, lateness, payable_ms, usual_amount
@@ -25,11 +25,13 @@ def least_worth(code: str, state: ClientState, policy: Policy) -> int:
     return max(policy.small_units * unit, round(policy.small_share * usual))
 
 
-def owing(state: ClientState) -> list[tuple[int, str, int]]:
-    """Return (by when to be paid, currency, minor units) of what the client leaves unpaid, the oldest first."""
+def owing(state: ClientState, *, but: Collection[str] = ()) -> list[tuple[int, str, int]]:
+    """Return (by when to be paid, currency, minor units) of what the client leaves unpaid, `but` these, the oldest first."""
     found = []
     for item in items(state.ledger, state.now_ms):
         row = item.invoice
+        if row.invoice_id in but:
+            continue
         contested = max(0, item.disputed - row.charged_back)
         minor = min(owed(row), item.left - contested) - item.covered
         if minor > 0:
@@ -51,14 +53,22 @@ def telling(rows: Iterable[tuple[int, str, int]], state: ClientState, policy: Po
     return found
 
 
+def _awaited(state: ClientState) -> frozenset[str]:
+    """Return the invoices whose money is wholly promised or under way: until that day nothing more can be said of them."""
+    rows = items(state.ledger, state.now_ms)
+    return frozenset(row.invoice.invoice_id for row in rows if not row.rest and (row.promised or row.in_flight))
+
+
 def material_lateness(state: ClientState, policy: Policy) -> Lateness:
-    """Return the lateness history without what is too little, contested or covered."""
+    """Return the lateness history without what is too little, contested, covered, or wholly promised or under way by now."""
     past = lateness(state)
     if not past.overdue_now and not past.recent_late:
         return past
     now = state.now_ms
     recent = tuple(label for label in past.recent if label.minor >= least_worth(label.currency, state, policy))
-    late = (row for row in owing(state) if row[0] + LATE_DAYS * DAY_MS < now) if past.overdue_now else ()
+    # The rests of invoices that count as paid may come to enough for a message, but not to a delay.
+    rows = owing(state, but=paid_in_effect(state.ledger, now) | _awaited(state)) if past.overdue_now else ()
+    late = (row for row in rows if row[0] + LATE_DAYS * DAY_MS < now)
     overdue = tuple(sorted((now - due_ms) // DAY_MS for due_ms in telling(late, state, policy)))
     fewer = past.overdue_now - len(overdue)
     return replace(

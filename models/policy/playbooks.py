@@ -16,10 +16,10 @@ from models.events.union import AnyClientEvent
 from models.patterns import Pattern, find_pattern, widening_ms
 from models.policy.gate import pattern_anchor
 from models.policy.journeys import PatternEntry, Playbook, Season, SurgeEntry
+from models.policy.material import owing, telling
 from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
 from models.state.client import ClientState, Run, Timer, TimerKind, place_of
-from models.state.reckoning import left
 from models.state.runs import runs_of
 from models.state.windows import day_of, tail_before
 from models.workdays import DAY_MS
@@ -164,9 +164,8 @@ def _surge_ms(playbook: Playbook, entry: SurgeEntry, state: ClientState) -> int 
 def _gap_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
     if len(state.rhythm.pay_days) <= policy.patterns.gap_count:
         return None
-    for row in state.ledger.invoices:
-        if not row.settled_ms and left(row):
-            return None  # what is open is a matter of support, not of silence
+    if telling(owing(state), state, policy):
+        return None  # what is open is a matter of support, not of silence
     last = state.rhythm.pay_days[-1]
     at = widening_ms(state, policy.patterns)
     if at is None or max(at, state.now_ms) > (last + policy.patterns.gap_lapsed_days) * DAY_MS:

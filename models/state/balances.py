@@ -1,6 +1,7 @@
 """The collectable balance: which money may be asked for, and why the rest may not."""
 
 from operator import itemgetter
+from typing import Final
 
 from models.state.plans import standing_of
 from models.state.reckoning import (
@@ -10,12 +11,15 @@ from models.state.reckoning import (
     dispute_open,
     flight_ends,
     is_live,
+    is_trifle,
     left,
     on_account,
     promise_holds,
     unapplied,
 )
 from models.state.rows import Dispute, Invoice, Ledger, Promise
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
@@ -50,6 +54,17 @@ def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
         covered = _take(pools.cash, invoice.currency, free)
         found.append(Item(invoice, owed, disputed, promised, flying, covered, free - covered, planned, standing))
     return tuple(found)
+
+
+def paid_in_effect(ledger: Ledger, now_ms: int) -> frozenset[str]:
+    """Return the open invoices of which money and credit on account, which name none of them, leave at most a trifle."""
+    open_rows = [row for row in ledger.invoices if not row.settled_ms and left(row)]
+    if not open_rows:
+        return _NONE
+    is_begun = any(row.paid or row.credited for row in open_rows)
+    if not is_begun and not on_account(ledger) and not any(minor > 0 for minor in unapplied(ledger).values()):
+        return _NONE
+    return frozenset(row.invoice.invoice_id for row in items(ledger, now_ms) if is_trifle(row.left - row.covered, row.invoice))
 
 
 def exposures(ledger: Ledger, now_ms: int) -> tuple[Exposure, ...]:

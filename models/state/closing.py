@@ -19,6 +19,8 @@ from models.state.reckoning import (
     dispute_open,
     flight_ends,
     gross,
+    is_credited,
+    is_given_up,
     is_live,
     is_written_off,
     left,
@@ -72,10 +74,10 @@ def tidy(state: ClientState) -> ClientState:
 
 def label_of(invoice: Invoice, plans: tuple[Plan, ...] = ()) -> Label | None:
     """Return how a closed invoice ended, None while it is open or when it was never owed. `plans` may have moved its day."""
-    if not invoice.settled_ms:
+    if not invoice.settled_ms or is_credited(invoice):
         return None
     days = whole_days(days_late_ms(invoice, plans) if plans else invoice.settled_ms - invoice.due_ms)
-    return Label(invoice.settled_ms, days, invoice.minor, invoice.currency, is_written_off(invoice))
+    return Label(invoice.settled_ms, days, invoice.minor, invoice.currency, is_given_up(invoice))
 
 
 def is_late(label: Label) -> bool:
@@ -152,6 +154,7 @@ def _carried(invoice: Invoice, payment: Payment, named: int) -> Invoice:
         carried_paid=invoice.carried_paid + stands,
         carried_refunded=invoice.carried_refunded + back,
         carried_charged=invoice.carried_charged + charged,
+        carried_at=max(invoice.carried_at, *(part.at for part in payment.parts if part.invoice_id == invoice.invoice_id)),
     )
 
 

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from models.events.payments import PaymentMethod
+from models.state.balances import paid_in_effect
 from models.state.client import ClientState
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
+from models.state.habits import mark_of
 from models.state.plans import standing_of
 from models.state.reckoning import left, owed
 from models.state.rhythm import Label, attempts
@@ -26,7 +28,7 @@ _BY_END: Final = attrgetter("settled_ms", "days_late")
 class Lateness(msgspec.Struct, frozen=True, gc=False):
     """Known ends of invoices. An invoice open beyond due + 5 days is known to be late; its number of days is not known yet.
 
-    `overdue` holds the days past due of those, ascending.
+    `overdue` holds the days past due of those, ascending. What money without its name covers has ended, or is left out.
     """
 
     labelled: int
@@ -53,8 +55,9 @@ def lateness(state: ClientState) -> Lateness:
     rhythm, now = state.rhythm, state.now_ms
     labels = list(rhythm.labels)
     labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
-    overdue: list[int] = []
+    unpaid: dict[str, int] = {}
     plans = state.ledger.plans
+    ends = {row.mark: row for row in state.habits.endings}
     for row in state.ledger.invoices:
         if row.settled_ms and (label := label_of(row, plans)):
             labels.append(label)
@@ -62,11 +65,20 @@ def lateness(state: ClientState) -> Lateness:
             late += is_late(label)
             written_off += label.written_off
             continue
+        end = ends.get(mark_of(row.invoice_id)) if ends and owed(row) else None
+        if end is not None:  # money that names no invoice covers it
+            label = Label(end.day * DAY_MS, end.days_late, row.minor, row.currency)
+            labels.append(label)
+            labelled += 1
+            late += is_late(label)
+            continue
         due_ms = payable_ms(row, state) if plans else row.due_ms
         if due_ms + LATE_DAYS * DAY_MS < now and owed(row):
-            overdue.append((now - due_ms) // DAY_MS)
+            unpaid[row.invoice_id] = (now - due_ms) // DAY_MS
+    # What was covered longer ago than endings are remembered is covered still.
+    paid = paid_in_effect(state.ledger, now) if unpaid else ()
+    overdue = sorted([days for name, days in unpaid.items() if name not in paid])
     labels.sort(key=_BY_END)
-    overdue.sort()
     count = len(overdue)
     oldest = overdue[-1] if overdue else 0
     return Lateness(labelled + count, late + count, written_off, count, oldest, tuple(labels[-LABELS:]), tuple(overdue))

@@ -159,7 +159,7 @@ def _amount(row: Invoice, minor: int, currency: str, at: int, *, wins_tie: bool)
         return row
     if row.currency not in {"", currency}:
         # Money of another currency cannot stand to it any more: it is cash on account in its own.
-        row = replace(row, carried_paid=0, carried_credit=0, carried_refunded=0, carried_charged=0)
+        row = replace(row, carried_paid=0, carried_credit=0, carried_refunded=0, carried_charged=0, carried_at=0)
     return replace(row, minor=minor, currency=currency, minor_at=stamp)
 
 

@@ -51,6 +51,7 @@ def invoice(one: Invoice, two: Invoice) -> Invoice:
         carried_credit=sum(row.carried_credit for row in held),
         carried_refunded=sum(row.carried_refunded for row in held),
         carried_charged=sum(row.carried_charged for row in held),
+        carried_at=max(row.carried_at for row in held),
     )
 
 

@@ -12,6 +12,7 @@ from models.workdays import bank_days_on
 
 IN_FLIGHT_BANK_DAYS: Final = 3  # banks differ: money may arrive so much later than expected
 PROMISE_BANK_DAYS: Final = 2  # a transfer made on the promised day needs to arrive
+TRIFLE: Final = 20  # a rest of one in so many of an invoice is bank fees, rounding or a discount that was taken, and no delay
 
 
 def receipt_ms(payment: Payment) -> int:
@@ -108,6 +109,21 @@ def is_written_off(invoice: Invoice) -> bool:
     return invoice.written_off_at > 0 and invoice.written_off_at >= max(invoice.amended_at, invoice.issued_at)
 
 
+def is_credited(invoice: Invoice) -> bool:
+    """Say whether credit took all of the invoice: it was issued by mistake and withdrawn, so nobody paid it early or late."""
+    return invoice.credited > 0 and invoice.credited >= invoice.minor
+
+
+def is_given_up(invoice: Invoice) -> bool:
+    """Say whether the firm gave up on more than a trifle."""
+    return is_written_off(invoice) and not is_trifle(invoice.minor - sum(applied(invoice)), invoice)
+
+
+def is_trifle(rest: int, invoice: Invoice) -> bool:
+    """Say whether so little of an invoice is left that the client has paid it as far as lateness is concerned."""
+    return rest * TRIFLE <= invoice.minor
+
+
 def applied(invoice: Invoice) -> tuple[int, int]:
     """Return (credit, money) that the invoice takes: credit first, each at most what it asks for."""
     if invoice.issued_at <= invoice.voided_at:
@@ -135,15 +151,19 @@ def owed(invoice: Invoice) -> int:
 
 
 def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Credit, ...], touched_ms: int) -> Invoice:
-    """Return the invoice with its derived figures made from the facts that name it."""
+    """Return the invoice with its derived figures made from the facts that name it.
+
+    It was settled when the client's money reached what credit left of it but for a trifle, whenever the credit came.
+    """
     credited, paid = invoice.carried_credit, invoice.carried_paid
-    facts: list[tuple[int, int]] = [(0, credited + paid)]
+    facts: list[tuple[int, int]] = [(invoice.settled_ms or invoice.carried_at, paid)]
+    notes: list[tuple[int, int]] = [(0, credited)]
     charged_back, refunded = invoice.carried_charged, invoice.carried_refunded
     key = invoice.invoice_id
     for note in credits_:
         if note.invoice_id == key and not note.voided and note.currency == invoice.currency:
             credited += note.minor
-            facts.append((note.at, note.minor))
+            notes.append((note.at, note.minor))
     for payment in payments:
         if payment.currency != invoice.currency:
             continue
@@ -167,10 +187,12 @@ def reckon(invoice: Invoice, payments: tuple[Payment, ...], credits_: tuple[Cred
     )
     if not is_live(changed) or left(changed):
         return changed
-    if is_written_off(changed):
+    if is_given_up(changed):
         return replace(changed, settled_ms=changed.written_off_at)
-    # What has collapsed is carried without its moments: then the moment that was known before stands.
-    completed = _completed(facts, invoice.minor) or invoice.settled_ms or changed.touched_ms
+    asked = changed.minor - credited
+    found = _completed(notes, changed.minor) if is_credited(changed) else _completed(facts, asked - asked // TRIFLE)
+    # Of credit that has collapsed, and in states of before, no moment is known: then the one known before stands.
+    completed = found or invoice.settled_ms or changed.touched_ms
     return replace(changed, settled_ms=completed)
 
 

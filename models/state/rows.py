@@ -58,7 +58,8 @@ class Invoice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One invoice. `issued_at` 0 means that facts about it arrived before it did; it is then parked and owes nothing.
 
     `paid`, `credited`, `charged_back`, `refunded` and `settled_ms` are derived from the rows that name it, `carried_...` is what
-    rows that have collapsed since had brought. `minor_at` and `due_at` count half milliseconds (see models.state.invoices).
+    rows that have collapsed since had brought, and `carried_at` when the last money of that came (0: not known). `minor_at` and
+    `due_at` count half milliseconds (see models.state.invoices).
     """
 
     invoice_id: str
@@ -88,6 +89,7 @@ class Invoice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     carried_credit: int = 0
     carried_refunded: int = 0
     carried_charged: int = 0
+    carried_at: int = 0
 
 
 class Credit(msgspec.Struct, frozen=True, array_like=True, gc=False):
