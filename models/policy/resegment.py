@@ -98,19 +98,20 @@ def _leave_new(turn: Turn, past: Lateness, found: Verdict) -> None:
 
 
 def _is_held(turn: Turn, target: Segment, found: Verdict, past: Lateness, sure: Belief) -> bool:
-    """Say whether a move waits for news, because it is to a firmer segment and rests on invoices that ended too long ago.
+    """Say whether a move waits for news: it is to a firmer segment, and a source is late or the invoices ended too long ago.
 
-    It is told once; the verdict must then hold anew. Disputes are counted within a year and have an age of their own.
+    It is told once; what rests on old invoices must then hold anew. Disputes are counted within a year, with an age of their own.
     """
     care, now = turn.state.care, turn.state.now_ms
     if found.is_plain or not is_above(CEILINGS[target], CEILINGS[care.segment]):
         return False
     read = segment_read(past, sure.toward(care.segment, target), now, turn.policy.max_age)
-    if read.quality is not Quality.STALE:
+    late = turn.policy.late_feed(turn.state.feeds)
+    if late is None and read.quality is not Quality.STALE:
         return False
-    if care.candidate is not care.segment:
+    if late is None and care.candidate is not care.segment:
         turn.state = replace(turn.state, care=replace(care, candidate=care.segment, candidate_since_ms=0))
-    reason = f"stays {care.segment.value}, not {target.value}: no invoice has ended since {read.as_of:%Y-%m-%d}"
+    reason = f"stays {care.segment.value}, not {target.value}: {late or f'no invoice has ended since {read.as_of:%Y-%m-%d}'}"
     if not any(note.reason == reason for note in care.notes):
         turn.decide(DecisionOutcome.SUPPRESSED, (reason,), learnt=(read,))
     return True

@@ -51,7 +51,9 @@ def watch(turn: Turn, past: Lateness) -> None:
     """Raise the alarm where a reliable payer has suddenly turned late, and end it when nothing is overdue any more."""
     care, policy = turn.state.care, turn.policy
     if not care.alarm_ms and is_alarming(past, care.segment, policy):
-        _raise(turn, past)
+        # While a source is late nobody knows what was paid: that is ours, and no client's change of heart.
+        if policy.late_feed(turn.state.feeds) is None:
+            _raise(turn, past)
     elif care.alarm_ms and not past.overdue_now:
         turn.state = replace(turn.state, care=replace(care, alarm_ms=0))
         _take_back(turn)

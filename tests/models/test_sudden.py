@@ -2,9 +2,11 @@
 
 from models.events.signals import DeliveryOutcome
 from models.events.union import AnyClientEvent
+from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, Policy, SegmentRules
+from models.regime import LateFeed, Regime
 from models.state.client import Segment, TimerKind
-from models.triggers import CancelWhen, DecisionOutcome, Retraction, Trigger
+from models.triggers import CancelWhen, Decision, DecisionOutcome, Retraction, Trigger
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
 from tests.models.test_segments import monthly, moves
@@ -96,3 +98,38 @@ def test_a_client_with_one_open_invoice_has_no_alarm_to_wait_for() -> None:
     firm = Firm().run([*monthly(build, 8, late=-2), build.issued(240, "X1", 90_000, due=250)])
     assert firm.state is not None
     assert not [row for row in firm.state.care.timers if row.kind == TimerKind.SEGMENT]
+
+
+def without_news(day: float) -> Policy:
+    """Return the policy while the source of the builders' payments has been silent since `day`."""
+    late = Regime(feeds=(LateFeed("test", ms(day), ms(day), "watch", "silent"),))
+    return in_force(DEFAULT_POLICY, late, base=DEFAULT_POLICY, find=lambda _: None)
+
+
+def test_a_source_that_is_late_raises_no_alarm_until_it_delivers_again() -> None:
+    firm = Firm().run(turning_late(Events()), until_ms=ms(ALARM - 3))
+    firm.policy = without_news(ALARM - 5)
+    firm.wake(ms(ALARM + 6))
+    assert not named(firm, "contact_check")
+    firm.policy = DEFAULT_POLICY
+    firm.wake(ms(ALARM + 7))
+    assert len(named(firm, "contact_check")) == 1
+
+
+def test_nobody_becomes_slow_while_the_source_of_their_money_is_late() -> None:
+    def story(policy: Policy, build: Events) -> Firm:
+        log = [*monthly(build, 6, late=-2), *monthly(build, 8, late=12, first=6)]
+        return Firm(policy=policy).run(log, until_ms=ms(450))
+
+    def moved(firm: Firm) -> list[str]:
+        return [row.change.after for row in moves(firm) if row.change]
+
+    assert moved(story(DEFAULT_POLICY, Events())) == ["reliable", "slow"]
+    build = Events()
+    blind = story(without_news(0), build)
+    assert moved(blind) == ["reliable"]
+    said = [row for row in blind.outputs if isinstance(row, Decision) and "stays reliable, not slow" in row.reasons[0]]
+    assert [row.outcome for row in said] == [DecisionOutcome.SUPPRESSED]
+    blind.policy = DEFAULT_POLICY
+    blind.feed(build.paid(451, "LATE", 100, None))
+    assert moved(blind) == ["reliable", "slow"]
