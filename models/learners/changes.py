@@ -115,7 +115,7 @@ def promised(state: ClientState, invoice: Invoice, at_ms: int) -> ClientState:
 def decline_free(state: ClientState) -> ClientState:
     """Let no payment have been declined."""
     rhythm = state.rhythm
-    return replace(state, rhythm=replace(rhythm, failures=(), failure_methods=())) if rhythm.failures else state
+    return replace(state, rhythm=replace(rhythm, failures=(), failure_methods=(), refused=())) if rhythm.failures else state
 
 
 def _ended_otherwise(state: ClientState, days_of: dict[int, int]) -> ClientState:

@@ -14,7 +14,7 @@ from models.events.signals import Industry, Request
 from models.state.balances import items
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS
-from models.state.history import decline_streak
+from models.state.history import decline_streak, refused_ms
 from models.state.person import HARD, OF_ADDRESS, is_lifted
 from models.state.plans import is_agreed
 from models.state.promises import unkept
@@ -135,8 +135,11 @@ def _unreached(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
 
 def _declined(state: ClientState, found: Sequence[Item]) -> Iterator[str]:
     del found
-    times = decline_streak(state, since_ms=state.now_ms - DECLINES_MS)
-    if times:
+    since_ms = state.now_ms - DECLINES_MS
+    times = decline_streak(state, since_ms=since_ms)
+    if times and (refused := refused_ms(state, since_ms=since_ms)):
+        yield f"an attempt to pay was declined for good on {_day(refused)}: it takes another card or another way"
+    elif times:
         yield "an attempt to pay was declined" if times == 1 else f"{times} attempts to pay were declined"
 
 

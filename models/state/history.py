@@ -122,12 +122,22 @@ def decline_streak(state: ClientState, *, since_ms: int = 0) -> int:
     return sum(at > edge for at in state.rhythm.failures)
 
 
+def refused_ms(state: ClientState, *, since_ms: int = 0) -> int:
+    """Return when an attempt was last declined for good after `since_ms` and since money last arrived, 0: none was."""
+    edge = max(since_ms, state.rhythm.last_paid_ms)
+    return max((at for at in state.rhythm.refused if at > edge), default=0)
+
+
 def card_declines(state: ClientState, *, since_ms: int = 0) -> int:
-    """Return how many attempts of `decline_streak` were by card: said so, or not said of a client who usually pays by card."""
+    """Return how many attempts of `decline_streak` were by card: said so, or not said of a client who usually pays by card.
+
+    What was declined for good says nothing about cards in general: that card has to be replaced.
+    """
     edge, methods = max(since_ms, state.rhythm.last_paid_ms), state.rhythm.methods
     known = max((times for method, times in enumerate(methods) if method != _OTHER), default=0)
     by_card = {_CARD, _OTHER} if not known or methods[_CARD] == known else {_CARD}
-    return sum(at > edge and method in by_card for at, method in attempts(state.rhythm))
+    refused = state.rhythm.refused
+    return sum(at > edge and method in by_card and at not in refused for at, method in attempts(state.rhythm))
 
 
 def next_retry_ms(state: ClientState) -> int | None:

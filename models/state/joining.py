@@ -111,6 +111,7 @@ def _rhythm(state: ClientState, other: ClientState) -> Rhythm:
         methods=_added(one.methods, two.methods),
         failures=tuple([moment for moment, _ in failed]),
         failure_methods=tuple([method for _, method in failed]),
+        refused=tuple(sorted({*one.refused, *two.refused})[-FAILURES_KEPT:]),
         last_paid_ms=max(one.last_paid_ms, two.last_paid_ms),
         next_retry_ms=retry.next_retry_ms,
         retry_at=retry.retry_at,

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from models.events.envelope import epoch_ms
 from models.events.payments import (
     ChargebackReversed,
+    DeclineKind,
     PaymentChargedBack,
     PaymentFailed,
     PaymentMethod,
@@ -266,12 +267,22 @@ def _declined(state: ClientState, event: PaymentFailed, at: int) -> ClientState:
             rhythm,
             failures=tuple([moment for moment, _ in kept]),
             failure_methods=tuple([method for _, method in kept]),
+            refused=_refused(rhythm, event, at),
             buckets=add(rhythm.buckets, at, now_ms=state.now_ms, change=change),
         )
     if at >= rhythm.retry_at:
-        retry = epoch_ms(event.next_retry_at) if event.next_retry_at else 0
+        # Whatever day is named: what was declined for good is not tried again without a change by the client.
+        again = event.next_retry_at if event.decline is DeclineKind.SOFT else None
+        retry = epoch_ms(again) if again else 0
         rhythm = replace(rhythm, next_retry_ms=retry, retry_at=at)
     return replace(state, rhythm=rhythm)
+
+
+def _refused(rhythm: Rhythm, event: PaymentFailed, at: int) -> tuple[int, ...]:
+    """Return when attempts were declined for good, this one included where it was."""
+    if event.decline is DeclineKind.SOFT:
+        return rhythm.refused
+    return tuple(sorted({*rhythm.refused, at})[-FAILURES_KEPT:])
 
 
 def _flow_out(state: ClientState, at: int, code: str, flow: int) -> ClientState:

@@ -38,7 +38,8 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How the client pays: windows, cadence, methods, declines, lateness.
 
     `pay_methods` are the methods of the last payments, one for each of `pay_days` (older states have fewer: the last ones);
-    `failure_methods` those of the declined attempts in `failures`, likewise.
+    `failure_methods` those of the declined attempts in `failures`, likewise; `refused` are those of them that were declined for
+    good: the processor does not try again.
     """
 
     buckets: tuple[Bucket, ...] = ()
@@ -55,6 +56,7 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     disputes: tuple[int, ...] = ()
     pay_methods: tuple[int, ...] = ()
     failure_methods: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
 
 
 def attempts(rhythm: Rhythm) -> list[tuple[int, int]]:

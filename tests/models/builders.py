@@ -218,6 +218,7 @@ class Events:
         *,
         retry: float | None = None,
         method: PaymentMethod = PaymentMethod.CARD,
+        decline: DeclineKind = DeclineKind.SOFT,
         received: float | None = None,
     ) -> PaymentFailed:
         return PaymentFailed(
@@ -226,7 +227,7 @@ class Events:
             invoice_id=invoice,
             amount=eur(minor),
             method=method,
-            decline=DeclineKind.SOFT,
+            decline=decline,
             next_retry_at=None if retry is None else on(retry),
         )
 

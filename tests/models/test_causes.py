@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.events.delays import DisputeReason
+from models.events.payments import DeclineKind
 from models.events.signals import DeliveryOutcome, Industry, Request
 from models.events.union import AnyClientEvent
 from models.policy.causes import Cause, Hypothesis, hypothesis, of_overdue
@@ -66,6 +67,14 @@ def test_what_the_client_asked_for_counts_more_than_what_happened() -> None:
         "probably cash is short: they asked for a plan or a later day on 2024-02-02 (also seen: an attempt to pay was declined)",
     )
     assert guess(declined, build.asks(25, Request.CONTACT)).cause is Cause.CONTACT
+
+
+def test_a_card_that_was_refused_for_good_needs_another_and_money_ends_that() -> None:
+    build = Events()
+    refused = [build.failed(25, decline=DeclineKind.HARD), build.failed(26, "P2")]
+    words = "an attempt to pay was declined for good on 2024-02-02: it takes another card or another way"
+    assert guess(*refused).evidence == (words,)
+    assert guess(*refused, build.paid(27, "P3", 1_000, None)).cause is not Cause.METHOD
 
 
 def test_a_contact_that_was_changed_since_is_no_sign_any_more() -> None:

@@ -28,7 +28,7 @@ JOINED = {
     Care: "segment segment_since_ms candidate candidate_since_ms alarm_ms onboarded runs pending timers contacts last_human_ms"
     " notes assigned approvals spoken unanswered heard_ms answers tasks replied_ms asked stays replies",
     Rhythm: "buckets pay_days methods failures last_paid_ms next_retry_ms retry_at labels labelled late written_off disputes"
-    " pay_methods failure_methods",
+    " pay_methods failure_methods refused",
     Ledger: "invoices payments credits disputes promises totals plans",
     Renewals: "periods known renewed raised unwatched",
 }

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models.events.invoices import InvoiceIssued
-from models.events.payments import PaymentMethod
+from models.events.payments import DeclineKind, PaymentMethod
 from models.events.union import AnyClientEvent
 from models.patterns import MEANINGS, PATTERNS, Pattern, PatternRules, Posture, find_pattern, measure, patterns, widening_ms
 from models.policy.facts import ALLOWED_FACTS
@@ -103,6 +103,14 @@ def test_a_streak_of_declines_ends_with_money_and_fades() -> None:
     assert words == "3 declined attempts by card since money last came; the processor tries again in 5 days"
     assert Pattern.DECLINE_STREAK not in found([*log, build.paid(118, "P9", 100_000, None)], at=119)
     assert Pattern.DECLINE_STREAK not in found(log, at=117 + RULES.decline_days)
+
+
+def test_a_card_that_was_refused_for_good_is_to_be_replaced_and_says_nothing_of_cards() -> None:
+    build = Events()
+    log = [*every(30, 4, build), *(build.failed(110 + 3 * place, f"F{place}", decline=DeclineKind.HARD) for place in range(4))]
+    assert Pattern.DECLINE_STREAK not in found(log, at=123)
+    log += [build.failed(122 + place / 2, f"S{place}") for place in range(3)]
+    assert found(log, at=124)[Pattern.DECLINE_STREAK].startswith("3 declined attempts by card")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import pytest
 
+from models.events.payments import DeclineKind
 from models.state.client import ClientState
 from models.state.closing import TYPICAL_BYTES
 from models.state.codec import UnreadableStateError, decode, encode
@@ -147,3 +148,10 @@ def test_cadence_and_declines_are_read_from_the_state() -> None:
     assert money_in(state, "EUR", days=90) == (4, 4_000)
     paid = final([build.failed(1, "F1", retry=9), build.paid(2, "P1", 1_000, None)])
     assert next_retry_ms(paid) is None
+
+
+def test_what_was_declined_for_good_is_not_tried_again_whatever_day_is_named() -> None:
+    build = Events()
+    log = [build.failed(1, "F1", retry=9), build.failed(2, "F2", retry=10, decline=DeclineKind.HARD)]
+    assert next_retry_ms(final(log[:1])) == ms(9)
+    assert next_retry_ms(final(log)) is None
