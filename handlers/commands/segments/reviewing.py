@@ -1,23 +1,29 @@
-"""The review of a quarter: who moved, how many, and what groups clients fall into, made by itself on the policy's day.
+"""The review of a quarter: who moved, how many, what groups clients fall into, and whether tiers still cut quarters.
+
+It is made by itself on the policy's day.
 
 The trainer makes it from what is committed: moves from the log of decisions, groups from the states in Redis. One record per
 quarter is kept, whoever makes it how often; it is open work until a person says that it was read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import structlog
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.commands.learners.standing import SETTLE_MINUTES
 from handlers.commands.segments.decided import moves_decided
 from handlers.commands.segments.movers import Quarter, movers, quarter_of
 from handlers.commands.segments.observing import observe_states
+from handlers.commands.segments.tiers import propose
+from models.events.envelope import epoch_ms
 from models.policy.policy import Policy
+from models.state.client import ClientState
 from models.state.codec import decode
 from streams.engine.lag import lag_now, total
 from streams.engine.program import ClientProgram
@@ -56,6 +62,17 @@ class Seen(BaseModel):
     proposal: str = ""
 
 
+class Tier(BaseModel):
+    """One of the three: where the policy cuts, how many clients that leaves in tiers 1 to 4, and where quarters would be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    cuts: tuple[int, int, int]
+    clients: tuple[Count, ...]
+    quarters: tuple[int, int, int]
+
+
 class Review(BaseModel):
     """The record of one quarter. It counts and names nobody; `reviewed_at` says that a person has read it."""
 
@@ -69,6 +86,7 @@ class Review(BaseModel):
     better: Count
     moved: tuple[Moved, ...] = ()
     groups: tuple[Seen, ...] = ()
+    tiers: tuple[Tier, ...] = Field(default=(), description="None while too few clients have paid.")
     reviewed_at: datetime | None = None
     reviewed_by: str | None = None
     note: str = ""
@@ -131,8 +149,21 @@ async def make_due(settings: Settings, store: RedisStateStore, reviews: RedisRev
             Seen(clients=len(row.clients), traits=row.traits, segments=dict(row.segments), proposal=row.proposal)
             for row in observed.groups
         ),
+        tiers=tiers_of(states, policy, now),
     )
     return made if await reviews.publish(made.quarter, made.model_dump_json().encode()) else None
+
+
+def tiers_of(states: Iterable[ClientState], policy: Policy, now: datetime) -> tuple[Tier, ...]:
+    """Return the tiers as the policy cuts them, beside the cut-points that the firm's clients call for by now."""
+    at_ms = epoch_ms(now)  # who is silent has not been looked at since
+    found = propose((replace(row, now_ms=max(row.now_ms, at_ms)) for row in states), policy)
+    if found is None:
+        return ()
+    return tuple(
+        Tier(name=name, cuts=getattr(policy.rfm, field), clients=found.now[name], quarters=getattr(found.cuts, field))
+        for name, field in (("recency", "recency_days"), ("frequency", "frequency"), ("monetary", "monetary"))
+    )
 
 
 async def _policy(settings: Settings, store: RedisStateStore) -> Policy:
@@ -168,3 +199,8 @@ def tell(review: Review) -> Iterator[str]:
         yield f"  group {place}: {row.clients:,} clients, {mix}: {', '.join(row.traits) or 'much like the others'}"
         if row.proposal:
             yield f"    proposal: {row.proposal}"
+    for tier in review.tiers:
+        cut, now, quarters = (", ".join(map(str, row)) for row in (tier.cuts, tier.clients, tier.quarters))
+        yield f"  {tier.name}: cut at {cut} (clients in tiers 1 to 4: {now}); quarters of them now at {quarters}"
+    if review.tiers:
+        yield "  to put such cut-points in force: rapport segments tiers --live, then rapport policy activate"
