@@ -17,7 +17,7 @@ td,th{padding:.25rem .55rem;text-align:right;border-bottom:1px solid #e3e6ea}th{
 td:first-child,th:first-child{text-align:left}.ours{font-weight:600;background:#eef8f2}small,figcaption{color:#667;font-size:.82rem}
 .answer{background:#f5f7f9;border-left:4px solid #2a8;padding:.7rem 1rem;margin:1rem 0}.answer li{margin:.2rem 0}
 .head{display:flex;flex-wrap:wrap;gap:1.5rem;align-items:flex-start}figure{margin:.4rem 0;width:17rem}
-pre{font-size:.8rem;overflow-x:auto}svg text{font-size:10px;fill:#667}
+pre{font-size:.8rem;overflow-x:auto}svg{overflow:visible}svg text{font-size:10px;fill:#667}
 @media(max-width:50rem){table{display:block;overflow-x:auto}.head>*{max-width:100%}}"""
 
 

@@ -122,8 +122,9 @@ def test_currencies_are_known_by_code_symbol_or_word(tmp_path: Path) -> None:
     assert issued == ["EUR"] * 3 + ["USD"] * 3 + ["GBP"] * 2
 
 
-def test_money_that_has_no_decimals_is_grouped_in_thousands(tmp_path: Path) -> None:
-    events, _ = read(tmp_path / "book.csv", f'{HEADER}\nA,1,2024-03-01,2024-03-31,"¥1,234",2024-04-02\n')
+@pytest.mark.parametrize("amount", ["¥1,234", "1,234円", "JPY 1.234"])
+def test_money_that_has_no_decimals_is_grouped_in_thousands(amount: str, tmp_path: Path) -> None:
+    events, _ = read(tmp_path / "book.csv", f'{HEADER}\nA,1,2024-03-01,2024-03-31,"{amount}",2024-04-02\n')
     assert bills(events)[0][2] == 1234
 
 
@@ -224,3 +225,30 @@ def test_a_status_without_any_date_settles_on_the_due_date_and_the_plan_says_so(
     plan = make_plan(path, asked=Asked(), home_currency="EUR")
     assert [row[3] for row in bills(list(read_book(plan, totals=Totals(), rejects=None)))] == ["2024-03-31", ""]
     assert any("counts as paid on its due date" in line for line in describe_plan(plan))
+
+
+@pytest.mark.parametrize("name", ["customer", "invoice"])
+def test_numbers_that_a_spreadsheet_cut_short_are_not_taken_for_names(name: str, tmp_path: Path) -> None:
+    rows = [
+        f"4.6E+11,{number},2024-03-01,2024-03-31,10.00," if name == "customer" else f"A,4.6E+{number},2024-03-01,,10.00,"
+        for number in range(3)
+    ]
+    with pytest.raises(
+        UsageError,
+        match=f"column '{name}' holds 4.6E.*cut long numbers short.*--map {'client' if name == 'customer' else name}_id=",
+    ):
+        read(tmp_path / "book.csv", "\n".join([HEADER, *rows]))
+
+
+def test_what_is_still_due_is_not_the_amount_of_an_invoice_where_there_is_a_total() -> None:
+    odoo = (
+        "Number",
+        "Invoice Partner Display Name",
+        "Invoice/Bill Date",
+        "Due Date",
+        "Total in Currency Signed",
+        "Amount Due Signed",
+    )
+    found = choose_columns(odoo, sample=[("INV/1", "A", "2024-03-01", "2024-03-31", "$ 1,120.00", "$ 0.00")])
+    assert (found[Meaning.AMOUNT], found[Meaning.OUTSTANDING]) == ("Total in Currency Signed", "Amount Due Signed")
+    assert choose_columns(("Customer", "Date", "Amount Due"))[Meaning.AMOUNT] == "Amount Due"

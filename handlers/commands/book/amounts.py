@@ -11,7 +11,7 @@ Mark: TypeAlias = Literal["point", "comma"]
 
 SYMBOLS: Final = {
     "R$": "BRL", "A$": "AUD", "C$": "CAD", "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "zł": "PLN", "Kč": "CZK", "₹": "INR",
-    "Fr.": "CHF", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS", "₦": "NGN", "₱": "PHP",
+    "Fr.": "CHF", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS", "₦": "NGN", "₱": "PHP", "円": "JPY",
 }  # fmt: skip
 _SPELLED: Final = {
     "EURO": "EUR", "EUROS": "EUR", "US DOLLAR": "USD", "US DOLLARS": "USD", "DOLLAR": "USD", "POUND": "GBP", "POUNDS": "GBP",

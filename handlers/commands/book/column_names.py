@@ -162,7 +162,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.OUTSTANDING,
             (
                 "outstanding balance openbalance openamount amountopen amountresidual outstandingamount invoiceamountdue "
-                "balancedue remaining amountremaining offen offenerbetrag solde restant"
+                "balancedue amountduesigned amountresidualsigned remaining amountremaining offen offenerbetrag solde restant"
             ),
         ),
         (
@@ -215,7 +215,10 @@ AGAINST: Final[Mapping[Meaning, tuple[str, ...]]] = {
     Meaning.SETTLED_ON: (
         *_DUE, "method", "amount", "status", "terms", "expected", "promise", "planned", "predicted", "scheduled", "estimated",
     ),
-    Meaning.AMOUNT: ("tax", "vat", "discount", "paid", "line", "haben", "credit", "remaining", "offen", "rate", "bezahlt"),
+    Meaning.AMOUNT: (
+        "tax", "vat", "discount", "paid", "line", "haben", "credit", "remaining", "offen", "rate", "bezahlt", "due",
+        "residual", "balance",
+    ),
     Meaning.INVOICE_ID: ("date", "amount", "status", "total", "type", "currency", "value"),
     Meaning.CLIENT_ID: (
         "since", "segment", "type", "country", "email", "age", "city", "phone", "rating", "group", "date", "po", "code",

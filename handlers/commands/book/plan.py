@@ -1,5 +1,8 @@
 """What an import will do, found out in one pass over the file: columns, dates, decimal mark, currency, and totals."""
 
+import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from itertools import islice
@@ -25,6 +28,7 @@ SETTLED_AT: Final = time(17)  # ... and its end for what the client does; due an
 DEFAULT_TERMS_DAYS: Final = 30
 KNOWN_CURRENCIES: Final = frozenset(("EUR", "USD", "GBP", "CHF", "CAD", "AUD", "JPY", "PLN", "SEK", "NOK", "DKK", "INR", "SGD"))
 _PAID_WHEN: Final = (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LATE)
+_CUT_SHORT: Final = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+")
 _SAMPLE: Final = 200  # rows looked at to see what the columns hold
 _ACCIDENTS: Final = 20
 _FEW_REPEAT: Final = 0.02  # of the rows: fewer that contradict an earlier row are errors of the book
@@ -119,6 +123,7 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
     required = [meaning for meaning in REQUIRED if not (for_figures and meaning is Meaning.AMOUNT)]
     mapping = choose_columns(layout.header, preset=asked.preset, given=asked.columns, sample=sample, required=required)
     places = {meaning: layout.header.index(name) for meaning, name in mapping.items()}
+    _check_ids(mapping, places, sample)
     survey = _look(layout, places)
     if survey.rows == 0:
         message = f"{path} has a header but no rows; there is nothing to import"
@@ -156,6 +161,18 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
         dated_rows=survey.dated_rows,
         for_figures=for_figures,
     )
+
+
+def _check_ids(mapping: dict[Meaning, str], places: dict[Meaning, int], sample: Sequence[Sequence[str]]) -> None:
+    for meaning in (Meaning.CLIENT_ID, Meaning.INVOICE_ID):
+        place = places.get(meaning, sys.maxsize)
+        cut = next((row[place] for row in sample if place < len(row) and _CUT_SHORT.fullmatch(row[place].strip())), None)
+        if cut is not None:
+            message = (
+                f"column {mapping[meaning]!r} holds {cut}: a spreadsheet cut long numbers short, and different ones became the "
+                f"same; export it anew with that column as text, or say --map {meaning}=COLUMN (blank: none)"
+            )
+            raise UsageError(message)
 
 
 def likely_columns(plan: Plan) -> str:

@@ -64,6 +64,11 @@ class BookReader:
     _seen: dict[int, int] = field(default_factory=dict)
     _alike: Counter[int] = field(default_factory=Counter)
     _profiles: dict[str, int] = field(default_factory=dict)
+    _least: int = 0
+
+    def __post_init__(self) -> None:
+        """Find out how many cells a row must have: spreadsheets leave out blank ones at its end."""
+        self._least = 1 + max(self.plan.places.get(meaning, 0) for meaning in (*REQUIRED, Meaning.DUE_ON))
 
     def read_all(self) -> Iterator[list[AnyClientEvent] | Rejection]:
         """Yield for each row its events or its rejection, in the order of the file; rows that share an invoice come last."""
@@ -164,9 +169,7 @@ class BookReader:
 
     def _check_cells(self, row: Row) -> None:
         expected = len(self.plan.layout.header)
-        # Spreadsheets leave out blank cells at the end of a row; what must not be blank must be there.
-        needed = 1 + max(self.plan.places.get(meaning, 0) for meaning in (*REQUIRED, Meaning.DUE_ON))
-        if len(row.cells) < needed or any(cell.strip() for cell in row.cells[expected:]):
+        if len(row.cells) < self._least or any(cell.strip() for cell in row.cells[expected:]):
             message = f"{len(row.cells)} cells where the header has {expected}"
             raise RejectedRowError(message)
 

@@ -7,6 +7,7 @@ from typing import Final
 from handlers.commands.book.column_names import Meaning, letters
 
 _BLANKS: Final = frozenset({"na", "n/a", "#n/a", "#null!", "nan", "nat", "none", "null", "nil", r"\n"})
+_LONGEST: Final = max(map(len, _BLANKS))
 _MARKS: Final = re.compile(r"[\s\-–—.?_*/]*")  # noqa: RUF001 (dashes that people write where there is nothing)
 
 _NOT_YET: Final = frozenset((
@@ -37,18 +38,22 @@ class Became(Enum):
 
 def is_blank(text: str) -> bool:
     """Say whether a cell, without blanks around it, says nothing: also where a program or a person wrote a mark for it."""
+    if text[:1].isalnum() and len(text) > _LONGEST:
+        return False
     return text.lower() in _BLANKS or bool(_MARKS.fullmatch(text))
 
 
 def said(text: str, meaning: Meaning) -> str:
     """Return what a cell says, nothing where it is blank; of a date of payment, also where a word says that there is none yet."""
     text = text.strip()
-    return "" if is_blank(text) or (meaning is Meaning.SETTLED_ON and letters(text) in _NOT_YET) else text
+    if is_blank(text) or (meaning is Meaning.SETTLED_ON and not text[0].isdigit() and letters(text) in _NOT_YET):
+        return ""
+    return text
 
 
 def became(text: str) -> Became:
     """Return what a status says; a word of which we cannot tell ("sent", "partially paid") says nothing."""
-    word = letters(text)
+    word = letters(text) if text else ""
     if word in _NEVER_OWED:
         return Became.NEVER_OWED
     return Became.PAID if word in _PAID or word.startswith("paid") else Became.UNSAID
