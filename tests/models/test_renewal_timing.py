@@ -1,6 +1,7 @@
 """A renewal in doubt is prepared earlier where the policy says so: the time changes, the tone and the words do not."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from models.events.union import AnyEvent
 from models.learners.activation import WithRenewals
@@ -9,9 +10,10 @@ from models.learners.renewal import PublishedRenewals
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import ClientState
 from models.transition import transition
-from models.triggers import Trigger
-from tests.models.builders import Events, on, tick
+from models.triggers import Decision, Trigger
+from tests.models.builders import Events, ms, on, tick
 from tests.models.renewal_examples import renewal_trained
+from tests.models.test_journey_laws import Firm
 from tests.models.test_renewals import YEAR, agreed
 
 SCORER = WithRenewals(BASELINE, PublishedRenewals(renewal_trained(200).publish()))
@@ -48,3 +50,14 @@ def test_it_does_not_matter_how_often_the_client_is_woken() -> None:
 def test_a_policy_that_does_not_ask_for_it_never_looks_at_the_chance() -> None:
     plain = stamped(replace(DEFAULT_POLICY, renewal_early_days=60))
     assert [row.decided_at for row in triggers(plain, days=1)] == [row.decided_at for row in triggers(DEFAULT_POLICY, days=1)]
+
+
+def test_a_contract_that_renews_each_month_is_not_written_about_each_month() -> None:
+    build = Events()
+    months = [build.contract(30 * month + 0.1, renews=30 * month + 30) for month in range(7)]
+    firm = Firm().run([build.profiled(0), *months], until_ms=ms(220))
+    told = [row.decided_at for row in firm.triggers if row.step == "renewal_options"]
+    assert len(told) == 3
+    assert all((later - earlier).days >= DEFAULT_POLICY.renewal_gap_days for earlier, later in pairwise(told))
+    silent = [row for row in firm.outputs if isinstance(row, Decision) and "written about within 80 days" in row.reasons[0]]
+    assert len({row.anchor for row in silent}) == 4

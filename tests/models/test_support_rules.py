@@ -1,0 +1,33 @@
+"""Rules of support that no story tells: sums far above the usual, and money whose day somebody has announced."""
+
+import pytest
+
+from models.events.union import AnyClientEvent
+from models.policy.policy import DEFAULT_POLICY
+from models.triggers import Trigger
+from tests.models.builders import Events, ms, on
+from tests.models.test_journey_laws import Firm
+from tests.models.test_segments import monthly
+
+
+def _support(log: list[AnyClientEvent], *, until: float) -> list[Trigger]:
+    firm = Firm().run(sorted(log, key=lambda event: event.received_ms), until_ms=ms(until))
+    return [trigger for trigger in firm.triggers if trigger.invoice_ids]
+
+
+@pytest.mark.parametrize(("minor", "is_person"), [(90_000, False), (449_900, False), (450_000, True)])
+def test_a_sum_far_above_what_a_client_is_usually_asked_for_reaches_a_person_first(minor: int, *, is_person: bool) -> None:
+    build = Events()
+    log = [build.profiled(0), *monthly(build, 8, late=-2), build.issued(240, "X", minor, due=250)]
+    first = _support(log, until=262)[0]
+    assert (first.channel == "task") is is_person
+
+
+def test_a_payment_that_was_announced_is_waited_for_with_the_same_grace_but_no_longer_than_the_policy_says() -> None:
+    build = Events()
+    base: list[AnyClientEvent] = [build.profiled(0), build.issued(1, due=10)]
+    (near,) = _support([*base, build.delay(5, expected=20)], until=25)
+    assert on(20 + DEFAULT_POLICY.grace_days) <= near.not_before
+    (far,) = _support([*base, build.delay(5, expected=300)], until=60)[:1]
+    limit = on(10 + DEFAULT_POLICY.expected_limit_days + DEFAULT_POLICY.grace_days)
+    assert limit <= far.not_before <= on(10 + DEFAULT_POLICY.expected_limit_days + DEFAULT_POLICY.grace_days + 3)
