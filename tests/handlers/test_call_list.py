@@ -43,6 +43,13 @@ def test_the_list_is_for_the_next_phone_day_today_included() -> None:
     assert listed([], today=date(2026, 3, 6)).day == date(2026, 3, 10)
 
 
+def test_what_became_of_messages_that_were_put_before_a_person_teaches_nothing_about_calls() -> None:
+    put = [
+        replace(row, trigger=row.trigger.model_copy(update={"step": "approve_note"})) for row in ended(TaskOutcome.APPROVED, 20)
+    ]
+    assert chances_of(put) == chances_of([])
+
+
 def test_more_money_times_more_chance_goes_first() -> None:
     tasks = [task("problem", 150_000, segment="problem"), task("reliable", 100_000, segment="reliable"), task("small", 5_000)]
     assert names(listed(tasks)) == ["reliable", "problem", "small"]

@@ -55,6 +55,17 @@ def reminded(policy: Policy = DEFAULT_POLICY, *, minor: int = 100_000) -> tuple[
     return firm, trigger
 
 
+def test_a_hold_keeps_back_also_what_was_decided_without_a_word_on_holds() -> None:
+    firm, _ = reminded()
+    state = state_of(firm)
+    bare = with_fields(state.care.pending[0], cancel_when=())
+    build = Events()
+    held = state_of(Firm().run([build.profiled(0), build.hold(0.1, until=90)], until_ms=ms(1)))
+    state = with_fields(state, person=held.person)
+    answer = may_leave(state, bare, now_ms=bare.not_before_ms, policy=DEFAULT_POLICY)
+    assert (answer.verdict, answer.code, answer.because) == (Verdict.WITHDRAW, "hold", CancelWhen.ON_HOLD)
+
+
 def asked(firm: Firm, trigger: Trigger, *, at_ms: int = 0, policy: Policy | None = None) -> tuple[Verdict, str]:
     state = state_of(firm)
     now = at_ms or firm.policy.open_hour(state, max(state.now_ms, epoch_ms(trigger.not_before)))

@@ -74,6 +74,17 @@ def test_a_second_message_that_was_decided_before_that_was_known_is_taken_back(n
     assert said(firm, name) == []
 
 
+def test_what_left_after_it_was_over_for_good_is_counted_once_and_the_next_step_is_not_skipped() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.paid(0.3, "P1", invoice=None)], until_ms=ms(0.3))
+    (thanks,) = said(firm, "thank_you")
+    firm.feed(build.refunded(0.31, "R1", "P1"))
+    firm.feed(build.reported(0.32, thanks, DeliveryOutcome.TOO_LATE))
+    firm.feed(build.refund_failed(0.5, "R1", "P1"))
+    firm.wake(ms(40))
+    assert len(said(firm, "outcome_check")) == 1
+
+
 class Slow(Carried):
     """A firm whose channels take messages four days late, and whatever is taken back too late."""
 

@@ -110,6 +110,15 @@ def test_a_wish_for_the_same_channel_or_one_that_the_policy_has_not_takes_nothin
     assert not any(isinstance(row, Retraction) for row in firm.outputs)
 
 
+def test_a_wish_takes_nothing_back_that_has_expired_unheard() -> None:
+    build = Events()
+    firm = overdue(build)
+    firm.wake(ms(14))
+    assert state_of(firm).care.pending[0].expires_ms < ms(14)
+    firm.feed(wished(build, 14, "sms"))
+    assert [row.channel for row in firm.triggers] == ["email"]
+
+
 def test_a_wish_takes_nothing_back_that_a_manager_sends_by_another_channel() -> None:
     build = Events()
     chosen = build.override(0.5, OverrideEffect.CHANNEL, until=90, value="portal")
