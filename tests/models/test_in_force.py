@@ -66,6 +66,16 @@ def test_a_stop_is_written_down_once_with_its_reason_and_what_it_held_is_decided
     assert sent.step == "explain_terms"
 
 
+def test_what_a_stop_held_is_one_message_about_all_that_is_still_late_when_it_ends() -> None:
+    build = Events()
+    firm = Governed().hear(halt(0))
+    log: list[AnyClientEvent] = [build.profiled(0), *(build.issued(1 + n / 24, f"I{n}", 100_000, due=10 + n) for n in range(4))]
+    firm.run([*log, build.paid(20, "P1", 100_000, "I1"), build.disputed(21, "D1", "I2")], until_ms=ms(25))
+    firm.hear(halt(25, halted=False)).wake(ms(28))
+    (sent,) = [trigger for trigger in support(firm) if trigger.channel == "email"]
+    assert sent.invoice_ids == ("I0", "I3")
+
+
 def test_a_stopped_journey_leaves_the_others_alone() -> None:
     build = Events()
     firm = Governed().hear(halt(0, scope=HaltScope.JOURNEY, target="post_payment_onboarding"))
