@@ -119,6 +119,8 @@ def _counted(totals: Totals, rows: int) -> Iterator[str]:
         f"{rows:,} rows: {kinds['invoice.issued']:,} invoices, {kinds['payment.received']:,} payments, "
         f"{kinds['credit_note.issued']:,} credit notes of {len(totals.clients):,} clients; {totals.rejected:,} rows rejected"
     )
+    if kinds["credit_note.issued"] and not kinds["invoice.issued"]:
+        yield "  note: every amount is below zero: a credit note, which nobody pays late; export the book with the sign turned"
     yield from (f"  {line}" for line in totals.left_out())
 
 

@@ -252,3 +252,15 @@ def test_what_is_still_due_is_not_the_amount_of_an_invoice_where_there_is_a_tota
     found = choose_columns(odoo, sample=[("INV/1", "A", "2024-03-01", "2024-03-31", "$ 1,120.00", "$ 0.00")])
     assert (found[Meaning.AMOUNT], found[Meaning.OUTSTANDING]) == ("Total in Currency Signed", "Amount Due Signed")
     assert choose_columns(("Customer", "Date", "Amount Due"))[Meaning.AMOUNT] == "Amount Due"
+
+
+def test_a_book_in_which_every_amount_is_below_zero_is_told_so(tmp_path: Path) -> None:
+    events, notes = read(tmp_path / "book.csv", f"{HEADER}\n{ROWS}".replace("10.00", "-10.00").replace("20.00", "-20.00"))
+    assert bills(events) == []
+    assert "every amount is below zero" in notes
+
+
+def test_a_debit_and_credit_listing_settles_by_the_number_it_names(tmp_path: Path) -> None:
+    rows = ["01/03/2024,A,7,31/03/2024,10.00,0.00", "02/03/2024,A,8,31/03/2024,10.00,0.00", "25/04/2024,A,8,,0.00,10.00"]
+    events, _ = read(tmp_path / "book.csv", "\n".join(["date,client,reference,due date,debit,credit", *rows]))
+    assert [(row[0], row[3]) for row in bills(events)] == [("7", ""), ("8", "2024-04-25")]

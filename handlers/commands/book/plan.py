@@ -18,7 +18,7 @@ from handlers.commands.book.columns import PRESETS, choose_columns, describe_hea
 from handlers.commands.book.dates import Order, OrderEvidence
 from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
-from handlers.commands.book.words import said
+from handlers.commands.book.words import is_credit, said
 from handlers.terminal.waiting import shown
 from models.money import Money, exponent
 from streams.runtime.errors import UsageError
@@ -215,7 +215,7 @@ def _count(survey: _Survey, row: Row, places: dict[Meaning, int]) -> None:
     if kind_of(cell(Meaning.KIND)) is RowKind.PAYMENT:
         survey.payment_rows += 1
         return
-    if on_credit_side(cell(Meaning.SIDE)) or (cell(Meaning.CREDIT) and not cell(Meaning.AMOUNT)):
+    if on_credit_side(cell(Meaning.SIDE)) or is_credit(cell(Meaning.AMOUNT), cell(Meaning.CREDIT)):
         survey.credit_rows += 1
         return
     survey.dated_rows += any(map(cell, _PAID_WHEN))

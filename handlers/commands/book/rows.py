@@ -24,7 +24,7 @@ from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.plan import ISSUED_AT, SETTLED_AT, Plan, unit_of
 from handlers.commands.book.reading import Row, rows
 from handlers.commands.book.terms import read_terms
-from handlers.commands.book.words import Became, became, said
+from handlers.commands.book.words import Became, became, is_credit, said
 from models.events.delays import DisputeClosed, DisputeOpened
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentMethod, PaymentReceived
@@ -129,7 +129,7 @@ class BookReader:
             raise RejectedRowError(message)
         client_id = self._need(row, Meaning.CLIENT_ID)
         currency = self._currency(row)
-        credited = not self._cell(row, Meaning.AMOUNT) and bool(self._cell(row, Meaning.CREDIT))
+        credited = is_credit(self._cell(row, Meaning.AMOUNT), self._cell(row, Meaning.CREDIT))
         if Meaning.AMOUNT in self.plan.mapping:
             amount = self._money(row, Meaning.CREDIT if credited else Meaning.AMOUNT, currency)
         else:

@@ -10,6 +10,8 @@ _BLANKS: Final = frozenset({"na", "n/a", "#n/a", "#null!", "nan", "nat", "none",
 _LONGEST: Final = max(map(len, _BLANKS))
 _MARKS: Final = re.compile(r"[\s\-–—.?_*/]*")  # noqa: RUF001 (dashes that people write where there is nothing)
 
+_SUM: Final = re.compile(r"[1-9]")
+
 _NOT_YET: Final = frozenset((
     "open", "unpaid", "outstanding", "pending", "notpaid", "notyetpaid", "notyet", "overdue", "pastdue", "due", "tbd", "tba",
     "tbc", "no", "unknown", "awaitingpayment", "offen", "unbezahlt", "nichtbezahlt", "ausstehend", "nonregle", "nonpaye",
@@ -26,6 +28,11 @@ _NEVER_OWED: Final = frozenset((
     "gestrichen", "brouillon", "annule", "annulee", "borrador", "anulada", "anulado", "cancelada", "bozza", "annullata",
     "annullato", "concept", "geannuleerd", "anulowana",
 ))  # fmt: skip
+
+
+def is_credit(amount: str, credit: str) -> bool:
+    """Say whether, of two columns for debit and credit, only the second one has a sum; zeros stand for nothing."""
+    return bool(_SUM.search(credit)) and not _SUM.search(amount)
 
 
 class Became(Enum):
