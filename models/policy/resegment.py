@@ -29,6 +29,9 @@ RECHECKS: Final = 8
 """How often a verdict that holds without the filter's consent is looked at anew by itself: as long as an open invoice still tells
 it something (60 days past due). After that only an event can change its mind."""
 
+PLAIN_DAYS: Final = 60
+"""A verdict that the filter knows nothing of holds so long before a client moves: three disputes in a week are one quarrel."""
+
 
 def segment_timers(state: ClientState, policy: Policy) -> list[Timer]:
     """Return when the segment may change without an event: the first months' ends, the end of a verdict's persistence."""
@@ -70,7 +73,7 @@ def resegment(turn: Turn) -> None:
             turn.state = replace(turn.state, care=replace(care, candidate=care.segment, candidate_since_ms=0))
     elif target is not care.candidate:
         turn.state = replace(turn.state, care=replace(care, candidate=target, candidate_since_ms=now))
-    elif now >= care.candidate_since_ms + policy.segments.persist_days * DAY_MS:
+    elif now >= care.candidate_since_ms + max(policy.segments.persist_days, found.is_plain * PLAIN_DAYS) * DAY_MS:
         sure = belief_of(past, state, policy)
         if _agrees(found, sure, turn) and not is_waiting(turn.state, policy) and not _is_held(turn, target, found, past, sure):
             _move(turn, target, found, past, sure)

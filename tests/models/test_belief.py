@@ -144,6 +144,17 @@ def test_disputes_speak_for_themselves() -> None:
     assert "3 disputes within a year" in [row.change.cause for row in moves(firm) if row.change]
 
 
+def test_a_quarrel_of_a_week_moves_nobody_for_two_months_as_no_lateness_does() -> None:
+    build = Events()
+    log = monthly(build, 12, late=-2)
+    log += [build.disputed(300 + day, f"D{day}", None) for day in range(3)]
+    log += [build.dispute_closed(303, f"D{day}") for day in range(3)]
+    firm = Firm().run(sorted(log, key=lambda event: event.received_ms), until_ms=ms(359))
+    assert [row.change.after for row in moves(firm) if row.change] == ["reliable"]
+    firm.wake(ms(380))
+    assert [row.change.after for row in moves(firm) if row.change] == ["reliable", "problem"]
+
+
 def test_who_is_hard_to_tell_stays_new_for_six_months_at_most() -> None:
     build = Events()
     log = [*monthly(build, 1, late=-2), *monthly(build, 1, late=9, first=1), *monthly(build, 1, late=1, first=2)]
