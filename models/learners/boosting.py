@@ -2,7 +2,7 @@
 
 Every tree asks the same question on all paths of a level (oblivious trees), so that the best one is found by a single product of
 matrices: gradients of each node times "is feature f above point p". One structure serves the three meanings of "late", which
-steadies it and lets a worker walk it once. Nothing is drawn by lot.
+steadies it and lets a worker walk it once. Nothing is drawn by lot. The same questions then get leaves for the days late.
 
 To look for questions is what costs. So where trees stand already, half of them are new; the newer half of the others keep
 their questions, behind the new ones, with new leaves from the latest examples.
@@ -14,27 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import INDEX, LATE_DAYS, Landmark
-from models.learners.forest import DEPTH, LEAVES, SHARE, UNDER, Forest
+from models.learners.forest import DEPTH, LEAVES, SHARE, UNDER, UNDER_DAYS, Forest, deepened
 
 Floats = NDArray[np.floating[Any]]
 Places = NDArray[np.intp]
 
-TREES: Final = 24
-ANEW: Final = 12
+TREES: Final = 20
+ANEW: Final = 10
 """Trees that are looked for where others stand already; those that stood twice make room."""
 
-_RATE: Final = 0.25
+_RATE: Final = 0.35
 _DRAWN: Final = 6.0  # toward 0, in units of curvature: a leaf of few examples says little
 _POINTS: Final = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95)  # quantiles of a feature at which it may be asked about
 _NEWTON_STEPS: Final = 6
+_SCREENED: Final = 1  # the level after which only questions are looked at that were among the best of it
+_BEST: Final = 3  # one in so many
 _BITS: Final[Places] = 1 << np.arange(DEPTH, dtype=np.intp)[::-1]  # of a leaf's number: the first question is the highest
+_UNIT: Final = 15.0  # days
+_STRONGEST: Final = 1.5
+_USUAL: Final = [INDEX[name] for name in UNDER_DAYS]
 _UNDER: Final = tuple([INDEX[f"{name}_{days}"] for days in LATE_DAYS] for name in UNDER)
 
 
-def grow(landmark: Landmark, features: Floats, labels: Floats, *, standing: Forest | None = None) -> Forest:
-    """Return trees for questions (rows) and their answers, a column per meaning of "late"; nan where it had been decided.
+def grow(landmark: Landmark, features: Floats, labels: Floats, days: Floats, *, standing: Forest | None = None) -> Forest:
+    """Return trees for questions (rows) and their answers.
 
-    Of the trees that are `standing`, the first half stay, with new leaves, behind the new ones.
+    `labels` has a column per meaning of "late", nan where it had been decided; `days` are days late, infinite where an invoice
+    was still open. Of the trees that are `standing`, the first half stay, with new leaves, behind the new ones.
     """
     places, points = _questions(features)
     above = (features[:, places] > points).astype(np.float32)
@@ -65,11 +71,30 @@ def grow(landmark: Landmark, features: Floats, labels: Floats, *, standing: Fore
         places=b"".join(one.astype(np.uint8).tobytes() for one, _ in asked),
         points=b"".join(one.astype("<f2").tobytes() for _, one in asked),
         leaves=np.array(leaves, dtype="<f2").tobytes(),
+        days=_days(features, days / _UNIT, asked).tobytes(),
     )
+
+
+def _days(features: Floats, days: Floats, asked: list[tuple[Places, Floats]]) -> Floats:
+    """Return a number per tree and leaf, so that their sum on top of the usual delay comes near the median of the days late.
+
+    No invoice pulls by more than half as much again as the typical error; one that is still open pulls as one paid much later.
+    """
+    off = days - features[:, _USUAL].mean(axis=1)
+    settled = np.isfinite(off)
+    strongest = _STRONGEST * max(float(np.median(np.abs(off[settled]))), 1 / _UNIT) if settled.any() else 1.0
+    found = np.zeros((len(asked), LEAVES), dtype="<f2")
+    for number, (places, points) in enumerate(asked):
+        leaf = _leaf(features, places, points)
+        pulls = np.clip(off, -strongest, strongest)
+        found[number] = _RATE * np.bincount(leaf, pulls, LEAVES) / (np.bincount(leaf, minlength=LEAVES) + _DRAWN)
+        off -= found[number][leaf]
+    return found
 
 
 def _kept(standing: Forest) -> list[tuple[Places, Floats]]:
     """Return places and points of the trees that stay: the newest."""
+    standing = deepened(standing)
     places = np.frombuffer(standing.places, dtype=np.uint8).reshape(-1, DEPTH).astype(np.intp)
     points = np.frombuffer(standing.points, dtype="<f2").reshape(-1, DEPTH).astype(np.float32)
     return list(zip(places, points, strict=True))[: TREES - ANEW]
@@ -116,12 +141,18 @@ def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], Pla
     # Of each node, slopes and curves: of all its examples, and of those above each point. The rest is below.
     total = steps.sum(axis=1).reshape(1, -1, 1)
     sums = (steps @ above)[np.newaxis]
-    chosen = []
+    chosen: list[int] = []
+    asked = np.arange(width)
     for level in range(DEPTH):
         rest = total - sums
-        gain = sums[:, :half] ** 2 / (sums[:, half:] + _DRAWN) + rest[:, :half] ** 2 / (rest[:, half:] + _DRAWN)
-        best = int(gain.sum((0, 1)).argmax())
-        chosen.append(best)
+        gains = sums[:, :half] ** 2 / (sums[:, half:] + _DRAWN) + rest[:, :half] ** 2 / (rest[:, half:] + _DRAWN)
+        gain = gains.sum((0, 1))
+        if level == _SCREENED:
+            # Each level costs twice the one before it; what divides two nodes badly hardly divides their parts best.
+            kept = np.sort(np.argsort(-gain, kind="stable")[: -(-width // _BEST)])
+            asked, above, sums, gain, width = asked[kept], above[:, kept], sums[:, :, kept], gain[kept], len(kept)
+        best = int(gain.argmax())
+        chosen.append(int(asked[best]))
         yes = above[:, best]
         if level + 1 < DEPTH:
             apart = np.concatenate([steps * (yes * (node == one)) for one in range(1 << level)])

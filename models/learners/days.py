@@ -2,10 +2,11 @@
 
 The middle is an average of opinions, each weighed by how far off it was lately (`opinions`): a Kalman regression reweighted
 toward the absolute error (iteratively reweighted least squares) on top of the client's shrunk median, that median itself, the
-delays moved to the weekdays on which the client pays, the payment run that is expected, and the first with each of the others.
-All are lines, and so is what is published. The range comes from the errors that were really made, in units of the client's own
-spread, for four groups of clients apart (`errors`): split conformal prediction on a fading window. An invoice that is still open
-after thirty days counts as an error of at least that many, or the range would be learned from the paid ones only.
+delays moved to the weekdays on which the client pays, the payment run that is expected, trees on the mean of median and run, and
+the first with each of the others. What is published is a line with its share of the trees. The range comes from the errors that
+were really made, in units of the client's own spread, for four groups of clients apart (`errors`): split conformal prediction on
+a fading window. An invoice that is still open after thirty days counts as an error of at least that many, or the range would be
+learned from the paid ones only.
 """
 
 from math import isfinite
@@ -20,6 +21,7 @@ from models.learners.expansion import Vector, expand
 from models.learners.kalman import KalmanLinear, refuse_infinite
 from models.learners.opinions import Opinions
 from models.learners.pay_range import group_of, scale_of
+from models.learners.trees import TreesLearner
 
 _UNIT: Final = 15.0  # days per unit of the feature `median_days`
 _FLATTEST: Final = 0.5  # errors below this share of the typical one count as equal: where the absolute loss is smoothed
@@ -28,7 +30,7 @@ _PACE: Final = 0.01  # of the typical error
 _MEDIAN: Final = INDEX["median_days"]
 _PAYDAY: Final = INDEX["payday_days"]
 _RUN: Final = INDEX["run_days"]
-_OPINIONS: Final = 7
+_OPINIONS: Final = 9
 _PRIOR: Final = 0.01
 _OPEN: Final = LATE_DAYS[-1]
 _STILL_OPEN: Final = _OPEN + 1.0
@@ -37,53 +39,66 @@ _STILL_OPEN: Final = _OPEN + 1.0
 class DaysLearner:
     """Middle and range of the days late at one landmark."""
 
-    def __init__(self) -> None:
-        """Start from the client's median and a wide range."""
+    def __init__(self, trees: TreesLearner) -> None:
+        """Start from the client's median and a wide range; `trees` are those of the landmark."""
         variances = np.full(WIDTH, _PRIOR)
         variances[0] = 1.0
         self.line = KalmanLinear(variances, forgetting=_FORGETTING)
         self.typical = 5.0
         self.errors = Errors()
         self.opinions = Opinions(_OPINIONS)
+        self._trees = trees
 
     def middle(self, features: tuple[float, ...], wide: Vector) -> float:
         """Return the expected days late before the range is put around it."""
-        own, paydays, runs = self._shares()
-        usual = features[_MEDIAN]
-        moved = paydays * (features[_PAYDAY] - usual) + runs * (features[_RUN] - usual)
-        return _UNIT * (usual + own * self.line.value(wide) + moved)
+        return float(np.dot(self.opinions.weights, self._said(features, wide)))
+
+    def _said(self, features: tuple[float, ...], wide: Vector) -> list[float]:
+        """Return the opinions: the regression, the others, and halves of it and each of them."""
+        usual, paydays, runs = _UNIT * features[_MEDIAN], _UNIT * features[_PAYDAY], _UNIT * features[_RUN]
+        own = usual + _UNIT * self.line.value(wide)
+        others = (paydays, runs, usual, (usual + runs) / 2 + _UNIT * self._trees.days(features))
+        return [own, *others, *[(own + other) / 2 for other in others]]
 
     def weights(self) -> Vector:
-        """Return the expanded weights of the middle on top of the client's median: all opinions as one line."""
-        own, paydays, runs = self._shares()
+        """Return the expanded weights of the middle on top of the client's median: all opinions as one line but for the trees."""
+        own, paydays, runs, _ = self._shares()
         found: Vector = own * self.line.mean
         found[_PAYDAY + 1] += paydays
         found[_RUN + 1] += runs
         found[_MEDIAN + 1] -= paydays + runs
         return found
 
-    def _shares(self) -> tuple[float, float, float]:
-        """Return what the regression, the client's weekdays and its runs weigh; the rest is the median's."""
-        own, paydays, runs, _, with_paydays, with_runs, with_median = self.opinions.weights
-        return own + (with_paydays + with_runs + with_median) / 2, paydays + with_paydays / 2, runs + with_runs / 2
+    @property
+    def leaned(self) -> float:
+        """How often the trees are added to that line."""
+        return self._shares()[-1]
+
+    def _shares(self) -> tuple[float, float, float, float]:
+        """Return what the regression, the client's weekdays, its runs and the trees weigh; the rest is the median's.
+
+        Under the trees lie median and run in equal parts, so half of what they weigh is the run's.
+        """
+        own, paydays, runs, _, trees, with_paydays, with_runs, with_median, with_trees = self.opinions.weights
+        leaned = trees + with_trees / 2
+        own += (with_paydays + with_runs + with_median + with_trees) / 2
+        return own, paydays + with_paydays / 2, runs + with_runs / 2 + leaned / 2, leaned
 
     def learn(self, features: tuple[float, ...], *, days_late: int) -> None:
         """Learn one settlement. Raises DivergedError for numbers that are not finite; nothing is changed then."""
         wide = expand(features, days=LATE_DAYS[0])
         refuse_infinite(wide)
-        middle = self.middle(features, wide)
+        said = self._said(features, wide)
+        middle = float(np.dot(self.opinions.weights, said))
         days = float(min(max(days_late, -60), 120))
         error = days - middle
         if not isfinite(error):
             return
-        usual, paydays, runs = _UNIT * features[_MEDIAN], _UNIT * features[_PAYDAY], _UNIT * features[_RUN]
-        own = usual + _UNIT * self.line.value(wide)
         scale = scale_of(features)
         open_after = (_STILL_OPEN - middle) / scale if days_late > _OPEN else None
         self.errors.see(group_of(features), error / scale, open_after=open_after)
-        said = (own, paydays, runs, usual, (own + paydays) / 2, (own + runs) / 2, (own + usual) / 2)
         self.opinions.see([days - opinion for opinion in said], typical=max(self.typical, 1.0))
-        error = days - own
+        error = days - said[0]
         self.typical += max(_PACE, 1.0 / (self.line.seen + 20)) * (abs(error) - self.typical)
         weight = 1.0 / max(abs(error) / self.typical, _FLATTEST)
         self.line.learn_number(wide, error=error / _UNIT, noise=1.5 * (self.typical / _UNIT) ** 2 / weight)
@@ -102,6 +117,8 @@ class DaysLearner:
         """Continue from what `dump` gave."""
         self.line.load(mean, packed, seen)
         self.typical = typical
-        if len(errors) == len(self.errors.dump()) + self.opinions.size:  # else of an older release: they begin anew
-            self.errors.load(errors[: -self.opinions.size])
-            self.opinions.load(errors[-self.opinions.size :])
+        size = len(self.errors.dump())
+        if len(errors) >= size:  # else of an older release: they begin anew, as opinions do of a release with fewer of them
+            self.errors.load(errors[:size])
+        if len(errors) == size + self.opinions.size:
+            self.opinions.load(errors[size:])

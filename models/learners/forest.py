@@ -1,13 +1,14 @@
 """Trees beside the lines: what a sum of single features cannot say, such as "large, on short terms, to a client who checks".
 
-A tree asks three yes-or-no questions, the same ones on every path, and has a number for each of the eight answers and each
-meaning of "late". Two dozen are summed on top of three shares. One walk serves all meanings of "late". Pure Python
+A tree asks five yes-or-no questions, the same ones on every path, and has a number for each of the 32 answers and each
+meaning of "late". Twenty are summed on top of three shares. One walk serves all meanings of "late". Pure Python
 on tuples, as everything a worker needs.
 """
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from operator import itemgetter
 from typing import Final, TypeVar
 
@@ -15,7 +16,7 @@ import msgspec
 
 from models.features import FEATURES, LATE_DAYS
 
-DEPTH: Final = 3
+DEPTH: Final = 5
 LEAVES: Final = 1 << DEPTH
 UNDER: Final = ("still_open", "run_open", "passed")
 """The shares under the trees, one of each per meaning of "late": two of the latest invoices still open this long, one of all."""
@@ -23,9 +24,12 @@ UNDER: Final = ("still_open", "run_open", "passed")
 SHARE: Final = 1 / len(UNDER)
 """What each of them weighs, in the logit."""
 
-N = TypeVar("N", int, float)
-Test = tuple[int, int, float, int, float, int, float]
-"""Where a tree's leaves start, then three times the place of a feature and the point that it must exceed for a yes."""
+UNDER_DAYS: Final = ("median_days", "run_days")
+"""What lies under the trees for the days late, in equal parts: the client's usual delay, and the payment run that is expected."""
+
+P = TypeVar("P", bytes, tuple[int, ...], tuple[float, ...])
+Test = tuple[int, int, float, int, float, int, float, int, float, int, float]
+"""Where a tree's leaves start, then five times the place of a feature and the point that it must exceed for a yes."""
 
 Walk = Callable[[tuple[float, ...]], tuple[float, ...]]
 """From the leaves of all trees to those that an invoice comes to."""
@@ -35,6 +39,7 @@ class Forest(msgspec.Struct, frozen=True, array_like=True):
     """Trees of one landmark as they are written down: per meaning of "late" an intercept, then places, points and leaves.
 
     Places are bytes, points and leaves half-precision floats: tree by tree, leaf by leaf, a number per meaning of "late".
+    `days` are leaves for the days late, one number each in units of 15 days; empty from a release that had none.
     """
 
     landmark: int
@@ -42,6 +47,29 @@ class Forest(msgspec.Struct, frozen=True, array_like=True):
     places: bytes
     points: bytes
     leaves: bytes
+    days: bytes = b""
+
+
+_SHALLOW: Final = 3  # questions of a tree of the releases before 0041
+_NEVER: Final = struct.pack("<e", inf)  # a point that no feature exceeds
+_NUMBER: Final = len(_NEVER) * len(LATE_DAYS)  # bytes of a leaf
+
+
+def deepened(forest: Forest) -> Forest:
+    """Return the forest with `DEPTH` questions in each tree.
+
+    Trees of a release that asked fewer ask first what nobody answers with yes; they say what they said.
+    """
+    shallow, more = 1 << _SHALLOW, DEPTH - _SHALLOW
+    if not forest.places or len(forest.leaves) * _SHALLOW != len(forest.places) * shallow * _NUMBER:
+        return forest
+    places, points = _SHALLOW, _SHALLOW * len(_NEVER)
+    return msgspec.structs.replace(
+        forest,
+        places=b"".join([bytes(more) + part for part in _parts(forest.places, places)]),
+        points=b"".join([more * _NEVER + part for part in _parts(forest.points, points)]),
+        leaves=b"".join([part.ljust(LEAVES * _NUMBER, b"\0") for part in _parts(forest.leaves, shallow * _NUMBER)]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +83,13 @@ class Trees:
         """Return the way to the leaf of each tree; it is the same for every meaning of "late". There must be trees."""
         return itemgetter(
             *[
-                start + (4 if features[one] > low else 0) + (2 if features[two] > mid else 0) + (features[three] > high)
-                for start, one, low, two, mid, three, high in self.tests
+                start
+                + (16 if features[one] > first else 0)
+                + (8 if features[two] > second else 0)
+                + (4 if features[three] > third else 0)
+                + (2 if features[four] > fourth else 0)
+                + (features[five] > fifth)
+                for start, one, first, two, second, three, third, four, fourth, five, fifth in self.tests
             ]
         )
 
@@ -69,20 +102,22 @@ class Trees:
 
         Trees made by `weighed` say nothing where all features are 0, so the amounts add up to the value.
         """
+        leaves = self.leaves
         for test in self.tests:
-            _, one, low, two, mid, three, high = test
             leaf = _neutral(test)
-            for bit, place, point in ((4, one, low), (2, two, mid), (1, three, high)):
-                other = leaf | bit if features[place] > point else leaf & ~bit
-                yield place, self.leaves[other] - self.leaves[leaf]
-                leaf = other
+            for bit, place, point in _questions(test):
+                if (features[place] > point) is not (point < 0):
+                    other = leaf ^ bit
+                    yield place, leaves[other] - leaves[leaf]
+                    leaf = other
 
 
 NO_TREES: Final = Trees()
 
 
 def opened(forest: Forest) -> tuple[Trees, ...]:
-    """Return the trees for each meaning of "late". Raises ValueError for bytes that are no forest."""
+    """Return the trees for each meaning of "late", then for the days late. Raises ValueError for bytes that are no forest."""
+    forest = deepened(forest)
     count = len(forest.places) // DEPTH
     points = struct.unpack(f"<{count * DEPTH}e", forest.points)
     numbers = struct.unpack(f"<{count * LEAVES * len(LATE_DAYS)}e", forest.leaves)
@@ -90,10 +125,10 @@ def opened(forest: Forest) -> tuple[Trees, ...]:
         message = "its questions do not fit the feature table"
         raise ValueError(message)
     rows = zip(_parts(tuple(forest.places), DEPTH), _parts(points, DEPTH), strict=True)
-    tests = tuple(
-        (LEAVES * tree, one, low, two, mid, three, high) for tree, ((one, two, three), (low, mid, high)) in enumerate(rows)
-    )
-    return tuple(Trees(tests, numbers[meaning :: len(LATE_DAYS)]) for meaning in range(len(LATE_DAYS)))
+    tests = tuple(_test(LEAVES * tree, *asked) for tree, asked in enumerate(rows))
+    days = struct.unpack(f"<{count * LEAVES}e", forest.days) if forest.days else ()
+    meanings = [Trees(tests, numbers[meaning :: len(LATE_DAYS)]) for meaning in range(len(LATE_DAYS))]
+    return (*meanings, Trees(tests, days) if days else NO_TREES)
 
 
 def weighed(trees: Trees, weight: float) -> tuple[Trees, float]:
@@ -107,10 +142,24 @@ def weighed(trees: Trees, weight: float) -> tuple[Trees, float]:
     return Trees(trees.tests, tuple(scaled)), constant
 
 
+def _test(start: int, places: tuple[int, ...], points: tuple[float, ...]) -> Test:
+    one, two, three, four, five = places
+    first, second, third, fourth, fifth = points
+    return start, one, first, two, second, three, third, four, fourth, five, fifth
+
+
+def _questions(test: Test) -> tuple[tuple[int, int, float], ...]:
+    """Return the questions of a tree: the bit of its leaves that a yes sets, the place of the feature, the point."""
+    _, one, first, two, second, three, third, four, fourth, five, fifth = test
+    return (16, one, first), (8, two, second), (4, three, third), (2, four, fourth), (1, five, fifth)
+
+
 def _neutral(test: Test) -> int:
-    start, _, low, _, mid, _, high = test
-    return start + (4 if low < 0 else 0) + (2 if mid < 0 else 0) + (1 if high < 0 else 0)
+    """Return the leaf of an invoice whose features are all 0."""
+    start, _, first, _, second, _, third, _, fourth, _, fifth = test
+    # Added up where they stand: reasons ask this of every tree.
+    return start + 16 * (first < 0) + 8 * (second < 0) + 4 * (third < 0) + 2 * (fourth < 0) + (fifth < 0)
 
 
-def _parts(numbers: tuple[N, ...], length: int) -> tuple[tuple[N, ...], ...]:
-    return tuple([numbers[start : start + length] for start in range(0, len(numbers), length)])
+def _parts(row: P, length: int) -> tuple[P, ...]:
+    return tuple([row[start : start + length] for start in range(0, len(row), length)])

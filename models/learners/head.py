@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from models.features import FEATURES, INDEX, LATE_DAYS, Family, Landmark
@@ -94,8 +93,7 @@ class Head:
             weights[0] += leaned * forest.intercepts[LATE_DAYS.index(self.days)]
             for place in self._under:
                 weights[place + 1] += leaned * SHARE
-        line = to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen)
-        return msgspec.structs.replace(line, trees=leaned)
+        return to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen, trees=leaned)
 
     def _leaned(self, line: float, trees: float | None) -> float:
         return line if trees is None else line + self.leaning.share(self.kalman.seen) * (trees - line)
@@ -111,9 +109,9 @@ class Head:
         return KALMAN_SHARE * self.kalman.mean + (1.0 - KALMAN_SHARE) * self.gradient.weights
 
 
-def to_line(weights: Vector, *, landmark: Landmark, days: int, seen: int) -> Line:
-    """Return expanded weights as a line; bin weights are multiplied out."""
+def to_line(weights: Vector, *, landmark: Landmark, days: int, seen: int, trees: float) -> Line:
+    """Return expanded weights as a line to which the trees are added `trees` times; bin weights are multiplied out."""
     numbers = weights[:LINES].tolist()
     binned = (weights[LINES:] * BIN_VALUE).tolist()
     bins = tuple(tuple(binned[cut.start - LINES : cut.start - LINES + len(cut.points) + 1]) for cut in CUTS[days])
-    return Line(int(landmark), days, seen, numbers[0], tuple(numbers[1:]), bins)
+    return Line(int(landmark), days, seen, numbers[0], tuple(numbers[1:]), bins, trees)

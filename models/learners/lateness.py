@@ -5,7 +5,6 @@ tuples: for sixty numbers it beats an array library.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 from typing import Final
@@ -59,9 +58,9 @@ class Compiled:
         return bounded(sigmoid(value))
 
 
-def compiled(line: Line, forest: Sequence[Trees] = ()) -> Compiled:
-    """Return `line` ready for scoring, with its share of the opened `forest` of its landmark."""
-    trees, constant = weighed(forest[LATE_DAYS.index(line.days)], line.trees) if forest else (NO_TREES, 0.0)
+def compiled(line: Line, trees: Trees = NO_TREES) -> Compiled:
+    """Return `line` ready for scoring, with its share of `trees`: those of its landmark and meaning of "late", or for days."""
+    trees, constant = weighed(trees, line.trees)
     cuts = tuple(
         (cut.place, cut.points, weights) for cut, weights in zip(CUTS[line.days], line.bins, strict=True) if any(weights)
     )
@@ -99,10 +98,15 @@ class LatenessScorer:
         self.firm = to_view(weights.firm)
         self._rules = rules
         forests = {forest.landmark: opened(forest) for forest in weights.forests}
+        none = (NO_TREES,) * (len(LATE_DAYS) + 1)
         self._lines = {
-            (Landmark(line.landmark), line.days): compiled(line, forests.get(line.landmark, ())) for line in weights.lines
+            (Landmark(line.landmark), line.days): compiled(line, forests.get(line.landmark, none)[LATE_DAYS.index(line.days)])
+            for line in weights.lines
         }
-        self._ranges = {Landmark(row.line.landmark): (compiled(row.line), row.quantiles) for row in weights.ranges}
+        self._ranges = {
+            Landmark(row.line.landmark): (compiled(row.line, forests.get(row.line.landmark, none)[-1]), row.quantiles)
+            for row in weights.ranges
+        }
 
     def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
         """Return features and prediction of one question, ready to be stored with it."""
@@ -110,21 +114,27 @@ class LatenessScorer:
         # Scored as stored: half precision, so that whoever reads the question later gets the same score.
         features = unpack(raw)
         overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
+        trees = self._ranges[landmark][0].trees
+        walk = trees.walk(features) if trees.tests else None
         return Asked(
             landmark=int(landmark),
             at_ms=now_ms,
             features=raw,
-            chances=self.chances(features, landmark=landmark, overdue=overdue),
-            days=self.days(features, landmark=landmark, overdue=overdue),
+            chances=self.chances(features, landmark=landmark, overdue=overdue, walk=walk),
+            days=self.days(features, landmark=landmark, overdue=overdue, walk=walk),
             version=self.version,
             is_leaned=self.trust < 1.0,
         )
 
-    def chances(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
-        """Return P(more than 5, 15, 30 days late) in ten-thousandths, falling; -1 where `overdue` days have decided it."""
+    def chances(
+        self, features: tuple[float, ...], *, landmark: Landmark, overdue: int, walk: Walk | None = None
+    ) -> tuple[int, ...]:
+        """Return P(more than 5, 15, 30 days late) in ten-thousandths, falling; -1 where `overdue` days have decided it.
+
+        `walk` is the way through the trees of the landmark where it is known already.
+        """
         found: list[int] = []
         ceiling = 1.0
-        walk: Walk | None = None
         for days in LATE_DAYS:
             line = self._lines.get((landmark, days))
             if line is None or overdue > days:
@@ -137,10 +147,10 @@ class LatenessScorer:
             found.append(round(ceiling * PER_CHANCE))
         return tuple(found)
 
-    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
-        """Return the tenths of days after due at the levels .05, .5, .9 and .95: never before today."""
+    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int, walk: Walk | None = None) -> tuple[int, ...]:
+        """Return the tenths of days after due at the levels .05, .5, .9 and .95: never before today. `walk` as in `chances`."""
         line, quantiles = self._ranges[landmark]
-        middle = _UNIT * (features[_MEDIAN] + line.value(features))
+        middle = _UNIT * (features[_MEDIAN] + line.value(features, walk))
         scale = scale_of(features)
         levels = zip(quantiles[group_of(features)], INWARD, strict=True)
         found = [max(middle + quantile * scale + inward, float(overdue)) for quantile, inward in levels]

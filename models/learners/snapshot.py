@@ -16,10 +16,10 @@ from models.features import TABLE
 from models.firm_view import NEW_FIRM
 from models.learners.forest import Forest, opened
 
-FORMAT: Final = 2
-"""2: with trees beside the lines. What was written in 1 had none and is read as such."""
+FORMAT: Final = 3
+"""2: with trees beside the lines; what was written in 1 had none and is read as such. 3: trees of five questions, not three."""
 
-_READ: Final = (1, FORMAT)
+_READ: Final = (1, 2, FORMAT)
 SIZE_LIMIT: Final = 64 * 1024
 """Most bytes of published weights: they travel through the log and are read by every worker."""
 

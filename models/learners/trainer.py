@@ -52,7 +52,7 @@ class LatenessTrainer:
         """Start with an empty log."""
         self.trees = {landmark: TreesLearner(landmark) for landmark in Landmark}
         self.heads = {(landmark, days): Head(landmark, days, self.trees[landmark]) for landmark, days in HEADS}
-        self.days = {landmark: DaysLearner() for landmark in Landmark}
+        self.days = {landmark: DaysLearner(self.trees[landmark]) for landmark in Landmark}
         self.tally = FirmTally()
         self.watch = DriftWatch()
         self.judge = Judge()
@@ -164,7 +164,9 @@ class LatenessTrainer:
             lines=tuple(head.line() for head in self.heads.values()),
             ranges=tuple(
                 Range(
-                    to_line(learner.weights(), landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen),
+                    to_line(
+                        learner.weights(), landmark=landmark, days=LATE_DAYS[0], seen=learner.line.seen, trees=learner.leaned
+                    ),
                     learner.errors.quantiles(),
                 )
                 for landmark, learner in self.days.items()

@@ -9,7 +9,7 @@ from typing import Final
 from models.features import INDEX, LATE_DAYS, Landmark
 from models.learners.boosting import grow
 from models.learners.chance import sigmoid
-from models.learners.forest import SHARE, UNDER, Forest, Trees, opened
+from models.learners.forest import NO_TREES, SHARE, UNDER, Forest, Trees, opened
 from models.learners.window import Window
 
 _FIRST: Final = 150  # answered questions before the first trees
@@ -52,6 +52,11 @@ class TreesLearner:
         trees = self._trees[meaning]
         under = SHARE * sum([features[place] for place in _PLACES[days]])
         return self.forest.intercepts[meaning] + under + trees.value(trees.walk(features))
+
+    def days(self, features: tuple[float, ...]) -> float:
+        """Return the days late, in units of 15, by which the trees move what lies under them; 0 while there are none."""
+        trees = self._trees[-1] if self._trees else NO_TREES
+        return trees.value(trees.walk(features)) if trees.tests else 0.0
 
     def dump(self) -> tuple[bytes, int, int, Forest | None]:
         """Return what `load` continues from."""

@@ -47,13 +47,14 @@ class Window:
         """Let go of the rows of a client."""
         self.rows = deque((row for row in self.rows if row.mark != mark), maxlen=SIZE)
 
-    def arrays(self) -> tuple[Floats, Floats]:
-        """Return features and labels (late by more than each limit), nan where that was decided when the question was put."""
+    def arrays(self) -> tuple[Floats, Floats, Floats]:
+        """Return features, labels (late by more than each limit; nan where it was decided before) and days late (inf: open)."""
         features = np.frombuffer(b"".join(row.features for row in self.rows), dtype="<f2").reshape(len(self.rows), -1)
         days = np.array([row.days for row in self.rows])[:, np.newaxis]
         overdue = np.array([row.overdue for row in self.rows])[:, np.newaxis]
         labels = np.where(overdue > LATE_DAYS, np.nan, days > np.array(LATE_DAYS))
-        return features.astype(np.float32), labels.astype(np.float32)
+        settled = np.where(days < _OPEN, days, np.inf)[:, 0]
+        return features.astype(np.float32), labels.astype(np.float32), settled.astype(np.float32)
 
     def dump(self) -> bytes:
         """Return what `load` continues from."""

@@ -91,7 +91,7 @@ def test_what_learning_costs() -> None:
     features, overdue = unpack(asked.features), -1
     raw, kept = dump(weights), dump(checkpoint)
     forest = next(opened(one) for one in weights.forests if one.landmark == Landmark.DUE)
-    line = next(compiled(one, forest) for one in weights.lines if (one.landmark, one.days) == (Landmark.DUE, 5))
+    line = next(compiled(one, forest[0]) for one in weights.lines if (one.landmark, one.days) == (Landmark.DUE, 5))
     window = trainer.trees[Landmark.DUE].window.arrays()
     examples = [on_the_due_date(number) for number in range(EXAMPLES, EXAMPLES + 400)]
     grown = next(one for one in weights.forests if one.landmark == Landmark.DUE)

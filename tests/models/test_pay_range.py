@@ -6,12 +6,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.features import FEATURES, INDEX
+from models.features import FEATURES, INDEX, Landmark
 from models.learners.days import DaysLearner
 from models.learners.errors import CELLS, Errors
 from models.learners.expansion import expand
 from models.learners.opinions import Opinions
 from models.learners.pay_range import GROUPS, INWARD, LEVELS, group_of, scale_of
+from models.learners.trees import TreesLearner
+
+
+def beginner() -> DaysLearner:
+    return DaysLearner(TreesLearner(Landmark.ISSUE))
 
 
 def client(*, median: float = 0.0, spread: float = 0.5) -> tuple[float, ...]:
@@ -45,7 +50,7 @@ def test_the_range_holds_for_nine_of_ten_and_is_as_wide_as_the_delays_are() -> N
     dice = np.random.default_rng(3)
     for deviation, widest in ((2.0, 9.0), (8.0, 32.0)):
         days = np.round(dice.normal(1, deviation, 900)).astype(int).tolist()
-        found = lived(days, learner=DaysLearner(), features=client())[200:]
+        found = lived(days, learner=beginner(), features=client())[200:]
         assert 0.87 < np.mean([held for held, _ in found]) < 0.93
         assert np.median([width for _, width in found]) < widest
 
@@ -55,7 +60,7 @@ def test_a_range_that_grew_too_wide_comes_back() -> None:
     dice = np.random.default_rng(4)
     wild = [100 if dice.random() < 0.15 else round(dice.normal(1, 3)) for _ in range(150)]
     calm = np.round(dice.normal(1, 3, 500)).astype(int).tolist()
-    learner = DaysLearner()
+    learner = beginner()
     lived(wild, learner=learner, features=client())
     assert np.median([width for _, width in lived(calm, learner=learner, features=client())[300:]]) < 16
 
@@ -63,14 +68,14 @@ def test_a_range_that_grew_too_wide_comes_back() -> None:
 def test_invoices_that_are_never_paid_widen_the_range_though_their_day_is_never_known() -> None:
     dice = np.random.default_rng(5)
     days = [int(day) if dice.random() > 0.15 else 200 for day in np.round(dice.normal(0, 3, 900))]
-    open_ones, ignored = DaysLearner(), DaysLearner()
+    open_ones, ignored = beginner(), beginner()
     lived(days, learner=open_ones, features=client(), settled_by=150)
     lived([day for day in days if day < 150], learner=ignored, features=client())
     assert promised(open_ones, client())[-1] > 30 > promised(ignored, client())[-1]
 
 
 def test_groups_of_clients_keep_ranges_of_their_own() -> None:
-    dice, learner = np.random.default_rng(6), DaysLearner()
+    dice, learner = np.random.default_rng(6), beginner()
     prompt, slow = client(median=0.0, spread=0.0), client(median=2.0, spread=0.0)
     for calm, wild in zip(dice.normal(0, 1, 400), dice.normal(30, 12, 400), strict=True):
         learner.learn(prompt, days_late=round(calm))
@@ -106,16 +111,19 @@ def test_errors_continue_from_their_bytes() -> None:
 
 
 def test_a_learner_of_an_older_release_keeps_its_line_and_begins_its_range_anew() -> None:
-    learner, again, older = DaysLearner(), DaysLearner(), DaysLearner()
+    learner, again, older = beginner(), beginner(), beginner()
     for day in range(60):
         learner.learn(client(), days_late=day % 11)
     again.load(*learner.dump())
     assert promised(again, client()) == promised(learner, client())
     assert again.dump() == learner.dump()
-    mean, packed, seen, typical, _ = learner.dump()
+    mean, packed, seen, typical, errors = learner.dump()
     older.load(mean, packed, seen, typical, np.zeros(20).tobytes())
     assert older.errors.quantiles() == Errors().quantiles()
     assert older.line.value(expand(client(), days=5)) == learner.line.value(expand(client(), days=5))
+    older.load(mean, packed, seen, typical, errors[:-16])  # it had two opinions fewer: the range is kept
+    assert older.errors.quantiles() == learner.errors.quantiles()
+    assert older.opinions.weights == beginner().opinions.weights
 
 
 def test_of_several_opinions_the_one_that_was_nearer_lately_weighs_most() -> None:
@@ -131,7 +139,7 @@ def test_of_several_opinions_the_one_that_was_nearer_lately_weighs_most() -> Non
 
 
 def test_the_published_line_says_what_the_opinions_say_together() -> None:
-    learner, dice = DaysLearner(), np.random.default_rng(8)
+    learner, dice = beginner(), np.random.default_rng(8)
     for _ in range(200):
         row = list(client(median=float(dice.normal(0.3, 0.4)), spread=0.3))
         row[INDEX["payday_days"]] = row[INDEX["median_days"]] + float(dice.normal(0, 0.3))

@@ -1,5 +1,6 @@
 """Trees beside the lines: what they can say, what they are grown from, how far they are leaned on, and how they are explained."""
 
+import struct
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import blake2b
@@ -13,8 +14,9 @@ from msgspec.structs import replace as restruct
 
 from models.features import FEATURES, INDEX, LATE_DAYS, PACKED, Landmark, pack, unpack
 from models.learners.boosting import ANEW, TREES, Floats, grow
+from models.learners.expansion import expand
 from models.learners.explanation import contributions
-from models.learners.forest import DEPTH, opened
+from models.learners.forest import DEPTH, UNDER, UNDER_DAYS, Forest, deepened, opened
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import Checkpoint, LatenessWeights, SnapshotError, dump, load
 from models.learners.trainer import LatenessTrainer
@@ -76,12 +78,55 @@ def test_the_published_line_with_its_trees_says_what_the_head_says() -> None:
     scorer = LatenessScorer(load(dump(trainer.publish()), LatenessWeights))
     head = trainer.heads[Landmark.ISSUE, 15]
     assert head.line().trees > 0.15
+    weights = trainer.publish()
+    days_line = compiled(weights.ranges[0].line, opened(weights.forests[0])[-1])
+    assert days_line.trees.tests
     for signs in product((-0.6, 0.6), repeat=3):
         values = features(7_777, **dict(zip(THREE, signs, strict=True)))
         heads = [trainer.heads[Landmark.ISSUE, days].chance(values) for days in LATE_DAYS]
         falling = [min(heads[: place + 1]) for place in range(len(heads))]
         said = scorer.chances(values, landmark=Landmark.ISSUE, overdue=-30)
         assert [part / 10_000 for part in said] == pytest.approx([max(chance, 0.003) for chance in falling], abs=1e-4)
+        middle = trainer.days[Landmark.ISSUE].middle(values, expand(values, days=5))
+        assert 15 * (values[INDEX["median_days"]] + days_line.value(values)) == pytest.approx(middle)
+
+
+def test_trees_come_near_the_days_of_what_three_features_say_together_and_open_invoices_pull_later() -> None:
+    rows, late, days = told(600, where=1)
+    usual = rows[:, [INDEX[name] for name in UNDER_DAYS]].mean(axis=1)
+    for slow in (days + 15 * usual, np.where(days > 0, np.inf, 15 * usual)):
+        trees = opened(grow(Landmark.DUE, rows, late, slow))[-1]
+        for number in range(20):
+            high, low = (features(9_000 + number, **dict.fromkeys(THREE, side)) for side in (0.6, -0.6))
+            assert 15 * (trees.value(trees.walk(high)) - trees.value(trees.walk(low))) > 1
+
+
+def shallow() -> Forest:
+    """Return two trees as releases wrote them that asked three questions of a tree: two of them differ."""
+    places = [INDEX[name] for name in THREE]
+    return Forest(
+        landmark=int(Landmark.DUE),
+        intercepts=(0.0, 0.0, 0.0),
+        places=bytes([*places, *reversed(places)]),
+        points=struct.pack("<6e", 0.0, 0.25, -0.5, 0.5, -0.25, 0.0),
+        leaves=struct.pack("<48e", *range(48)),
+    )
+
+
+def test_trees_of_three_questions_say_what_they_said_and_stand_until_new_ones_grow() -> None:
+    learner = TreesLearner(Landmark.DUE)
+    learner.load(Window().dump(), 0, 0, shallow())
+    for number in range(40):
+        values = features(number)
+        one, two, three = (values[INDEX[name]] for name in THREE)
+        first = 4 * (one > 0) + 2 * (two > 0.25) + (three > -0.5)
+        second = 8 + 4 * (three > 0.5) + 2 * (two > -0.25) + (one > 0)
+        under = sum(values[INDEX[f"{name}_15"]] for name in UNDER) / len(UNDER)
+        assert learner.value(values, days=15) == pytest.approx(under + 3 * first + 1 + 3 * second + 1)
+        assert learner.days(values) == 0.0
+    grown = grow(Landmark.DUE, *told(400, where=1), standing=learner.forest)
+    assert grown.places[-2 * DEPTH :] == deepened(shallow()).places
+    assert len(grown.days) == 2 * TREES << DEPTH
 
 
 def test_before_enough_is_known_there_are_no_trees() -> None:
@@ -95,16 +140,16 @@ def test_before_enough_is_known_there_are_no_trees() -> None:
 def test_features_that_never_differ_grow_no_questions() -> None:
     same = np.zeros((200, len(FEATURES)), dtype=np.float32)
     late = np.tile(np.arange(200) % 4 == 0, (3, 1)).T.astype(np.float32)
-    forest = grow(Landmark.DUE, same, late)
+    forest = grow(Landmark.DUE, same, late, 10 * late[:, 0])
     assert forest.places == b""
     assert all(-1.2 < intercept < -0.9 for intercept in forest.intercepts)
 
 
-def told(count: int, *, where: int) -> tuple[Floats, Floats]:
-    """Return noise and its answers: late where three features lie on that side of 0 (`where` 1 or -1), and only there."""
+def told(count: int, *, where: int) -> tuple[Floats, Floats, Floats]:
+    """Return noise and its answers: 20 days late where three features lie on that side of 0 (`where` 1 or -1), and only there."""
     rows = np.array([features(number) for number in range(count)], dtype=np.float32)
     late = (where * rows[:, [INDEX[name] for name in THREE]] > 0).all(axis=1)
-    return rows, np.tile(late, (len(LATE_DAYS), 1)).T.astype(np.float32)
+    return rows, np.tile(late, (len(LATE_DAYS), 1)).T.astype(np.float32), np.where(late, 20.0, 0.0)
 
 
 def test_trees_that_are_grown_again_keep_half_their_questions_behind_new_ones_until_they_stood_twice() -> None:
@@ -135,8 +180,8 @@ def test_trees_that_stay_follow_the_latest_answers_and_grow_alike_each_time() ->
 
 def test_contributions_with_trees_sum_to_the_logit_and_nothing_is_told_twice() -> None:
     weights = taught(400).publish()
-    forest = opened(weights.forests[0])
-    line = next(compiled(row, forest) for row in weights.lines if (row.landmark, row.days) == (Landmark.ISSUE, 5))
+    trees = opened(weights.forests[0])[0]
+    line = next(compiled(row, trees) for row in weights.lines if (row.landmark, row.days) == (Landmark.ISSUE, 5))
     assert line.trees.tests
     for number in range(20):
         values = features(5_000 + number)
@@ -164,7 +209,7 @@ def test_the_window_is_bounded_and_comes_back_as_it_was() -> None:
 def test_what_was_decided_when_it_was_asked_is_no_answer() -> None:
     window = Window()
     window.see(bytes(PACKED), overdue=9, days_late=20, mark=1)
-    _, labels = window.arrays()
+    _, labels, _ = window.arrays()
     assert np.isnan(labels[0, 0])
     assert labels[0, 1:].tolist() == [1.0, 0.0]
 
