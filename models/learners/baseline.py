@@ -16,7 +16,7 @@ from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
 from models.learners.scorer import DECIDED, PER_CHANCE, Score
 from models.state.client import ClientState, Segment
 from models.state.habits import Asked
-from models.state.history import lateness
+from models.state.history import lived_lateness
 from models.state.rows import Invoice
 from models.workdays import DAY_MS
 
@@ -35,7 +35,7 @@ class ShrunkLateShare:
 
     def score(self, state: ClientState) -> Score | None:
         """Return P(late) and what it rests on, None with fewer than `floor` known ends."""
-        past = lateness(state)
+        past = lived_lateness(state)
         if past.labelled < self.floor:
             return None
         prior = self.priors[state.care.segment]

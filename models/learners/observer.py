@@ -14,7 +14,7 @@ from river.cluster import KMeans
 
 from models.patterns import PatternRules, measure
 from models.state.client import ClientState
-from models.state.history import lateness
+from models.state.history import lived_lateness
 
 CLUSTERS: Final = 5
 HALFLIFE: Final = 0.02
@@ -39,7 +39,7 @@ def observation(state: ClientState, rules: PatternRules) -> dict[str, float] | N
 
     Lasting traits only: what comes and goes within weeks (a burst, a wide gap) is for the named patterns, and unsettles groups.
     """
-    past = lateness(state)
+    past = lived_lateness(state)
     if past.labelled < LEAST_ENDINGS:
         return None
     seen, habits = measure(state, rules), state.habits

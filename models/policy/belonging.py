@@ -16,7 +16,7 @@ from models.policy.segments import YEAR_MS, effective_segment, late_of
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.habits import mark_of
-from models.state.history import lateness
+from models.state.history import lived_lateness
 from models.state.stays import Stay
 from models.workdays import DAY_MS, moment
 
@@ -99,7 +99,7 @@ def _open(state: ClientState) -> float:
 
 
 def _late_share(state: ClientState) -> float | None:
-    late, recent = late_of(lateness(state))
+    late, recent = late_of(lived_lateness(state))
     return late / recent if recent else None
 
 
@@ -110,9 +110,9 @@ FIGURES: Final[Mapping[Figure, Callable[[ClientState], float | None]]] = Mapping
         Figure.RECEIVED_UNITS: _received,
         Figure.PAYMENTS: _payments,
         Figure.OPEN_UNITS: _open,
-        Figure.OVERDUE_INVOICES: lambda state: lateness(state).overdue_now,
-        Figure.OLDEST_OVERDUE_DAYS: lambda state: lateness(state).oldest_overdue_days,
-        Figure.ENDED_INVOICES: lambda state: lateness(state).labelled,
+        Figure.OVERDUE_INVOICES: lambda state: lived_lateness(state).overdue_now,
+        Figure.OLDEST_OVERDUE_DAYS: lambda state: lived_lateness(state).oldest_overdue_days,
+        Figure.ENDED_INVOICES: lambda state: lived_lateness(state).labelled,
         Figure.LATE_SHARE: _late_share,
         Figure.DISPUTES: lambda state: sum(at > state.now_ms - YEAR_MS for at in state.rhythm.disputes),
     }

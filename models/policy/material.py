@@ -13,7 +13,7 @@ from models.policy.policy import Policy
 from models.state.balances import items, paid_in_effect
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS
-from models.state.history import Lateness, lateness, payable_ms, usual_amount
+from models.state.history import Lateness, lived_lateness, payable_ms, usual_amount
 from models.state.reckoning import owed
 from models.workdays import DAY_MS
 
@@ -61,7 +61,7 @@ def _awaited(state: ClientState) -> frozenset[str]:
 
 def material_lateness(state: ClientState, policy: Policy) -> Lateness:
     """Return the lateness history without what is too little, contested, covered, or wholly promised or under way by now."""
-    past = lateness(state)
+    past = lived_lateness(state)
     if not past.overdue_now and not past.recent_late:
         return past
     now = state.now_ms

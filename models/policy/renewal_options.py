@@ -19,7 +19,7 @@ from models.policy.policy import Policy
 from models.policy.segments import effective_segment, is_unproven
 from models.policy.turn import find_run
 from models.state.client import ClientState, Contract, Segment
-from models.state.history import decline_streak, lateness
+from models.state.history import decline_streak, lived_lateness
 from models.state.renewals import RenewalAsked
 from models.state.windows import day_of, week_start
 from models.triggers import Journey
@@ -101,7 +101,7 @@ def together(contract: Contract, now_ms: int) -> str:
 def is_tight(state: ClientState) -> bool:
     """Say whether money seems to be short: a slow payer, cards that decline, or invoices late lately."""
     slow = effective_segment(state, state.now_ms) in {Segment.SLOW, Segment.PROBLEM}
-    return slow or decline_streak(state) > 0 or lateness(state).recent_late > 0
+    return slow or decline_streak(state) > 0 or lived_lateness(state).recent_late > 0
 
 
 def is_billed_weekly(state: ClientState) -> bool:

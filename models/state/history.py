@@ -1,5 +1,6 @@
 """What the past says, as plain accessors: lateness, cadence, usual amounts. Learners read a state through these only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
@@ -12,7 +13,7 @@ from models.events.payments import PaymentMethod
 from models.state.balances import paid_in_effect
 from models.state.client import ClientState
 from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
-from models.state.habits import mark_of
+from models.state.habits import Ending, mark_of
 from models.state.plans import standing_of
 from models.state.reckoning import left, owed
 from models.state.rhythm import Label, attempts
@@ -51,13 +52,21 @@ class Lateness(msgspec.Struct, frozen=True, gc=False):
 
 
 def lateness(state: ClientState) -> Lateness:
-    """Return the lateness history as known at the client's logical time."""
+    """Return the lateness history as the ledger alone tells it at the client's logical time."""
+    return _told(state, {})
+
+
+def lived_lateness(state: ClientState) -> Lateness:
+    """Return the same with what is remembered of open invoices that money without their name has come to cover."""
+    return _told(state, {row.mark: row for row in state.habits.endings})
+
+
+def _told(state: ClientState, ends: Mapping[int, Ending]) -> Lateness:
     rhythm, now = state.rhythm, state.now_ms
     labels = list(rhythm.labels)
     labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
     unpaid: dict[str, int] = {}
     plans = state.ledger.plans
-    ends = {row.mark: row for row in state.habits.endings}
     for row in state.ledger.invoices:
         if row.settled_ms and (label := label_of(row, plans)):
             labels.append(label)
@@ -75,7 +84,7 @@ def lateness(state: ClientState) -> Lateness:
         due_ms = payable_ms(row, state) if plans else row.due_ms
         if due_ms + LATE_DAYS * DAY_MS < now and owed(row):
             unpaid[row.invoice_id] = (now - due_ms) // DAY_MS
-    # What was covered longer ago than endings are remembered is covered still.
+    # Also what was covered longer ago than endings are remembered.
     paid = paid_in_effect(state.ledger, now) if unpaid else ()
     overdue = sorted([days for name, days in unpaid.items() if name not in paid])
     labels.sort(key=_BY_END)

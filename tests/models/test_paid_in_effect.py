@@ -14,7 +14,7 @@ from models.learners.changes import overdue_others
 from models.policy.material import material_lateness
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState, Segment
-from models.state.history import Lateness, lateness
+from models.state.history import Lateness, lived_lateness
 from models.triggers import Example
 from tests.models.builders import Events, ms
 from tests.models.test_journey_laws import Firm
@@ -39,7 +39,7 @@ def state_of(firm: Firm) -> ClientState:
 
 def past(firm: Firm, day: float | None = None) -> Lateness:
     state = state_of(firm)
-    return lateness(state if day is None else replace(state, now_ms=ms(day)))
+    return lived_lateness(state if day is None else replace(state, now_ms=ms(day)))
 
 
 def unnamed(build: Events, due: float, name: str) -> list[AnyClientEvent]:
