@@ -34,7 +34,7 @@ class Rfm:
 
 
 def received_by_currency(state: ClientState) -> dict[str, tuple[int, int]]:
-    """Return (payments, minor units) received within thirteen months by currency; currencies are never added up."""
+    """Return (payments, minor units less what went back) within thirteen months by currency; currencies are never added up."""
     codes = sorted({row.currency for row in state.rhythm.buckets})
     return {code: money_in(state, code, days=_THIRTEEN_MONTHS) for code in codes}
 

@@ -157,6 +157,6 @@ def next_retry_ms(state: ClientState) -> int | None:
 
 
 def money_in(state: ClientState, currency: str, *, days: int) -> tuple[int, int]:
-    """Return (payments, minor units) received in the last `days` days, at most thirteen months."""
+    """Return (payments, minor units less what went back) of the last `days` days, at most thirteen months."""
     row = total(state.rhythm.buckets, currency=currency, since_ms=state.now_ms - days * DAY_MS)
-    return row.payments, row.money_in
+    return row.payments, max(0, row.money_in - row.money_out)

@@ -1,3 +1,5 @@
+import pytest
+
 from models.events.signals import OverrideEffect
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
@@ -122,6 +124,31 @@ def test_tiers_show_their_cut_points() -> None:
     assert (tiers.recency, tiers.frequency, tiers.monetary) == (4, 3, 3)
     assert tiers.received == Money(9 * 150_000, "EUR")
     assert tiers.explain(DEFAULT_POLICY)[2] == "monetary 3 of 4: 13500.00 EUR in 13 months (cuts 1000, 10000, 50000)"
+
+
+def test_money_that_went_back_makes_nobody_a_large_client() -> None:
+    build = Events()
+    log = [*monthly(build, 9, late=-2, minor=150_000), build.refunded(270, payment="PM8", minor=150_000)]
+    log.append(build.charged_back(271, payment="PM7", minor=100_000))
+    tiers = rfm(final(log), DEFAULT_POLICY)
+    assert tiers is not None
+    assert (tiers.payments, tiers.received) == (9, Money(1_100_000, "EUR"))
+    back = rfm(final([*log, build.chargeback_reversed(272, payment="PM7", minor=100_000)]), DEFAULT_POLICY)
+    assert back is not None
+    assert back.received == Money(1_200_000, "EUR")
+
+
+@pytest.mark.parametrize("gap", [7, 14, 30])
+def test_two_months_of_another_way_of_paying_come_before_a_move(gap: int) -> None:
+    build, log, turn = Events(), list[AnyClientEvent](), 200
+    for day in range(0, 2 * turn, gap):
+        log.append(build.issued(day, f"M{day}", 90_000, due=day + 14))
+        log.append(build.paid(day + (26 if day >= turn else 12), f"P{day}", 90_000, f"M{day}"))
+    late = min(day for day in range(0, 2 * turn, gap) if day >= turn) + 14
+    _, moved = moves(Firm().run(sorted(log, key=lambda event: event.received_ms), until_ms=ms(2 * turn + 60)))
+    assert moved.change is not None
+    assert (moved.change.before, moved.change.after) == ("reliable", "slow")
+    assert moved.decided_at.timestamp() * 1000 >= ms(late + 60)
 
 
 def test_there_are_no_tiers_before_the_first_payment() -> None:
