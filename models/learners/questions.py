@@ -123,15 +123,17 @@ def _due_ms(watch: Watch) -> int:
 
 def _covered_since(state: ClientState, covered: frozenset[str], examples: list[Example]) -> ClientState:
     """Note the open invoices that money without their name has come to cover, or covers no longer: it changes none of them."""
-    open_rows = [row for row in state.ledger.invoices if not row.settled_ms and owed(row) and _counts(row)]
-    if not open_rows:
-        return state
-    ended = {row.mark for row in state.habits.endings}
-    watched = {row.invoice_id: bool(row.settled_day) for row in state.habits.watches}
-    for row in open_rows:
+    habits = state.habits
+    noted = {row.invoice_id: bool(row.settled_day) for row in habits.watches}
+    for row in state.ledger.invoices:
         is_covered = row.invoice_id in covered
-        # What is not watched any more was answered long ago: that it is covered is no news, that it no longer is may be.
-        was_covered = watched.get(row.invoice_id, is_covered or mark_of(row.invoice_id) in ended)
+        was_covered = noted.get(row.invoice_id)
+        if row.settled_ms or is_covered is was_covered or not owed(row) or not _counts(row):
+            continue
+        if was_covered is None:
+            # What is not watched any more was answered long ago: that it is covered is no news, that it no longer is may be.
+            mark = mark_of(row.invoice_id)
+            was_covered = is_covered or any(known.mark == mark for known in habits.endings)
         if is_covered is not was_covered:
             state = _settled(state, row, examples, is_covered=is_covered)
     return state

@@ -14,7 +14,7 @@ from models.state.balances import items, paid_in_effect
 from models.state.client import ClientState
 from models.state.closing import LATE_DAYS
 from models.state.history import Lateness, lived_lateness, payable_ms, usual_amount
-from models.state.reckoning import owed
+from models.state.reckoning import Item, owed
 from models.workdays import DAY_MS
 
 
@@ -32,23 +32,53 @@ def owing(state: ClientState, *, but: Collection[str] = ()) -> list[tuple[int, s
         row = item.invoice
         if row.invoice_id in but:
             continue
-        contested = max(0, item.disputed - row.charged_back)
-        minor = min(owed(row), item.left - contested) - item.covered
+        minor = _unpaid(item)
         if minor > 0:
             found.append((payable_ms(row, state), row.currency, minor))
     return sorted(found)
 
 
+def _unpaid(item: Item) -> int:
+    contested = max(0, item.disputed - item.invoice.charged_back)
+    return min(owed(item.invoice), item.left - contested) - item.covered
+
+
+def owes(state: ClientState, policy: Policy) -> bool:
+    """Say whether what the client leaves unpaid, late or not, is worth a message."""
+    sums: dict[str, int] = {}
+    worth = _Worth(state, policy)
+    for item in items(state.ledger, state.now_ms):
+        code = item.invoice.currency
+        sums[code] = sums.get(code, 0) + max(0, _unpaid(item))
+        if sums[code] >= worth[code]:
+            return True
+    return False
+
+
+class _Worth(dict[str, int]):
+    """`least_worth` by currency, each asked for once: it looks at all invoices that are remembered."""
+
+    def __init__(self, state: ClientState, policy: Policy) -> None:
+        super().__init__()
+        self._state = state
+        self._policy = policy
+
+    def __missing__(self, code: str) -> int:
+        found = self[code] = least_worth(code, self._state, self._policy)
+        return found
+
+
 def telling(rows: Iterable[tuple[int, str, int]], state: ClientState, policy: Policy) -> list[int]:
     """Return the due days from which on rows of `owing` add up, in a currency, to what is worth a message; `rows` in order."""
+    return _telling(rows, _Worth(state, policy))
+
+
+def _telling(rows: Iterable[tuple[int, str, int]], worth: _Worth) -> list[int]:
     sums: dict[str, int] = {}
-    least: dict[str, int] = {}
     found = []
     for due_ms, code, minor in rows:
         sums[code] = sums.get(code, 0) + minor
-        if code not in least:
-            least[code] = least_worth(code, state, policy)
-        if sums[code] >= least[code]:
+        if sums[code] >= worth[code]:
             found.append(due_ms)
     return found
 
@@ -64,12 +94,16 @@ def material_lateness(state: ClientState, policy: Policy) -> Lateness:
     past = lived_lateness(state)
     if not past.overdue_now and not past.recent_late:
         return past
-    now = state.now_ms
-    recent = tuple(label for label in past.recent if label.minor >= least_worth(label.currency, state, policy))
-    # The rests of invoices that count as paid may come to enough for a message, but not to a delay.
-    rows = owing(state, but=paid_in_effect(state.ledger, now) | _awaited(state)) if past.overdue_now else ()
-    late = (row for row in rows if row[0] + LATE_DAYS * DAY_MS < now)
-    overdue = tuple(sorted((now - due_ms) // DAY_MS for due_ms in telling(late, state, policy)))
+    now, worth = state.now_ms, _Worth(state, policy)
+    recent = tuple([label for label in past.recent if label.minor >= worth[label.currency]])
+    overdue = past.overdue
+    if overdue:
+        # The rests of invoices that count as paid may come to enough for a message, but not to a delay.
+        rows = owing(state, but=paid_in_effect(state.ledger, now) | _awaited(state))
+        late = [row for row in rows if row[0] + LATE_DAYS * DAY_MS < now]
+        overdue = tuple(sorted([(now - due_ms) // DAY_MS for due_ms in _telling(late, worth)]))
+    if len(recent) == len(past.recent) and overdue == past.overdue:
+        return past
     fewer = past.overdue_now - len(overdue)
     return replace(
         past,

@@ -16,7 +16,7 @@ from models.events.union import AnyClientEvent
 from models.patterns import Pattern, find_pattern, widening_ms
 from models.policy.gate import pattern_anchor
 from models.policy.journeys import PatternEntry, Playbook, Season, SurgeEntry
-from models.policy.material import owing, telling
+from models.policy.material import owes
 from models.policy.policy import Policy
 from models.policy.turn import Turn, find_run
 from models.state.client import ClientState, Run, Timer, TimerKind, place_of
@@ -164,7 +164,7 @@ def _surge_ms(playbook: Playbook, entry: SurgeEntry, state: ClientState) -> int 
 def _gap_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | None:
     if len(state.rhythm.pay_days) <= policy.patterns.gap_count:
         return None
-    if telling(owing(state), state, policy):
+    if owes(state, policy):
         return None  # what is open is a matter of support, not of silence
     last = state.rhythm.pay_days[-1]
     at = widening_ms(state, policy.patterns)

@@ -22,8 +22,29 @@ from models.state.rows import Dispute, Invoice, Ledger, Promise
 _NONE: Final[frozenset[str]] = frozenset()
 
 
+class _Latest:
+    """What `items` said last: one event asks for the same several times, and a client may have hundreds."""
+
+    __slots__ = ("items", "ledger", "now_ms")
+
+    def __init__(self) -> None:
+        self.ledger: Ledger | None = None
+        self.now_ms = 0
+        self.items: tuple[Item, ...] = ()
+
+
+_LATEST: Final = _Latest()
+
+
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     """Return the open invoices, oldest due first, each with what of it may be asked for at `now_ms`."""
+    if _LATEST.ledger is not ledger or _LATEST.now_ms != now_ms:
+        found = _items(ledger, now_ms)
+        _LATEST.ledger, _LATEST.now_ms, _LATEST.items = ledger, now_ms, found
+    return _LATEST.items
+
+
+def _items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     open_rows = [(row.due_ms, row.invoice_id, owed, row) for row in ledger.invoices if not row.settled_ms and (owed := left(row))]
     if not open_rows:
         return ()
@@ -58,13 +79,12 @@ def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
 
 def paid_in_effect(ledger: Ledger, now_ms: int) -> frozenset[str]:
     """Return the open invoices of which money and credit on account, which name none of them, leave at most a trifle."""
-    open_rows = [row for row in ledger.invoices if not row.settled_ms and left(row)]
-    if not open_rows:
-        return _NONE
-    is_begun = any(row.paid or row.credited for row in open_rows)
-    if not is_begun and not on_account(ledger) and not any(minor > 0 for minor in unapplied(ledger).values()):
-        return _NONE
-    return frozenset(row.invoice.invoice_id for row in items(ledger, now_ms) if is_trifle(row.left - row.covered, row.invoice))
+    found = [
+        row.invoice.invoice_id
+        for row in items(ledger, now_ms)
+        if (row.covered or row.invoice.paid or row.invoice.credited) and is_trifle(row.left - row.covered, row.invoice)
+    ]
+    return frozenset(found) if found else _NONE
 
 
 def exposures(ledger: Ledger, now_ms: int) -> tuple[Exposure, ...]:
@@ -115,7 +135,7 @@ class _Pools:
     __slots__ = ("cash", "disputed", "flying", "promised")
 
     def __init__(self, ledger: Ledger, disputes: list[Dispute], promises: list[Promise]) -> None:
-        self.cash = {code: max(0, minor) for code, minor in unapplied(ledger).items()}
+        self.cash = {code: minor for code, minor in unapplied(ledger).items() if minor > 0}
         for code, minor in on_account(ledger).items():
             self.cash[code] = self.cash.get(code, 0) + minor
         self.disputed = _pool(disputes)

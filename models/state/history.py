@@ -1,6 +1,6 @@
 """What the past says, as plain accessors: lateness, cadence, usual amounts. Learners read a state through these only."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
@@ -53,40 +53,40 @@ class Lateness(msgspec.Struct, frozen=True, gc=False):
 
 def lateness(state: ClientState) -> Lateness:
     """Return the lateness history as the ledger alone tells it at the client's logical time."""
-    return _told(state, {})
+    return _told(state, ())
 
 
 def lived_lateness(state: ClientState) -> Lateness:
     """Return the same with what is remembered of open invoices that money without their name has come to cover."""
-    return _told(state, {row.mark: row for row in state.habits.endings})
+    return _told(state, state.habits.endings)
 
 
-def _told(state: ClientState, ends: Mapping[int, Ending]) -> Lateness:
+def _told(state: ClientState, endings: Sequence[Ending]) -> Lateness:
     rhythm, now = state.rhythm, state.now_ms
     labels = list(rhythm.labels)
     labelled, late, written_off = rhythm.labelled, rhythm.late, rhythm.written_off
-    unpaid: dict[str, int] = {}
+    overdue: list[int] = []
     plans = state.ledger.plans
+    covered = paid_in_effect(state.ledger, now)  # by money that names no invoice
+    ends = {row.mark: row for row in endings} if covered else {}
     for row in state.ledger.invoices:
         if row.settled_ms and (label := label_of(row, plans)):
             labels.append(label)
             labelled += 1
             late += is_late(label)
             written_off += label.written_off
-            continue
-        end = ends.get(mark_of(row.invoice_id)) if ends and owed(row) else None
-        if end is not None:  # money that names no invoice covers it
-            label = Label(end.day * DAY_MS, end.days_late, row.minor, row.currency)
-            labels.append(label)
-            labelled += 1
-            late += is_late(label)
-            continue
-        due_ms = payable_ms(row, state) if plans else row.due_ms
-        if due_ms + LATE_DAYS * DAY_MS < now and owed(row):
-            unpaid[row.invoice_id] = (now - due_ms) // DAY_MS
-    # Also what was covered longer ago than endings are remembered.
-    paid = paid_in_effect(state.ledger, now) if unpaid else ()
-    overdue = sorted([days for name, days in unpaid.items() if name not in paid])
+        elif row.invoice_id in covered:
+            # What was covered longer ago than endings are remembered is covered still.
+            if (end := ends.get(mark_of(row.invoice_id))) is not None:
+                label = Label(end.day * DAY_MS, end.days_late, row.minor, row.currency)
+                labels.append(label)
+                labelled += 1
+                late += is_late(label)
+        else:
+            due_ms = payable_ms(row, state) if plans else row.due_ms
+            if due_ms + LATE_DAYS * DAY_MS < now and owed(row):
+                overdue.append((now - due_ms) // DAY_MS)
+    overdue.sort()
     labels.sort(key=_BY_END)
     count = len(overdue)
     oldest = overdue[-1] if overdue else 0
