@@ -109,8 +109,13 @@ def ladder_of(run: Run, state: ClientState, policy: Policy) -> Ladder:
 
 
 def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
-    """Return the end of the courtesy grace after the rolled due date."""
-    return rolled_ms(due_ms, policy.zone_of(state), policy.holidays_of(state)) + courtesy_days(state, policy) * DAY_MS
+    """Return the end of the courtesy grace after the rolled due date, which holds two bank days where it is that long.
+
+    So a transfer made on the day itself has arrived, also over a weekend.
+    """
+    zone, holidays, days = policy.zone_of(state), policy.holidays_of(state), courtesy_days(state, policy)
+    due = rolled_ms(due_ms, zone, holidays)
+    return max(due + days * DAY_MS, bank_days_on(due, min(days, PROMISE_BANK_DAYS), zone, holidays))
 
 
 def promise_ends(promise: Promise, state: ClientState, policy: Policy) -> int:

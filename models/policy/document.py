@@ -70,7 +70,9 @@ class Contact(Section):
 class Support(Section):
     """When an open invoice is late enough, large enough and certain enough to be written about."""
 
-    grace_days: Days = Field(default=_P.grace_days, description="Courtesy after the due date.")
+    grace_days: Days = Field(
+        default=_P.grace_days, description="Courtesy after the due date; where it is that long, two bank days of it at least."
+    )
     segment_grace: dict[Segment, Annotated[int, Field(ge=0, le=MOST_GRACE_DAYS)]] = Field(
         default_factory=dict,
         description="The courtesy of single segments in its place, e.g. as learnt by `rapport segments graces`; 14 days at most.",

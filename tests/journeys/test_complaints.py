@@ -52,13 +52,13 @@ def _decisions(firm: Firm) -> list[Decision]:
 
 def test_01_nobody_is_reminded_although_they_have_paid_or_are_about_to_be_charged() -> None:
     build = Events()
-    firm = Firm().run(_late(build), until_ms=ms(14))
+    firm = Firm().run(_late(build), until_ms=ms(14.05))
     (reminder,) = _support(firm)
     firm.feed(build.paid(14.1, minor=50_000))
     assert [output.because for output in firm.outputs if isinstance(output, Retraction)] == [CancelWhen.INVOICES_SETTLED]
     assert not still_allowed(_state(firm), reminder, now_ms=ms(14.2)).allowed
     charged = Events()
-    soon = Firm().run([*_late(charged), charged.failed(12, minor=50_000, retry=14)], until_ms=ms(14))
+    soon = Firm().run([*_late(charged), charged.failed(12, minor=50_000, retry=15)], until_ms=ms(14.05))
     assert not _support(soon)
     assert any("try the payment again" in decision.reasons[0] for decision in _decisions(soon))
 

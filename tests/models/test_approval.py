@@ -236,7 +236,7 @@ def test_inspect_tells_what_waits_for_a_person_who_answered_and_when() -> None:
     assert firm.state is not None
     waiting = [line for line in describe(firm.state) if "approval" in line]
     what = f"delayed_payment_support/explain_terms about I1 (task {task.trigger_id[:12]})"
-    assert waiting == [f"approval awaited since 2024-01-22 08:00 until 2024-01-25 08:00: {what}"]
+    assert waiting == [f"approval awaited since 2024-01-22 09:00 until 2024-01-25 09:00: {what}"]
     firm.feed(_answer(15.75, task, Verdict.HOLD, note="on leave", until=on(20)))
     assert any(
         "held by sam on 2024-01-24 03:00 until 2024-01-28 09:00: " in line and line.endswith("about I1 (on leave)")

@@ -13,7 +13,7 @@ from models.policy.material import material_lateness
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.sudden import alarm_ms
 from models.state.client import Segment
-from models.state.history import lateness
+from models.state.history import lateness, lived_lateness
 from models.triggers import Decision, DecisionOutcome, Journey
 from tests.models.builders import Events, ms
 from tests.models.stories import arriving, facts
@@ -100,7 +100,7 @@ def test_the_alarm_is_waited_for_as_long_as_only_trifles_are_overdue() -> None:
 def test_what_is_left_out_is_never_held_against_anybody(events: list[AnyClientEvent], small_share: float) -> None:
     state = final(arriving(events, list(range(len(events)))))
     policy = replace(DEFAULT_POLICY, small_share=small_share, small_units=0)
-    past, all_of_it = material_lateness(state, policy), lateness(state)
+    past, all_of_it = material_lateness(state, policy), lived_lateness(state)
     assert set(past.recent) <= set(all_of_it.recent)
     assert past.overdue_now <= all_of_it.overdue_now
     assert past.oldest_overdue_days <= all_of_it.oldest_overdue_days

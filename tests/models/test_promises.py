@@ -111,9 +111,9 @@ def test_a_promise_of_a_part_pauses_that_part_and_the_rest_is_asked_for_meanwhil
 
 def test_a_part_that_is_promised_takes_back_the_message_that_asks_for_all_and_the_rest_is_asked_for_the_day_after() -> None:
     build = Events()
-    firm = Firm().run(_late(build), until_ms=ms(13.97))
+    firm = Firm().run(_late(build), until_ms=ms(14.02))
     (whole,) = _asked(firm)
-    firm.feed(build.promised(13.98, "Y1", "I1", by=60, minor=20_000))
+    firm.feed(build.promised(14.03, "Y1", "I1", by=60, minor=20_000))
     assert [(row.trigger_id, row.because) for row in firm.outputs if isinstance(row, Retraction)] == [
         (whole.trigger_id, CancelWhen.INVOICES_PROMISED)
     ]

@@ -23,6 +23,15 @@ def test_a_sum_far_above_what_a_client_is_usually_asked_for_reaches_a_person_fir
     assert (first.channel == "task") is is_person
 
 
+@pytest.mark.parametrize(
+    ("due", "asked"), [(7, 10), (8, 11), (9, 14), (10, 14), (11, 15), (12, 17), (13, 17)]
+)  # from a Monday on
+def test_nobody_is_asked_before_a_transfer_made_on_the_day_itself_has_arrived(due: int, asked: int) -> None:
+    build = Events()
+    first = _support([build.profiled(0), build.issued(1, due=due)], until=25)[0]
+    assert first.not_before.date() == on(asked).date()  # three days, two of them bank days: due on a Friday, on Tuesday
+
+
 def test_a_payment_that_was_announced_is_waited_for_with_the_same_grace_but_no_longer_than_the_policy_says() -> None:
     build = Events()
     base: list[AnyClientEvent] = [build.profiled(0), build.issued(1, due=10)]
