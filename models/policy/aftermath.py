@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.signals import DeliveryOutcome, DeliveryReported
+from models.policy.approval import forget_question
 from models.policy.turn import Turn, find_run
 from models.state.client import PREDICATES, ClientState, Pending, Run, journey_of
 from models.state.reckoning import left
@@ -35,12 +36,14 @@ def taken_back(row: Pending, because: CancelWhen, known_ms: int) -> Pending:
     return replace(row, retracted=True, retracted_ms=known_ms, because=PREDICATES.index(because))
 
 
-def mark(turn: Turn, row: Pending, because: CancelWhen, *, known_ms: int) -> None:
-    """Keep a pending message as one that was taken back."""
+def withdraw(turn: Turn, row: Pending, because: CancelWhen, reasons: tuple[str, ...], *, known_ms: int) -> None:
+    """Take a pending message back: it is kept as such, its channel is told, and what people were asked with it is forgotten."""
     care = turn.state.care
     marked = taken_back(row, because, known_ms)
     rows = tuple(marked if known.trigger_id == row.trigger_id else known for known in care.pending)
     turn.state = replace(turn.state, care=replace(care, pending=rows))
+    turn.retract(row, because, reasons)
+    forget_question(turn, row)
 
 
 def judge_arrival(turn: Turn, row: Pending, event: DeliveryReported) -> None:

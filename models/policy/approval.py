@@ -142,7 +142,7 @@ def answered(turn: Turn, event: ApprovalAnswered) -> None:
         turn.put_run(with_fields(run, told="held"))
 
 
-def withdrawn(turn: Turn, row: Pending) -> None:
+def forget_question(turn: Turn, row: Pending) -> None:
     """Forget a question whose task was taken back; if the message comes up again, it is asked anew."""
     asked = next((known for known in turn.state.care.approvals if known.trigger_id == row.trigger_id), None)
     if asked is not None:

@@ -6,8 +6,7 @@ the step may have been decided again; then the second is taken back, and the ste
 
 from typing import Final
 
-from models.policy.aftermath import mark
-from models.policy.approval import withdrawn
+from models.policy.aftermath import withdraw
 from models.policy.delay_support import redo, undo
 from models.policy.monthly import said, unsaid
 from models.policy.relationship import go_on, reopen
@@ -56,9 +55,7 @@ def _take_back_repetitions(turn: Turn, row: Pending) -> None:
     now = turn.state.now_ms
     for other in turn.state.care.pending:
         if not other.retracted and other.advances and _says_the_same(row, other):
-            mark(turn, other, CancelWhen.DECIDED_ANEW, known_ms=now)
-            turn.retract(other, CancelWhen.DECIDED_ANEW, why)
-            withdrawn(turn, other)
+            withdraw(turn, other, CancelWhen.DECIDED_ANEW, why, known_ms=now)
             due_anew(turn, other, ready_ms=now + turn.policy.settle_days * DAY_MS, tries=0)
 
 

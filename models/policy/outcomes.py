@@ -7,8 +7,7 @@ from msgspec.structs import replace
 
 from models.events.payments import PaymentMethod, PaymentReceived
 from models.events.signals import ClientErased, DeliveryOutcome, DeliveryReported, Purpose, Role
-from models.policy.aftermath import judge_arrival, mark, unacknowledged
-from models.policy.approval import withdrawn
+from models.policy.aftermath import judge_arrival, unacknowledged, withdraw
 from models.policy.audience import own_address, reader_among, roles_for
 from models.policy.budget import commit, costs, refund, unspend
 from models.policy.colleagues import drop, overtaken, put_on_board, task_ended
@@ -77,9 +76,7 @@ def refuse_what_was_decided(turn: Turn, before: ClientState) -> None:
 
 def take_back(turn: Turn, row: Pending, because: CancelWhen, reasons: tuple[str, ...], *, known_ms: int) -> None:
     """Take a message back that may not have left; its step is due anew after a while, unless what it was about is over."""
-    mark(turn, row, because, known_ms=known_ms)
-    turn.retract(row, because, reasons)
-    withdrawn(turn, row)
+    withdraw(turn, row, because, reasons, known_ms=known_ms)
     if because not in FOR_GOOD:
         _again(turn, row, ready_ms=turn.state.now_ms + turn.policy.settle_days * DAY_MS, tries=0)
 
@@ -223,8 +220,8 @@ def _take_back_later(turn: Turn, row: Pending) -> None:
     unsent = [row]
     while (found := _next_after(turn.state, unsent)) is not None:
         later, before = found
-        mark(turn, later, CancelWhen.EARLIER_UNSENT, known_ms=turn.state.now_ms)
-        turn.retract(later, CancelWhen.EARLIER_UNSENT, (f"{before.step} before it was not delivered and goes first",))
+        why = (f"{before.step} before it was not delivered and goes first",)
+        withdraw(turn, later, CancelWhen.EARLIER_UNSENT, why, known_ms=turn.state.now_ms)
         _again(turn, later, ready_ms=turn.state.now_ms, tries=0)
         unsent.append(later)
 

@@ -1,8 +1,7 @@
 """A wish for another channel holds from the next message on: what was decided and has not left yet goes the new way, too."""
 
 from models.events.signals import ClientProfiled
-from models.policy.aftermath import mark
-from models.policy.approval import withdrawn
+from models.policy.aftermath import withdraw
 from models.policy.audience import roles_for
 from models.policy.left_anyway import due_anew
 from models.policy.named import step_called
@@ -21,9 +20,7 @@ def reroute(turn: Turn, event: ClientProfiled) -> None:
     now = turn.state.now_ms
     for row in turn.state.care.pending:
         if not row.retracted and row.advances and now < row.expires_ms and _goes_by(turn, row) == event.channel != row.channel:
-            mark(turn, row, CancelWhen.DECIDED_ANEW, known_ms=now)
-            turn.retract(row, CancelWhen.DECIDED_ANEW, why)
-            withdrawn(turn, row)
+            withdraw(turn, row, CancelWhen.DECIDED_ANEW, why, known_ms=now)
             due_anew(turn, row, ready_ms=now, tries=0)
 
 
