@@ -25,12 +25,10 @@ _NONE: Final[frozenset[str]] = frozenset()
 class _Latest:
     """What `items` said last: one event asks for the same several times, and a client may have hundreds."""
 
-    __slots__ = ("items", "ledger", "now_ms")
+    __slots__ = ("said",)
 
     def __init__(self) -> None:
-        self.ledger: Ledger | None = None
-        self.now_ms = 0
-        self.items: tuple[Item, ...] = ()
+        self.said: tuple[Ledger | None, int, tuple[Item, ...]] = (None, 0, ())
 
 
 _LATEST: Final = _Latest()
@@ -38,10 +36,11 @@ _LATEST: Final = _Latest()
 
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     """Return the open invoices, oldest due first, each with what of it may be asked for at `now_ms`."""
-    if _LATEST.ledger is not ledger or _LATEST.now_ms != now_ms:
+    known, at_ms, found = _LATEST.said  # read and written as one, for threads
+    if known is not ledger or at_ms != now_ms:
         found = _items(ledger, now_ms)
-        _LATEST.ledger, _LATEST.now_ms, _LATEST.items = ledger, now_ms, found
-    return _LATEST.items
+        _LATEST.said = (ledger, now_ms, found)
+    return found
 
 
 def _items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
