@@ -4,11 +4,11 @@ import os
 import struct
 from array import array
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
-from typing import Any, Final, overload
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +70,10 @@ class Answered:
         return self.known_ms // DAY_MS
 
 
-class Kept(Sequence[Answered]):
+class Kept:
     """Answers in the order in which they became known. A question that several of them answer is held once, on disk.
 
-    Read as a sequence each answer is made anew; figures of many are read by column. An invoice costs some 400 bytes of memory.
+    Iterating makes each answer anew; figures of many are read by column. An invoice costs some 400 bytes of memory.
     """
 
     def __init__(self, rows: Iterable[Answered] = ()) -> None:
@@ -147,24 +147,16 @@ class Kept(Sequence[Answered]):
         """Return how many answers there are."""
         return len(self._known)
 
-    @overload
-    def __getitem__(self, place: int) -> Answered: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Answered]: ...
-    def __getitem__(self, place: int | slice) -> Answered | list[Answered]:
-        """Return one answer, or a list of several."""
-        if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
-        place = range(len(self))[place]
+    def __iter__(self) -> Iterator[Answered]:
+        """Yield each answer."""
+        return map(self._answer, range(len(self)))
+
+    def _answer(self, place: int) -> Answered:
         over, late, days, due = (column[place] for column in self._columns.values())
         asked = np.array(self._places[self._start(place) : self._ends[place]], dtype=np.int64)
         questions = tuple(_read(row) for row in self.questions(asked))
         told = (bool(late), None if days == _OPEN else days, due, self._known[place], questions)
         return Answered(self.clients[place], self.invoices[place], over, *told)
-
-    def __iter__(self) -> Iterator[Answered]:
-        """Yield each answer."""
-        return (self[place] for place in range(len(self)))
 
     def _start(self, place: int) -> int:
         return self._ends[place - 1] if place else 0
