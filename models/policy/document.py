@@ -7,7 +7,7 @@ by, and a policy becomes a document again. Nothing is read from disk.
 from dataclasses import asdict, fields, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self, TypeAlias, cast
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -24,6 +24,7 @@ from models.policy.offer_document import OffersSection
 from models.policy.own_document import OwnJourneyDocument
 from models.policy.pattern_document import PatternsSection
 from models.policy.policy import DEFAULT_POLICY, MOST_GRACE_DAYS, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
+from models.policy.renewal_options import Option
 from models.policy.value_document import ValueSection
 from models.state.client import Segment
 from models.triggers import AnyJourney
@@ -33,7 +34,6 @@ Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Cuts: TypeAlias = tuple[Units, Units, Units]
 
 _P: Final = DEFAULT_POLICY
-RenewalOption: TypeAlias = Literal["same", "less", "more", "talk", "later"]
 _S: Final = DEFAULT_POLICY.segments
 _R: Final = DEFAULT_POLICY.rfm
 _A: Final = DEFAULT_POLICY.approval
@@ -123,8 +123,8 @@ class RenewalRules(Section):
         default=_P.renewal_early_below, description="A renewal less likely than this is prepared earlier; 0: never."
     )
     renewal_early_days: Days = Field(default=_P.renewal_early_days, description="By so many days.")
-    renewal_options: tuple[RenewalOption, ...] = Field(
-        default=cast("tuple[RenewalOption, ...]", _P.renewal_options),
+    renewal_options: tuple[Option, ...] = Field(
+        default=tuple(map(Option, _P.renewal_options)),
         description="What is put to a client before a renewal, in this order without a chance.",
     )
     renewal_unlikely_below: Share = Field(
@@ -136,8 +136,8 @@ class RenewalRules(Section):
 
     @field_validator("renewal_options")
     @classmethod
-    def _each_once_and_as_it_is(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if "same" not in value or len(set(value)) < len(value):
+    def _each_once_and_as_it_is(cls, value: tuple[Option, ...]) -> tuple[Option, ...]:
+        if Option.SAME not in value or len(set(value)) < len(value):
             message = "name every option once, and same among them: nobody is to be told that going on as it is was no choice"
             raise ValueError(message)
         return value
