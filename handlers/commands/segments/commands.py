@@ -42,7 +42,7 @@ from handlers.commands.segments.reviewing import Review, end, kept
 from handlers.commands.segments.reviewing import tell as told
 from handlers.commands.segments.shifts import compare as tried
 from handlers.commands.segments.shifts import tell as trial_lines
-from handlers.commands.segments.tiers import LEAST, propose
+from handlers.commands.segments.tiers import FIELDS, LEAST, propose
 from handlers.terminal.documents import in_json
 from models.events.union import AnyClientEvent
 from streams.runtime.clock import make_clock
@@ -155,7 +155,7 @@ def tiers(
     for name in ("tier", "cut-points", "1 (low)", "2", "3", "4 (high)"):
         table.add_column(name)
     for name, counts in found.now.items():
-        field = "recency_days" if name == "recency" else name
+        field = FIELDS[name]
         table.add_row(f"{name}, policy", _cuts(getattr(chosen.rfm, field)), *map(str, counts))
         table.add_row(f"{name}, proposed", _cuts(getattr(found.cuts, field)), *map(str, found.then[name]))
     Console(width=110, highlight=False).print(table)

@@ -20,7 +20,7 @@ from handlers.commands.learners.standing import SETTLE_MINUTES
 from handlers.commands.segments.decided import moves_decided
 from handlers.commands.segments.movers import Quarter, movers, quarter_of
 from handlers.commands.segments.observing import observe_states
-from handlers.commands.segments.tiers import propose
+from handlers.commands.segments.tiers import FIELDS, propose
 from models.events.envelope import epoch_ms
 from models.policy.policy import Policy
 from models.state.client import ClientState
@@ -162,7 +162,7 @@ def tiers_of(states: Iterable[ClientState], policy: Policy, now: datetime) -> tu
         return ()
     return tuple(
         Tier(name=name, cuts=getattr(policy.rfm, field), clients=found.now[name], quarters=getattr(found.cuts, field))
-        for name, field in (("recency", "recency_days"), ("frequency", "frequency"), ("monetary", "monetary"))
+        for name, field in FIELDS.items()
     )
 
 

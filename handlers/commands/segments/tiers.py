@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import floor, log10
+from types import MappingProxyType
 from typing import Final
 
 from models.money import exponent
@@ -13,6 +14,9 @@ from models.state.client import ClientState
 
 LEAST: Final = 20
 """Clients with a payment below which quantiles are an accident."""
+
+FIELDS: Final = MappingProxyType({"recency": "recency_days", "frequency": "frequency", "monetary": "monetary"})
+"""The tiers, and by which cut-points of `RfmCuts` each is told."""
 
 _QUARTERS: Final = (0.25, 0.5, 0.75)
 _TIERS: Final = (1, 2, 3, 4)
@@ -29,7 +33,7 @@ class Proposal:
 
     def yaml(self) -> str:
         """Return the section for a policy file."""
-        rows = (f"  {name}: {list(getattr(self.cuts, name))}" for name in ("recency_days", "frequency", "monetary"))
+        rows = (f"  {name}: {list(getattr(self.cuts, name))}" for name in FIELDS.values())
         return "\n".join(("rfm:", *rows))
 
 
@@ -54,7 +58,7 @@ def propose(states: Iterable[ClientState], policy: Policy) -> Proposal | None:
 
 def _counts(tiers: Sequence[Rfm]) -> dict[str, tuple[int, ...]]:
     found = {}
-    for name in ("recency", "frequency", "monetary"):
+    for name in FIELDS:
         counts = Counter(getattr(row, name) for row in tiers)
         found[name] = tuple(counts[tier] for tier in _TIERS)
     return found
