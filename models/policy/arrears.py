@@ -22,7 +22,7 @@ from models.state.balances import items
 from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
 from models.state.plans import PLAN_GRACE_MS, Standing, is_agreed
-from models.state.reckoning import IN_FLIGHT_BANK_DAYS, PROMISE_BANK_DAYS, Item, dispute_open, left
+from models.state.reckoning import IN_FLIGHT_BANK_DAYS, TRANSFER_BANK_DAYS, Item, dispute_open, left
 from models.state.rows import Invoice, Ledger, Promise
 from models.state.runs import is_begun
 from models.triggers import Journey
@@ -115,12 +115,12 @@ def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
     """
     zone, holidays, days = policy.zone_of(state), policy.holidays_of(state), courtesy_days(state, policy)
     due = rolled_ms(due_ms, zone, holidays)
-    return max(due + days * DAY_MS, bank_days_on(due, min(days, PROMISE_BANK_DAYS), zone, holidays))
+    return max(due + days * DAY_MS, bank_days_on(due, min(days, TRANSFER_BANK_DAYS), zone, holidays))
 
 
 def promise_ends(promise: Promise, state: ClientState, policy: Policy) -> int:
     """Return when a promise that nobody takes back is judged: a transfer made on its day has arrived, also over holidays."""
-    return _banked(promise.promised_ms, PROMISE_BANK_DAYS, state, policy)
+    return _banked(promise.promised_ms, TRANSFER_BANK_DAYS, state, policy)
 
 
 def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:

@@ -11,7 +11,7 @@ from models.state.rows import Credit, Dispute, Invoice, Ledger, Payment, Promise
 from models.workdays import bank_days_on
 
 IN_FLIGHT_BANK_DAYS: Final = 3  # banks differ: money may arrive so much later than expected
-PROMISE_BANK_DAYS: Final = 2  # a transfer made on the promised day needs to arrive
+TRANSFER_BANK_DAYS: Final = 2  # a transfer made on the day itself, promised or due, needs to arrive
 TRIFLE: Final = 20  # a rest of one in so many of an invoice is bank fees, rounding or a discount that was taken, and no delay
 
 
@@ -241,7 +241,7 @@ def dispute_open(dispute: Dispute) -> bool:
 
 def promise_holds(promise: Promise, now_ms: int) -> bool:
     """Say whether a promise still holds what it covers: until a transfer made on its day has had its weekdays to arrive."""
-    return promise.made_at > promise.withdrawn_at and now_ms < bank_days_on(promise.promised_ms, PROMISE_BANK_DAYS)
+    return promise.made_at > promise.withdrawn_at and now_ms < bank_days_on(promise.promised_ms, TRANSFER_BANK_DAYS)
 
 
 def flight_ends(payment: Payment) -> int:

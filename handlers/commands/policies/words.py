@@ -9,6 +9,7 @@ from models.policy.journeys import CliffEntry, Entry, Ladder, MissedRun, OwnEntr
 from models.policy.policy import Policy
 from models.policy.timing import ANCHORS, in_words
 from models.state.client import Segment
+from models.state.reckoning import TRANSFER_BANK_DAYS
 from models.triggers import AnyJourney, CancelWhen, Journey
 from models.workdays import WORKWEEK, Window
 
@@ -111,8 +112,9 @@ def rules(policy: Policy) -> Iterator[str]:
         f"At least {_days(policy.min_gap_days)} between any two contacts, at most {policy.contacts_per_month} in 30 days, over"
         " all journeys, channels and people; receipts do not count."
     )
+    banked = ", two of them bank days" if policy.grace_days >= TRANSFER_BANK_DAYS else ""
     yield (
-        f"Money is late {_days(policy.grace_days)} after its due date{_graces(policy)}."
+        f"Money is late {_days(policy.grace_days)} after its due date{banked}{_graces(policy)}."
         f" Less than {policy.small_share:.0%} of the client's usual invoice, or than {policy.small_units} currency units, waits"
         f" {'for the next statement' if policy.journeys.statement.day else 'until more is open'}."
     )
