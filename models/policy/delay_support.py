@@ -1,10 +1,11 @@
 """Delayed-payment support: one ladder per client, carried by the invoice that is furthest on it; others ride along.
 
-The stage of an invoice is the number of messages that named it. A message speaks with the step after the highest stage among the
-invoices it names, so no invoice skips or repeats a step, and many open invoices still make one message. A younger invoice waits
-for the next message of an older one. A broken promise takes an invoice one step back. An invoice stays on the ladder it was
-begun on, whatever becomes of the client's segment meanwhile. The last message of a ladder says that nothing more is written by
-itself: that holds for all invoices it names.
+The stage of an invoice is the place behind the furthest step that named it. A message speaks with the step after the highest
+stage among the invoices it names, so many open invoices still make one message; whoever rode along goes on behind what was said,
+so no step is said twice of an invoice, whatever becomes of the one that carried it. A younger invoice waits for the next message
+of an older one. A broken promise takes an invoice one step back. An invoice stays on the ladder it was begun on, whatever becomes
+of the client's segment meanwhile. The last message of a ladder says that nothing more is written by itself: that holds for all
+invoices it names.
 """
 
 from typing import Final
@@ -39,7 +40,7 @@ from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
 from models.state.plans import BROKEN_MS, instalment_anchor
 from models.state.promises import unkept
-from models.state.runs import is_begun
+from models.state.runs import is_begun, one_step_back, said_at, unsaid_at
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
@@ -180,18 +181,18 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
 
 def _one_back(run: Run) -> Run:
     """Return a run one step softer; what people were asked to decide about is over."""
-    return replace(run, stage=run.stage - 1, epoch=run.epoch + 1, told="", decide_ms=0, last=False)
+    return replace(one_step_back(run), epoch=run.epoch + 1, told="", decide_ms=0, last=False)
 
 
 def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:
     """Make the step of an undelivered message due anew for all it named, from `ready_ms` on."""
+    place = _place(turn, row)
     for anchor in _anchors(turn.state, row):
         run = turn.run(Journey.DELAY_SUPPORT, anchor)
         human = row.step == ladder_about(run, row, turn).human.id
         turn.put_run(
             replace(
-                run,
-                stage=run.stage if human else max(0, run.stage - 1),
+                run if human else unsaid_at(run, max(0, run.stage - 1) if place is None else place),
                 human=run.human and not human,
                 tried_ms=0 if human else run.tried_ms,
                 last=False,
@@ -212,14 +213,22 @@ def is_talk(turn: Turn, row: Pending) -> bool:
 
 def redo(turn: Turn, row: Pending, *, at_ms: int) -> None:
     """Count the step of a message that left although it was retracted, so that it is not sent again."""
+    place = _place(turn, row)
     for anchor in _anchors(turn.state, row):
-        run = turn.run(Journey.DELAY_SUPPORT, anchor)
-        ladder = ladder_about(run, row, turn)
+        before = turn.run(Journey.DELAY_SUPPORT, anchor)
+        ladder = ladder_about(before, row, turn)
         human = row.step == ladder.human.id
-        stage = run.stage + (not human)
-        ready = at_ms + wait_days(run, ladder, turn.policy, stage, human=human) * DAY_MS
+        run = before if human else said_at(before, before.stage if place is None else place)
+        ready = at_ms + wait_days(before, ladder, turn.policy, run.stage, human=human) * DAY_MS
         last = run.last or row.step == ladder.steps[-1].id
-        turn.put_run(replace(run, stage=stage, human=run.human or human, ready_ms=max(run.ready_ms, ready), last=last))
+        turn.put_run(replace(run, human=run.human or human, ready_ms=max(run.ready_ms, ready), last=last))
+
+
+def _place(turn: Turn, row: Pending) -> int | None:
+    """Return the place of a message's step on the ladder of the run that carried it, None where it has no such step any more."""
+    carrying = _anchors(turn.state, row)[:1] if is_about_instalment(row) else [row.anchor]
+    steps = ladder_about(turn.run(Journey.DELAY_SUPPORT, carrying[0]), row, turn).steps if carrying else ()
+    return next((place for place, step in enumerate(steps) if step.id == row.step), None)
 
 
 def ladder_about(run: Run, row: Pending, turn: Turn) -> Ladder:
@@ -352,15 +361,14 @@ def _send(turn: Turn, step: Step, carrying: Arrear, riders: list[Arrear], *, fou
     human = step.id == carrying.ladder.human.id
     last = not human and carrying.run.stage + 1 >= len(carrying.ladder.steps)
     for row in riders:
-        stage = row.run.stage + (not human)
-        wait = _rest_days(row.run, policy) if last else wait_days(row.run, row.ladder, policy, stage, human=human)
+        run = row.run if human else said_at(row.run, carrying.run.stage)
+        wait = _rest_days(row.run, policy) if last else wait_days(row.run, row.ladder, policy, run.stage, human=human)
         if human and state.care.alarm_ms:
             wait = max(wait, policy.segments.alarm_hold_days)
         begun = row.run.subject if is_begun(row.run) else ""
         turn.put_run(
             replace(
-                row.run,
-                stage=stage,
+                run,
                 human=row.run.human or human,
                 told="",
                 ready_ms=not_before + wait * DAY_MS,

@@ -221,7 +221,7 @@ def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Si
     if recent:
         return Silence("recent", (f"this contract's renewal was written about within {policy.renewal_gap_days} days",))
     contract = opening.contract
-    if opening.run.stage and not is_tight(state) and not (contract and is_outside(state, contract.renews_ms)):
+    if opening.run.stage and not is_tight(state, policy) and not (contract and is_outside(state, contract.renews_ms)):
         return Silence("no_need", ("no sign of a tight budget: a deferral is not offered",))
     return None
 

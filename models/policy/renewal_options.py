@@ -15,11 +15,12 @@ from models.learnt import Learnt, Quality
 from models.policy.favourable import is_outside
 from models.policy.freshness import renewal_read
 from models.policy.gate import is_running, renewal_anchor
+from models.policy.material import material_lateness
 from models.policy.policy import Policy
 from models.policy.segments import effective_segment, is_unproven
 from models.policy.turn import find_run
 from models.state.client import ClientState, Contract, Segment
-from models.state.history import decline_streak, lived_lateness
+from models.state.history import decline_streak
 from models.state.renewals import RenewalAsked
 from models.state.windows import day_of, week_start
 from models.triggers import Journey
@@ -69,7 +70,7 @@ def options_of(state: ClientState, contract: Contract, policy: Policy) -> Put:
     if Option.TALK in options and options[0] != Option.TALK and is_billed_weekly(state):
         options = (Option.TALK.value, *(row for row in options if row != Option.TALK))
         why = f"{RUN_WEEKS} weeks of invoices in a row, so a word together goes before any offer; else {why}"
-    reason = _no_money_now(state, contract)
+    reason = _no_money_now(state, contract, policy)
     if reason and Option.LATER in options and options[0] != Option.LATER:
         options = (Option.LATER.value, *(row for row in options if row != Option.LATER))
         why = f"{reason}, so a later beginning is named first; else {why}"
@@ -98,10 +99,10 @@ def together(contract: Contract, now_ms: int) -> str:
     return "years" if years >= 2 else "year" if years >= 1 else "months" if years >= 1 / 3 else ""  # noqa: PLR2004 - plain years
 
 
-def is_tight(state: ClientState) -> bool:
-    """Say whether money seems to be short: a slow payer, cards that decline, or invoices late lately."""
+def is_tight(state: ClientState, policy: Policy) -> bool:
+    """Say whether money seems to be short: a slow payer, cards that decline, or invoices late lately that count (decision 39)."""
     slow = effective_segment(state, state.now_ms) in {Segment.SLOW, Segment.PROBLEM}
-    return slow or decline_streak(state) > 0 or lived_lateness(state).recent_late > 0
+    return slow or decline_streak(state) > 0 or material_lateness(state, policy).recent_late > 0
 
 
 def is_billed_weekly(state: ClientState) -> bool:
@@ -143,8 +144,8 @@ def _flaw(read: Learnt | None, *, is_new: bool) -> str:
     return "the chance of this renewal is too old" if read.quality is Quality.STALE else ""
 
 
-def _no_money_now(state: ClientState, contract: Contract) -> str:
+def _no_money_now(state: ClientState, contract: Contract, policy: Policy) -> str:
     """Return why a later beginning may be what helps, empty where nothing says so."""
     if is_outside(state, contract.renews_ms):
         return "billing falls outside the budget window"
-    return "money seems to be short" if is_tight(state) else ""
+    return "money seems to be short" if is_tight(state, policy) else ""

@@ -187,7 +187,8 @@ class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where the client stands in one journey about one anchor.
 
-    `stage` counts the steps taken, `epoch` the times a step became due anew (a retraction, a broken promise), `ready_ms` is the
+    `stage` is the place behind the furthest step taken, and `passed` has a bit for each place before it that was not (see
+    models.state.runs); `epoch` counts the times a step became due anew (a retraction, a broken promise), `ready_ms` is the
     earliest moment of the next step, `told` names the silence already explained for it, `human` says that a person was asked,
     `sent_ms` is when a message about the anchor last left, `waited` the step (from 1) at which an experiment's arm has waited,
     `decide_ms` is when a person was asked to decide at the end of a ladder, `tried_ms` when one last tried to speak with them,
@@ -215,6 +216,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last: bool = False
     anchored: tuple[int, ...] = ()
     begun_under: str = ""
+    passed: int = 0
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,6 +1,6 @@
 """Laws of the journeys: over any history, whatever wakes the client."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -237,21 +237,28 @@ def test_no_step_is_skipped_or_repeated(story: list[AnyClientEvent]) -> None:
 
 
 def assert_steps_in_order(firm: Firm, policy: Policy) -> None:
-    """Each message speaks with the step after those that had named its invoices and had not been taken back by then."""
+    """A message speaks one step past the furthest that has named its invoice; whoever rides along has heard none as far.
+
+    What was taken back was not heard, and a promise or a plan that did not hold takes an invoice one step back.
+    """
     order = {step.id: place for ladder in policy.journeys.delay.values() for place, step in enumerate(ladder.steps)}
-    broken = {output.anchor for output in firm.outputs if output.kind == "decision" and output.step == "promise"}
-    named: Counter[str] = Counter()
+    heard: dict[str, set[int]] = defaultdict(set)
     spoken: dict[str, Trigger] = {}
     for output in firm.outputs:
-        if output.kind == "retraction" and output.trigger_id in spoken:
-            named.subtract(spoken.pop(output.trigger_id).invoice_ids)
-        if not isinstance(output, Trigger) or output.journey is not Journey.DELAY_SUPPORT or output.step not in order:
-            continue
-        if not broken & set(output.invoice_ids):
-            assert order[output.step] == named[output.anchor], output
-            assert all(named[invoice] <= order[output.step] for invoice in output.invoice_ids)
-        named.update(output.invoice_ids)
-        spoken[output.trigger_id] = output
+        if isinstance(output, Retraction) and output.trigger_id in spoken:
+            back = spoken.pop(output.trigger_id)
+            for invoice in back.invoice_ids:
+                heard[invoice].discard(order[back.step])
+        if isinstance(output, Decision) and output.step in {"promise", "plan"} and output.anchor and heard[output.anchor]:
+            last = max(heard[output.anchor])
+            heard[output.anchor] = heard[output.anchor] - {last} | set(range(last)[-1:])
+        if isinstance(output, Trigger) and output.journey is Journey.DELAY_SUPPORT and output.step in order:
+            place = order[output.step]
+            assert place == max(heard[output.anchor], default=-1) + 1, output
+            assert all(place > max(heard[invoice], default=-1) for invoice in output.invoice_ids), output
+            for invoice in output.invoice_ids:
+                heard[invoice].add(place)
+            spoken[output.trigger_id] = output
 
 
 @given(stories())

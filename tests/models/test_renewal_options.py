@@ -16,6 +16,7 @@ from models.policy.renewal_options import EVERY_OPTION, IN_DOUBT, options_of, to
 from models.policy.standing import standing
 from models.state.client import JOURNEYS, ClientState, Contract, Run
 from models.state.renewals import Period, RenewalAsked, Renewals
+from models.state.rhythm import Label
 from models.triggers import Journey
 from models.workdays import DAY_MS
 from tests.models.builders import ms
@@ -49,6 +50,19 @@ def test_a_likely_renewal_goes_on_as_it_is_and_one_that_may_grow_names_more_seco
     assert put(client(9_000, 500, 100)) == EVERY_OPTION
     assert put(client(9_000, 4_000, 100)) == ("same", "more", "less", "talk", "later")
     assert put(client(9_000, 4_000, 100), stamped(replace(DEFAULT_POLICY, renewal_more_from=0.0))) == EVERY_OPTION
+
+
+def test_trifles_paid_late_put_no_later_beginning_first() -> None:
+    def ended(*minor: int) -> ClientState:
+        labels = tuple(Label(ms(30) + place, 40, each, "EUR", written_off=False) for place, each in enumerate(minor))
+        punctual = tuple(Label(ms(10) + place, -2, 90_000, "EUR", written_off=False) for place in range(4))
+        state = client()
+        return changed(
+            state, rhythm=changed(state.rhythm, labels=(*punctual, *labels), labelled=4 + len(labels), late=len(labels))
+        )
+
+    assert put(ended(300, 120)) == EVERY_OPTION
+    assert put(ended(300, 90_000))[0] == "later"
 
 
 def test_an_unlikely_one_begins_with_a_word_together_and_with_less() -> None:
