@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -245,8 +246,15 @@ def _open(record: Record, partitions: int) -> AnyClientEvent:
     return event
 
 
+_ALWAYS_TO: Final[Mapping[type[AnyOutput], Topic]] = MappingProxyType(
+    {Decision: DECISIONS, Example: EXAMPLES, RenewalExample: EXAMPLES, ExamplesWithdrawn: EXAMPLES}
+)
+
+
 class _Outlet:
     """Outputs of one record, numbered in order."""
+
+    __slots__ = ("_partitions", "entries", "event", "record")
 
     def __init__(self, record: Record, event: AnyEvent | None, *, partitions: int) -> None:
         self.record = record
@@ -259,15 +267,11 @@ class _Outlet:
         position = Position(self.record.offset, len(self.entries))
         value = encode_output(output)
         stations: tuple[tuple[str, bytes], ...] = ()
-        match output:
-            case Trigger(channel=channel) | Retraction(channel=channel):
-                topic, stations = TRIGGERS.get(channel), self._stations()
-            case Decision():
-                topic = DECISIONS
-            case Example() | RenewalExample() | ExamplesWithdrawn():
-                topic = EXAMPLES
-            case _:
-                topic = CLIENT_EVENTS
+        topic = _ALWAYS_TO.get(type(output))  # by the very class, as in the codec
+        if topic is None and isinstance(output, Trigger | Retraction):
+            topic, stations = TRIGGERS.get(output.channel), self._stations()
+        elif topic is None:
+            topic = CLIENT_EVENTS
         if topic is None:
             self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)
             return
@@ -326,15 +330,37 @@ class Page(Generic[S]):
         return _Outlet(record, event, partitions=self._partitions)
 
     def fold(self, letter: _Letter) -> None:
-        """Fold the next letter of the batch."""
+        """Fold the next letter of the batch; an event that the core refuses becomes a dead letter and changes nothing."""
         match letter:
-            case _Readable(event=event):
-                self.turn(event.client_id, event, self.outlet(letter.record, event))
+            case _Readable(record=record, event=event):
+                try:
+                    thought = self._think(event.client_id, event)
+                except DeadLetterError as error:
+                    self.refuse(event.kind, error, self.outlet(record, event))
+                else:
+                    self._keep(record, event, thought)
             case _Unreadable(error=error):
                 self.refuse("unreadable", error, self.outlet(letter.record))
 
-    def wake(self, client: str, event: AnyEvent, out: _Outlet) -> str:
-        """Let the core think about `event` for `client` and keep what it says; returns the disposition."""
+    def _keep(self, record: Record, event: AnyClientEvent, thought: Thought[S]) -> None:
+        outcome = _OUTCOMES[thought.disposition]
+        self.counts[event.kind, outcome] += 1
+        if not thought.outputs and outcome is not Outcome.LATE:
+            return
+        out = self.outlet(record, event)
+        for output in thought.outputs:
+            out.put(output)
+        if outcome is Outcome.LATE:
+            out.put_dead(DeadLetterError(Reason.LATE, _TOO_LATE))
+        self.outbox += out.entries
+
+    def wake(self, client: str, tick: ClockTicked, out: _Outlet) -> None:
+        """Let the core think about `tick` for `client`, and put what it says to `out`."""
+        for output in self._think(client, tick).outputs:
+            out.put(output)
+
+    def _think(self, client: str, event: AnyEvent) -> Thought[S]:
+        """Let the core think about `event` for `client`, and keep the state it comes to."""
         state = self._after.get(client)
         if state is None:
             state = self._before[client]
@@ -344,23 +370,7 @@ class Page(Generic[S]):
             self.timers[client] = thought.next_due_ms
         elif isinstance(event, ClockTicked):
             self.timers[client] = thought.next_due_ms  # woken to be planned anew, and nothing had changed for this one
-        for output in thought.outputs:
-            out.put(output)
-        return thought.disposition
-
-    def turn(self, client: str, event: AnyEvent, out: _Outlet) -> None:
-        """Fold one event; an event that the core refuses becomes a dead letter and changes nothing."""
-        try:
-            disposition = self.wake(client, event, out)
-        except DeadLetterError as error:
-            self.refuse(event.kind, error, out)
-            return
-        outcome = _OUTCOMES.get(disposition)
-        if outcome is Outcome.LATE:
-            out.put_dead(DeadLetterError(Reason.LATE, _TOO_LATE))
-        self.counts[event.kind, Outcome(disposition) if outcome is None else outcome] += 1
-        if out.entries:
-            self.outbox += out.entries
+        return thought
 
     def refuse(self, kind: str, error: DeadLetterError, out: _Outlet) -> None:
         """Keep the record as a dead letter."""

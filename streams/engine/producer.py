@@ -146,11 +146,13 @@ class KafkaProducer:
         packed: list[_Parcel] = []
         latest: dict[tuple[str, int], _Parcel] = {}
         for index, record in enumerate(records):
-            topic = self._settings.topic(record.topic)
-            partition = record.partition if record.partition is not None else await _home(producer, topic, record.key)
-            parcel = latest.get((topic, partition))
+            partition = record.partition
+            if partition is None:
+                partition = await _home(producer, self._settings.topic(record.topic), record.key)
+            at = record.topic, partition
+            parcel = latest.get(at)
             if parcel is None or not parcel.add(index, record):
-                parcel = latest[topic, partition] = _Parcel((topic, partition), producer.create_batch())
+                parcel = latest[at] = _Parcel((self._settings.topic(record.topic), partition), producer.create_batch())
                 packed.append(parcel)
                 parcel.add(index, record)  # the first is taken, however large it is
         for parcel in packed:

@@ -1,5 +1,6 @@
 """Every metric in one typed table: what operators read is declared here once, and nowhere else."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -214,9 +215,14 @@ class Meter:
 
     def observe(self, metric: Metric, value: float, /, **labels: str) -> None:
         """Add one observation to a histogram."""
+        self.observe_all(metric, (value,), **labels)
+
+    def observe_all(self, metric: Metric, values: Iterable[float], /, **labels: str) -> None:
+        """Add observations to a histogram."""
         histogram = self._at(metric, labels)
         assert isinstance(histogram, Histogram)  # noqa: S101 - likewise
-        histogram.observe(value)
+        for value in values:
+            histogram.observe(value)
 
     def forget(self, metric: Metric, /, **labels: str) -> None:
         """Show one series no longer: what this process does not own any more, it must not report."""

@@ -68,6 +68,14 @@ def read_stations(headers: Iterable[tuple[str, bytes]]) -> dict[str, int]:
     return {name: int(found[name]) for name in STATIONS if name in found}
 
 
+def read_station(headers: Iterable[tuple[str, bytes]], station: str) -> int | None:
+    """Return one of the stations alone, in epoch ms; none where the headers do not tell it."""
+    for name, value in headers:
+        if name == station:
+            return int(value)
+    return None
+
+
 def read_origin(headers: Iterable[tuple[str, bytes]]) -> Origin:
     """Return the origin written by `Origin.to_headers`; raises DeadLetterError when the record was not published by us."""
     found = dict(headers)
