@@ -7,15 +7,16 @@ from models.state import approvals
 from models.state.approvals import Approval
 from models.state.balances import exposures, items
 from models.state.client import PURPOSES, ClientState, Person, Suppression, TimerKind, journey_of
-from models.state.history import cadence, decline_streak, lateness
+from models.state.history import WEEKS, Received, YearOnYear, cadence, decline_streak, lateness, years_on_year
 from models.state.identity import Alias, parts
-from models.state.person import COMPLAINT, in_force, is_lifted
+from models.state.person import COMPLAINT, WRONG, in_force, is_lifted
 from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS, Dispute
 from models.workdays import moment
 
 _TERMS = ("part_paid", "credits", "unapplied", "disputed", "promised", "in_flight", "planned")
 _TIMERS = {
+    TimerKind.TASK: "a task expires, if nobody ends it",
     TimerKind.PROMISE: "a promise is judged",
     TimerKind.SEGMENT: "the segment is judged",
     TimerKind.DELAY: "support in the delay",
@@ -164,7 +165,16 @@ def _habits(state: ClientState) -> list[str]:
         lines.append(f"methods: {', '.join(used)}")
     if decline_streak(state):
         lines.append(f"declined attempts in a row: {decline_streak(state)}")
-    return lines
+    return lines + [_year_on_year(row) for row in years_on_year(state)]
+
+
+def _year_on_year(row: YearOnYear) -> str:
+    before = f"a year before {_received(row.then, row.currency)}"
+    return f"received in the {WEEKS} weeks to {_day(row.until_ms - 1)}: {_received(row.now, row.currency)}, {before}"
+
+
+def _received(row: Received, currency: str) -> str:
+    return f"{Money(row.minor, currency)} in {row.payments} {'payment' if row.payments == 1 else 'payments'}"
 
 
 def _agreed(state: ClientState) -> list[str]:
@@ -227,9 +237,8 @@ def _suppression(person: Person, row: Suppression) -> str:
         until = "a complaint; until the client allows that again"
     else:
         about = f" for the {row.role.replace('_', ' ')}" if row.role else ""
-        until = "the address does not exist; until there is a new one" + (
-            "" if row.role else f" or the client asks for {row.channel}"
-        )
+        what = "the address reaches the wrong person" if row.cause == WRONG else "the address does not exist"
+        until = f"{what}; until there is a new one" + ("" if row.role else f" or the client asks for {row.channel}")
     return f"{row.channel} is suppressed{about} since {_day(row.at)}: {until}"
 
 

@@ -16,11 +16,15 @@ from models.state.closing import LABELS, LATE_DAYS, is_late, label_of
 from models.state.habits import Ending, mark_of
 from models.state.plans import standing_of
 from models.state.reckoning import left, owed
-from models.state.rhythm import Label, attempts
+from models.state.rhythm import Bucket, Label, attempts
 from models.state.rows import METHODS, Invoice
-from models.state.windows import total
+from models.state.windows import day_of, total, week_start
 from models.workdays import DAY_MS
 
+WEEKS: Final = 4
+"""Whole weeks that are compared with the same ones of the year before."""
+
+_YEAR_DAYS: Final = 52 * 7
 _CARD: Final = METHODS.index(PaymentMethod.CARD)
 _OTHER: Final = METHODS.index(PaymentMethod.OTHER)
 _BY_END: Final = attrgetter("settled_ms", "days_late")
@@ -116,6 +120,29 @@ class Cadence:
     gap_now: float
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How many payments came in, and how much they brought less what went back (minor units, below zero where more went)."""
+
+    payments: int
+    minor: int
+
+    @classmethod
+    def of(cls, row: Bucket) -> "Received":
+        """Return what a sum of days says of it."""
+        return cls(row.payments, row.money_in - row.money_out)
+
+
+@dataclass(frozen=True, slots=True)
+class YearOnYear:
+    """What came in within some weeks before `until_ms`, and in the same weeks of the year before."""
+
+    currency: str
+    until_ms: int
+    now: Received
+    then: Received
+
+
 def cadence(state: ClientState) -> Cadence | None:
     """Return the rhythm, None with fewer than two payments."""
     days = state.rhythm.pay_days
@@ -160,3 +187,23 @@ def money_in(state: ClientState, currency: str, *, days: int) -> tuple[int, int]
     """Return (payments, minor units less what went back) of the last `days` days, at most thirteen months."""
     row = total(state.rhythm.buckets, currency=currency, since_ms=state.now_ms - days * DAY_MS)
     return row.payments, max(0, row.money_in - row.money_out)
+
+
+def years_on_year(state: ClientState) -> list[YearOnYear]:
+    """Return what came in within the last `WEEKS` whole weeks and the same weeks of the year before, by currency.
+
+    Weeks begin on Mondays, UTC, and those of the year before lie 364 days earlier, so both have the same days of the week.
+    Nothing of who was not known yet at that time, and nothing where neither brought a payment.
+    """
+    until = week_start(day_of(state.now_ms))
+    if not state.first_seen_ms or day_of(state.first_seen_ms) > until - 7 * WEEKS - _YEAR_DAYS:
+        return []
+    codes = sorted({row.currency for row in state.rhythm.buckets})
+    ends = (until, until - _YEAR_DAYS)
+    rows = [YearOnYear(code, until * DAY_MS, *(_weeks_to(state, code, day) for day in ends)) for code in codes]
+    return [row for row in rows if row.now.payments or row.then.payments]
+
+
+def _weeks_to(state: ClientState, currency: str, end_day: int) -> Received:
+    first = end_day - 7 * WEEKS
+    return Received.of(total(state.rhythm.buckets, currency=currency, since_ms=first * DAY_MS, until_ms=end_day * DAY_MS))

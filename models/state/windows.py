@@ -68,12 +68,13 @@ def tail_before(today: int) -> int:
     return day - (day + _MONDAY_OFFSET) % _STRIDE
 
 
-def total(buckets: tuple[Bucket, ...], *, currency: str, since_ms: int) -> Bucket:
-    """Return the sum of one currency since a moment (a week of the tail counts when its Monday does)."""
+def total(buckets: tuple[Bucket, ...], *, currency: str, since_ms: int, until_ms: int | None = None) -> Bucket:
+    """Return the sum of one currency from one day up to, without it, another (a week of the tail goes by its Monday)."""
     first = day_of(since_ms)
+    end = None if until_ms is None else day_of(until_ms)
     result = Bucket(first, currency)
     for row in buckets:
-        if row.currency == currency and row.day >= first:
+        if row.currency == currency and row.day >= first and (end is None or row.day < end):
             result = _sum(result, row)
     return result
 

@@ -1,5 +1,6 @@
 """A person's step holds back what follows until somebody has tried; a task that nobody does expires, says so, and softens."""
 
+import msgspec
 import pytest
 
 from models.events.signals import DeliveryOutcome, OverrideEffect
@@ -7,9 +8,10 @@ from models.events.union import AnyClientEvent
 from models.policy.colleagues import KEPT
 from models.policy.journeys import Step
 from models.policy.policy import DEFAULT_POLICY
-from models.state.client import Segment
+from models.state.client import ClientState, Segment, Timer, TimerKind
+from models.state.describe import describe
 from models.triggers import Decision, DecisionOutcome, Tone, Trigger
-from models.workdays import DAY_MS
+from models.workdays import DAY_MS, moment
 from tests.models.builders import Events, ms
 from tests.models.carried import Carried
 from tests.models.test_outcomes import state_of
@@ -40,6 +42,21 @@ def test_nothing_firm_leaves_while_nobody_has_tried_and_the_hold_says_why() -> N
     last = decisions(firm)[-1]
     assert (last.outcome, last.step) == (DecisionOutcome.HELD, "firm_dates")
     assert "a person was asked to speak with the client first" in last.reasons[0]
+
+
+def test_people_read_until_when_an_open_task_waits() -> None:
+    firm = problem(Events(), until=14)
+    (task,) = state_of(firm).care.tasks
+    until = f"{moment(task.expires_ms):%Y-%m-%d %H:%M}"
+    assert f"next {until}: a task expires, if nobody ends it ({task.trigger_id})" in describe(state_of(firm))
+
+
+@pytest.mark.parametrize("kind", TimerKind)
+def test_whatever_is_due_next_there_are_words_for_it(kind: TimerKind) -> None:
+    known = ClientState("c")
+    due = msgspec.structs.replace(known, care=msgspec.structs.replace(known.care, timers=(Timer(ms(3), kind, "A1"),)))
+    (line,) = [row for row in describe(due) if row.startswith("next ")]
+    assert line.endswith(" (A1)")
 
 
 @pytest.mark.parametrize("outcome", [DeliveryOutcome.DELIVERED, DeliveryOutcome.FAILED])

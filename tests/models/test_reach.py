@@ -168,6 +168,10 @@ def test_people_read_which_channel_is_shut_since_when_and_until_when_or_until_wh
     assert said(told(known, build, DeliveryOutcome.BOUNCED_HARD)) == [
         "email is suppressed since 2024-01-16: the address does not exist; until there is a new one or the client asks for email"
     ]
+    (wrong,) = said(told(known, build, DeliveryOutcome.WRONG_CONTACT))
+    assert wrong.startswith(
+        "email is suppressed since 2024-01-16: the address reaches the wrong person; until there is a new one"
+    )
     assert said(told(known, build, DeliveryOutcome.BOUNCED_SOFT)) == ["email rests until 2024-01-17: soft bounces (1 in a row)"]
     complaint = build.reported(8, "t", DeliveryOutcome.COMPLAINED).model_copy(update={"purpose": Purpose.PROMOTION})
     assert said(heard(known, complaint)) == [
