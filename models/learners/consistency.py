@@ -49,6 +49,11 @@ class ExamplesChecked(BaseModel):
     first: str = Field(default="", description="The first difference in words.")
     passed: bool
 
+    @property
+    def says_something(self) -> bool:
+        """Whether anything was compared at all: without that, nothing is known that was not known before."""
+        return bool(self.questions or self.decisions)
+
 
 class ExamplesRegenerated(BaseModel):
     """The examples of the whole log are written anew: all that stood before is void. Learners begin anew where it says so.

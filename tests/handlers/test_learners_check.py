@@ -1,5 +1,6 @@
 """`rapport learners check`: what the log gives again is the same, and each way of being different is found and named."""
 
+import asyncio
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from datetime import timedelta
@@ -7,12 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-from handlers.commands.learners.checking import Sides, judged
+from handlers.commands.learners.checking import Sides, judged, large_enough
 from handlers.commands.learners.commands import trusted
 from handlers.commands.learners.desk import Stand
 from handlers.commands.learners.telling import checked_words
 from models.features import pack, unpack
 from models.learners.consistency import is_sampled
+from models.renewal_features import pack_renewal, unpack_renewal
 from models.triggers import Decision, Example
 from models.workdays import DAY_MS
 from streams.agents.readers import INTAKE_READERS
@@ -22,6 +24,7 @@ from streams.engine.program import ClientProgram
 from streams.runtime.errors import UsageError
 from streams.wire.topics import DECISIONS, EXAMPLES
 from tests.models.builders import on
+from tests.models.renewal_examples import renewal_example
 from tests.streams.test_program import activated, history, told
 
 NOW: Final = on(500)
@@ -86,6 +89,31 @@ def test_each_way_of_being_different_is_found_named_and_fails(served: list[tuple
     assert "no version goes in force" in checked_words(result)
 
 
+def test_an_answer_that_the_log_does_not_give_is_found() -> None:
+    key, value = SERVED[0]
+    row = Example.model_validate_json(value)
+    other = row.model_copy(update={"late": not row.late}).model_dump_json().encode()
+    result = compared([(key, other), *SERVED[1:]], AGAIN)
+    assert (result.mismatched, result.passed) == (1, False)
+    assert f"answered ({not row.late}, " in result.first
+
+
+def test_renewals_are_held_against_the_log_as_invoices_are() -> None:
+    row = renewal_example(3)
+    features = list(unpack_renewal(b64decode(row.questions[0].features)))
+    features[0] += 0.25
+    asked = row.questions[0].model_copy(update={"features": b64encode(pack_renewal(features)).decode()})
+    otherwise = [
+        (row.model_copy(update={"renewed": not row.renewed}), f"answered ({not row.renewed}, "),
+        (row.model_copy(update={"questions": (asked, *row.questions[1:])}), "a feature is off"),
+    ]
+    assert judged(Sides({b"r": row}, {b"r": row}), now=NOW, author="nightly").passed
+    for served, words in otherwise:
+        result = judged(Sides({b"r": served}, {b"r": row}), now=NOW, author="nightly")
+        assert (result.mismatched, result.passed) == (1, False)
+        assert words in result.first
+
+
 def test_the_last_digit_of_half_precision_is_no_difference() -> None:
     key, value = SERVED[0]
     assert compared([(key, spoilt(value, features=off(value, 0.0004))), *SERVED[1:]], AGAIN).passed
@@ -145,6 +173,25 @@ def test_a_sample_is_the_same_for_everybody_and_another_one_each_night() -> None
     nights = [{number for number in range(2000) if is_sampled(f"c{number}", share=0.05, night=night)} for night in ("1", "2")]
     assert all(60 < len(night) < 150 for night in nights)
     assert len(nights[0] & nights[1]) < 30
+
+
+@pytest.mark.parametrize(("clients", "shares"), [(5000, [0.02]), (40, [0.02, 0.16, 1.0]), (0, [0.02, 0.16, 1.0])])
+def test_a_sample_that_is_too_small_to_tell_is_made_larger(clients: int, shares: list[float]) -> None:
+    asked: list[float] = []
+
+    async def read(share: float) -> Sides:
+        asked.append(share)
+        row = Example.model_validate_json(SERVED[0][1])
+        one = row.model_copy(update={"questions": row.questions[:1]})
+        return Sides(served={f"{number}".encode(): one for number in range(round(clients * share))})
+
+    found = asyncio.run(large_enough(read, share=0.02))
+    assert asked == pytest.approx(shares)
+    assert len(found.served) == round(clients * shares[-1])
+
+
+def test_where_nothing_was_answered_it_is_said_that_nothing_was_compared() -> None:
+    assert "nothing was compared" in checked_words(judged(Sides(), now=NOW, author="nightly"))
 
 
 def test_nothing_is_put_in_force_after_a_failed_check_unless_a_person_insists() -> None:

@@ -9,18 +9,19 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from models.events.control import LearnerActivated
 from models.events.envelope import epoch_ms
 from models.learners.activation import LATENESS, LEARNERS, RENEWAL, scorer_of, verify
-from models.learners.consistency import ExamplesChecked
+from models.learners.consistency import ExamplesChecked, ExamplesRegenerated
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_trainer import RenewalTrainer
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, ExamplesWithdrawn, RenewalExample
 from streams.agents.pupil import KEPT_SNAPSHOTS
-from streams.agents.school import CHECKED, EVERY, School, is_of
+from streams.agents.school import CHECKED, EVERY, REGENERATED, School, is_of
 from streams.engine.outbox_codec import pack_entry, unpack_entry
 from streams.engine.producer import outgoing
 from streams.engine.writes import OutboxEntry
@@ -289,14 +290,29 @@ def test_a_learner_that_is_new_or_begins_anew_learns_all_there_is_while_the_othe
     assert later.stored == {**later.stored, LATENESS: whole.stored[LATENESS]}
 
 
-def checked(offset: int, *, passed: bool) -> PlainRecord:
+def checked(offset: int, *, passed: bool, questions: int = 40) -> PlainRecord:
     result = ExamplesChecked(
-        checked_at=example(0).decided_at, author="nightly", clients=3, questions=40, mismatched=0 if passed else 4,
+        checked_at=example(0).decided_at, author="nightly", clients=3, questions=questions, mismatched=0 if passed else 4,
         missing=0, extra=0, worst=0.0, first="" if passed else "late_share is off", passed=passed,
     )  # fmt: skip
-    headers = origin_headers(CHECKED, 0, Position(offset, 0), kind=CHECKED)
-    value = result.model_dump_json().encode()
-    return replace(record(offset, 0), key=CHECKED.encode(), value=value, headers=headers)
+    return said(offset, CHECKED, result)
+
+
+def said(offset: int, kind: str, result: BaseModel) -> PlainRecord:
+    headers = origin_headers(kind, 0, Position(offset, 0), kind=kind)
+    return replace(record(offset, 0), key=kind.encode(), value=result.model_dump_json().encode(), headers=headers)
+
+
+def test_whoever_begins_anew_is_distrusted_until_a_check_has_passed() -> None:
+    at = example(0).decided_at
+    begins, ends = (
+        said(place, REGENERATED, ExamplesRegenerated(regenerated_at=at, author="dana", complete=is_done, examples=200))
+        for place, is_done in ((1, False), (202, True))
+    )
+    fresh = [record(number + 2, number) for number in range(200)]
+    desk = Desk()
+    assert desk.learn([checked(0, passed=False), begins, *fresh, ends]).distrusted == "late_share is off"
+    assert desk.activations() == []
 
 
 def test_while_stored_features_differ_from_a_replay_versions_are_published_but_none_puts_itself_in_force() -> None:
@@ -310,3 +326,11 @@ def test_while_stored_features_differ_from_a_replay_versions_are_published_but_n
     mended = [*log, checked(len(log), passed=True), *(record(number + 2, number) for number in range(200, 300))]
     assert failed.learn(mended).distrusted == ""
     assert failed.activations()[-1].version == failed.snapshots()[-1].version
+
+
+def test_a_check_that_compared_nothing_takes_no_distrust_away_and_makes_none() -> None:
+    log = [checked(0, passed=False), checked(1, passed=True, questions=0)]
+    assert Desk().learn([*log, *(record(number + 2, number) for number in range(200))]).distrusted == "late_share is off"
+    trusting = Desk()
+    assert trusting.learn([log[1], *(record(number + 2, number) for number in range(200))]).distrusted == ""
+    assert trusting.activations() != []

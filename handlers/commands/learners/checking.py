@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -36,6 +36,10 @@ from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_each
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES
 
+LEAST_QUESTIONS: Final = 100
+"""Of fewer, whose features are computed differently may not be among them: a firm with few clients is read as a whole."""
+
+_WIDER: Final = 8.0
 _CONTRACTS: Final[Mapping[str, type[AnyExample]]] = {"example": Example, "renewal_example": RenewalExample}
 _WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
 _TABLES: Final = {TABLE, RENEWAL_TABLE}
@@ -107,14 +111,30 @@ async def check(
 ) -> ExamplesChecked:
     """Compare, tell the trainer, and return the result.
 
-    Compared is what was answered in the last `days` up to `settle_minutes` ago: what is newer may still be on its way.
+    Compared is what was answered in the last `days` up to `settle_minutes` ago: what is newer may still be on its way. Where the
+    share holds too little to say anything, more clients are taken.
     """
-    sides = await _read(settings, share=share, night=f"{now.astimezone(UTC):%Y-%m-%d}")
-    span = (now.timestamp() * 1000 - days * DAY_MS, now.timestamp() * 1000 - settle_minutes * 60_000)
-    kept = sides.within(since=datetime.fromtimestamp(span[0] / 1000, UTC), until=datetime.fromtimestamp(span[1] / 1000, UTC))
-    result = judged(kept, now=now, author=author)
+    since, until = (
+        datetime.fromtimestamp(ms / 1000, UTC)
+        for ms in (now.timestamp() * 1000 - days * DAY_MS, now.timestamp() * 1000 - settle_minutes * 60_000)
+    )
+
+    async def read(share: float) -> Sides:
+        sides = await _read(settings, share=share, night=f"{now.astimezone(UTC):%Y-%m-%d}")
+        return sides.within(since=since, until=until)
+
+    result = judged(await large_enough(read, share=share), now=now, author=author)
     await _tell(settings, result)
     return result
+
+
+async def large_enough(read: Callable[[float], Awaitable[Sides]], *, share: float) -> Sides:
+    """Return what a share of the clients was asked, or a larger one as long as that is fewer than `LEAST_QUESTIONS`."""
+    while True:
+        sides = await read(share)
+        if share >= 1 or max(questions_of(sides.served), questions_of(sides.again)) >= LEAST_QUESTIONS:
+            return sides
+        share = min(1.0, share * _WIDER)
 
 
 def judged(sides: Sides, *, now: datetime, author: str) -> ExamplesChecked:

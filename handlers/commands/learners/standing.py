@@ -63,6 +63,8 @@ class StandingCheck:
 def _tell(found: ExamplesChecked | None) -> None:
     if found is None:
         log.info("stored features are not checked while workers are behind")
+    elif not found.says_something:
+        log.info("stored features were not compared, for nothing was answered lately")
     elif found.passed:
         log.info("stored features are what the log gives", questions=found.questions, clients=found.clients)
     else:

@@ -73,6 +73,8 @@ def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
 
 def checked_words(result: ExamplesChecked) -> str:
     """Return in words what a check of stored features found."""
+    if not result.says_something:
+        return "nothing was answered in that time, so nothing was compared: what the check before found still holds"
     read = f" and {result.decisions:,} values that decisions read" if result.decisions else ""
     said = f"{result.questions:,} questions{read} of {result.clients:,} clients held against a replay of the log"
     if result.passed and not result.first:
