@@ -33,6 +33,9 @@ _NO_ADDRESS: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.WR
 _BOUNCED: Final = _NO_ADDRESS | {DeliveryOutcome.BOUNCED_SOFT}
 _NOT_REACHED: Final = _BOUNCED | {DeliveryOutcome.EXPIRED}
 KEPT_AFTER_RETRACTION_MS: Final = 10 * DAY_MS  # a worker's "too late" is expected well within
+RETRACTED_KEPT: Final = 400
+"""Messages taken back, and invoices that they name, of which word is waited for: the latest, where channels are long away."""
+
 WORD_EXPECTED_MS: Final = 30 * DAY_MS
 """How long after its expiry the word about a message is waited for: longer than a channel's worker is ever down."""
 
@@ -42,10 +45,11 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
 
     `known_ms` is when the event that speaks now had reached us: from then on a message that leaves all the same is late.
     """
+    beyond = _beyond_memory(turn.state.care.pending)
     for row in turn.state.care.pending:
         now = turn.state.now_ms
         if row.retracted:
-            if now > row.expires_ms + KEPT_AFTER_RETRACTION_MS:
+            if now > row.expires_ms + KEPT_AFTER_RETRACTION_MS or row.trigger_id in beyond:
                 turn.state = refund(turn.state, row.trigger_id)
                 unacknowledged(turn, row)
             continue
@@ -61,6 +65,17 @@ def retract_what_no_longer_holds(turn: Turn, *, known_ms: int) -> None:
             take_back(turn, row, answer.because, answer.reasons, known_ms=min(now, known_ms))
         elif answer.verdict is not Verdict.LEAVE:
             _tell_held(turn, row, answer)
+
+
+def _beyond_memory(rows: Sequence[Pending]) -> set[str]:
+    """Return what was taken back so long ago, or with so much after it, that no more word of it is waited for."""
+    room, beyond = RETRACTED_KEPT, set[str]()
+    for row in reversed(rows):
+        if row.retracted:
+            room -= 1 + len(row.invoice_ids)
+            if room < 0:
+                beyond.add(row.trigger_id)
+    return beyond
 
 
 def refuse_what_was_decided(turn: Turn, before: ClientState) -> None:

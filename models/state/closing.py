@@ -1,10 +1,11 @@
 """How a state stays small: what is settled collapses into totals, what is old is dropped, and whatever is given up is counted.
 
-Published bounds: every tuple below has a cap, so no history makes a state larger than `STATE_LIMIT_BYTES`; a typical client
-(a year of monthly invoices) stays under `TYPICAL_BYTES` as stored. Money never leaves without entering `Totals`.
+Published bounds of a state as stored: a typical client (a year of monthly invoices) stays under `TYPICAL_BYTES`, and no history
+makes it larger than `STATE_LIMIT_BYTES` where ids have up to 64 characters, `LONG_IDS_BYTES` with the longest there may be (200).
+Money never leaves without entering `Totals`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -41,11 +42,14 @@ PAYMENT_AGE_MS: Final = 45 * DAY_MS
 OPEN_INVOICES: Final = 200
 CLOSED_INVOICES: Final = 16
 PAYMENTS: Final = 48
+PARTS: Final = 600  # invoices that payments name, all together: more than can be open at once
+REDUCTIONS: Final = 120  # refunds and chargebacks of all payments together
 CLAIMS: Final = 24  # credit notes, disputes, promises, plans: each
 PERSONAL: Final = 16  # consents, overrides, contracts: each
 LABELS: Final = 12
 LATE_DAYS: Final = 5  # a payment this many days after due is still on time: bank days and approvals
 STATE_LIMIT_BYTES: Final = 160 * 1024
+LONG_IDS_BYTES: Final = 320 * 1024
 TYPICAL_BYTES: Final = 2 * 1024
 
 
@@ -90,16 +94,28 @@ def _crowded(state: ClientState) -> bool:
     return (
         len(ledger.invoices) > CLOSED_INVOICES
         or len(ledger.payments) > PAYMENTS
+        or _overflows(ledger.payments)
         or max(len(ledger.credits), len(ledger.disputes), len(ledger.promises), len(ledger.plans)) > CLAIMS
         or max(len(person.consents), len(person.overrides), len(person.contracts)) > PERSONAL
     )
 
 
+def _overflows(rows: Sequence[Payment]) -> bool:
+    return sum([len(row.parts) for row in rows]) > PARTS or sum([len(row.reductions) for row in rows]) > REDUCTIONS
+
+
+def _too_old(rows: Sequence[Payment]) -> set[int]:
+    """Return which rows have to go so that the rest fits: the oldest first; ties by id, so that every replay takes the same."""
+    kept = sorted(rows, key=lambda row: (row.touched_ms, row.payment_id))
+    gone = set[int]()
+    while len(kept) > PAYMENTS or _overflows(kept):
+        gone.add(id(kept.pop(0)))
+    return gone
+
+
 def _tidy_payments(state: ClientState) -> ClientState:
     rows = state.ledger.payments
-    surplus = max(0, len(rows) - PAYMENTS)
-    # Oldest first; ties by id, so that every replay collapses the same rows.
-    oldest = {id(row) for row in sorted(rows, key=lambda row: (row.touched_ms, row.payment_id))[:surplus]} if surplus else set()
+    oldest = _too_old(rows)
     edge = state.now_ms - PAYMENT_AGE_MS
     gone = [row for row in rows if id(row) in oldest or (row.touched_ms < edge and flight_ends(row) < state.now_ms)]
     for row in gone:

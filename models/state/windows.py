@@ -1,7 +1,7 @@
 """Event-time windows at constant memory: days for five weeks at least, then weeks, thirteen months in all.
 
 Buckets are sums, so every fact has an inverse and the order of arrival does not matter. Days become weeks four weeks at a time,
-so there are at most 63 days and 53 weeks per currency that the client really used in that time.
+so there are at most 63 days and 53 weeks per currency that the client really used in that time, and of currencies at most twelve.
 """
 
 from typing import Final
@@ -13,6 +13,9 @@ from models.workdays import DAY_MS
 
 DAILY_DAYS: Final = 35
 KEPT_DAYS: Final = 57 * 7  # thirteen months and the days up to the next Monday, so that a year on year comparison works
+CURRENCIES: Final = 12
+"""Of more currencies within thirteen months the later ones are kept as money, but not by day."""
+
 _MONDAY_OFFSET: Final = 3  # 1970-01-01 was a Thursday
 _STRIDE: Final = 28
 
@@ -42,8 +45,13 @@ def add(buckets: tuple[Bucket, ...], at_ms: int, *, now_ms: int, change: Bucket)
             merged = _sum(row, change)
             return (*buckets[:index], merged, *buckets[index + 1 :]) if _any(merged) else buckets[:index] + buckets[index + 1 :]
         if (row.day, row.currency) < (day, code):
-            return (*buckets[: index + 1], _at(change, day), *buckets[index + 1 :])
-    return (_at(change, day), *buckets)
+            return (*buckets[: index + 1], _at(change, day), *buckets[index + 1 :]) if _has_room(buckets, code) else buckets
+    return (_at(change, day), *buckets) if _has_room(buckets, code) else buckets
+
+
+def _has_room(buckets: tuple[Bucket, ...], currency: str) -> bool:
+    known = {row.currency for row in buckets}
+    return currency in known or len(known) < CURRENCIES
 
 
 def compact(buckets: tuple[Bucket, ...], *, now_ms: int) -> tuple[Bucket, ...]:
