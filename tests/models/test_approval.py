@@ -248,3 +248,20 @@ def test_an_approval_of_a_state_of_before_is_read_without_its_times() -> None:
     row = Approval(0, "I1", "offer_help", "t1", 5, by="sam", asked_ms=3, answered_ms=4)
     old = msgspec.msgpack.encode(msgspec.to_builtins(row)[:-2])
     assert msgspec.msgpack.decode(old, type=Approval) == with_fields(row, asked_ms=0, answered_ms=0)
+
+
+def test_of_two_answers_to_one_question_the_first_holds() -> None:
+    firm, task = _waiting()
+    firm.run([_answer(14.2, task, Verdict.HOLD, until=on(22)), _answer(14.3, task)], until_ms=ms(21))
+    assert not _sent(firm)
+    assert len(_asked(firm)) == 1
+
+
+def test_an_approval_that_could_not_be_used_within_a_week_is_asked_for_again() -> None:
+    policy = stamped(replace(_policy(), contacts_per_month=1))
+    firm = Firm(policy=policy).run(_late(Events()), until_ms=ms(14))
+    (task,) = _asked(firm)
+    called = Events().called(14.1).model_copy(update={"event_id": "called"})
+    firm.run([called, _answer(14.2, task)], until_ms=ms(46))
+    assert not _sent(firm)
+    assert len({row.trigger_id for row in _asked(firm)}) == 2

@@ -181,3 +181,8 @@ def test_a_call_between_decision_and_dispatch_makes_the_message_keep_the_gap_or_
     firm.feed(build.called(18))
     assert may_leave(firm.state, row, now_ms=ms(18.1), policy=DEFAULT_POLICY).code == "expired"
     assert trigger.expires_at < on(21)
+
+
+def test_a_contact_keeps_its_place_for_thirty_days() -> None:
+    state = spend(ClientState(CLIENT), at_ms=ms(0))
+    assert [room(state, POLICY, at_ms=ms(day)) for day in (0, 29.9, 30.1)] == [4, 4, 5]

@@ -83,3 +83,10 @@ def test_a_window_that_is_over_changes_nothing_any_more() -> None:
     within, after = (final([build.profiled(0), word, tick(day)]) for day in (july - 5, july + 2))
     assert favourable_ms(within, **span) is not None
     assert favourable_ms(after, **span) is None
+
+
+def test_of_several_stretches_the_nearest_counts_and_of_a_long_one_the_last_month() -> None:
+    renews = date(2026, 9, 20)
+    span = {"usual_ms": at(date(2026, 9, 6)), "end_ms": at(date(2026, 9, 14)), "renews_ms": at(renews)}
+    assert favourable_ms(told("07-01..07-10,08-01..08-05"), **span) == at(date(2026, 8, 1))
+    assert favourable_ms(told("05-01..08-20"), **span) == at(date(2026, 7, 21))

@@ -227,3 +227,10 @@ def test_ages_are_written_down_and_read_back() -> None:
     assert document_of(aged(score_days=30)).max_age.score_days == 30
     assert aged(score_days=0).version == DEFAULT_POLICY.version
     assert aged(score_days=30).version != DEFAULT_POLICY.version
+
+
+def test_what_was_said_while_the_learners_were_trusted_less_is_fair_and_says_so() -> None:
+    _, read = score_read(Score(0.4, ("so",), features=b"xx", is_leaned=True), DAY_MS, MaxAge())
+    assert read is not None
+    assert read.quality is Quality.FAIR
+    assert "while clients paid differently" in told(read)

@@ -222,3 +222,16 @@ def test_a_decision_says_where_contact_or_segment_won_over_the_step() -> None:
     told = next(row for row in firm.outputs if isinstance(row, Decision) and row.trigger_id == trigger.trigger_id)
     assert trigger.channel == "sms"
     assert [(row.matter, row.level, row.instead) for row in told.rulings or ()] == [("channel", "contact", "email")]
+
+
+def test_nobody_moves_support_by_more_than_a_month() -> None:
+    build = Events()
+    most, far = (_first(_word(build, OverrideEffect.URGENCY, days))[0] for days in ("30", "999"))
+    assert most.not_before == far.not_before
+
+
+def test_a_decision_says_what_would_have_held_without_anybody_s_word() -> None:
+    build = Events()
+    _, decision = _first(_word(build, OverrideEffect.SEGMENT, "slow"), _word(build, OverrideEffect.CHANNEL, "sms"))
+    instead = {row.matter: (row.value, row.instead) for row in decision.rulings or ()}
+    assert instead == {"channel": ("sms", "email"), "segment": ("slow", "new")}
