@@ -195,6 +195,14 @@ def _finished(tokens: list[str], app: App | None) -> int:
         return _complain(str(error), code=EXIT_USAGE)
     except RapportError as error:
         return _complain(str(error), code=EXIT_FAILED)
+    except Exception as error:
+        # What Redis refuses whatever it is asked (a database it lacks, a right of the user): by name, as help imports no client.
+        if not type(error).__module__.startswith("redis."):
+            raise
+        said = (
+            f"Redis refuses it ({type(error).__name__}: {error}); check REDIS_URL, the rights of its user, and `rapport doctor`"
+        )
+        return _complain(said, code=EXIT_FAILED)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -214,8 +222,19 @@ def _call(tokens: list[str], app: App | None) -> int:
         app = build_app(chosen=next((token for token in tokens if not token.startswith("-")), None))
     # That Kafka is away is said once, by us. Those that serve hear all of it again when they configure their log.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    _name_slips(tokens)
     result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0
+
+
+def _name_slips(tokens: list[str]) -> None:
+    """Say which names of the environment are nearly settings: whoever set them believes that they are obeyed."""
+    asked_for_help = not tokens or tokens[-1] in {"--help", "-h", "--version"}
+    if asked_for_help or not any(name.startswith("RAPPORT_") for name in os.environ):
+        return
+    settings = import_module("streams.runtime.settings")  # not for help, which has to be quick
+    for name, meant in settings.mistyped(os.environ).items():
+        print(f"rapport: {name} is set, and no setting is called so; did you mean {meant}?", file=sys.stderr)
 
 
 def _wrong_usage(error: CycloptsError) -> str:

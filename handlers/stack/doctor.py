@@ -172,12 +172,7 @@ async def _kafka(settings: Settings) -> list[Finding]:
         return [Finding("kafka", Verdict.MISSING, detail, fix)]
     findings = [Finding("kafka", Verdict.OK, f"answers at {settings.kafka_bootstrap}")]
     absent = [settings.topic(topic.name) for topic in TOPICS if settings.topic(topic.name) not in facts]
-    flaws = [
-        flaw
-        for topic in TOPICS
-        if (name := settings.topic(topic.name)) in facts
-        for flaw in find_flaws(name, topic, facts[name], settings=settings)
-    ]
+    flaws = find_flaws(facts, settings=settings)
     if absent:
         findings.append(Finding("topics", Verdict.MISSING, ", ".join(absent), _START))
     for flaw in flaws:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from models.features import FEATURES, TABLE, unpack
-from models.learnt import Learnt
+from models.learnt import Learnt, LearntKind
 from models.policy.freshness import told
 from models.renewal_features import RENEWAL_FEATURES, RENEWAL_TABLE, unpack_renewal
 
@@ -13,8 +13,10 @@ from models.renewal_features import RENEWAL_FEATURES, RENEWAL_TABLE, unpack_rene
 def learnt_lines(rows: tuple[Learnt, ...], *, with_values: bool) -> Iterator[str]:
     """Yield a line for each value that was read and, where asked for, one for each feature that was not nought."""
     for row in rows:
+        if row.what is LearntKind.SEGMENT and not row.value:
+            continue  # to be new is no way of paying: there is nothing to be sure of
         by = f", by {row.version}" if row.version else ""
-        yield f"read {told(row)}; {row.value:,.4g}{by}"
+        yield f"read {told(row)}; {_value(row)}{by}"
         if not with_values or row.features is None:
             continue
         values = values_of(row)
@@ -41,6 +43,14 @@ def learnt_json(row: Learnt) -> dict[str, Any]:
     said = row.model_dump(mode="json", exclude_none=True, exclude={"features"})
     values = values_of(row)
     return said if values is None else {**said, "values": values}
+
+
+def _value(row: Learnt) -> str:
+    match row.what:
+        case LearntKind.PAY_DATE:
+            return f"{row.value:,.3g} days from the due date"
+        case LearntKind.SCORE | LearntKind.RENEWAL | LearntKind.SEGMENT:
+            return f"{row.value:.0%}"
 
 
 _PHRASES: Final = {row.name: row.phrase for row in RENEWAL_FEATURES} | {row.name: row.phrase for row in FEATURES}

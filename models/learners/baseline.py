@@ -41,7 +41,7 @@ class ShrunkLateShare:
         prior = self.priors[state.care.segment]
         probability = round((past.late + self.strength * prior) / (past.labelled + self.strength), 4)
         reasons = [
-            f"{past.late} of {past.labelled} invoices were paid more than 5 days late",
+            f"{past.late} of {past.labelled} invoices were paid more than 5 days late, or are open for longer",
             f"clients of the segment {state.care.segment.value!r} pay late in {prior:.0%} of cases",
         ]
         if past.overdue_now:

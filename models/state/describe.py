@@ -150,12 +150,16 @@ def _lost(row: Alias) -> str:
     return f"; {len(row.missing)} of what it passed on did not come" if row.missing else ""
 
 
+def _from_due(days: float) -> str:
+    return "on the day it is due" if not days else f"{abs(days):g} days {'before' if days < 0 else 'after'} due"
+
+
 def _habits(state: ClientState) -> list[str]:
     lines = []
     past = lateness(state)
     if past.labelled:
         median = past.median_days
-        usual = f", usually {median:g} days after due" if median is not None else ""
+        usual = f", usually {_from_due(median)}" if median is not None else ""
         lines.append(f"paid late: {past.late} of {past.labelled}{usual}")
     rhythm = cadence(state)
     if rhythm is not None:

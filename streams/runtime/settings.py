@@ -1,11 +1,14 @@
 """Every setting in one table, read from the environment; `rapport doctor` prints it."""
 
+import difflib
 import ssl
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from streams.runtime.errors import UsageError
@@ -13,6 +16,9 @@ from streams.runtime.tls import tls_context
 
 SECRETS_FOLDER: Final = Path("/run/secrets")
 """A file here that is named as an environment variable, in lower or upper case, gives its value; the environment wins."""
+
+_LAST_PORT: Final = 65_535
+_NEAR: Final = 0.85  # by difflib: a slip of a letter or two, a word more or less
 
 _EmptyIsNone: Final = BeforeValidator(lambda given: None if given == "" else given)
 
@@ -210,6 +216,37 @@ class Settings(BaseSettings):
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written.")
 
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _kafka_is_named(cls, value: str) -> str:
+        """Refuse what the client library would stumble over."""
+        for place in value.split(","):
+            if not place.strip() or "/" in place or not _has_port_or_none(place.strip()):
+                message = f"{place!r} is no address of Kafka; fix: HOST:9092, several with commas"
+                raise ValueError(message)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_is_named(cls, value: str) -> str:
+        """Refuse what leads nowhere, without its text: it may hold a password."""
+        parts, whole = urlsplit(value), False
+        match parts.scheme:
+            case "redis" | "rediss":
+                whole = bool(parts.hostname) and not parts.fragment and _has_port_or_none(parts.netloc)
+            case "unix":
+                whole = bool(parts.path)
+            case "redis+sentinel":
+                whole = bool(parts.netloc)  # the rest is looked at where they are asked
+            case _:
+                pass
+        if not whole:
+            message = (
+                "is no address of Redis; fix: redis://HOST:6379/0 (rediss:// with TLS; # / ? @ in a password as %23 %2F %3F %40)"
+            )
+            raise ValueError(message)
+        return value
+
     @model_validator(mode="after")
     def _kafka_is_whole(self) -> Self:
         """Refuse what is incomplete, and what would not be used: who set it believes in a protection that is not there."""
@@ -253,7 +290,31 @@ def load_settings(*, metrics_port: int | None = None) -> Settings:
     except ValidationError as error:
         raise UsageError("; ".join(_flaw(place=each["loc"], said=each["msg"]) for each in error.errors())) from None
     except SettingsError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(_no_json(str(error))) from None
+
+
+def mistyped(names: Iterable[str]) -> dict[str, str]:
+    """Return those of the environment's `names` that are nearly a setting and none, each with the setting that was meant.
+
+    Other names that begin with RAPPORT_ are somebody's own: of a newer release, or of a script around it.
+    """
+    known = {f"RAPPORT_{name.upper()}" for name in Settings.model_fields}
+    strange = (name for name in names if name.startswith("RAPPORT_") and name not in known)
+    near = {name: difflib.get_close_matches(name, known, n=1, cutoff=_NEAR) for name in strange}
+    return {name: found[0] for name, found in near.items() if found}
+
+
+def _has_port_or_none(netloc: str) -> bool:
+    host, _, port = netloc.rpartition("@")[2].rpartition(":")
+    return not host or port.endswith("]") or not port or (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT)
+
+
+def _no_json(said: str) -> str:
+    """Return whose value is no JSON, and what it must be; the library names the field in quotes and not the variable."""
+    field = next((name for name in Settings.model_fields if f'"{name}"' in said), "")
+    if not field:
+        return said
+    return f"RAPPORT_{field.upper()} is not the JSON that it must be; fix: {Settings.model_fields[field].description}"
 
 
 def _flaw(*, place: tuple[int | str, ...], said: str) -> str:

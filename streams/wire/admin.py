@@ -1,7 +1,7 @@
 """Makes the topics of `streams/wire/topics.py` on a broker, and holds those it finds against the table."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -56,7 +56,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
         missing = [name for name in wanted if name not in found]
         if missing:
             await _create(client, settings, {name: wanted[name] for name in missing})
-        if flaws := [flaw for name, facts in found.items() for flaw in find_flaws(name, wanted[name], facts, settings=settings)]:
+        if flaws := find_flaws(found, settings=settings):
             raise FatalError("; ".join(flaws))
         await _wait_for_leaders(client, set(wanted))
     return missing
@@ -73,26 +73,34 @@ def partitions_of(topic: Topic, *, settings: Settings) -> int:
     return settings.partitions if topic.partitioning is Partitioning.CLIENT else 1
 
 
-def find_flaws(name: str, topic: Topic, facts: TopicFacts, *, settings: Settings) -> list[str]:
-    """Return in words where an existing topic differs from the table so that going on would do harm.
+def find_flaws(found: Mapping[str, TopicFacts], *, settings: Settings) -> list[str]:
+    """Return in words where topics that exist differ from the table so that going on would do harm, what is alike once.
 
     Keeping records longer or accepting larger ones than the table asks for does none.
     """
-    flaws = []
-    expected = partitions_of(topic, settings=settings)
-    if facts.partitions != expected:
-        flaws.append(
-            f"topic {name} has {facts.partitions} partitions, expected {expected}: each client's history would be split; "
-            f"fix: set RAPPORT_PARTITIONS={facts.partitions}, or another RAPPORT_TOPIC_PREFIX, or delete the topic"
-        )
+    wanted = {settings.topic(topic.name): topic for topic in TOPICS}
+    known = {name: (wanted[name], found[name]) for name in wanted if name in found}
+    other: dict[tuple[int, int], list[str]] = {}
+    for name, (topic, facts) in known.items():
+        expected = partitions_of(topic, settings=settings)
+        if facts.partitions != expected:
+            other.setdefault((facts.partitions, expected), []).append(name)
+    flaws = [
+        f"{'topic' if len(names) == 1 else 'topics'} {', '.join(names)}: {actual} partitions, expected {expected}: each client's "
+        f"history would be split; fix: set RAPPORT_PARTITIONS={actual}, or another RAPPORT_TOPIC_PREFIX, or delete the topic"
+        for (actual, expected), names in other.items()
+    ]
+    return flaws + [flaw for name, (topic, facts) in known.items() for flaw in _settings_flaws(name, topic, facts)]
+
+
+def _settings_flaws(name: str, topic: Topic, facts: TopicFacts) -> Iterator[str]:
     for key, value in topic.config().items():
         actual = facts.config.get(key, "")
         if not _good_enough(key, actual, value):
-            flaws.append(
+            yield (
                 f"topic {name} has {key}={actual}, expected {value}; "
                 f"fix: kafka-configs.sh --alter --topic {name} --add-config {key}={value}"
             )
-    return flaws
 
 
 def _good_enough(key: str, actual: str, expected: str) -> bool:

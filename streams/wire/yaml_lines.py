@@ -51,11 +51,21 @@ def read_yaml(text: str) -> tuple[Any, dict[Path, int]]:
         return (None if node is None else _value(node, (), lines)), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlLineError(mark.line + 1 if mark else 1, f"this is no YAML: {error.problem or error.context}") from error
+        raise YamlLineError(mark.line + 1 if mark else 1, f"this is no YAML: {_flaw(error)}") from error
     except yaml.YAMLError as error:
         raise YamlLineError(1, f"this is no YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise YamlLineError(1, "nested too deeply") from error
+
+
+def _flaw(error: yaml.MarkedYAMLError) -> str:
+    """Return what was met, the fix where it is known, and where the part begins that does not end as it should."""
+    said, begins, met = error.problem or error.context or "", error.context_mark, error.problem_mark
+    if "'\\t'" in said:
+        return f"{said}; fix: indent with blanks"
+    if begins is None or met is None or begins.line == met.line:
+        return said
+    return f"{said}; fix: see whether what begins on line {begins.line + 1} is closed and indented as it should be"
 
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:  # noqa: ANN401 (any YAML value)
@@ -69,7 +79,8 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:  # noqa:
                 if not isinstance(key, yaml.ScalarNode):
                     raise YamlLineError(at, "a key must be a word")
                 if key.value in found:
-                    raise YamlLineError(at, f"{key.value!r} is there twice")
+                    before = lines[*path, key.value]
+                    raise YamlLineError(at, f"{key.value!r} is there twice; fix: leave out this one or that on line {before}")
                 lines[*path, key.value] = at
                 found[key.value] = _value(value, (*path, key.value), lines)
             return found

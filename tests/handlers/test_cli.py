@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
+from redis.exceptions import ResponseError
 
 from handlers.cli import (
     COMMANDS,
@@ -59,6 +60,19 @@ def test_version_is_the_version_of_the_distribution(capsys: pytest.CaptureFixtur
 def test_an_unknown_command_is_one_line_with_a_near_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulat"]) == EXIT_USAGE
     assert capsys.readouterr().err == "rapport: unknown command 'simulat', did you mean 'simulate'? See: rapport --help\n"
+
+
+def test_a_setting_with_a_slip_in_its_name_is_told_and_the_command_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_PARTITONS", "64")
+    monkeypatch.setenv("RAPPORT_PARTITIONS", "8")
+    assert run(["contracts", "show", "client.erased"]) == 0
+    assert capsys.readouterr().err == (
+        "rapport: RAPPORT_PARTITONS is set, and no setting is called so; did you mean RAPPORT_PARTITIONS?\n"
+    )
+    run(["contracts", "show", "--help"])
+    assert not capsys.readouterr().err
 
 
 def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +134,15 @@ def test_servers_that_are_away_are_one_line_with_what_to_check(
 def test_errors_with_a_fix_are_one_line_and_an_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert _fail_with(error) == code
     assert capsys.readouterr().err == f"rapport: {error}\n"
+
+
+def test_what_redis_refuses_is_one_line_and_what_nobody_foresaw_is_not_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _fail_with(ResponseError("DB index is out of range")) == EXIT_FAILED
+    said = capsys.readouterr().err
+    assert said.startswith("rapport: Redis refuses it (ResponseError: DB index is out of range); check REDIS_URL")
+    assert said.count("\n") == 1
+    with pytest.raises(ZeroDivisionError):
+        _fail_with(ZeroDivisionError())
 
 
 def test_ctrl_c_ends_with_one_word_and_the_code_of_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:

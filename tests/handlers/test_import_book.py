@@ -55,6 +55,15 @@ def test_an_invoice_and_its_settlement_become_two_events_with_the_books_own_date
     ]
 
 
+def test_rows_that_are_added_up_are_told_and_rows_that_repeat_are_not(book: WriteBook) -> None:
+    items = "C1,I-7,2024-05-02,2024-06-01,100,\nC1,I-7,2024-05-02,2024-06-01,20,\n"
+    assert list(_read(book(PLAIN + items))[1].lines()) == [
+        "EUR: 1 invoices 120.00 EUR, 0 settlements 0.00 EUR, 0 credit notes 0.00 EUR, open 120.00 EUR",
+        "note: 1 invoice stands on several rows with different amounts: they were taken for its line items and added up",
+    ]
+    assert len(list(_read(book(PLAIN + "C1,I-7,2024-05-02,2024-06-01,100,\n" * 2))[1].lines())) == 1
+
+
 def test_the_same_book_gives_the_same_event_ids_and_another_source_gives_others(book: WriteBook) -> None:
     path = book(PLAIN + "C1,I-7,2024-05-02,2024-06-01,10,\nC1,I-8,2024-05-02,2024-06-01,10,2024-05-05\n")
     first, again, other = (_read(path, source=source)[0] for source in ("erp", "erp", "bank"))

@@ -85,6 +85,14 @@ def test_each_term_of_the_exposure_is_visible() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("paid", "said"), [(2, "usually 8 days before due"), (10, "usually on the day it is due"), (14, "usually 4 days after due")]
+)
+def test_when_a_client_usually_pays_is_told_without_signs(paid: float, said: str) -> None:
+    build = Events()
+    assert f"paid late: 0 of 1, {said}" in describe(final([build.issued(0, due=10), build.paid(paid)]))
+
+
 def test_a_change_is_told_in_plain_words() -> None:
     build = Events()
     before = final([build.issued(0)])

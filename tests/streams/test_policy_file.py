@@ -19,7 +19,10 @@ from streams.wire.yaml_lines import YamlLineError, read_yaml
             "version: a\ncontact:\n  min_gap: 3\n",
             "firm.yaml:3: contact.min_gap: 'min_gap' is not known here; fix: write min_gap_days",
         ),
-        ("version: a\nversion: b\n", "firm.yaml:2: 'version' is there twice"),
+        ("version: a\nversion: b\n", "firm.yaml:2: 'version' is there twice; fix: leave out this one or that on line 1"),
+        ('version: a\ncontact:\n  zone: "UTC\n  min_gap_days: 3\n', "fix: see whether what begins on line 3 is closed"),
+        ("version: a\ncontact:\n  priority: [pre_renewal\nsupport: {}\n", "fix: see whether what begins on line 3 is closed"),
+        ("version: a\ncontact:\n\tzone: UTC\n", "fix: indent with blanks"),
         ("version: 2\n", 'firm.yaml:1: version: 2 is no text; fix: write it in quotes: "2"'),
         (
             "version: a\ncontact: {min_gap_days: -1}\n",

@@ -248,6 +248,23 @@ def test_a_standard_webhook_that_cannot_be_read_says_why(body: bytes, reason: Re
     assert raised.value.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (standard(amount=None), "amount: is missing"),
+        (standard(duo_at="2026-02-01"), "duo_at: no field is called so, did you mean due_at?"),
+        (standard(colour="red"), "colour: no field is called so;"),
+        (standard(due_at="2026-02-01T00:00:00"), "due_at: a moment needs its zone, as in 2026-03-02T09:30:00Z"),
+        (standard(amount={"minor": 0, "currency": "EUR"}), "amount: amount must be above zero"),
+    ],
+)
+def test_what_is_wrong_in_a_standard_webhook_is_said_in_words_with_where_to_look(body: bytes, said: str) -> None:
+    with pytest.raises(DeadLetterError) as raised:
+        read_body("generic", body, received_at=RECEIVED).told()
+    assert said in raised.value.detail
+    assert raised.value.detail.endswith("; what it must be: rapport contracts show invoice.issued")
+
+
 @pytest.mark.parametrize("source", TRANSLATORS)
 @pytest.mark.parametrize(
     ("body", "reason"),

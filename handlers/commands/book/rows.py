@@ -61,6 +61,8 @@ class BookReader:
     """
 
     plan: Plan
+    summed: int = 0
+    """Invoices read so far whose rows bear different amounts: they were taken for line items and added up."""
     _seen: dict[int, int] = field(default_factory=dict)
     _alike: Counter[int] = field(default_factory=Counter)
     _profiles: dict[str, int] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class BookReader:
                 yield self._told(row, bill)
         for group in shared.values():
             gathered, rejections = gather(group)
+            self.summed += gathered[0][1].amount != group[0][1].amount
             yield from rejections
             for row, bill in gathered:
                 if self.plan.payment_rows:

@@ -56,6 +56,7 @@ class Totals:
     kinds: Counter[str] = field(default_factory=Counter)
     by_currency: dict[str, CurrencyTotals] = field(default_factory=dict)
     rejected: int = 0
+    summed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Rejection] = field(default_factory=dict)
 
@@ -92,6 +93,9 @@ class Totals:
                 f"{Money(total.settled, code)}, {total.credits:,} credit notes {Money(total.credited, code)}, "
                 f"open {Money(total.open_minor, code)}"
             )
+        if self.summed:
+            whose = "1 invoice stands" if self.summed == 1 else f"{self.summed:,} invoices stand"
+            yield f"note: {whose} on several rows with different amounts: they were taken for its line items and added up"
 
     def left_out(self) -> Iterator[str]:
         """Yield for people why rows were left out: each reason once, how many rows, and the first of them."""
@@ -109,7 +113,8 @@ def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[A
     """Yield the events of a whole book while counting them; rejected rows go to the CSV at `rejects`, made when needed."""
     with ExitStack() as stack:
         writer = None
-        for found in shown(BookReader(plan).read_all(), "reading the book", total=plan.rows):
+        reader = BookReader(plan)
+        for found in shown(reader.read_all(), "reading the book", total=plan.rows):
             if isinstance(found, Rejection):
                 totals.reject(found)
                 if rejects is not None:
@@ -119,6 +124,7 @@ def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[A
             for event in found:
                 totals.add(event)
                 yield event
+        totals.summed = reader.summed
 
 
 def _rejects_writer(path: Path, plan: Plan, stack: ExitStack) -> "Writer":
