@@ -25,6 +25,8 @@ LEAST_MINUTES: Final = 30
 """The shortest time in a day in which messages can be relied on to leave; a wish that leaves less is not met."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MS: Final = (datetime(10, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_LAST_MS: Final = (datetime(9990, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 _UTC: Final = ZoneInfo("UTC")
 
 
@@ -57,8 +59,11 @@ def zone_named(name: str, fallback: str) -> ZoneInfo:
 
 
 def moment(ms: int) -> datetime:
-    """Return epoch milliseconds as an aware UTC datetime, exactly."""
-    return _EPOCH + timedelta(milliseconds=ms)
+    """Return epoch milliseconds as an aware UTC datetime, exactly; what lies beyond the years 10 to 9990 as their ends.
+
+    Senders write 9999-12-31 for "never". Days and zones are counted on from what this returns, and the calendar ends there.
+    """
+    return _EPOCH + timedelta(milliseconds=min(max(ms, _FIRST_MS), _LAST_MS))
 
 
 def local_day(ms: int, zone: ZoneInfo) -> date:
