@@ -18,7 +18,7 @@ from models.policy.outcomes import take_back
 from models.policy.turn import NOTES_KEPT, Turn
 from models.state.client import JOURNEYS, ClientState, Memory, Note
 from models.state.codec import decode, encode
-from models.state.elsewhere import facts_named, facts_of, fingerprints, is_about_money, noted, place_of
+from models.state.elsewhere import facts_named, facts_of, fingerprints, follows_money, is_about_money, noted, place_of
 from models.state.habits import Habits
 from models.state.identity import parts, told_to, with_child
 from models.state.joining import joined_money
@@ -82,12 +82,15 @@ def hand_over(turn: Turn, reason: str, *, known_ms: int) -> None:
 
 
 def entrusts(turn: Turn, event: AnyClientEvent) -> bool:
-    """Pass what is about money on to who has it, or who pays; False for all that is the client's own."""
+    """Pass what is about money on to who has it, or who pays; False for all that is the client's own.
+
+    A word about it takes the same way, and tells of no fact: that it names an invoice does not say that there is one.
+    """
     who = turn.state.identity
     if not who.payer and not who.elsewhere:
         return False  # as for almost every client
     facts = b"" if isinstance(event, ClientAbsorbed) else facts_in(event)
-    place = place_of(turn.state, event) if facts else ""
+    place = place_of(turn.state, event) if facts or follows_money(event) else ""
     if not place:
         return False
     _send(turn, event, place, facts)

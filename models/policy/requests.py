@@ -50,8 +50,10 @@ def ask_a_person(turn: Turn, event: ClientAsked) -> None:
     about = asked_about(turn.state, event)
     hold = f"rapport overrides set {event.client_id} --effect hold --journey {Journey.DELAY_SUPPORT.value}"
     alone = (f"it is about invoice {about}: this one alone waits; to let all wait: {hold}",) if about else ()
+    children = event.passed_on.children if event.passed_on else ()
+    whose = (f"{children[0]} asks, for whom this client pays",) if children else ()
     turn.state = noted(turn.state, event.request, event.occurred_ms)
-    _ask(turn, event.request, event.occurred_ms, (*words, *alone, *more))
+    _ask(turn, event.request, event.occurred_ms, (*whose, *words, *alone, *more))
 
 
 def asked_about(state: ClientState, event: ClientAsked) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.invoices import ContractRecorded
+from models.events.signals import ClientAsked, OverrideSet, Request
 from models.events.union import AnyClientEvent, DelayEvent, InvoiceEvent, PaymentEvent
 from models.state.client import ClientState
 from models.state.identity import Elsewhere, parts
@@ -26,6 +27,17 @@ def is_about_money(event: AnyClientEvent) -> bool:
     """Say whether an event belongs to who pays, rather than to whom it names."""
     # A contract is an agreement with whom it names, whoever pays for it.
     return isinstance(event, PaymentEvent | InvoiceEvent | DelayEvent) and not isinstance(event, ContractRecorded)
+
+
+def follows_money(event: AnyClientEvent) -> bool:
+    """Say whether a word is for who has the money it is about: a wish for time to pay, and an override on an invoice."""
+    match event:
+        case ClientAsked():
+            return event.request in {Request.PLAN, Request.LATER}
+        case OverrideSet():
+            return event.invoice_id is not None
+        case _:
+            return False
 
 
 def facts_named(event: AnyClientEvent) -> tuple[str, ...]:

@@ -2,16 +2,21 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.events.signals import ClientAsked, Request
 from models.events.union import AnyClientEvent
+from models.learners.baseline import BASELINE
+from models.policy.policy import DEFAULT_POLICY
+from models.policy.requests import ANSWER_STEP
 from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.describe import describe
-from models.transition import Disposition
-from models.triggers import CancelWhen, ExamplesWithdrawn, Retraction
-from tests.models.builders import Events, ms, on
+from models.transition import Disposition, transition
+from models.triggers import CancelWhen, ExamplesWithdrawn, Retraction, Trigger
+from tests.models.builders import Events, ms, on, tick
 from tests.models.stories import arriving, facts
 from tests.models.test_merging import DICE, Firm, called, firm_that_wrote, told_by
 from tests.models.test_money_laws import accounted
@@ -186,3 +191,68 @@ def test_a_child_that_asks_to_be_forgotten_is_and_payments_in_its_name_still_rea
     assert holdings(firm) == {"child": [], "parent": [("I1", 90_000, 90_000)]}
     assert firm.states["child"].person == ClientState("").person
     assert {output.client_id for output in firm.outputs if isinstance(output, ExamplesWithdrawn)} == {"child"}
+
+
+def firm_that_owes() -> Firm:
+    """Return a parent that is about to be written to about two invoices of its child."""
+    child = Events("child")
+    told: list[AnyClientEvent] = [
+        child.profiled(0),
+        child.issued(1, "I1", 90_000, due=10),
+        child.issued(1, "I2", 90_000, due=10),
+        Events("parent").profiled(0).model_copy(update={"event_id": "profile"}),
+        child.delegated(2, "parent", event_id="word"),
+    ]
+    return Firm().tell(told).read()
+
+
+def written_about(firm: Firm, *, until: float) -> list[tuple[str, ...]]:
+    """Wake the parent and return what it is written to about."""
+    result = transition(firm.states["parent"], tick(until), policy=DEFAULT_POLICY, scorer=BASELINE)
+    return [row.invoice_ids for row in result.outputs if isinstance(row, Trigger)]
+
+
+def asked(day: float, request: Request, invoice: str | None = None) -> AnyClientEvent:
+    known = Events("child").asks(day, request).model_dump() | {"event_id": f"asked-{request}-{invoice}", "invoice_id": invoice}
+    return ClientAsked.model_validate(known)
+
+
+def tasks(firm: Firm) -> list[tuple[str, str]]:
+    return [(row.client_id, row.anchor) for row in firm.outputs if isinstance(row, Trigger) and row.step == ANSWER_STEP]
+
+
+@pytest.mark.parametrize("request_", [Request.PLAN, Request.LATER])
+@pytest.mark.parametrize("invoice", ["I1", None])
+def test_who_asks_for_time_by_an_old_link_asks_the_firm_about_who_pays_and_that_one_is_not_asked_meanwhile(
+    request_: Request, invoice: str | None
+) -> None:
+    firm = firm_that_owes()
+    assert written_about(firm, until=14) == [("I1", "I2")]
+    firm.tell([asked(12.1, request_, invoice)]).read()
+    assert [name for name, _ in tasks(firm)] == ["parent"]
+    (task,) = [row for row in firm.outputs if isinstance(row, Trigger) and row.step == ANSWER_STEP]
+    assert "child asks, for whom this client pays" in task.reasons
+    assert written_about(firm, until=14) == ([("I2",)] if invoice else [])
+
+
+def test_a_hold_on_an_invoice_goes_where_the_invoice_is_and_one_on_a_journey_stays() -> None:
+    firm = firm_that_owes()
+    hold = Events("child").hold(12.1, until=30, override="link.plan")
+    whole = hold.model_copy(update={"event_id": "whole", "override_id": "link.pause"})
+    firm.tell([hold.model_copy(update={"event_id": "one", "invoice_id": "I1"}), whole]).read()
+    held = {name: [row.override_id for row in state.person.overrides] for name, state in firm.states.items()}
+    assert held == {"parent": ["link.plan"], "child": ["link.pause"]}
+
+
+def test_what_is_asked_of_people_about_the_client_itself_stays_with_it() -> None:
+    firm = firm_that_owes()
+    firm.tell([asked(12.1, request) for request in Request if request not in {Request.PLAN, Request.LATER}]).read()
+    assert {name for name, _ in tasks(firm)} == {"child"}
+    assert written_about(firm, until=14) == [("I1", "I2")]
+
+
+def test_a_word_about_an_invoice_that_nobody_knows_does_not_make_it_the_payer_s() -> None:
+    firm = firm_that_owes()
+    firm.tell([asked(12.1, Request.PLAN, "I9"), Events("child").delegated(13, None, event_id="end")]).read()
+    firm.tell([Events("child").issued(14, "I9", 5_000, event_id="i9")]).read()
+    assert holdings(firm)["child"] == [("I9", 5_000, 0)]
