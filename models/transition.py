@@ -17,6 +17,7 @@ from models.events.envelope import ClientEvent
 from models.events.invoices import InvoiceIssued, InvoiceReinstated
 from models.events.payments import PaymentReceived
 from models.events.signals import (
+    AddressRefused,
     ApprovalAnswered,
     ClientAbsorbed,
     ClientAsked,
@@ -59,6 +60,7 @@ from models.policy.paying import delegate, entrusts, let_go, pass_by, take_over
 from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_entry_timers
 from models.policy.policy import Policy
 from models.policy.pruning import prune_runs
+from models.policy.refused import address_refused
 from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
 from models.policy.requests import ask_a_person, ask_about_promise, asked_about
@@ -248,8 +250,8 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
             delegate(turn, event)
         case ClientEntrusted():
             take_over(turn, event)
-        case DeliveryReported():
-            (replied if event.outcome is DeliveryOutcome.REPLIED else reported)(turn, event)
+        case DeliveryReported() | AddressRefused():
+            _delivered(turn, event)
         case ClientAsked():
             turn.state = heard_at(turn.state, event.occurred_ms, turn.policy)
             ask_a_person(turn, event)
@@ -261,6 +263,13 @@ def _fold(turn: Turn, event: AnyClientEvent) -> None:
             turn.outputs += known
             if event.received_ms < turn.state.now_ms and turn.state.ledger is not before.ledger:
                 judge_late_news(turn, before, event.received_ms)
+
+
+def _delivered(turn: Turn, event: DeliveryReported | AddressRefused) -> None:
+    if isinstance(event, AddressRefused):
+        address_refused(turn, event)
+    else:
+        (replied if event.outcome is DeliveryOutcome.REPLIED else reported)(turn, event)
 
 
 def _remembered(state: ClientState, event: AnyClientEvent, now: int) -> ClientState:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -24,6 +24,7 @@ from handlers.channels.lane import Lane, millis
 from handlers.channels.ledger import REASON_LENGTH, Attempt, Ending, Entry, Stage
 from handlers.channels.presend import LastLook, Look
 from handlers.channels.trigger_records import read_body
+from models.addresses import digest_of
 from models.events.signals import DeliveryOutcome
 from models.policy.leave import EXPIRED
 from models.triggers import Trigger
@@ -97,6 +98,7 @@ class Courier:
         result = await self._send(ready)
         self._failpoint(PROVIDER_ACCEPTED)
         ending = self._ending(ready, result)
+        ending = replace(ending, address=digest_of(self._channel.name, ready.address), purpose=ready.trigger.purpose.value)
         await persist(lambda: self._finish(lane, attempt, ending))
         return result.verdict
 

@@ -153,17 +153,22 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an attempt, or a trigger that is not attempted, ended. `stage` PREPARED with `retry_ms` means: try again."""
+    """How an attempt, or a trigger that is not attempted, ended. `stage` PREPARED with `retry_ms` means: try again.
+
+    `address` is the digest of the address that was tried, `purpose` that of the message.
+    """
 
     stage: Stage
     outcome: DeliveryOutcome | None = None
     reason: str = ""
     retry_ms: int = 0
+    address: str = ""
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An outcome that waits to be published. `report_id` is the ledger's own handle."""
+    """An outcome that waits to be published. `report_id` is the ledger's own handle, `address` and `purpose` as in `Ending`."""
 
     report_id: str
     trigger_id: str
@@ -172,6 +177,8 @@ class Report:
     attempt: int
     reason: str
     at_ms: int
+    address: str = ""
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

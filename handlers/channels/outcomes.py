@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from handlers.channels.failpoints import OUTCOME_PUBLISHED
 from handlers.channels.ledger import Ledger, Report
-from models.events.signals import DeliveryReported
+from models.events.signals import DeliveryReported, Purpose
 from models.ids import derive
 from models.workdays import moment
 from streams.runtime.metrics import CHANNEL_OUTCOMES, Meter
@@ -36,6 +36,8 @@ def outcome_event(report: Report, *, channel: str) -> DeliveryReported:
         channel=channel,
         outcome=report.outcome,
         reason=report.reason or None,
+        address=report.address or None,
+        purpose=Purpose(report.purpose) if report.purpose else None,
     )
 
 

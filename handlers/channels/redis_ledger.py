@@ -141,7 +141,8 @@ class RedisLedger:
     async def finish(self, attempt: Attempt, ending: Ending, *, now_ms: int, wall_ms: int) -> Stage | None:
         """See `Ledger.finish`."""
         who = (attempt.trigger_id, attempt.owner_id, attempt.number)
-        stage = cast("bytes", await self._call("finish", *who, *_ending(ending), ending.retry_ms, now_ms, wall_ms))
+        to = (ending.address, ending.purpose)
+        stage = cast("bytes", await self._call("finish", *who, *_ending(ending), ending.retry_ms, now_ms, wall_ms, *to))
         return Stage(stage.decode()) if stage else None
 
     async def settle(self, owner: Owner, trigger_id: str, ending: Ending, *, now_ms: int, wall_ms: int) -> bool:
@@ -256,4 +257,6 @@ def _report(report_id: bytes, fields: dict[bytes, bytes]) -> Report:
         attempt=int(fields[b"attempt"]),
         reason=fields[b"reason"].decode(),
         at_ms=int(fields[b"at"]),
+        address=fields.get(b"address", b"").decode(),  # written by an earlier release, it says neither
+        purpose=fields.get(b"purpose", b"").decode(),
     )

@@ -35,6 +35,7 @@ from models.events.payments import (
     RefundFailed,
 )
 from models.events.signals import (
+    AddressRefused,
     ApprovalAnswered,
     ClientAbsorbed,
     ClientAsked,
@@ -47,6 +48,7 @@ from models.events.signals import (
     ClientSplit,
     ConsentChanged,
     ContactLogged,
+    DeliveryOutcome,
     DeliveryReported,
     OverrideCleared,
     OverrideSet,
@@ -164,6 +166,9 @@ def _signal(event: AnyEvent) -> str | None:  # noqa: PLR0911 (one return per kin
             return f"{event.reporter} reports a risk of {event.weight:+.0%} until {day(event.expires_at)}: {event.reason}"
         case DeliveryReported():
             return f"{event.channel}: {event.outcome.value}{f' ({event.reason})' if event.reason else ''}"
+        case AddressRefused():
+            met = "does not exist" if event.because is DeliveryOutcome.BOUNCED_HARD else "reaches somebody who complained"
+            return f"an address that it shares with another client {met} ({event.channel})"
         case ClientAsked():
             return f"the client asks: {event.request.value}" + (f" ({event.words})" if event.words else "")
         case ContactLogged():

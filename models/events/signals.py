@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from models.addresses import ADDRESS_DIGEST
 from models.events.envelope import ClientEvent, Identifier, Instant
 
 ANY_HOUR: Final = "any"
@@ -108,6 +109,11 @@ class ConsentChanged(ClientEvent):
     purpose: Purpose
     channel: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="None: every channel.")
     granted: bool
+    address: Annotated[str, StringConstraints(pattern=ADDRESS_DIGEST)] | None = Field(
+        default=None,
+        description="Digest of the address that it was said from, where the client is known by that alone: the word counts for"
+        " one who has it when this is read.",
+    )
 
 
 class OverrideEffect(StrEnum):
@@ -199,12 +205,28 @@ class DeliveryReported(ClientEvent):
     channel: Annotated[str, Field(max_length=40)]
     outcome: DeliveryOutcome
     purpose: Purpose | None = Field(
-        default=None, description="What kind of message a complaint is about; none: every message on the channel."
+        default=None, description="What kind of message it was; of a complaint without one: every message on the channel."
     )
     reason: Annotated[str, Field(max_length=500)] | None = None
+    address: Annotated[str, StringConstraints(pattern=ADDRESS_DIGEST)] | None = Field(
+        default=None, description="Digest of the address that the message went to, where its channel has addresses."
+    )
     role: Role | None = Field(
         default=None, description="Of a wrong contact: for whom the message was, as it said itself; none: the profile's address."
     )
+
+
+class AddressRefused(ClientEvent):
+    """What a message to another client met at an address that this one has too: it is not there, or who reads there complained.
+
+    It counts for the address alone, and only while the client has it: as its own, or as that of one of its people.
+    """
+
+    kind: Literal["address.refused"] = "address.refused"
+    channel: Annotated[str, Field(max_length=40)]
+    address: Annotated[str, StringConstraints(pattern=ADDRESS_DIGEST)] = Field(description="Digest of the address.")
+    because: Literal[DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.COMPLAINED]
+    purpose: Purpose | None = Field(default=None, description="What kind of message a complaint is about; none: every one.")
 
 
 class Request(StrEnum):

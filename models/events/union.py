@@ -36,6 +36,7 @@ from models.events.payments import (
     RefundFailed,
 )
 from models.events.signals import (
+    AddressRefused,
     ApprovalAnswered,
     ClientAbsorbed,
     ClientAsked,
@@ -77,6 +78,7 @@ SignalEvent: TypeAlias = (
     | OverrideCleared
     | RiskReported
     | DeliveryReported
+    | AddressRefused
     | ContactLogged
     | ClientAsked
     | ApprovalAnswered

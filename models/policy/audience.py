@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from models.events.signals import Purpose, Role
-from models.state.client import ClientState, Colleague
+from models.state.client import PURPOSES, ClientState, Colleague
 from models.triggers import AnyJourney, Journey, Tone
 
 _SERVICING: Final = (Role.ACCOUNTS_PAYABLE, Role.FINANCE_LEAD, Role.PARTNER)
@@ -31,13 +31,14 @@ def roles_for(journey: AnyJourney, purpose: Purpose, tone: Tone) -> tuple[Role, 
 
 def reader_of(state: ClientState, journey: AnyJourney, purpose: Purpose, tone: Tone, *, channel: str) -> Colleague | None:
     """Return the person at the client whom a message on `channel` is for, None where only the profile is known."""
-    return reader_among(state, roles_for(journey, purpose, tone), channel)
+    return reader_among(state, roles_for(journey, purpose, tone), purpose, channel)
 
 
-def reader_among(state: ClientState, roles: Iterable[Role], channel: str) -> Colleague | None:
-    """Return the first person of these roles whose address on `channel` is not known to be wrong."""
+def reader_among(state: ClientState, roles: Iterable[Role], purpose: Purpose, channel: str) -> Colleague | None:
+    """Return the first person of these roles whose address on `channel` may be used for `purpose`, as far as is known."""
     people = {person.role: person for person in state.person.colleagues}
-    wrong = {row.role for row in state.person.suppressions if row.role and row.channel == channel}
+    about = {-1, PURPOSES.index(purpose)}
+    wrong = {row.role for row in state.person.suppressions if row.role and row.channel == channel and row.purpose in about}
     return next((people[role.value] for role in roles if role.value in people and role.value not in wrong), None)
 
 

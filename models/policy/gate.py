@@ -8,10 +8,11 @@ from typing import Final, TypeAlias
 from models.events.envelope import epoch_ms
 from models.events.invoices import ContractStatus
 from models.events.payments import PaymentMethod
-from models.events.signals import OverrideEffect, Purpose
+from models.events.signals import OverrideEffect, Purpose, Role
 from models.journey_names import names_of
 from models.money import Money
 from models.patterns import Pattern
+from models.policy.audience import own_address, reader_among
 from models.state.balances import has_open_dispute, items
 from models.state.client import (
     PREDICATES,
@@ -25,7 +26,7 @@ from models.state.client import (
     journey_of,
     place_of,
 )
-from models.state.person import in_force, is_lifted
+from models.state.person import OF_ADDRESS, in_force, is_lifted
 from models.state.reckoning import Item, gross, taken_back
 from models.state.rows import METHODS
 from models.triggers import AnyJourney, CancelWhen, Journey, Trigger
@@ -103,8 +104,10 @@ def asked_in(asked: Sequence[Money]) -> tuple[tuple[str, int], ...]:
     return tuple((money.currency, money.minor) for money in asked) if len(asked) > 1 else ()
 
 
-def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
+def refusal(state: ClientState, purpose: Purpose, channel: str, *, reader: str = "") -> str | None:
     """Return why the client must not be contacted for `purpose` on `channel`, None when it is allowed.
+
+    `reader` is the role that a message is for: what is wrong with the profile's address is nothing to who has one of their own.
 
     Unknown means yes for servicing (the contract is the basis) and relationship (legitimate interest), no for promotion.
     No suppression ends by itself. A complaint is lifted by the client alone, with a later word that names purpose and channel;
@@ -115,6 +118,8 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
         if suppression.channel == channel and suppression.purpose in {-1, index} and not suppression.role:
             if is_lifted(state.person, suppression, purpose=index):
                 continue
+            if suppression.cause in OF_ADDRESS and reader and _has_own(state, Role(reader), purpose, channel):
+                continue
             return f"{channel} is suppressed ({suppression.cause})"
     latest = None
     for row in state.person.consents:
@@ -124,6 +129,10 @@ def refusal(state: ClientState, purpose: Purpose, channel: str) -> str | None:
     if latest is None:
         return "promotion needs a consent that was never given" if purpose is Purpose.PROMOTION else None
     return None if latest.granted else f"the client does not want {purpose.value} contact"
+
+
+def _has_own(state: ClientState, reader: Role, purpose: Purpose, channel: str) -> bool:
+    return bool(own_address(reader_among(state, (reader,), purpose, channel), channel))
 
 
 def hold_of(state: ClientState, journey: AnyJourney, at_ms: int) -> Override | None:
@@ -220,7 +229,7 @@ def _holds(predicate: CancelWhen, state: ClientState, row: Pending, now_ms: int)
         case CancelWhen.CLIENT_ERASED | CancelWhen.CLIENT_MERGED:
             return _gone(predicate, state)
         case CancelWhen.CONSENT_WITHDRAWN:
-            why = refusal(state, PURPOSES[row.purpose], row.channel)
+            why = refusal(state, PURPOSES[row.purpose], row.channel, reader=row.person)
             return (predicate, why) if why else None
         case CancelWhen.ON_HOLD:
             why = held_by(state, row, now_ms)

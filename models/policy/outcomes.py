@@ -108,7 +108,7 @@ def reported(turn: Turn, event: DeliveryReported) -> None:
         _late_news(turn, event)
         return
     roles = _roles(turn, journey_of(row), row.anchor, row.step)
-    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles), asks=bool(row.asked))
+    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles, PURPOSES[row.purpose]), asks=bool(row.asked))
     judge_arrival(turn, row, event)
     ready = event.occurred_ms + turn.policy.settle_days * DAY_MS
     match event.outcome:
@@ -292,7 +292,7 @@ def _late_news(turn: Turn, event: DeliveryReported) -> None:
         return
     run, journey = named.run, journey_of(named.run)
     roles = _roles(turn, journey, run.anchor, named.step.id)
-    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles))
+    turn.state = heard(turn.state, event, role=_whose(turn.state, event, roles, named.step.purpose))
     if named.is_again:
         turn.state = unspend(turn.state, at_ms=run.sent_ms or event.occurred_ms)  # the step itself was said before
         return
@@ -342,9 +342,9 @@ def _roles(turn: Turn, journey: AnyJourney, anchor: str, step_id: str) -> tuple[
     return () if run is None or step is None else roles_for(journey, step.purpose, turn.tone(step, run))
 
 
-def _whose(state: ClientState, event: DeliveryReported, roles: Sequence[Role]) -> str:
+def _whose(state: ClientState, event: DeliveryReported, roles: Sequence[Role], purpose: Purpose) -> str:
     """Return the role whose own address a message went to, empty for the profile's."""
-    reader = reader_among(state, roles, event.channel)
+    reader = reader_among(state, roles, purpose, event.channel)
     return reader.role if reader is not None and own_address(reader, event.channel) else ""
 
 

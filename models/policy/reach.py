@@ -10,12 +10,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.payments import PaymentReceived
-from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose, Role
+from models.events.signals import AddressRefused, DeliveryOutcome, DeliveryReported, Purpose, Role
 from models.policy.audience import own_address, reader_among
 from models.policy.gate import refusal
 from models.policy.policy import Policy
 from models.state.client import PURPOSES, ClientState, Person, Reaction, Rest, Suppression, journey_of
-from models.state.person import COMPLAINT, HARD, OF_ADDRESS, WRONG, is_lifted
+from models.state.person import COMPLAINT, HARD, OF_ADDRESS, READER, WRONG, holders, is_lifted
 from models.triggers import Journey
 from models.workdays import DAY_MS
 
@@ -31,6 +31,11 @@ _CLEARLY: Final = 0.3  # of the share reacted to
 _LONGEST_REST_MS: Final = 7 * DAY_MS
 _REMEMBERED: Final = 64  # messages per channel; then both counts are halved, so that the latest weigh most
 _ADDRESS: Final = {"email": "e-mail address", "sms": "phone number"}
+_MET: Final = {
+    HARD: "does not exist",
+    WRONG: "reaches somebody else",
+    READER: "reaches somebody who has complained of mails like these",
+}
 _TAKEN: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.DELIVERED, DeliveryOutcome.REPLIED})
 _READERS: Final = frozenset({"portal"})
 """Channels whose `delivered` says that a person has read it; elsewhere a machine says so."""
@@ -60,7 +65,7 @@ def way_to(
     stated = state.person.channel.value if wish is None else wish
     if stated in others:
         return stated, (f"the client asked to be reached by {stated}",)
-    why = _obstacle(state, channel, at_ms, roles)
+    why = _obstacle(state, channel, purpose, at_ms, roles)
     if why is None:
         learnt = "" if stated or wish is not None else _learnt(state, channel, others)
         return (learnt, (f"they react to {learnt} clearly more than to {channel}",)) if learnt else (channel, ())
@@ -89,7 +94,7 @@ def has_other_way(
 ) -> bool:
     """Say whether a message that failed on `channel` could leave now to another address, or through another channel."""
     found, _ = way_to(state, policy, channel=channel, purpose=purpose, at_ms=at_ms, roles=roles)
-    return found not in policy.internal_channels and _obstacle(state, found, at_ms, roles) is None
+    return found not in policy.internal_channels and _obstacle(state, found, purpose, at_ms, roles) is None
 
 
 def rest_of(state: ClientState, channel: str, at_ms: int) -> int:
@@ -126,7 +131,7 @@ def heard(state: ClientState, event: DeliveryReported, *, role: str = "", asks: 
     if event.outcome is DeliveryOutcome.BOUNCED_SOFT:
         person = _rested(person, event)
     elif event.outcome is DeliveryOutcome.BOUNCED_HARD:
-        person = _suppressed(person, event, HARD, role)
+        person = _gone(person, event, role)
     elif event.outcome is DeliveryOutcome.WRONG_CONTACT:
         person = _wrong(person, event)
     elif event.outcome is DeliveryOutcome.COMPLAINED:
@@ -137,21 +142,19 @@ def heard(state: ClientState, event: DeliveryReported, *, role: str = "", asks: 
     return state if person is state.person else replace(state, person=person)
 
 
-def _obstacle(state: ClientState, channel: str, at_ms: int, roles: Sequence[Role] = ()) -> str | None:
+def _obstacle(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role]) -> str | None:
     address = _ADDRESS.get(channel)
     resting = f"{channel} takes nothing at the moment" if rest_of(state, channel, at_ms) else None
-    if own_address(reader_among(state, roles, channel), channel):
+    if own_address(reader_among(state, roles, purpose, channel), channel):
         return resting
     if address is not None:
         known = state.person.email if channel == "email" else state.person.phone
         if not known.value:
             return f"no {address} is known"
-    person = state.person
+    person, index = state.person, PURPOSES.index(purpose)
     dead = (row for row in person.suppressions if row.channel == channel and row.cause in OF_ADDRESS and not row.role)
-    found = next((row for row in dead if not is_lifted(person, row, purpose=-1)), None)
-    if found is not None:
-        return f"the {address or channel} {'does not exist' if found.cause == HARD else 'reaches somebody else'}"
-    return resting
+    found = next((row for row in dead if row.purpose in {-1, index} and not is_lifted(person, row, purpose=index)), None)
+    return resting if found is None else f"the {address or channel} {_MET[found.cause]}"
 
 
 def _others(
@@ -181,7 +184,9 @@ def _learnt(state: ClientState, channel: str, others: Sequence[str]) -> str:
 def _open(state: ClientState, channel: str, purpose: Purpose, at_ms: int, roles: Sequence[Role]) -> bool:
     if channel == "sms" and purpose is not Purpose.SERVICING:
         return False  # a phone buzzes: only what concerns open work may make it
-    return _obstacle(state, channel, at_ms, roles) is None and refusal(state, purpose, channel) is None
+    reader = reader_among(state, roles, purpose, channel)
+    unwanted = refusal(state, purpose, channel, reader=reader.role if reader else "")
+    return unwanted is None and _obstacle(state, channel, purpose, at_ms, roles) is None
 
 
 def _wrong(person: Person, event: DeliveryReported) -> Person:
@@ -192,8 +197,8 @@ def _wrong(person: Person, event: DeliveryReported) -> Person:
     return _suppressed(person, event, WRONG, event.role.value if event.role and own_address(reader, event.channel) else "")
 
 
-def _suppressed(person: Person, event: DeliveryReported, cause: str, role: str = "") -> Person:
-    purpose = PURPOSES.index(event.purpose) if cause == COMPLAINT and event.purpose else -1
+def _suppressed(person: Person, event: DeliveryReported | AddressRefused, cause: str, role: str = "") -> Person:
+    purpose = PURPOSES.index(event.purpose) if cause in {COMPLAINT, READER} and event.purpose else -1
     identity = (event.channel, cause, purpose, role)
     known = next((row for row in person.suppressions if (row.channel, row.cause, row.purpose, row.role) == identity), None)
     if known is not None and known.at >= event.occurred_ms:
@@ -201,6 +206,21 @@ def _suppressed(person: Person, event: DeliveryReported, cause: str, role: str =
     row = Suppression(event.channel, cause, event.occurred_ms, purpose, role)
     others = (other for other in person.suppressions if other is not known)
     return replace(person, suppressions=(*others, row)[-SUPPRESSIONS_KEPT:])
+
+
+def _gone(person: Person, event: DeliveryReported, role: str) -> Person:
+    """Suppress an address that does not exist: where it is named, for all at the client who have it, else that of `role`."""
+    for whose in [role] if event.address is None else holders(person, event.address):
+        person = _suppressed(person, event, HARD, whose)
+    return person
+
+
+def refused(person: Person, event: AddressRefused) -> Person:
+    """Fold what a message to another client met at an address, for everybody at this one who has it."""
+    cause = HARD if event.because is DeliveryOutcome.BOUNCED_HARD else READER
+    for role in holders(person, event.address):
+        person = _suppressed(person, event, cause, role)
+    return person
 
 
 def _rested(person: Person, event: DeliveryReported) -> Person:

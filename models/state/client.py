@@ -72,7 +72,8 @@ class Consent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Suppression(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A channel that must not be used: no such address (`hard`), the wrong person there (`wrong_contact`), a `complaint`.
 
-    `purpose` is the index of the one it holds for, -1: every one. With a `role` only the address of that person does not exist.
+    `reader_complained` is a complaint by who reads at the address, about a message to another client that has it too.
+    `purpose` is the index of the one it holds for, -1: every one. With a `role` it is about the address of that person alone.
     """
 
     channel: str

@@ -9,7 +9,7 @@ from models.state.balances import exposures, items
 from models.state.client import PURPOSES, ClientState, Person, Suppression, TimerKind, journey_of
 from models.state.history import WEEKS, Received, YearOnYear, cadence, decline_streak, lateness, years_on_year
 from models.state.identity import Alias, parts
-from models.state.person import COMPLAINT, WRONG, in_force, is_lifted
+from models.state.person import COMPLAINT, HARD, READER, WRONG, in_force, is_lifted
 from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS, Dispute
 from models.workdays import moment
@@ -29,6 +29,11 @@ _TIMERS = {
     TimerKind.QUESTION: "a question about an invoice is put or answered",
 }
 
+_OF_ADDRESS = {
+    HARD: "the address does not exist",
+    WRONG: "the address reaches the wrong person",
+    READER: "who reads there has complained of mails to another client",
+}
 _DISPUTED = {
     DisputeReason.AMOUNT: "the rate, the hours or the sum",
     DisputeReason.WORK: "the work",
@@ -236,13 +241,14 @@ def _suppression(person: Person, row: Suppression) -> str:
     """Return the line about a suppression, empty for one that the client has lifted."""
     if is_lifted(person, row, purpose=row.purpose):
         return ""
+    about = f" for {PURPOSES[row.purpose].value} contact" if row.purpose >= 0 else ""
     if row.cause == COMPLAINT:
-        about = f" for {PURPOSES[row.purpose].value} contact" if row.purpose >= 0 else ""
         until = "a complaint; until the client allows that again"
     else:
-        about = f" for the {row.role.replace('_', ' ')}" if row.role else ""
-        what = "the address reaches the wrong person" if row.cause == WRONG else "the address does not exist"
-        until = f"{what}; until there is a new one" + ("" if row.role else f" or the client asks for {row.channel}")
+        about += f" for the {row.role.replace('_', ' ')}" if row.role else ""
+        until = f"{_OF_ADDRESS[row.cause]}; until there is a new one" + (
+            "" if row.role else f" or the client asks for {row.channel}"
+        )
     return f"{row.channel} is suppressed{about} since {_day(row.at)}: {until}"
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.addresses import email_digest, phone_digest
 from models.events.envelope import epoch_ms
 from models.events.signals import (
     ClientProfiled,
@@ -22,7 +23,10 @@ HARD: Final = "hard"
 WRONG: Final = "wrong_contact"
 """The cause of a suppression whose address reaches somebody who is not the one to write to."""
 
-OF_ADDRESS: Final = frozenset({HARD, WRONG})
+READER: Final = "reader_complained"
+"""The cause of a suppression whose address reaches somebody who complained of mails like these, sent to another client."""
+
+OF_ADDRESS: Final = frozenset({HARD, WRONG, READER})
 """Causes that end with another address."""
 
 COMPLAINT: Final = "complaint"
@@ -94,7 +98,12 @@ def _paced(state: ClientState, event: ClientProfiled) -> ClientState:
 
 
 def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:
-    """Fold in: the latest word on a purpose and channel holds; of two at the same moment the refusal."""
+    """Fold in: the latest word on a purpose and channel holds; of two at the same moment the refusal.
+
+    A word from an address alone is none of a client that does not have it, any more or at all.
+    """
+    if event.address is not None and not holders(state.person, event.address):
+        return state
     purpose, channel, at = PURPOSES.index(event.purpose), event.channel or "", event.occurred_ms
     rows = state.person.consents
     known = next((row for row in rows if (row.purpose, row.channel) == (purpose, channel)), None)
@@ -105,15 +114,21 @@ def consent_changed(state: ClientState, event: ConsentChanged) -> ClientState:
 
 
 def is_lifted(person: Person, row: Suppression, *, purpose: int) -> bool:
-    """Say whether the client has named the channel again since: for this purpose after a complaint, else for any.
+    """Say whether the client has named the channel again since: after complaints for this purpose, else for any.
 
     `purpose` is an index into `PURPOSES`. Whose address of their own does not exist, is not the client who speaks here.
     """
     if row.role:
         return False
-    asked = {purpose} if row.cause == COMPLAINT else set(range(len(PURPOSES)))
+    asked = {purpose} if row.cause in {COMPLAINT, READER} else set(range(len(PURPOSES)))
     later = (known for known in person.consents if known.granted and known.channel == row.channel and known.at > row.at)
     return any(known.purpose in asked for known in later)
+
+
+def holders(person: Person, digest: str) -> list[str]:
+    """Return whose address this is at the client: roles, empty for the profile's own; nobody's where it has no such address."""
+    rows = [("", person.email.value, person.phone.value), *((row.role, row.email, row.phone) for row in person.colleagues)]
+    return [role for role, email, phone in rows if digest in {email_digest(email), phone_digest(phone)}]
 
 
 def override_set(state: ClientState, event: OverrideSet) -> ClientState:

@@ -8,12 +8,12 @@ from models.events.union import PUBLIC_TOPIC_KINDS, AnyClientEvent
 from streams.runtime.errors import DeadLetterError
 from streams.sources.lookup import Reading
 from streams.sources.payload import parse_object
-from streams.sources.receipts import learn_from
+from streams.sources.receipts import learn_from, place_of, refusals
 from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from streams.wire.deliveries import RECEIVED_AT, SOURCE
 from streams.wire.events import kind_of, read_client_event
-from streams.wire.facts import NOBODY, Known
+from streams.wire.facts import NOBODY, NOTHING, Known, clients_of
 from streams.wire.records import Record
 
 LARGEST_EVENT_BYTES: Final = 262_144
@@ -36,13 +36,18 @@ def interpret_webhook(record: Record, known: Known = NOBODY) -> Reading:
     return read_body(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record), known=known)
 
 
-def interpret_direct(topic: str, record: Record, _known: Known) -> Reading:
-    """Return what `read_direct` reads, as a reading; an event of our own contracts lacks nothing."""
+def interpret_direct(topic: str, record: Record, known: Known) -> Reading:
+    """Return what `read_direct` reads, as a reading.
+
+    An event of our own contracts lacks one thing: who else has the address that it says is refused.
+    """
     try:
         events = read_direct(topic, record)
-        return Reading(events=events, learned=learn_from(events))
     except DeadLetterError as error:
         return Reading(refusal=error)
+    wanted = frozenset(place for event in events if (place := place_of(event)))
+    others = [more for event in events for more in refusals(event, clients_of(known.get(place_of(event), NOTHING)))]
+    return Reading(events=[*events, *others], learned=learn_from(events), wanted=wanted)
 
 
 def read_direct(topic: str, record: Record) -> list[AnyClientEvent]:

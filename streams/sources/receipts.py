@@ -7,21 +7,23 @@ the message by `reference`: the trigger id, or the Message-ID of the mail, which
 its own accord and names the sender by `from`. A text that is nothing but a word such as STOP ends text messages, START lets them
 come again; any other text becomes a task for a person to read. An automatic answer (`auto`) is no answer.
 
-Who the client is we know by ourselves: from our own outcomes, which name trigger and client, and from profiles, of whose phone
-numbers, those of the people at a client too, only digests are kept. One person may stand for several clients: STOP ends the texts
-of all whose number it is; START and words are for the client that named the number last, as a wish must not be guessed.
+Who the client is we know by ourselves: from our own outcomes, which name trigger, client and the address that was tried, and
+from profiles, of whose addresses, those of the people at a client too, only digests are kept. One person may stand for several
+clients. STOP ends the texts of all whose number it is, a complaint ends mails like that one to all whose address it is, and one
+that does not exist is used for none of them: whose it is now, each client's own log decides. START and words are for the client
+that named the number last, as a wish must not be guessed.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+from models.addresses import digest_of, phone_digest
 from models.events.envelope import ClientEvent
 from models.events.signals import (
+    AddressRefused,
     ClientAsked,
     ClientProfiled,
     ConsentChanged,
@@ -45,7 +47,7 @@ E = TypeVar("E", bound=ClientEvent)
 _STOP: Final = frozenset({"stop", "stopp", "end", "quit", "unsubscribe", "arret", "arrêt", "baja", "alto", "abmelden"})
 _START: Final = frozenset({"start", "unstop", "alta", "anmelden"})
 _LONGEST_WORDS: Final = 1000
-_SHORTEST: Final = 5  # digits; fewer are a short code or nothing
+_REFUSED: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.COMPLAINED})
 _OUTCOMES: Final[Mapping[str, DeliveryOutcome]] = MappingProxyType(
     {
         "message.delivered": DeliveryOutcome.DELIVERED,
@@ -66,29 +68,64 @@ def translate(body: Payload, *, source: str, received_at: datetime, lookup: Look
     said = _Said(kind, data, read.required(read.text(body, "timestamp"), "timestamp"), source, received_at)
     if kind == "message.received":
         number = phone_digest(read.required(read.text(data, "from"), "data.from"))
-        return list(said.received(_client(lookup, number), clients_of(lookup.about(number))))
+        return list(said.received(_client(lookup, number), number, clients_of(lookup.about(number)), known_by=number))
     trigger_id = read.required(read.text(data, "reference"), "data.reference").strip("<>").partition("@")[0]
-    others = _others(data, lookup)  # asked for first: all that is wanted is looked up at once
-    return list(said.about(trigger_id, _client(lookup, trigger_id), others))
+    number = phone_digest(read.text(data, "from") or "") if read.text(data, "channel") == "sms" else ""
+    others = clients_of(lookup.about(number)) if number else ()  # asked for first: all that is wanted is looked up at once
+    known = lookup.about(trigger_id)
+    client_id, reached = _client(lookup, trigger_id), known.get("address", "")
+    sharing = clients_of(lookup.about(reached)) if reached else ()
+    purpose = Purpose(known["purpose"]) if "purpose" in known else None
+    event = said.about(trigger_id, client_id, reached)
+    found: list[AnyClientEvent] = [event, *refusals(event, sharing, purpose)]
+    if kind == "message.replied":
+        found += said.received(client_id, number, others)
+    return found
+
+
+def refusals(event: AnyClientEvent, clients: Sequence[str], purpose: Purpose | None = None) -> Iterator[AddressRefused]:
+    """Yield what an outcome says to all other `clients` who have the address that was tried; nothing where it refuses none.
+
+    `purpose` is that of the message, where the outcome does not say it.
+    """
+    if not isinstance(event, DeliveryReported) or event.outcome not in _REFUSED or event.address is None:
+        return
+    for client_id in clients:
+        if client_id != event.client_id:
+            yield AddressRefused.model_validate(
+                {
+                    "event_id": derive("refused", event.event_id, client_id),
+                    "source": event.source,
+                    "occurred_at": event.occurred_at,
+                    "received_at": event.received_at,
+                    "client_id": client_id,
+                    "channel": event.channel,
+                    "address": event.address,
+                    "because": event.outcome,
+                    "purpose": event.purpose or purpose,
+                }
+            )
+
+
+def place_of(event: AnyClientEvent) -> str:
+    """Return where all who have the address that an outcome refuses are known, empty where it refuses none."""
+    refuses = isinstance(event, DeliveryReported) and event.outcome in _REFUSED and event.address
+    return address(SOURCE, refuses) if refuses else ""
 
 
 def learn_from(events: Sequence[AnyClientEvent]) -> Known:
-    """Return what our own events tell that receipts lack: whose trigger it is, and whose phone number."""
+    """Return what our own events tell that receipts lack: whose trigger it is and where it went, and whose address is which."""
     told = []
     for event in events:
         if isinstance(event, DeliveryReported) and event.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.AMBIGUOUS}:
-            told.append((address(SOURCE, event.trigger_id), facts(client_id=event.client_id)))
+            about = facts(client_id=event.client_id, address=event.address, purpose=event.purpose)
+            told.append((address(SOURCE, event.trigger_id), about))
         elif isinstance(event, ClientProfiled):
-            phones = (event.phone, *(person.phone for person in event.colleagues or ()))
-            digests = {digest for phone in phones if phone and (digest := phone_digest(phone))}
+            ways = [("email", event.email), ("sms", event.phone)]
+            ways += [way for row in event.colleagues or () for way in (("email", row.email), ("sms", row.phone))]
+            digests = {digest for channel, way in ways if way and (digest := digest_of(channel, way))}
             told += [(address(SOURCE, digest), shared(event.client_id)) for digest in sorted(digests)]
     return merged(told) if told else NOBODY
-
-
-def phone_digest(number: str) -> str:
-    """Return a digest of the last nine digits of a number, which are the same however it is written; empty for no number."""
-    digits = re.sub(r"\D", "", number, flags=re.ASCII)[-9:]
-    return "phone-" + hashlib.sha256(b"rapport.phone\x00" + digits.encode()).hexdigest()[:32] if len(digits) > _SHORTEST else ""
 
 
 def _client(lookup: Lookup, named: str) -> str:
@@ -96,12 +133,6 @@ def _client(lookup: Lookup, named: str) -> str:
     if client_id is None:
         raise DeadLetterError(Reason.NO_CLIENT, "no message of ours has this reference, and no client this number")
     return client_id
-
-
-def _others(data: Mapping[str, Any], lookup: Lookup) -> tuple[str, ...]:
-    """Return whose number it is as well, where an answer says from which it came."""
-    number = read.text(data, "from") if read.text(data, "channel") == "sms" else None
-    return clients_of(lookup.about(phone_digest(number))) if number else ()
 
 
 class _Said:
@@ -116,14 +147,14 @@ class _Said:
         self._channel = read.text(data, "channel") or ("sms" if kind == "message.received" else "email")
         self._text = " ".join((read.text(data, "text") or "").split())
 
-    def about(self, trigger_id: str, client_id: str, others: Sequence[str]) -> Iterator[AnyClientEvent]:
-        """Yield what a receipt says about one of our messages; `others`: all clients whose number an answer came from."""
+    def about(self, trigger_id: str, client_id: str, reached: str) -> DeliveryReported:
+        """Return what a receipt says about one of our messages; `reached`: the digest of the address that it went to."""
         outcome = _OUTCOMES.get(self._kind)
         if outcome is None:
             hard = self._data.get("permanent") is True
             outcome = DeliveryOutcome.BOUNCED_HARD if hard else DeliveryOutcome.BOUNCED_SOFT
         reason = read.text(self._data, "reason")
-        yield self._make(
+        return self._make(
             DeliveryReported,
             client_id,
             outcome.value,
@@ -131,29 +162,32 @@ class _Said:
             channel=self._channel,
             outcome=outcome,
             reason=reason[:500] if reason else None,
+            address=reached or None,
         )
-        if outcome is DeliveryOutcome.REPLIED:
-            yield from self.received(client_id, others)
 
-    def received(self, client_id: str, others: Sequence[str]) -> Iterator[AnyClientEvent]:
-        """Yield what a text of the client says: stop, start, or words for a person; `others`: all clients whose number it is."""
+    def received(self, client_id: str, number: str, others: Sequence[str], *, known_by: str = "") -> Iterator[AnyClientEvent]:
+        """Yield what a text of the client says: stop, start, or words for a person; `others`: all who named the `number`.
+
+        An answer to a message is about the client of that message. What is `known_by` the number alone counts for those who
+        have it still: an old number is somebody else's by now, or nobody's.
+        """
         word = self._text.strip(" .!\"'").lower()
         if word in _STOP:
             for purpose in Purpose:
-                yield self._consent(client_id, purpose, granted=False)
+                yield self._consent(client_id, purpose, known_by, granted=False)
             for other, purpose in product(others, Purpose):
                 if other != client_id:
-                    yield self._consent(other, purpose, granted=False, subject=f"{purpose.value} {other}")
+                    yield self._consent(other, purpose, number, granted=False, subject=f"{purpose.value} {other}")
         elif word in _START:
             # Offers were never asked for by saying START to whatever came last.
             for purpose in (Purpose.SERVICING, Purpose.RELATIONSHIP):
-                yield self._consent(client_id, purpose, granted=True)
+                yield self._consent(client_id, purpose, known_by, granted=True)
         elif self._text:
             words = self._text[:_LONGEST_WORDS]
             yield self._make(ClientAsked, client_id, "asked", request=Request.MESSAGE, channel=self._channel, words=words)
 
-    def _consent(self, client_id: str, purpose: Purpose, *, granted: bool, subject: str = "") -> ConsentChanged:
-        said = {"purpose": purpose, "channel": self._channel, "granted": granted}
+    def _consent(self, client_id: str, purpose: Purpose, number: str, *, granted: bool, subject: str = "") -> ConsentChanged:
+        said = {"purpose": purpose, "channel": self._channel, "granted": granted, "address": number or None}
         return self._make(ConsentChanged, client_id, subject or purpose.value, **said)
 
     def _make(self, kind: type[E], client_id: str, subject: str, **fields: object) -> E:

@@ -1,7 +1,7 @@
 """What a sender's earlier deliveries told about its ids: small flat facts under an address, in a closed set of names.
 
 An *address* is `<source>:<id>`: a payment processor's id, which is unique within that source. Facts are kept as they are told,
-name to text; only names, ids, amounts and dates that a later delivery may lack, never how to reach a person or their bank.
+name to text; only names, ids, digests, amounts and dates that a later delivery may lack, never how to reach people or banks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,14 @@ NOBODY: Final[Known] = MappingProxyType({})
 LINKS: Final = (
     *("charge", "payment_intent", "invoice"),
     *("refund", "payment", "subscription", "instalment_schedule", "mandate"),
+    "address",
 )
 """Facts that are themselves ids of the same source; whoever asks about an id is told about these as well."""
 
-VALUES: Final = ("customer", "client_id", "invoice_id", "amount", "currency", "charge_date")
+VALUES: Final = ("customer", "client_id", "invoice_id", "amount", "currency", "charge_date", "purpose")
 
 LARGEST_FACT_BYTES: Final = 255
-"""A longer text is no id, amount or date: it is left out. With 14 names an entry holds less than 4 KB, usually 150 bytes."""
+"""A longer text is no id, amount or date: it is left out. With 16 names an entry holds about 4 KB at most, usually 150 bytes."""
 
 FURTHEST: Final = 16
 """Most ids that are looked at on behalf of one."""

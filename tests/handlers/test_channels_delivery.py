@@ -8,6 +8,7 @@ from handlers.channels.lane import Continue, Pause, Reopen, SeekTo
 from handlers.channels.ledger import Owner
 from handlers.channels.memory_ledger import MemoryLedgers
 from handlers.channels.presend import LastLook
+from models.addresses import email_digest
 from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome
 from models.ids import derive
@@ -37,6 +38,16 @@ async def test_a_trigger_is_sent_once_and_its_outcome_goes_to_signals(bench: Ben
     assert (event.client_id, event.channel, event.outcome) == ("ada", "email", DeliveryOutcome.SENT)
     assert (event.occurred_at, event.received_at) == (NOW, NOW)
     assert bench.topic.records[0][:2] == ("signals", b"ada")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ACCEPTED, Verdict.BOUNCED, Verdict.UNCERTAIN])
+async def test_an_outcome_says_where_the_message_went_as_a_digest_and_what_kind_it_was(bench: Bench, verdict: Verdict) -> None:
+    bench.channel.script.append(verdict)
+    await bench.take(trigger())
+    await bench.work()
+    (event,) = await bench.outcomes()
+    assert (event.address, event.purpose) == (email_digest("ada@client.example"), trigger().purpose)
+    assert b"ada@client.example" not in bench.topic.records[0][2]
 
 
 async def test_records_seen_again_are_filtered_and_nothing_is_sent_twice(bench: Bench) -> None:

@@ -24,7 +24,7 @@ from models.events.union import AnyClientEvent
 from models.money import Money
 from models.policy.gate import refusal
 from models.policy.reach import reaction_rate, rest_of
-from models.state.client import ClientState
+from models.state.client import PURPOSES, ClientState
 from models.state.codec import decode
 from models.triggers import CHANNEL_RECORD_ADAPTER, Trigger
 from streams.runtime.clock import FileClock
@@ -125,6 +125,7 @@ async def test_receipts_bounces_complaints_replies_and_stop_come_back_as_what_th
         await kafka_found(http)
         with working(settings, RAPPORT_POLICY_FILE=str(settings.policy_file)):
             told_first, paid = first_payments()
+            told_first.append(told_first[CLIENTS.index("cy")].model_copy(update={"event_id": "profile-guy", "client_id": "guy"}))
             await feed(settings, [to_topic(SIGNALS, encode_event(event)) for event in told_first])
             await until_caught_up(settings)  # whose number it is must be known before an invoice is paid or a text arrives
             await feed(settings, on_the_log(paid, settings))
@@ -149,7 +150,7 @@ async def test_receipts_bounces_complaints_replies_and_stop_come_back_as_what_th
 
             await until_async(laid_out, timeout=90, what="the message laid out in the portal")
             await until_caught_up(settings)
-    known = await states(settings, CLIENTS)
+    known = await states(settings, (*CLIENTS, "guy"))
     again = (await triggers(settings, "portal"))["ada"]
 
     # A hard bounce: the address, not the client. The same message goes on by another way, in one lineage.
@@ -164,6 +165,9 @@ async def test_receipts_bounces_complaints_replies_and_stop_come_back_as_what_th
     # A complaint is about what it was about: mails about open work still come.
     assert refusal(known["cy"], Purpose.RELATIONSHIP, "email") == "email is suppressed (complaint)"
     assert refusal(known["cy"], Purpose.SERVICING, "email") is None
+    # And about an address: another client with the same one hears of it, about the same.
+    (shared,) = known["guy"].person.suppressions
+    assert (shared.channel, shared.cause, PURPOSES[shared.purpose]) == ("email", "reader_complained", Purpose.RELATIONSHIP)
     # An automatic answer is nothing; a word alone ends texts and no mails.
     assert refusal(known["di"], Purpose.RELATIONSHIP, "email") is None
     assert refusal(known["di"], Purpose.SERVICING, "sms") == "the client does not want servicing contact"

@@ -250,6 +250,19 @@ async def test_finishing_twice_reports_once_with_the_attempt_and_the_business_ti
     assert report.reason == "250 ok, ümläut 好"
 
 
+async def test_where_a_message_went_and_what_kind_it_was_is_reported_with_its_own_outcome_alone(books: Books) -> None:
+    await books.accept(claim(1))
+    attempt = await books.one_attempt()
+    await books.accept(withdrawal(2))
+    ending = replace(SENT, address="email-0f", purpose="servicing")
+    await books.ledger.finish(attempt, ending, now_ms=9, wall_ms=9)
+    reports = await books.ledger.reports(limit=9)
+    assert [(row.outcome, row.address, row.purpose) for row in reports] == [
+        (DeliveryOutcome.SENT, "email-0f", "servicing"),
+        (DeliveryOutcome.TOO_LATE, "", ""),
+    ]
+
+
 async def test_a_drained_worker_may_still_finish_what_it_began(books: Books) -> None:
     await books.accept(claim(1))
     attempt = await books.one_attempt()

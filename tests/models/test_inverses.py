@@ -69,6 +69,7 @@ NONE_NEEDED: Final[Mapping[str, str]] = MappingProxyType(
         "halt.changed": ITSELF,
         "feed.changed": ITSELF,
         "delivery.reported": HAPPENED,
+        "address.refused": HAPPENED,
         "contact.logged": HAPPENED,
         "client.asked": HAPPENED,
         "approval.answered": HAPPENED,

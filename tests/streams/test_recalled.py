@@ -43,6 +43,9 @@ def test_a_bare_event_of_gocardless_is_told_of_its_client_and_amount_by_the_log_
     assert (back.client_id, back.amount) == (first.client_id, getattr(first, "amount", None))
 
 
-def test_events_of_senders_who_name_everything_tell_nothing() -> None:
+def test_events_of_senders_who_name_everything_tell_nothing_but_whose_an_address_is() -> None:
     build = Events()
-    assert _known([build.issued(0), build.paid(1), build.profiled(2), build.called(3)]) == {}
+    assert _known([build.issued(0), build.paid(1), build.profiled(2, email=None), build.called(3)]) == {}
+    told = _known([build.profiled(4, email="ada@client.example", phone="+49 30 90182000")])
+    assert {place.partition("-")[0] for place in told} == {"receipts:email", "receipts:phone"}
+    assert "ada@client.example" not in repr(told)

@@ -5,13 +5,27 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from models.events.signals import ClientAsked, ClientProfiled, ConsentChanged, DeliveryOutcome, DeliveryReported, Purpose, Request
+from models.addresses import email_digest, phone_digest
+from models.events.signals import (
+    AddressRefused,
+    ClientAsked,
+    ClientProfiled,
+    ConsentChanged,
+    DeliveryOutcome,
+    DeliveryReported,
+    Purpose,
+    Request,
+)
 from models.events.union import AnyClientEvent
+from streams.agents.intake import interpret_direct
+from streams.runtime.clock import ManualClock
 from streams.runtime.errors import DeadLetterError
-from streams.sources.receipts import learn_from, phone_digest
+from streams.sources.receipts import learn_from
 from streams.sources.registry import read_body
+from streams.state.memory_directory import MemoryDirectory
 from streams.wire.dead_letters import Reason
 from streams.wire.facts import Known, merged
+from streams.wire.records import PlainRecord
 from tests.streams.receipt_samples import receipt
 
 RECEIVED = datetime(2026, 3, 2, 9, 1, tzinfo=UTC)
@@ -90,6 +104,80 @@ def test_a_stop_ends_the_texts_of_every_client_for_whom_that_person_stands(stop:
         (name, purpose) for name in ("ada", "bo", "cy") for purpose in Purpose
     )
     assert len({event.event_id for event in events}) == len(events)
+
+
+def stopped(known: Known, stop: dict[str, object]) -> dict[str, str | None]:
+    """Return by client from which address a STOP counts."""
+    events = read_body("receipts", orjson.dumps(stop), received_at=RECEIVED, known=known).told()
+    return {row.client_id: row.address for row in events if isinstance(row, ConsentChanged)}
+
+
+def test_a_stop_counts_for_who_still_has_the_number_and_as_an_answer_for_the_client_it_answers() -> None:
+    number = phone_digest("030 90182000")
+    alone = receipt("message.received", **{"from": "+493090182000"}, text="STOP")
+    assert stopped(SHARED, alone) == dict.fromkeys(("ada", "bo", "cy"), number)
+    answer = receipt("message.replied", reference="t1", channel="sms", **{"from": "+493090182000"}, text="STOP")
+    assert stopped(SHARED, answer) == {"ada": None, "bo": number, "cy": number}
+
+
+MAIL = email_digest("ap@holding.example")
+MAILED = SENT.model_copy(update={"address": MAIL, "purpose": Purpose.RELATIONSHIP})
+OF_HOLDING = {"colleagues": [{"role": "accounts_payable", "email": "AP@Holding.example"}]}
+MAILING = merged(
+    pair
+    for event in (MAILED, profile("cy", email="ap@holding.example"), profile("bo", **OF_HOLDING), profile("ada", **OF_HOLDING))
+    for pair in learn_from([event]).items()
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "because"),
+    [
+        ("message.complained", {}, DeliveryOutcome.COMPLAINED),
+        ("message.bounced", {"permanent": True}, DeliveryOutcome.BOUNCED_HARD),
+    ],
+)
+def test_what_a_message_met_at_an_address_is_told_to_every_client_who_has_it(
+    kind: str, data: dict[str, object], because: DeliveryOutcome
+) -> None:
+    body = orjson.dumps(receipt(kind, reference="t1", channel="email", **data))
+    reported, *others = read_body("receipts", body, received_at=RECEIVED, known=MAILING).told()
+    assert isinstance(reported, DeliveryReported)
+    assert (reported.client_id, reported.address) == ("ada", MAIL)
+    told = [(row.client_id, row.address, row.because, row.purpose) for row in others if isinstance(row, AddressRefused)]
+    assert told == [(name, MAIL, because, Purpose.RELATIONSHIP) for name in ("bo", "cy")]
+    assert len({row.event_id for row in others}) == 2
+
+
+@pytest.mark.parametrize(("kind", "data"), [("message.bounced", {"permanent": False}), ("message.delivered", {})])
+def test_what_says_nothing_against_an_address_is_told_to_nobody_else(kind: str, data: dict[str, object]) -> None:
+    body = orjson.dumps(receipt(kind, reference="t1", channel="email", **data))
+    assert len(read_body("receipts", body, received_at=RECEIVED, known=MAILING).told()) == 1
+
+
+def test_the_address_of_a_message_is_found_with_it_in_one_look() -> None:
+    directory = MemoryDirectory(ManualClock(RECEIVED))
+    directory.answer(MAILING, ())
+    body = orjson.dumps(receipt("message.complained", reference="t1"))
+    wanted = read_body("receipts", body, received_at=RECEIVED).wanted
+    known = directory.answer({}, wanted)
+    assert len(read_body("receipts", body, received_at=RECEIVED, known=known).told()) == 3
+
+
+def test_an_address_that_the_server_refused_at_once_is_told_to_every_client_who_has_it_too() -> None:
+    bounced = MAILED.model_copy(update={"outcome": DeliveryOutcome.BOUNCED_HARD, "source": "channel.email"})
+    value = bounced.model_dump_json(exclude_none=True).encode()
+    record = PlainRecord(topic="t", partition=0, offset=0, timestamp=1_772_442_060_000, key=None, value=value)
+    first = interpret_direct("signals", record, {})
+    assert [row.client_id for row in first.events] == ["ada"]
+    assert first.wanted == {f"receipts:{MAIL}"}
+    again = interpret_direct("signals", record, MAILING)
+    assert [(row.client_id, row.kind) for row in again.events] == [
+        ("ada", "delivery.reported"),
+        ("bo", "address.refused"),
+        ("cy", "address.refused"),
+    ]
+    assert interpret_direct("signals", record, MAILING).events == again.events
 
 
 @pytest.mark.parametrize("text", ["START", "call me"])

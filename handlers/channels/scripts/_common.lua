@@ -12,9 +12,9 @@ local function keep(id, kept)
     redis.call('HSET', STAGES, id, cjson.encode(kept))
 end
 
-local function report(id, kept, outcome, reason, now)
+local function report(id, kept, outcome, reason, now, address, purpose)
     redis.call('XADD', REPORTS, '*', 'trigger', id, 'client', kept.client, 'outcome', outcome,
-        'attempt', kept.attempt, 'reason', reason, 'at', now)
+        'attempt', kept.attempt, 'reason', reason, 'at', now, 'address', address or '', 'purpose', purpose or '')
 end
 
 -- A finished trigger keeps its stage, so that it is not claimed again, but not its text.
@@ -33,11 +33,11 @@ local function acknowledgement(stage)
     return (stage == 'sent' or stage == 'ambiguous') and 'too_late' or 'retracted'
 end
 
-local function finished(id, kept, stage, outcome, reason, now, wall)
+local function finished(id, kept, stage, outcome, reason, now, wall, address, purpose)
     local because = kept.because
     kept.because = nil
     close(id, kept, stage, wall)
-    if outcome ~= '' then report(id, kept, outcome, reason, now) end
+    if outcome ~= '' then report(id, kept, outcome, reason, now, address, purpose) end
     if because then report(id, kept, acknowledgement(stage), because, now) end
 end
 
