@@ -20,6 +20,7 @@ from handlers.channels.library import Library
 from handlers.channels.links import links_of
 from handlers.channels.portal import PortalChannel
 from handlers.channels.presend import at_any_hour, gate_look
+from handlers.channels.readers import Places
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.redis_tasks import RedisTaskBoard
 from handlers.channels.sms import SmsChannel
@@ -39,7 +40,7 @@ from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.ports import StateStore
 from streams.state.redis_store import RedisStateStore, connect_redis
-from streams.wire.topics import CHANNELS
+from streams.wire.topics import CHANNELS, TRIGGERS
 
 _log = structlog.get_logger(__name__)
 
@@ -86,6 +87,7 @@ def make_worker(
     policy, library = words or words_in_force(settings)
     clock, wall = make_clock(settings.clock_file), SystemClock()
     failpoint = make_failpoint(settings.failpoint, places=PLACES)
+    places = Places(per_day=settings.reader_per_day, per_week=settings.reader_per_week)
     courier = Courier(
         channel,
         store=store,
@@ -97,6 +99,7 @@ def make_worker(
         wall=wall,
         meter=meter,
         failpoint=failpoint,
+        readers=ledgers.readers(settings.topic(TRIGGERS[channel.name].name), places),
     )
     retention = timedelta(days=settings.channel_retention_days)
     dispatch = Dispatch(channel, courier=courier, clock=clock, wall=wall, meter=meter, retention=retention)

@@ -23,8 +23,10 @@ from handlers.channels.failpoints import PROVIDER_ACCEPTED
 from handlers.channels.lane import Lane, millis
 from handlers.channels.ledger import REASON_LENGTH, Attempt, Ending, Entry, Stage
 from handlers.channels.presend import LastLook, Look
+from handlers.channels.readers import Readers
 from handlers.channels.trigger_records import read_body
 from models.addresses import digest_of
+from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryOutcome
 from models.policy.leave import EXPIRED
 from models.triggers import Trigger
@@ -46,6 +48,8 @@ class Held:
 
 
 T = TypeVar("T")
+NO_PLACE: Final = "reader"
+_MAYBE_THERE: Final = frozenset({Verdict.ACCEPTED, Verdict.UNCERTAIN})
 _FIRST_WAIT: Final = 0.05
 _LONGEST_WAIT: Final = 2.0
 _log = structlog.get_logger(__name__)
@@ -65,8 +69,12 @@ class Courier:
         wall: Clock,
         meter: Meter,
         failpoint: Callable[[str], None],
+        readers: Readers,
     ) -> None:
-        """Read states from `store`, decide with `look`, render with `write`; `clock` is business, `wall` operating time."""
+        """Read states from `store`, decide with `look`, render with `write`, take places of `readers`.
+
+        `clock` is business, `wall` operating time.
+        """
         self._channel = channel
         self._store = store
         self._look = look
@@ -75,6 +83,7 @@ class Courier:
         self._wall = wall
         self._meter = meter
         self._failpoint = failpoint
+        self._readers = readers
 
     async def deliver(self, lane: Lane, entry: Entry) -> Verdict | None:
         """Take `entry` one step further and return the provider's verdict, or none when the provider was not asked.
@@ -94,12 +103,15 @@ class Courier:
             return None
         attempt = await self._begin(lane, entry)
         if attempt is None:
+            await self._give_back(ready)
             return None
         result = await self._send(ready)
         self._failpoint(PROVIDER_ACCEPTED)
         ending = self._ending(ready, result)
         ending = replace(ending, address=digest_of(self._channel.name, ready.address), purpose=ready.trigger.purpose.value)
         await persist(lambda: self._finish(lane, attempt, ending))
+        if result.verdict not in _MAYBE_THERE:
+            await self._give_back(ready)
         return result.verdict
 
     async def _begin(self, lane: Lane, entry: Entry) -> Attempt | None:
@@ -131,7 +143,27 @@ class Courier:
             return _suppressed(seen.code, *seen.reasons)
         if seen.not_before_ms > now_ms:
             return Held(seen.not_before_ms)
-        return self._compose(trigger, entry=entry, seen=seen, now_ms=now_ms)
+        ready = self._compose(trigger, entry=entry, seen=seen, now_ms=now_ms)
+        return await self._placed(ready, now_ms) if isinstance(ready, Delivery) and seen.takes_place else ready
+
+    async def _placed(self, message: Delivery, now_ms: int) -> Delivery | Held | Ending:
+        """Take a place for a message at its address; without one it waits, and where none is free in time it is told so."""
+        trigger, address = message.trigger, digest_of(self._channel.name, message.address)
+        until = await self._readers.reserve(address, trigger.trigger_id, now_ms=now_ms) if address else 0
+        if not until:
+            return message
+        if until < epoch_ms(trigger.expires_at):
+            _log.info("waits for a place at its address", channel=self._channel.name, until=moment(until).isoformat())
+            return Held(until)
+        self._meter.count(CONTACT_SUPPRESSED, reason=NO_PLACE)
+        return _suppressed(NO_PLACE, "who reads there hears from us about many clients, and no place is free before it expires")
+
+    async def _give_back(self, message: Delivery) -> None:
+        address = digest_of(self._channel.name, message.address)
+        try:
+            await self._readers.refund(address, message.trigger.trigger_id)
+        except RetryError as error:
+            _log.warning("a place at an address stays taken", channel=self._channel.name, error=str(error))
 
     def _compose(self, trigger: Trigger, *, entry: Entry, seen: LastLook, now_ms: int) -> Delivery | Ending:
         address = self._channel.address_of(seen.recipient)

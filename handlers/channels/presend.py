@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from handlers.channels.contract import Recipient
-from models.events.signals import Role
+from models.events.signals import Purpose, Role
 from models.policy.audience import reader_of
+from models.policy.budget import costs
 from models.policy.leave import Verdict, known_as, may_leave
 from models.policy.policy import Policy
 from models.state.client import ClientState, Person
@@ -23,7 +24,8 @@ class LastLook:
     """Whether the trigger may go out; if not, a short `code` (a metric label) and the reasons in words.
 
     `not_before_ms` later than now means: right, but not at this hour; with `is_stopped`, not while something outside holds it: a
-    stop, a late source, or a step before it of which nothing is known yet.
+    stop, a late source, or a step before it of which nothing is known yet. `takes_place`: it counts for who reads it (see
+    handlers.channels.readers).
     """
 
     allowed: bool
@@ -32,6 +34,7 @@ class LastLook:
     recipient: Recipient = field(default_factory=Recipient)
     not_before_ms: int = 0
     is_stopped: bool = False
+    takes_place: bool = False
 
 
 Look: TypeAlias = Callable[[bytes, Trigger, int, bytes], LastLook]
@@ -48,7 +51,8 @@ def gate_look(policy: Policy) -> Look:
 
     def look(raw: bytes, trigger: Trigger, now_ms: int, regime: bytes) -> LastLook:
         state, current = decode(raw), program.under(regime).policy
-        answer = may_leave(state, known_as(state, trigger), now_ms=now_ms, policy=current)
+        known = known_as(state, trigger)
+        answer = may_leave(state, known, now_ms=now_ms, policy=current)
         match answer.verdict:
             case Verdict.WITHDRAW:
                 return LastLook(allowed=False, code=answer.code, reasons=answer.reasons)
@@ -62,7 +66,12 @@ def gate_look(policy: Policy) -> Look:
                     is_stopped=answer.code in _BEATS_ANY_CLOCK,
                 )
             case Verdict.LEAVE:
-                return LastLook(allowed=True, recipient=recipient_of(state, trigger), not_before_ms=now_ms)
+                return LastLook(
+                    allowed=True,
+                    recipient=recipient_of(state, trigger),
+                    not_before_ms=now_ms,
+                    takes_place=trigger.purpose is not Purpose.SERVICING and costs(known, current),
+                )
 
     return look
 

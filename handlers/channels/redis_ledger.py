@@ -35,6 +35,8 @@ from handlers.channels.ledger import (
     Standing,
     Withdrawal,
 )
+from handlers.channels.readers import Places, Readers
+from handlers.channels.redis_readers import RedisReaders
 from models.events.signals import DeliveryOutcome
 from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.settings import Settings
@@ -215,6 +217,10 @@ class RedisLedgers:
         """See `Ledgers.open`."""
         prefix = prefix_of(self._namespace, topic, partition)
         return RedisLedger(self._client, scripts=self._scripts, prefix=prefix, pending_limit=self._pending_limit)
+
+    def readers(self, topic: str, places: Places) -> Readers:
+        """Return the places of who reads what is sent by the workers of `topic` (name on the broker), beside its ledgers."""
+        return RedisReaders(self._client, prefix=f"{self._namespace}:{topic}:readers", places=places)
 
     async def close(self) -> None:
         """Close the connections."""

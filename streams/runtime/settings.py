@@ -150,6 +150,11 @@ class Settings(BaseSettings):
     channel_retention_days: Annotated[int, Field(ge=1)] = Field(
         default=45, description="How long the ledger remembers finished triggers; longer than the trigger topics keep records."
     )
+    reader_per_day: Annotated[int, Field(ge=0)] = Field(
+        default=10,
+        description="Messages about care to one address within 24 hours, over all clients that share it. 0: any number.",
+    )
+    reader_per_week: Annotated[int, Field(ge=0)] = Field(default=40, description="The same within seven days.")
     smtp_host: str = Field(default="127.0.0.1", description="SMTP server of the email channel.")
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1025, description="Its port.")
     smtp_username: str | None = Field(default=None, description="User for SMTP AUTH; unset: none.")

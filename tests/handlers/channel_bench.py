@@ -14,6 +14,7 @@ from handlers.channels.ledger import Ledgers, Owner, Standing
 from handlers.channels.memory_ledger import MemoryLedgers
 from handlers.channels.outcomes import publish_outcomes
 from handlers.channels.presend import LastLook
+from handlers.channels.readers import MemoryReaders, Places, Readers
 from models.events.envelope import epoch_ms
 from models.events.signals import DeliveryReported
 from models.triggers import Retraction, Trigger
@@ -113,6 +114,7 @@ class Bench:
         ledgers: Ledgers | None = None,
         real: Channel | None = None,
         write: Write | None = None,
+        readers: Readers | None = None,
     ) -> None:
         self.channel = channel or ScriptedChannel()
         used = real or self.channel
@@ -132,6 +134,7 @@ class Bench:
             wall=self.wall,
             meter=self.meter,
             failpoint=lambda _: None,
+            readers=readers or MemoryReaders(Places()),
         )
         self.dispatch = Dispatch(used, courier=courier, clock=self.clock, wall=self.wall, meter=self.meter)
         self.lane = self.new_lane()

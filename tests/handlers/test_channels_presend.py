@@ -174,3 +174,22 @@ def test_a_stop_of_something_else_holds_nothing() -> None:
     regime = _regime(scope="journey", target="pre_renewal")
     seen = LOOK(state_after(PROFILE, INVOICE), ASKED, epoch_ms(MONDAY_MORNING), regime)
     assert (seen.allowed, seen.code, seen.not_before_ms) == (True, "", epoch_ms(MONDAY_MORNING))
+
+
+def takes_place(firm: Firm) -> tuple[str, bool]:
+    """Return the last message that a firm has decided, and whether it counts for who reads it."""
+    last, state = firm.triggers[-1], encode(state_of(firm))
+    seen, hasty = (look(state, last, epoch_ms(last.not_before), b"") for look in (LOOK, at_any_hour(LOOK)))
+    assert (seen.allowed, hasty.takes_place) == (True, False)
+    return last.step, seen.takes_place
+
+
+def test_care_takes_a_place_at_its_readers_address_and_open_work_and_receipts_do_not() -> None:
+    build = Events()
+    thanked = Firm().run([build.profiled(0), build.paid(0.3, "P1", invoice=None)])
+    assert takes_place(thanked) == ("thank_you", False)
+    thanked.feed(build.reported(0.4, thanked.triggers[0].trigger_id))
+    thanked.wake(ms(32))
+    assert takes_place(thanked) == ("outcome_check", True)
+    owing = Firm().run([build.profiled(0), build.issued(0.1, "I1", due=3)], until_ms=ms(8))
+    assert takes_place(owing) == ("explain_terms", False)

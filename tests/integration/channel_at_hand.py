@@ -9,6 +9,7 @@ from handlers.channels.contract import Content, Recipient
 from handlers.channels.courier import Courier
 from handlers.channels.dispatch import Dispatch
 from handlers.channels.presend import LastLook
+from handlers.channels.readers import MemoryReaders, Places
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.worker import ChannelWorker
 from models.events.payments import PaymentReceived
@@ -57,6 +58,7 @@ async def delivering(channel: ScriptedChannel, settings: Settings, *, most_waiti
         wall=clock,
         meter=meter,
         failpoint=lambda _: None,
+        readers=MemoryReaders(Places()),
     )
     worker = ChannelWorker(
         settings,

@@ -20,6 +20,7 @@ from handlers.channels.courier import Courier
 from handlers.channels.dispatch import Dispatch
 from handlers.channels.failpoints import OUTCOME_PUBLISHED, PROVIDER_ACCEPTED
 from handlers.channels.presend import LastLook, gate_look
+from handlers.channels.readers import MemoryReaders, Places
 from handlers.channels.redis_ledger import RedisLedgers
 from handlers.channels.worker import ChannelWorker
 from handlers.demo.smtp_sink import CUT, HANG, SmtpSink
@@ -435,6 +436,7 @@ def _keeping_distance(town: Town, name: str, seen: list[str]) -> ChannelWorker:
         wall=wall,
         meter=meter,
         failpoint=lambda _: None,
+        readers=MemoryReaders(Places()),
     )
     return ChannelWorker(
         town.settings,
