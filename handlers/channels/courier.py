@@ -103,8 +103,7 @@ class Courier:
             return None
         attempt = await self._begin(lane, entry)
         if attempt is None:
-            await self._give_back(ready)
-            return None
+            return None  # whoever has it now may be sending it at the place that we took
         result = await self._send(ready)
         self._failpoint(PROVIDER_ACCEPTED)
         ending = self._ending(ready, result)

@@ -89,3 +89,19 @@ async def test_where_a_channel_has_no_addresses_of_its_own_nobody_waits() -> Non
     await bench.take(trigger("a"), trigger("b"))
     await bench.work()
     assert len(bench.channel.sent) == 2
+
+
+async def test_who_lost_the_partition_leaves_the_place_to_who_has_it_now() -> None:
+    class Overtaken(MemoryReaders):
+        async def reserve(self, address: str, trigger_id: str, *, now_ms: int) -> int:
+            await bench.open(bench.new_lane(), generation=2)
+            return await super().reserve(address, trigger_id, now_ms=now_ms)
+
+    readers = Overtaken(Places(per_day=1))
+    bench = Bench(readers=readers)
+    bench.looks = [CARE]
+    await bench.open()
+    await bench.take(trigger("a"))
+    await bench.turn()
+    assert not bench.channel.sent
+    assert await MemoryReaders.reserve(readers, ADDRESS, "other", now_ms=epoch_ms(NOW))
