@@ -41,6 +41,7 @@ class ClientsStage(Generic[S]):
         self._fold = ClientsFold(program, partitions=settings.partitions)
         self._kept: OrderedDict[str, S] = OrderedDict()
         self._folded: Folded[S] | None = None
+        self._regime: bytes | None = None
 
     def cut(self, records: Sequence[Record]) -> int:
         """Return how many of the first records form one batch: what is about the whole partition is one of its own."""
@@ -62,6 +63,7 @@ class ClientsStage(Generic[S]):
 
     async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
         """Fold `records` over the states of version `grasp.ver`."""
+        self._tell_what_is_refused(grasp.regime)
         batch = self._fold.read(records, watermark_ms=grasp.watermark_ms)
         match batch:
             case EventBatch():
@@ -76,6 +78,14 @@ class ClientsStage(Generic[S]):
             return folded
         self._folded = folded
         return folded.writes
+
+    def _tell_what_is_refused(self, regime: bytes) -> None:
+        """Show which learners in force this release cannot use; asked anew only when another regime holds."""
+        if regime == self._regime:
+            return
+        self._regime = regime
+        for learner, refused in self._program.under(regime).refused.items():
+            self._meter.set(metrics.LEARNER_REFUSED, float(refused), learner=learner)
 
     async def _fold_events(self, batch: EventBatch, grasp: Grasp) -> Folded[S] | Moved | Missing:
         absent = [client for client in batch.clients if client not in self._kept]

@@ -77,6 +77,11 @@ class Program(Protocol[S]):
         """Return the encoded regime after `event`, empty before the first; DeadLetterError for what this release cannot run."""
         ...
 
+    @property
+    def refused(self) -> Mapping[str, bool]:
+        """Whether what was put in force of each learner cannot be used by this release, so that rules decide in its place."""
+        ...
+
     def under(self, regime: bytes) -> "Program[S]":
         """Return the program as it thinks under an encoded regime. Asked for each batch, so the answer is remembered."""
         ...

@@ -1,6 +1,6 @@
 """The pure core in the form in which the engine runs it: transition, policy, scorer and codec bound together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from models.events.control import LearnerActivated, LearnerRole, PolicyActivated, RunsMigrated
 from models.events.union import AnyControlEvent, AnyEvent
-from models.learners.activation import LATENESS, RENEWAL, WithRenewals, renewals_of, scorer_of, verify
+from models.learners.activation import LATENESS, LEARNERS, RENEWAL, WithRenewals, renewals_of, scorer_of, verify
 from models.learners.baseline import BASELINE
 from models.learners.lateness import LatenessScorer
 from models.learners.renewal import PublishedRenewals
@@ -41,6 +41,7 @@ class ClientProgram:
     scorer: Scorer = BASELINE
     regime: Regime = NOTHING_ACTIVATED
     challengers: Challengers = NOBODY
+    refused: Mapping[str, bool] = field(default_factory=lambda: dict.fromkeys(LEARNERS, False), compare=False)
     _bound: dict[bytes, "ClientProgram"] = field(default_factory=dict, repr=False, compare=False)
 
     def encode(self, state: ClientState) -> bytes:
@@ -85,7 +86,10 @@ class ClientProgram:
             policy = _activated(active, self.policy.zone)
         renewals = _renewals(regime, LearnerRole.CHAMPION)
         rules = self.scorer if renewals is None else WithRenewals(self.scorer, renewals)
-        scorer = _lateness(regime, LearnerRole.CHAMPION, rules) or rules
+        lateness = _lateness(regime, LearnerRole.CHAMPION, rules)
+        usable = {LATENESS: lateness, RENEWAL: renewals}
+        refused = {name: found is None and regime.learner(name) is not None for name, found in usable.items()}
+        scorer = lateness or rules
         challengers = NOBODY
         beside = _lateness(regime, LearnerRole.CHALLENGER, rules), _renewals(regime, LearnerRole.CHALLENGER)
         if any(beside):
@@ -94,7 +98,7 @@ class ClientProgram:
             scorer = Watched(scorer, challengers.lateness)
         base = self.policy if regime.base is None else _activated(regime.base, self.policy.zone)
         bound = in_force(policy, regime, base=base, find=self._finder(regime))
-        return replace(self, policy=bound, scorer=scorer, regime=regime, challengers=challengers, _bound={})
+        return replace(self, policy=bound, scorer=scorer, regime=regime, challengers=challengers, refused=refused, _bound={})
 
     def _finder(self, regime: Regime) -> Callable[[str], Policy | None]:
         """Return what finds the policy of a version; one is read when a run that is pinned to it is met."""

@@ -155,6 +155,9 @@ LEARNER_TRUST: Final = _gauge("learner_trust", "Weight of the learner against th
 LEARNER_DRIFTS: Final = _counter("learner_drifts_total", "Drifts noticed.", "learner")
 LEARNER_CHECKED: Final = _gauge("learner_checked_timestamp_seconds", "When stored features were last held against the log.")
 LEARNER_DISTRUSTED: Final = _gauge("learner_distrusted", "1 while the last such check has failed and no version goes in force.")
+LEARNER_REFUSED: Final = _gauge(
+    "learner_refused", "1 while this worker's release cannot use the version in force, so that rules decide.", "learner"
+)
 LEARNER_SNAPSHOTS: Final = _counter("learner_snapshots_total", "Snapshots published.", "learner", "activated")
 
 INGEST_REQUESTS: Final = _counter("ingest_requests_total", "Webhook requests by what became of them.", "source", "outcome")

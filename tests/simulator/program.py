@@ -72,6 +72,11 @@ class CountingProgram:
         chain = blake2b(regime[:_CHAIN] + event.event_id.encode(), digest_size=_CHAIN // 2).hexdigest().encode()
         return b" ".join([chain, *heard, event.event_id.encode()])
 
+    @property
+    def refused(self) -> dict[str, bool]:
+        """It has no learners."""
+        return {}
+
     def under(self, regime: bytes) -> Self:
         """Return a program that tells its regime."""
         return type(self)(regime[:_CHAIN].decode()) if regime else self

@@ -64,6 +64,10 @@ class CountingProgram:
         heard = regime.split()
         return regime if event.event_id.encode() in heard else b" ".join([*heard, event.event_id.encode()])
 
+    @property
+    def refused(self) -> dict[str, bool]:
+        return {}
+
     def under(self, regime: bytes) -> Self:
         return replace(self, version=f"test {len(regime.split())}") if regime else self
 

@@ -17,19 +17,28 @@ from models.learners.baseline import BASELINE
 from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import LatenessWeights, dump
 from models.policy.policy import DEFAULT_POLICY, stamped
-from models.regime import ActiveLearner, Regime, decode_regime, encode_regime
+from models.regime import NOTHING_ACTIVATED, ActiveLearner, Regime, decode_regime, encode_regime, regime_after
 from models.state.client import ClientState
 from models.state.codec import encode
 from models.triggers import Decision, Example, Trigger
 from models.workdays import DAY_MS
+from streams.agents.clients import ClientsStage
 from streams.agents.readers import INTAKE_READERS
+from streams.engine.fence import Slot
+from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import fold_partition
 from streams.engine.program import ClientProgram
-from streams.wire.topics import DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
-from tests.models.builders import Events, ms, on
+from streams.runtime.metrics import LEARNER_REFUSED, Meter
+from streams.runtime.settings import Settings
+from streams.state.memory_store import MemoryPartitions
+from streams.wire.codec import encode_event
+from streams.wire.records import PlainRecord
+from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
+from tests.models.builders import Events, ms, on, tick_at
 from tests.models.controls import policy_activated
 from tests.models.examples import trained
+from tests.streams.test_intake_stage import GRASP
 
 SNAPSHOT: Final = trained(120).publish()
 
@@ -134,6 +143,24 @@ def test_a_snapshot_that_cannot_score_is_a_dead_letter_and_the_one_before_goes_o
     assert active is not None
     assert active.version == SNAPSHOT.version
     assert versions_asked(lived)[-1] == SNAPSHOT.version
+
+
+def in_force(raw: bytes) -> bytes:
+    """Return the regime of partitions in which a snapshot was activated, by whatever release."""
+    return encode_regime(regime_after(NOTHING_ACTIVATED, activated(day=90, snapshot=raw)))
+
+
+@pytest.mark.parametrize(("raw", "refused"), [(dump(SNAPSHOT), 0.0), (other_table(dump(SNAPSHOT)), 1.0)], ids=["own", "other"])
+async def test_a_worker_says_to_monitoring_that_its_release_cannot_use_what_is_in_force(raw: bytes, refused: float) -> None:
+    meter, slot = Meter(), Slot(CLIENT_EVENTS.name, 0)
+    stage = ClientsStage(slot, program=ClientProgram(), fence=MemoryFence(MemoryPartitions()), settings=Settings(), meter=meter)
+    value = encode_event(tick_at(ms(91)))
+    tick = PlainRecord(topic=slot.topic, partition=0, offset=0, timestamp=ms(91), key=CONTROL_KEY, value=value)
+    await stage.prepare([tick], replace(GRASP, regime=in_force(other_table(dump(SNAPSHOT)))))
+    await stage.prepare([tick], replace(GRASP, regime=in_force(raw)))
+    assert meter.read(LEARNER_REFUSED, learner="lateness") == refused
+    assert meter.read(LEARNER_REFUSED, learner="renewal") == 0
+    assert 'learner_refused{learner="renewal"} 0.0' in meter.render().decode()
 
 
 def shadow_of(pipeline: MemoryPipeline[ClientState]) -> dict[int, tuple[str | None, tuple[float, ...] | None]]:

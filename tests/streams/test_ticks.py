@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.ticks import TICK_SLACK_MS, BrokerTime, believed_ms
+from streams.runtime.clock import ManualClock
+from tests.models.builders import on
 
 _MOMENTS = st.integers(0, 2**42)
 
@@ -82,3 +84,11 @@ def test_records_from_the_past_teach_nothing() -> None:
     time = BrokerTime()
     time.hear(1_000, 500_000)
     assert time.now(500_000) == 500_000
+
+
+def test_a_clock_that_is_told_an_earlier_moment_stands_still() -> None:
+    clock = ManualClock(on(5))
+    clock.advance_to(on(4))
+    assert clock.now() == on(5)
+    clock.advance_to(on(6))
+    assert clock.now() == on(6)
