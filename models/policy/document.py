@@ -238,7 +238,8 @@ class PolicyDocument(Section):
     holdout: HoldoutSection = HoldoutSection()
     journeys: JourneysDocument = Field(default_factory=JourneysDocument)
     audiences: Annotated[tuple[AudienceDocument, ...], Field(max_length=20)] = Field(
-        default=(), description="Named layers upon the segments: rules on figures and traits, for approval.audiences."
+        default=(),
+        description="Named layers upon the segments: rules on figures and traits, for approval, own journeys, experiments.",
     )
     guides: Annotated[tuple[GuideDocument, ...], Field(max_length=20)] = Field(
         default=(),

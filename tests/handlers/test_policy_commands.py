@@ -4,8 +4,12 @@ from pathlib import Path
 import pytest
 
 from handlers.cli import run
+from handlers.commands.policies.activation import differences, sound_policy
+from models.policy.document import document_of, policy_of
 from models.policy.policy import DEFAULT_POLICY
+from models.regime import ActivePolicy
 from models.triggers import Journey
+from streams.runtime.settings import Settings
 from streams.wire.policy_file import default_policy_text
 
 
@@ -78,3 +82,21 @@ def test_a_wrong_policy_stops_a_simulation_before_it_starts(tmp_path: Path, caps
     file = _write(tmp_path / "loud.yaml", default_policy_text().replace("tone: gentle", "tone: firm"))
     assert run(["simulate", "--policy", file]) == 2
     assert "firmer than" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "moves"),
+    [
+        ("support: {grace_days: 5}", False),
+        ("segments: {new_labels: 4}", True),
+        ("audiences: [{name: big, why: who owes much, all: [{figure: open_units, at_least: 9}]}]", True),
+    ],
+)
+def test_before_clients_are_drawn_otherwise_it_is_said_how_to_see_who_moves(tmp_path: Path, said: str, moves: bool) -> None:
+    read = sound_policy(Path(_write(tmp_path / "firm.yaml", f"version: other\n{said}\n")), Settings())
+    told = "\n".join(differences(Settings(), None, read))
+    assert said.partition(":")[0] in told
+    assert ("segments backtest --live" in told) == moves
+    document = document_of(policy_of(read.document)).model_dump_json(exclude_none=True)
+    again = "\n".join(differences(Settings(), ActivePolicy("other", document, 0), read))
+    assert "segments backtest" not in again

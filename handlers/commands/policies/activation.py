@@ -52,7 +52,7 @@ def activate(
     if active is not None and active.version == version:
         print(f"{version} is in force already.")
         return 0
-    print("\n".join(_differences(settings, active, read)))
+    print("\n".join(differences(settings, active, read)))
     if not yes and not _agreed(version, settings.partitions):
         print("Nothing was changed.")
         return 1
@@ -93,7 +93,8 @@ def _active(settings: Settings) -> ActivePolicy | None:
     return next((found for regime in regimes_now(settings) if (found := regime.policy()) is not None), None)
 
 
-def _differences(settings: Settings, active: ActivePolicy | None, read: PolicyFile) -> Iterator[str]:
+def differences(settings: Settings, active: ActivePolicy | None, read: PolicyFile) -> Iterator[str]:
+    """Yield what a policy file says otherwise than the policy in force; where that moves clients, how to see which."""
     if active is not None:
         before, name = PolicyDocument.model_validate_json(active.document), active.version
     elif settings.policy_file is not None:
@@ -103,6 +104,8 @@ def _differences(settings: Settings, active: ActivePolicy | None, read: PolicyFi
     old, new = (write_policy(document_of(policy_of(row))).splitlines() for row in (before, read.document))
     changed = list(difflib.unified_diff(old, new, fromfile=name, tofile=read.name, n=1, lineterm=""))
     yield from changed or [f"{read.name} says the same as {name}, under another name."]
+    if (before.segments, before.audiences) != (read.document.segments, read.document.audiences):
+        yield f"It draws segments or audiences otherwise. Who moves: rapport segments backtest --live --policy {read.name}"
 
 
 def _agreed(version: str, partitions: int) -> bool:
