@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
+from handlers.terminal.plain import made_plain
 from streams.runtime.errors import RapportError, UsageError
 
 EXIT_FAILED: Final = 1
@@ -167,9 +168,10 @@ def main() -> None:
     nowhere = Path(os.devnull)
     sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
     sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a letter of a client's name shows a question mark
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout = made_plain(sys.stdout)
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr = made_plain(sys.stderr)
     sys.exit(run())
 
 
