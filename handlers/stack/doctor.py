@@ -60,8 +60,10 @@ def examine(settings: Settings, *, local: bool) -> list[Finding]:
 
 
 def show(findings: list[Finding], *, settings: Settings) -> int:
-    """Print findings and settings; return the exit code."""
+    """Print settings, then what was found, which a screen then still shows; return the exit code."""
     console = Console()
+    console.print(_settings_table(settings))
+    console.print()
     colours = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.MISSING: "red"}
     table = Table(box=None, show_header=False)
     table.add_column()
@@ -71,8 +73,6 @@ def show(findings: list[Finding], *, settings: Settings) -> int:
         fix = f"  fix: {finding.fix}" if finding.fix else ""
         table.add_row(Text(finding.verdict, colours[finding.verdict]), finding.what, Text(f"{finding.detail}{fix}"))
     console.print(table)
-    console.print()
-    console.print(_settings_table(settings))
     missing = sum(finding.verdict is Verdict.MISSING for finding in findings)
     console.print(f"\n{f'{missing} missing; each line above says the fix.' if missing else 'Nothing is missing.'}")
     return 1 if missing else 0

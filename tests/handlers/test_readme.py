@@ -3,11 +3,15 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from handlers.webhooks.signatures import Refusal, StandardVerifier
 from streams.runtime.settings import Settings
+from streams.sources.registry import read_body
 from tests.commands import environment_of
 from tests.readme.parts import PARTS, README, REPOSITORY, names, renewed
 
@@ -58,6 +62,23 @@ def test_every_command_in_the_readme_runs(settings: Settings, tmp_path: Path) ->
 def test_commands_that_are_not_run_here_have_a_test_that_runs_the_same() -> None:
     assert set(EQUIVALENTS) <= set(COMMANDS)
     assert [test for test in EQUIVALENTS.values() if not _exists(test)] == []
+
+
+def test_the_webhook_that_is_signed_by_hand_is_believed_and_read() -> None:
+    (script,) = [fence["content"] for fence in FENCES.finditer(TEXT) if fence["kind"] == "bash"]
+    (secret,) = re.findall(r'{"generic": \["(whsec_[^"]+)"\]}', TEXT)
+    called = "curl() { printf '%s\\0' \"$@\"; }; rapport() { :; }\n" + script
+    done = subprocess.run(["bash", "-euc", called], capture_output=True, text=True, check=True)
+    words = done.stdout.split("\0")
+    headers = dict(word.split(": ", 1) for flag, word in pairwise(words) if flag == "-H")
+    body = words[words.index("--data-binary") + 1].encode()
+    signed_at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    assert words[1] == "http://127.0.0.1:8080/webhooks/generic"
+    assert headers["content-type"] == "application/json"
+    assert StandardVerifier([secret]).refusal(body, headers, now=signed_at) is None
+    assert StandardVerifier([secret]).refusal(body + b" ", headers, now=signed_at) is Refusal.MISMATCH
+    (event,) = read_body("generic", body, received_at=signed_at).told()
+    assert (event.kind, event.client_id) == ("invoice.issued", "hollis-wray")
 
 
 def test_the_parts_made_from_the_code_are_up_to_date() -> None:

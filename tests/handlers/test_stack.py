@@ -217,3 +217,4 @@ def test_existing_servers_that_are_away_are_named_with_the_fix(name: str) -> Non
     doctor = rapport("doctor", KAFKA_BOOTSTRAP="127.0.0.1:1", REDIS_URL="redis://:hush@127.0.0.1:1/0")
     assert (doctor.returncode, "2 missing" in doctor.stdout, "rapport stack up" in doctor.stdout) == (1, True, True)
     assert "hush" not in doctor.stdout
+    assert doctor.stdout.index("RAPPORT_LOG_LEVEL") < doctor.stdout.index("no Kafka answers") < doctor.stdout.index("2 missing")
