@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.events.envelope import epoch_ms
-from models.events.signals import DeliveryOutcome, Purpose
+from models.events.signals import DeliveryOutcome, DeliveryReported, Purpose
 from models.events.union import AnyClientEvent, AnyEvent
 from models.ids import derive
 from models.learners.baseline import BASELINE
@@ -236,19 +236,23 @@ def test_no_step_is_skipped_or_repeated(story: list[AnyClientEvent]) -> None:
     assert_steps_in_order(firm, DEFAULT_POLICY)
 
 
+UNSENT = frozenset({DeliveryOutcome.FAILED, DeliveryOutcome.BOUNCED_SOFT})
+
+
 def assert_steps_in_order(firm: Firm, policy: Policy) -> None:
     """A message speaks one step past the furthest that has named its invoice; whoever rides along has heard none as far.
 
-    What was taken back was not heard, and a promise or a plan that did not hold takes an invoice one step back.
+    What was taken back, or is reported among the outputs as not delivered, was not heard; a promise or a plan that did not hold
+    takes an invoice one step back.
     """
     order = {step.id: place for ladder in policy.journeys.delay.values() for place, step in enumerate(ladder.steps)}
     heard: dict[str, set[int]] = defaultdict(set)
-    spoken: dict[str, Trigger] = {}
+    spoken: dict[str, tuple[int, tuple[str, ...]]] = {}
     for output in firm.outputs:
-        if isinstance(output, Retraction) and output.trigger_id in spoken:
-            back = spoken.pop(output.trigger_id)
-            for invoice in back.invoice_ids:
-                heard[invoice].discard(order[back.step])
+        if isinstance(output, Retraction) or (isinstance(output, DeliveryReported) and output.outcome in UNSENT):
+            back, named = spoken.pop(output.trigger_id, (0, ()))
+            for invoice in named:
+                heard[invoice].discard(back)
         if isinstance(output, Decision) and output.step in {"promise", "plan"} and output.anchor and heard[output.anchor]:
             last = max(heard[output.anchor])
             heard[output.anchor] = heard[output.anchor] - {last} | set(range(last)[-1:])
@@ -258,7 +262,7 @@ def assert_steps_in_order(firm: Firm, policy: Policy) -> None:
             assert all(place > max(heard[invoice], default=-1) for invoice in output.invoice_ids), output
             for invoice in output.invoice_ids:
                 heard[invoice].add(place)
-            spoken[output.trigger_id] = output
+            spoken[output.trigger_id] = place, output.invoice_ids
 
 
 @given(stories())

@@ -9,9 +9,10 @@ from models.events.delays import DisputeOutcome
 from models.events.signals import DeliveryOutcome, OverrideEffect
 from models.events.union import AnyClientEvent
 from models.policy.policy import DEFAULT_POLICY
+from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.carried import Carried
-from tests.models.test_journey_laws import HORIZON, Firm, assert_steps_in_order
+from tests.models.test_journey_laws import HORIZON, UNSENT, Firm, assert_steps_in_order
 from tests.models.test_outcomes import state_of
 
 
@@ -59,6 +60,34 @@ def test_no_step_is_skipped_or_repeated_for_an_invoice_whatever_rides_along(
     build, story = told
     firm = Carried(build) if is_carried else Firm()
     assert_steps_in_order(firm.run(story, until_ms=HORIZON), DEFAULT_POLICY)
+
+
+class Flaky(Carried):
+    """A firm whose mails end as told, then all arrive; how they ended stands among its outputs."""
+
+    def __init__(self, build: Events, endings: list[DeliveryOutcome]) -> None:
+        super().__init__(build)
+        self.endings = endings
+
+    def _deliver(self, until_ms: int) -> None:
+        for row in self.state.care.pending if self.state else ():
+            at = max(row.not_before_ms, state_of(self).now_ms)
+            if not row.retracted and at <= until_ms:
+                fails = row.channel == "email" and self.endings
+                outcome = self.endings.pop() if fails else DeliveryOutcome.SENT
+                event = self.build.reported((at - ms(0)) / DAY_MS, row.trigger_id, outcome, channel=row.channel)
+                self.outputs.append(event)
+                self.feed(event)
+
+
+ENDINGS = st.lists(st.sampled_from((DeliveryOutcome.SENT, *sorted(UNSENT))), max_size=8)
+
+
+@given(crowds(), ENDINGS)
+@settings(max_examples=60)
+def test_nor_where_messages_do_not_arrive(told: tuple[Events, list[AnyClientEvent]], endings: list[DeliveryOutcome]) -> None:
+    build, story = told
+    assert_steps_in_order(Flaky(build, list(endings)).run(story, until_ms=HORIZON), DEFAULT_POLICY)
 
 
 def steps_naming(firm: Firm, invoice: str) -> list[str]:
