@@ -30,6 +30,9 @@ from streams.wire.events import explain
 
 log = structlog.get_logger(__name__)
 
+LEAST_ABSURD: Final = 2**55
+"""Minor units from which an amount is refused: 256 smaller ones add up within 64 bits, in which states and messages keep sums."""
+
 _REMEMBERED: Final = 4  # regimes; all partitions have the same one save for the moments while a change travels
 
 
@@ -53,7 +56,8 @@ class ClientProgram:
         return decode(blob)
 
     def think(self, state: ClientState | None, event: AnyEvent) -> Transition:
-        """Return what `event` does to the client."""
+        """Return what `event` does to the client; DeadLetterError for an amount with which its sums could not be kept."""
+        _refuse_what_no_sum_holds(event)
         thought = transition(state, event, policy=self.policy, scorer=self.scorer)
         if self.challengers is NOBODY or not thought.outputs:
             return thought
@@ -137,6 +141,14 @@ def _lateness(regime: Regime, role: LearnerRole, rules: Scorer) -> LatenessScore
 @lru_cache(maxsize=16)
 def _activated(active: ActivePolicy, home_zone: str) -> Policy:
     return activated_policy(active, home_zone=home_zone)
+
+
+def _refuse_what_no_sum_holds(event: AnyEvent) -> None:
+    amounts = [getattr(event, "amount", None), *(part.amount for part in getattr(event, "instalments", ()))]
+    for amount in amounts:
+        if amount is not None and amount.minor >= LEAST_ABSURD:
+            cause = f"amount: {amount} is more than anybody owes; fix: in minor units 1250.00 EUR is 125000, and JPY has none"
+            raise DeadLetterError(Reason.BAD_SCHEMA, cause)
 
 
 def _refuse_what_cannot_run(event: AnyControlEvent, before: Regime) -> None:

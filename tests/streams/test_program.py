@@ -28,7 +28,7 @@ from streams.engine.fence import Slot
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import fold_partition
-from streams.engine.program import ClientProgram
+from streams.engine.program import LEAST_ABSURD, ClientProgram
 from streams.runtime.metrics import LEARNER_REFUSED, Meter
 from streams.runtime.settings import Settings
 from streams.state.memory_store import MemoryPartitions
@@ -272,3 +272,22 @@ def test_an_activation_that_is_heard_twice_or_changes_nothing_wakes_nobody_for_e
     pipeline.advance_to(on(30))
     ticks = [record for record in pipeline.log if b"clock.ticked" in (record.value or b"")]
     assert len(ticks) <= 2
+
+
+def test_amounts_that_no_sum_can_hold_become_dead_letters_and_the_neighbours_go_on() -> None:
+    build, other = Events(), Events("client-2")
+    most = LEAST_ABSURD - 1
+    parts = ((30.0, LEAST_ABSURD), (40.0, 1_000))
+    absurd = [build.issued(2 + number / 8, f"H{number}", 2**63 - 1, due=9) for number in range(4)]
+    large = [build.issued(3 + number / 8, f"L{number}", most, due=9) for number in range(40)]
+    paid = [build.paid(12 + number / 8, f"P{number}", most, f"L{number}") for number in range(20)]
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+    plan = build.planned(8.5, "L1", "L0", parts=parts)
+    story: list[AnyClientEvent] = [build.profiled(0), *absurd, *large, plan, *paid, other.profiled(15)]
+    for event in story:
+        pipeline.tell(event)
+    pipeline.advance_to(on(90))
+    letters = [entry for entry in pipeline.entries if entry.topic == DEAD_LETTERS.name]
+    assert len(letters) == len(absurd) + 1
+    assert b"is more than anybody owes" in dict(letters[0].headers)["detail"]
+    assert "client-2" in pipeline.states
