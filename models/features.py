@@ -24,6 +24,7 @@ from models.state.history import payable_ms
 from models.state.plans import is_agreed
 from models.state.reckoning import owed
 from models.state.rows import Invoice
+from models.state.words import trust
 from models.workdays import DAY_MS, moment
 
 
@@ -129,8 +130,11 @@ FEATURES: Final = (
     Feature("cadence", "log days / 2 - 1.5", _C, "their rhythm of invoices"),
     Feature("disputes", "log count", _R, "past disputes"),
     Feature("declines", "log count", _R, "recent declined payments"),
+    Feature("promises_kept", "share kept less share broken", _R, "how they kept their promises to pay", clock=_REC),
     Feature("disputed_now", "0 or 1", _R, "this invoice is disputed"),
     Feature("promised_now", "0 or 1", _R, "a promise to pay covers this invoice", clock=_REC),
+    Feature("promised_days", "15 days", _R, "days from the due date to the promised day", clock=_REC),
+    Feature("promise_trusted", "product", _R, "a promise covers this invoice, with how they kept earlier ones", clock=_REC),
     Feature("firm_recent", "logit above the long run", _F, "how all clients pay lately"),
     Feature("age", "log days / 2 - 1.5", _P, "days since the invoice was entered", clock=_REC),
     Feature("paid_since", "0 or 1", _P, "another payment came since"),
@@ -219,7 +223,7 @@ def lateness_features(
         *_weekday(habits.pay_weekdays, count, due, median),
         *_season(due, today, firm),
         *_cadence(state, now_ms),
-        *_friction(state, invoice, now_ms),
+        *_friction(state, invoice, due, now_ms),
         firm.lately,
         *_progress(state, invoice, now_ms, seen_ms, at_issue=at_issue),
         *_paydays(habits, due, today, mean, (limits, shares)),
@@ -305,19 +309,26 @@ def _cadence(state: ClientState, now_ms: int) -> list[float]:
     ]
 
 
-def _friction(state: ClientState, invoice: Invoice, now_ms: int) -> list[float]:
-    ledger, rhythm = state.ledger, state.rhythm
-    disputed = promised = 0.0
+def _friction(state: ClientState, invoice: Invoice, due: int, now_ms: int) -> list[float]:
+    ledger, rhythm, words = state.ledger, state.rhythm, state.habits.words
+    disputed = promised = wait = 0.0
     for dispute in ledger.disputes:
         if dispute.opened_at > dispute.closed_at and dispute.invoice_id in {"", invoice.invoice_id}:
             disputed = 1.0
+    latest = 0
     for promise in ledger.promises:
-        if promise.made_at > promise.withdrawn_at and promise.invoice_id in {"", invoice.invoice_id}:
-            promised = 1.0 if promise.promised_ms >= now_ms else promised
+        if promise.made_at <= promise.withdrawn_at or promise.invoice_id not in {"", invoice.invoice_id}:
+            continue
+        if promise.promised_ms >= now_ms:
+            promised = 1.0
+            if promise.made_at > latest:
+                latest, wait = promise.made_at, bounded((promise.promised_ms // DAY_MS - due) / 15, -2.0, 4.0)
     for plan in ledger.plans:
         if plan.invoice_id == invoice.invoice_id and is_agreed(plan) and plan.parts[-1][0] >= now_ms:
             promised = 1.0
-    return [log1p(len(rhythm.disputes)), log1p(len(rhythm.failures)), disputed, promised]
+    kept = trust(words) if words else 0.0
+    count = log1p(len(rhythm.disputes)), log1p(len(rhythm.failures))
+    return [*count, kept, disputed, promised, wait, promised * kept]
 
 
 def _progress(state: ClientState, invoice: Invoice, now_ms: int, seen_ms: int, *, at_issue: bool) -> list[float]:

@@ -12,6 +12,7 @@ from models.features import FEATURES, INDEX, Family
 from models.learners.chance import sigmoid
 from models.learners.forest import Trees
 from models.state.client import ClientState
+from models.state.words import counted
 
 _TOLD: Final = 3  # reasons beyond the third are not read
 _WORTH: Final = 0.15  # logit; a family that moves the score less is not worth a sentence
@@ -113,4 +114,6 @@ def _figure(family: Family, state: ClientState) -> str:
         return f" ({habits.late} of {habits.known} late)"
     if family is Family.DAYS and habits.endings:
         return f" (median {habits.median:+.0f} days from due)"
+    if family is Family.FRICTION and (promises := counted(habits.words))[1]:
+        return f" ({promises[0]} of {promises[1]} promises kept)"
     return ""

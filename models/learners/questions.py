@@ -43,6 +43,7 @@ from models.state.habits import (
     without_watch,
 )
 from models.state.plans import agreed_due_ms
+from models.state.promises import words_by_now
 from models.state.reckoning import is_credited, is_given_up, is_live, owed
 from models.state.rows import Invoice
 from models.triggers import Cohort, Example, Question, built
@@ -85,6 +86,9 @@ def notice(before: ClientState, after: ClientState, scorer: Scorer) -> tuple[Cli
     """Compare the ledgers around one event: ask about new invoices, note settled ones, take back what was taken back."""
     if before.ledger is after.ledger:
         return after, []
+    words = words_by_now(after.habits.words, after.ledger, after.now_ms)
+    if words is not after.habits.words:
+        after = replace(after, habits=replace(after.habits, words=words))
     old_rows, rows = before.ledger.invoices, after.ledger.invoices
     covered = paid_in_effect(after.ledger, after.now_ms)
     known = set(map(id, old_rows))

@@ -15,6 +15,8 @@ import msgspec
 
 from models.state.answers import LONGER, Answer, counted, longer_answered
 from models.state.memory import fingerprint
+from models.state.words import Word
+from models.state.words import united as united_words
 from models.workdays import DAY_MS, moment
 
 KEPT: Final = 16  # beyond sixteen outcomes the slow average (a tenth each) has forgotten all but a fifth
@@ -90,7 +92,7 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `half_sine` and `half_cosine` the same for half a month, which finds who pays twice a month;
     `runs` are the latest days on which anything was paid, however much on each; `run_gap` is the median of the days between
     them, `run_spread` their quartile range; 0 while there are too few. `beyond` counts of all invoices whose longer limits were
-    answered how many those were and how many passed them, limit by limit.
+    answered how many those were and how many passed them, limit by limit. `words` say what became of promises to pay.
     """
 
     issued: int = 0
@@ -120,6 +122,7 @@ class Habits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     run_gap: int = 0
     run_spread: int = 0
     beyond: tuple[int, ...] = (0, 0) * LONGER
+    words: tuple[Word, ...] = ()
 
 
 @lru_cache(maxsize=1024)
@@ -276,6 +279,7 @@ def united(one: Habits, two: Habits, *, twice: int) -> Habits:
         known=one.known + two.known,
         late=one.late + two.late,
         beyond=tuple(map(add, one.beyond, two.beyond)),
+        words=united_words(one.words, two.words),
     )
     habits = _answered(habits, (*answers, *one.answers)[-KEPT:], gone=again)
     return _ended(habits, tuple(endings[-KEPT:]))

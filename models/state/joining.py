@@ -21,6 +21,7 @@ from models.state.memory import is_closed
 from models.state.memory import united as united_facts
 from models.state.payments import FAILURES_KEPT, PAY_DAYS_KEPT, put_payment, reduce_collapsed, remembered
 from models.state.person import CONTACTS_KEPT, OF_ADDRESS, risk_rank
+from models.state.promises import words_by_now
 from models.state.reckoning import is_live, reckon
 from models.state.renewals import WATCHED, Renewals
 from models.state.rhythm import Rhythm, attempts
@@ -76,6 +77,8 @@ def joined_money(state: ClientState, other: ClientState) -> ClientState:
         memory=_memory(state.memory, other.memory),
     )
     joint = _money(replace(joint, rhythm=_rhythm(joint, two)), two.ledger)
+    words = words_by_now(joint.habits.words, joint.ledger, joint.now_ms)
+    joint = replace(joint, habits=replace(joint.habits, words=words))
     for payment in (*late, *later):
         for fact in payment.reductions:
             joint = reduce_collapsed(joint, payment.currency, fact)

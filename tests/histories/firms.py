@@ -1,4 +1,4 @@
-"""Twelve invented firms, each with its own way in which clients pay: what the learners must cope with, unseen.
+"""Thirteen invented firms, each with its own way in which clients pay: what the learners must cope with, unseen.
 
 A generator draws a list of bills from a seed; what decides when a client pays is stated in its docstring, so that a reader can
 say what there is to learn. `TUNED` were looked at while learners were chosen, `HELD_OUT` only to confirm what was chosen.
@@ -19,7 +19,10 @@ _WEEK: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One invoice and, where it was paid within the book, its day of payment."""
+    """One invoice and, where it was paid within the book, its day of payment.
+
+    `said` are promises to pay: on which day something was promised, and by which day.
+    """
 
     client: str
     number: str
@@ -27,6 +30,7 @@ class Bill:
     due: date
     cents: int
     paid: date | None
+    said: tuple[tuple[date, date], ...] = ()
 
 
 @dataclass(slots=True)
@@ -37,13 +41,19 @@ class Draw:
     until: date
     bills: list[Bill] = field(default_factory=list)
 
-    def bill(self, client: int, issued: date, *, terms: int, delay: float, cents: float) -> Bill:
-        """Add a bill that is paid `delay` days after due, not before the day after issue; unpaid where the book ends first."""
+    def bill(
+        self, client: int, issued: date, *, terms: int, delay: float, cents: float, said: tuple[tuple[int, int], ...] = ()
+    ) -> Bill:
+        """Add a bill that is paid `delay` days after due, not before the day after issue; unpaid where the book ends first.
+
+        `said` are promises in days after due: made on one (not before issue), to pay by the other.
+        """
         due = issued + timedelta(days=terms)
         paid: date | None = max(issued + timedelta(days=1), due + timedelta(days=round(delay)))
         if paid is not None and paid > self.until:
             paid = None
-        row = Bill(f"C{client:05}", f"R{len(self.bills):06}", issued, due, max(100, round(cents)), paid)
+        words = tuple((max(issued, due + timedelta(days=made)), due + timedelta(days=by)) for made, by in said)
+        row = Bill(f"C{client:05}", f"R{len(self.bills):06}", issued, due, max(100, round(cents)), paid, words)
         self.bills.append(row)
         return row
 
@@ -236,10 +246,32 @@ def random_payers(seed: int, count: int) -> list[Bill]:
     return draw.bills
 
 
+def promising(seed: int, count: int) -> list[Bill]:
+    """Who is short of cash says so around the due date, and by when it will pay. Two thirds of the clients pay by that day, nine
+    times in ten; the others weeks later, three times in four. Both are short as often: only the words tell them apart.
+    """
+    draw = _start(seed, 900)
+    clients = max(6, count // 30)
+    honest, short = draw.dice.random(clients) < 2 / 3, draw.dice.beta(2, 3, clients)
+    for client, issued in _issues(draw, count, clients=clients, days=900):
+        said: tuple[tuple[int, int], ...] = ()
+        delay = draw.dice.normal(-3, 3)
+        if draw.dice.random() < short[client]:
+            made, by = int(draw.dice.integers(-9, 7)), 8 + int(draw.dice.exponential(9))
+            is_kept = draw.dice.random() < (0.9 if honest[client] else 0.25)
+            delay = by - draw.dice.uniform(0, 3) if is_kept else by + 5 + draw.dice.exponential(20)
+            if draw.dice.random() < 0.75:
+                said = ((made, by),)
+        draw.bill(client, issued, terms=30, delay=float(delay), cents=np.exp(draw.dice.normal(11, 1)), said=said)
+    return draw.bills
+
+
 Firm = Callable[[int, int], list[Bill]]
 
 TUNED: Final[dict[str, Firm]] = {
     row.__name__: row for row in (weekly_runs, seasonal, newcomers, bundling, interplay, random_payers)
 }
-HELD_OUT: Final[dict[str, Firm]] = {row.__name__: row for row in (month_end, shifting, cash_bound, moody, prompt, crowd)}
+HELD_OUT: Final[dict[str, Firm]] = {
+    row.__name__: row for row in (month_end, shifting, cash_bound, moody, prompt, crowd, promising)
+}
 FIRMS: Final = TUNED | HELD_OUT
