@@ -130,8 +130,12 @@ class LatenessTrainer:
 
     def _settled(self, example: Example, days_late: int) -> None:
         self.tally.see_settlement(days_late)
+        mark = mark_of(example.client_id)
         for asked in example.questions:
-            self.days[Landmark(asked.landmark)].learn(unpack(b64decode(asked.features)), days_late=days_late)
+            landmark, features = Landmark(asked.landmark), b64decode(asked.features)
+            self.days[landmark].learn(unpack(features), days_late=days_late)
+            if days_late > LATE_DAYS[-1]:
+                self.trees[landmark].window.settle(features, days_late=days_late, mark=mark)
             if asked.days:
                 self.judge.see_range(asked.days[0], asked.days[-1], days_late=days_late)
 

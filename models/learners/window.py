@@ -43,6 +43,15 @@ class Window:
         self.rows.append(Row(features, min(max(overdue, _LEAST), _OPEN), days, mark))
         self.seen += 1
 
+    def settle(self, features: bytes, *, days_late: int, mark: int) -> None:
+        """Note when an invoice was paid that was still open when its last answer came, if its question is kept."""
+        days = min(days_late, _OPEN - 1)
+        for place, row in enumerate(self.rows):
+            # Two invoices of one client may look alike: what is known of one already stays.
+            if row.days == _OPEN and row.mark == mark and row.features == features:
+                self.rows[place] = row._replace(days=days)
+                return
+
     def forget(self, mark: int) -> None:
         """Let go of the rows of a client."""
         self.rows = deque((row for row in self.rows if row.mark != mark), maxlen=SIZE)

@@ -38,11 +38,9 @@ from models.policy.tones import has_tried
 from models.policy.turn import Turn, find_run
 from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
-from models.state.habits import mark_of
 from models.state.plans import BROKEN_MS, instalment_anchor
-from models.state.promises import unkept, was_kept
+from models.state.promises import unkept, words_after
 from models.state.runs import is_begun, one_step_back, said_at, unsaid_at
-from models.state.words import with_word
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
@@ -170,9 +168,7 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
     state = turn.state
     row = next(known for known in state.ledger.promises if known.promise_id == timer.anchor)
     judged = tuple(replace(known, judged=True) if known is row else known for known in state.ledger.promises)
-    kept = was_kept(row, state.ledger, state.now_ms)
-    words = state.habits.words if kept is None else with_word(state.habits.words, mark_of(row.promise_id), kept=kept)
-    habits = replace(state.habits, words=words)
+    habits = replace(state.habits, words=words_after(row, state.habits.words, state.ledger, state.now_ms))
     turn.state = replace(state, ledger=replace(state.ledger, promises=judged), habits=habits)
     for item in unkept(row, state.ledger, state.now_ms):
         invoice = item.invoice

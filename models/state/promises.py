@@ -8,7 +8,7 @@ from models.state.balances import items, paid_in_effect
 from models.state.habits import mark_of
 from models.state.reckoning import TRANSFER_BANK_DAYS, Item, is_credited, is_given_up, is_live, net, receipt_ms
 from models.state.rows import Invoice, Ledger, Promise
-from models.state.words import Word
+from models.state.words import Word, with_word
 from models.workdays import bank_days_on
 
 
@@ -42,6 +42,12 @@ def was_kept(promise: Promise, ledger: Ledger, now_ms: int) -> bool | None:
     if _is_there(promise, invoice, ledger, now_ms):
         return True
     return False if unkept(promise, ledger, now_ms) else None
+
+
+def words_after(promise: Promise, words: tuple[Word, ...], ledger: Ledger, now_ms: int) -> tuple[Word, ...]:
+    """Return the words with how a promise ended, once it holds no more, where that says something."""
+    kept = was_kept(promise, ledger, now_ms)
+    return words if kept is None else with_word(words, mark_of(promise.promise_id), kept=kept)
 
 
 def words_by_now(words: tuple[Word, ...], ledger: Ledger, now_ms: int) -> tuple[Word, ...]:

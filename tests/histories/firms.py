@@ -269,9 +269,7 @@ def promising(seed: int, count: int) -> list[Bill]:
 Firm = Callable[[int, int], list[Bill]]
 
 TUNED: Final[dict[str, Firm]] = {
-    row.__name__: row for row in (weekly_runs, seasonal, newcomers, bundling, interplay, random_payers)
+    row.__name__: row for row in (weekly_runs, seasonal, newcomers, bundling, interplay, random_payers, promising)
 }
-HELD_OUT: Final[dict[str, Firm]] = {
-    row.__name__: row for row in (month_end, shifting, cash_bound, moody, prompt, crowd, promising)
-}
+HELD_OUT: Final[dict[str, Firm]] = {row.__name__: row for row in (month_end, shifting, cash_bound, moody, prompt, crowd)}
 FIRMS: Final = TUNED | HELD_OUT

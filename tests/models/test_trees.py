@@ -3,6 +3,7 @@
 import struct
 from base64 import b64encode
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import blake2b
 from itertools import product
 from typing import Final
@@ -204,6 +205,25 @@ def test_the_window_is_bounded_and_comes_back_as_it_was() -> None:
     empty = Window()
     empty.load(Window().dump(), 0)
     assert not empty.rows
+
+
+def test_what_is_paid_after_its_last_answer_is_known_by_its_day_and_stays_late_by_every_limit() -> None:
+    trainer, row = LatenessTrainer(), together(1).model_copy(update={"late": True, "days_late": None})
+    settled = row.model_copy(update={"over_days": 0, "days_late": 45, "decided_at": row.decided_at + timedelta(days=15)})
+    window = trainer.trees[Landmark.ISSUE].window
+    for example_, days in ((row, np.inf), (settled, 45)):
+        trainer.take(example_)
+        trainer.turn(trainer.day + 1)
+        _, labels, found = window.arrays()
+        assert (found.tolist(), labels.tolist()) == ([days], [[1.0, 1.0, 1.0]])
+
+
+def test_of_invoices_that_look_alike_only_one_that_was_open_is_given_a_day_and_none_of_another_client() -> None:
+    window, raw = Window(), pack(list(features(1)))
+    for days, mark in ((10, 7), (None, 8), (None, 7), (None, 7)):
+        window.see(raw, overdue=-30, days_late=days, mark=mark)
+    window.settle(raw, days_late=400, mark=7)
+    assert window.arrays()[2].tolist() == [10, np.inf, 126, np.inf]
 
 
 def test_what_was_decided_when_it_was_asked_is_no_answer() -> None:
