@@ -31,7 +31,7 @@ Read: TypeAlias = tuple[Learnt, ...]
 
 
 class ExamplesChecked(BaseModel):
-    """A check of stored features against a replay. While the latest one has not passed, no version activates itself."""
+    """A check of stored features against a replay. While the latest to compare any has failed, no version activates itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -12,12 +12,13 @@ from models.state.client import ClientState
 from models.state.describe import describe
 from models.state.history import WEEKS, Received, years_on_year
 from models.state.rhythm import Bucket
-from models.state.windows import DAILY_DAYS, KEPT_DAYS, add, compact, day_of, total, week_start
+from models.state.windows import KEPT_DAYS, add, compact, day_of, total, week_start
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.views import final
 
 _DAYS_AND_WEEKS: Final = 63 + 53
+_BY_DAY: Final = 35
 MONEY: Final = st.lists(st.tuples(st.integers(0, 480), st.integers(1, 900), st.booleans()), max_size=40)
 
 
@@ -67,7 +68,7 @@ def test_however_long_a_client_stays_no_more_than_so_many_days_and_weeks_are_kep
         today += gap
         kept = compact(kept, now_ms=today * DAY_MS)
         assert len(kept) <= _DAYS_AND_WEEKS
-        since, recent = week_start(today - 391), today - DAILY_DAYS
+        since, recent = week_start(today - 391), today - _BY_DAY
         a_year = sum(every.get(day, 0) for day in range(since, today + 1))
         assert total(kept, currency="EUR", since_ms=since * DAY_MS).money_in == a_year
         assert {row.day: row.money_in for row in kept if row.day >= recent} == {d: n for d, n in every.items() if d >= recent}
