@@ -55,6 +55,10 @@ class ExamplesChecked(BaseModel):
         return bool(self.questions or self.decisions)
 
 
+CHECKED: Final = str(ExamplesChecked.model_fields["kind"].default)
+"""The kind of such a record, in its header and as its key."""
+
+
 class ExamplesRegenerated(BaseModel):
     """The examples of the whole log are written anew: all that stood before is void. Learners begin anew where it says so.
 

@@ -7,8 +7,6 @@ labels. The residual is signed because a learner that is wrong in one direction 
 from array import array
 from typing import Final
 
-from river.drift import ADWIN
-
 _RESIDUAL_DELTA: Final = 0.0002
 _RATE_DELTA: Final = 0.002
 _RECOVERY: Final = 400  # answers after which a learner that keeps learning has seen the new world
@@ -22,6 +20,9 @@ class DriftWatch:
 
     def __init__(self) -> None:
         """Start trusting."""
+        # All of river's drift package comes with it, and pandas: whoever only reads what learners told does not wait for that.
+        from river.drift import ADWIN
+
         self._residual = ADWIN(delta=_RESIDUAL_DELTA)
         self._rate = ADWIN(delta=_RATE_DELTA)
         self._recent = array("f")

@@ -8,13 +8,14 @@ needs no scaler, and it keeps nothing of a client.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import log1p
-from typing import Final
-
-from river.cluster import KMeans
+from typing import TYPE_CHECKING, Final
 
 from models.patterns import PatternRules, measure
 from models.state.client import ClientState
 from models.state.history import lived_lateness
+
+if TYPE_CHECKING:
+    from river.cluster import KMeans
 
 CLUSTERS: Final = 5
 HALFLIFE: Final = 0.02
@@ -55,7 +56,10 @@ def observation(state: ClientState, rules: PatternRules) -> dict[str, float] | N
     }
 
 
-def _new_centres() -> KMeans:
+def _new_centres() -> "KMeans":
+    # river, numpy and pandas come with it: whoever only reads reviews that were made does not wait for them.
+    from river.cluster import KMeans
+
     return KMeans(n_clusters=CLUSTERS, halflife=HALFLIFE, seed=SEED)
 
 
@@ -64,7 +68,7 @@ class ClusterObserver:
     """Groups of clients as they emerge. The same observations in the same order give the same groups."""
 
     seen: int = 0
-    _centres: KMeans = field(default_factory=_new_centres)
+    _centres: "KMeans" = field(default_factory=_new_centres)
 
     def look(self, figures: Mapping[str, float]) -> None:
         """Take one observation in; raises ValueError for a number that is not finite, and then has learned nothing."""

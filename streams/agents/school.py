@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from models.learners.activation import LATENESS, RENEWAL
-from models.learners.consistency import ExamplesChecked, ExamplesRegenerated
+from models.learners.consistency import CHECKED, ExamplesChecked, ExamplesRegenerated
 from models.learners.promotion import ActivationRule
 from models.learners.subjects import SUBJECTS
 from models.triggers import ExamplesWithdrawn
@@ -28,7 +28,6 @@ from streams.wire.topics import EXAMPLES
 M = TypeVar("M", bound=BaseModel)
 
 WITHDRAWN: Final = str(ExamplesWithdrawn.model_fields["kind"].default)
-CHECKED: Final = str(ExamplesChecked.model_fields["kind"].default)
 REGENERATED: Final = str(ExamplesRegenerated.model_fields["kind"].default)
 EVERY: Final = "every"
 """Stands for the learner where a record concerns all of them, or none."""

@@ -71,8 +71,16 @@ def test_the_installed_command_works_outside_the_repository(wheel: Path, tmp_pat
     assert run("stack", "--help").returncode == 0
 
 
-def test_a_worker_loads_no_arithmetic_of_learning_and_no_calendar_before_it_needs_one() -> None:
-    heavy = "{'numpy', 'scipy', 'river', 'holidays'}"
-    look = f"import sys, streams.app, streams.engine.program; print(sorted({heavy} & sys.modules.keys()))"
+@pytest.mark.parametrize(
+    ("loaded", "heavy"),
+    [
+        ("streams.app, streams.engine.program", {"numpy", "scipy", "river", "holidays"}),
+        ("handlers.commands.tasks, handlers.commands.segments.reviewing", {"numpy", "scipy", "river"}),
+        ("handlers.commands.segments.commands, handlers.commands.learners.commands", {"pandas", "sklearn", "river.drift"}),
+    ],
+    ids=["a worker", "the list of tasks", "segments and learners"],
+)
+def test_nobody_loads_what_others_reckon_with_before_it_is_needed(loaded: str, heavy: set[str]) -> None:
+    look = f"import sys, {loaded}; print(sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", look], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

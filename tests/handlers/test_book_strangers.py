@@ -11,7 +11,8 @@ from handlers.commands.book.columns import choose_columns
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.book.words import Became, became
-from handlers.commands.evaluate import evaluate, hold_history
+from handlers.commands.evaluate import evaluate
+from handlers.commands.held_history import hold_history
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent

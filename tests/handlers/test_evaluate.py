@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import evaluate, hold_history
+from handlers.commands.evaluate import evaluate
+from handlers.commands.held_history import hold_history
 from handlers.evaluation.kept import Answered
 from handlers.evaluation.telling import Telling
 from models.events.union import AnyClientEvent

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import evaluate, hold_history
+from handlers.commands.evaluate import evaluate
+from handlers.commands.held_history import hold_history
 from handlers.evaluation.metrics import adaptive_error, calibration_error, noise_floor
 from handlers.evaluation.telling import Telling
 from models.events.invoices import InvoiceIssued

@@ -14,7 +14,8 @@ from handlers.commands.book.dates import read_moment
 from handlers.commands.book.kinds import RowKind, kind_of
 from handlers.commands.book.plan import ISSUED_AT, Asked, make_plan
 from handlers.commands.book.terms import Terms, read_terms
-from handlers.commands.evaluate import evaluate, hold_history
+from handlers.commands.evaluate import evaluate
+from handlers.commands.held_history import hold_history
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent

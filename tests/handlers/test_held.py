@@ -5,8 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import hold_history
 from handlers.commands.held import Held, held_by_arrival
+from handlers.commands.held_history import hold_history
 from handlers.commands.simulate import events_of
 from models.events.union import AnyClientEvent
 from tests.histories.books import DIALECTS, write_dialect

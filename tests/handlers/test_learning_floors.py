@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import hold_history
+from handlers.commands.held_history import hold_history
 from handlers.evaluation.answers import answers_of, client_share, settlements_of
 from handlers.evaluation.judging import judge_days, judge_heads
 from handlers.evaluation.kept import Kept, Put

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import hold_history
+from handlers.commands.held_history import hold_history
 from handlers.evaluation.answers import answers_of
 from handlers.evaluation.kept import Kept
 from handlers.evaluation.metrics import auc, log_loss

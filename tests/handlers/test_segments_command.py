@@ -9,7 +9,7 @@ import pytest
 
 from handlers.cli import run
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import hold_history
+from handlers.commands.held_history import hold_history
 from handlers.commands.segments.judging import adjusted_rand, judge
 from handlers.commands.segments.living import WEEK_MS, Living
 from handlers.commands.segments.movers import movers, page, quarter_of, read_quarter, tell

@@ -14,14 +14,14 @@ from pydantic import BaseModel
 from models.events.control import LearnerActivated
 from models.events.envelope import epoch_ms
 from models.learners.activation import LATENESS, LEARNERS, RENEWAL, scorer_of, verify
-from models.learners.consistency import ExamplesChecked, ExamplesRegenerated
+from models.learners.consistency import CHECKED, ExamplesChecked, ExamplesRegenerated
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_trainer import RenewalTrainer
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, ExamplesWithdrawn, RenewalExample
 from streams.agents.pupil import KEPT_SNAPSHOTS
-from streams.agents.school import CHECKED, EVERY, REGENERATED, School, is_of
+from streams.agents.school import EVERY, REGENERATED, School, is_of
 from streams.engine.outbox_codec import pack_entry, unpack_entry
 from streams.engine.producer import outgoing
 from streams.engine.writes import OutboxEntry

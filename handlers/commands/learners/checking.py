@@ -12,6 +12,7 @@ import orjson
 from models.events.envelope import epoch_ms
 from models.features import TABLE
 from models.learners.consistency import (
+    CHECKED,
     LIMIT,
     AnyExample,
     Difference,
@@ -25,7 +26,6 @@ from models.learners.consistency import (
 from models.renewal_features import RENEWAL_TABLE
 from models.triggers import Decision, Example, ExamplesWithdrawn, RenewalExample
 from models.workdays import DAY_MS
-from streams.agents.school import CHECKED
 from streams.engine.oracle import Told, fold_partition
 from streams.engine.producer import KafkaProducer, Outgoing
 from streams.engine.program import ClientProgram

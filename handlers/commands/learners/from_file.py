@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import hold_history
+from handlers.commands.held_history import hold_history
 from handlers.evaluation.telling import Telling
 from handlers.terminal.waiting import shown
 from models.learners.cohorts import PayCohorts

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import hold_history
 from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
+from handlers.commands.held_history import hold_history
 from handlers.commands.options import (
     AgainstOption,
     Author,
