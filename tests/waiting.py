@@ -25,11 +25,23 @@ def until(condition: Callable[[], Found], *, timeout: float = 30.0, what: str = 
 
 
 @overload
-async def until_async(condition: Callable[[], Awaitable[Found]], *, timeout: float = ..., what: str = ...) -> Found: ...  # noqa: ASYNC109
+async def until_async(
+    condition: Callable[[], Awaitable[Found]],
+    *,
+    timeout: float = ...,  # noqa: ASYNC109
+    what: str = ...,
+    every: float = ...,
+) -> Found: ...
 
 
 @overload
-async def until_async(condition: Callable[[], Found], *, timeout: float = ..., what: str = ...) -> Found: ...  # noqa: ASYNC109
+async def until_async(
+    condition: Callable[[], Found],
+    *,
+    timeout: float = ...,  # noqa: ASYNC109
+    what: str = ...,
+    every: float = ...,
+) -> Found: ...
 
 
 async def until_async(
@@ -37,8 +49,9 @@ async def until_async(
     *,
     timeout: float = 30.0,  # noqa: ASYNC109 - the name under which `until` takes it
     what: str = "the condition",
+    every: float = _PAUSE_SECONDS,
 ) -> Found:
-    """Do as `until` inside an event loop; `condition` may be a coroutine function."""
+    """Do as `until` inside an event loop; `condition` may be a coroutine function, and is looked at `every` so many seconds."""
     deadline = monotonic() + timeout
     while True:
         value = condition()
@@ -49,7 +62,7 @@ async def until_async(
         if monotonic() > deadline:
             message = f"waited {timeout:g} s for {what}; last value: {value!r}"
             raise AssertionError(message)
-        await pause(_PAUSE_SECONDS)
+        await pause(every)
 
 
 async def turns(count: int = 1) -> None:

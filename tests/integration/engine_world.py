@@ -35,6 +35,8 @@ from tests.commands import environment_of
 from tests.conftest import REPOSITORY
 from tests.waiting import until, until_async
 
+LOOK_SECONDS = 0.1
+"""A look at all positions asks both servers several times, and takes from the workers the cores that it waits for."""
 LONGEST_SESSION_SECONDS = 6.0
 """How long a killed worker keeps its partitions in tests, where the settings say no less: brokers refuse less by default."""
 
@@ -168,7 +170,8 @@ async def until_caught_up(settings: Settings, *, timeout: float = 60.0) -> None:
 
     try:
         condition: Callable[[], Awaitable[bool]] = at_rest
-        await until_async(condition, timeout=timeout, what="every position at the end of its log and no timer due")
+        what = "every position at the end of its log and no timer due"
+        await until_async(condition, timeout=timeout, what=what, every=LOOK_SECONDS)
     finally:
         await view.close()
         await redis.aclose()

@@ -22,6 +22,7 @@ from streams.wire.codec import encode_event
 from streams.wire.policy_file import default_policy_text
 from streams.wire.topics import PAYMENTS
 from tests.commands import run_rapport
+from tests.integration.engine_world import until_caught_up
 from tests.models.builders import Events
 from tests.waiting import until
 
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activated_without_a_restart(
     environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
+    asyncio.run(until_caught_up(settings, timeout=90))
     until(
         lambda: run_rapport(environment, "halt", "all", "--reason", "drill").returncode == 0, timeout=90, what="the stop to hold"
     )
@@ -44,7 +46,8 @@ def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activate
     assert "+  min_gap_days: 5" in done.stdout
     sample = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
     assert run_rapport(environment, "replay", str(sample)).returncode == 0
-    known = until(lambda: _client(environment), timeout=60, what="decisions")
+    asyncio.run(until_caught_up(settings))
+    known = _client(environment)
     assert known["policy"].startswith("firm+")
     assert ["all is stopped" in line and "drill" in line for line in known["stops"]] == [True]
     told = known["decisions"]

@@ -67,7 +67,8 @@ async def test_runs_under_way_are_shown_first_and_then_moved_once_on_every_parti
     assert done.returncode == 0, done.stderr
     assert "in force on all 2 partitions" in done.stdout
     assert {len(regime.migrations) for regime in await read_regimes(settings)} == {1}
-    known = until(lambda: _seen(environment), timeout=60, what="the run moved")
+    await until_caught_up(settings)
+    known = _seen(environment)
     (moved,) = [row for row in known["decisions"] if row["outcome"] == "migrated"]
     assert moved["policy_version"].startswith("patient+")
     assert "as mia said (the better rhythm): taken thank_you; ahead outcome_check" in moved["reasons"][0]

@@ -10,7 +10,7 @@ from streams.runtime.settings import Settings
 from streams.wire.reading import read_topic
 from streams.wire.topics import DECISIONS
 from tests.commands import run_rapport
-from tests.waiting import until
+from tests.integration.engine_world import until_caught_up
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -32,7 +32,10 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
     assert run_rapport(environment, "replay", str(SAMPLE)).returncode == 0
-    explained = until(lambda: _settled(environment), timeout=60, what="the history to be folded")
+    asyncio.run(until_caught_up(settings))
+    explained = _client(environment, "kessler-print")
+    assert explained["exposure"] == []
+    assert _lag(environment) == 0
     assert explained["name"] == "Kessler Print GmbH"
     assert explained["segment"] in {"slow", "problem"}
     assert (explained["hour"], explained["favourable"]) == (None, [])
@@ -40,7 +43,8 @@ def test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_w
     assert isinstance(decisions, list)
     assert {"triggered", "suppressed"} <= {decision["outcome"] for decision in decisions}
     assert run_rapport(environment, "replay", str(SAMPLE), "--rate", "500").returncode == 0
-    until(lambda: _lag(environment) == 0, timeout=60, what="the repetition to be folded")
+    asyncio.run(until_caught_up(settings))
+    assert _lag(environment) == 0
     assert _client(environment, "kessler-print") == explained
     trigger_id = next(decision["trigger_id"] for decision in decisions if decision["outcome"] == "triggered")
     told = run_rapport(environment, "inspect", "trigger", trigger_id)
@@ -86,27 +90,24 @@ async def _decisions(settings: Settings) -> list[str]:
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_imported_book_is_in_the_states_with_its_money(environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_imported_book_is_in_the_states_with_its_money(
+    environment: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
     book = tmp_path / "book.csv"
     book.write_text(BOOK, encoding="utf-8")
     done = run_rapport(environment, "import", str(book), "--currency", "USD")
     assert done.returncode == 0, done.stderr
     assert "30 invoices 3120.00 USD, 30 settlements 3120.00 USD" in done.stdout
+    asyncio.run(until_caught_up(settings))
     # Five clients who owed something and owe nothing: what the book says, for each of them.
-    until(lambda: _client(environment, "C-5").get("exposure") == [] and _lag(environment) == 0, timeout=60, what="the fold")
+    assert _client(environment, "C-5")["exposure"] == []
+    assert _lag(environment) == 0
 
 
 def test_an_unknown_client_is_wrong_usage_and_not_a_traceback(environment: dict[str, str]) -> None:
     done = run_rapport(environment, "inspect", "client", "nobody")
     assert done.returncode == 2
     assert done.stderr.startswith("rapport: no client 'nobody' is known")
-
-
-def _settled(environment: dict[str, str]) -> dict[str, object]:
-    """Return the explanation once nothing is behind and no tick changes it any more."""
-    explained = _client(environment, "kessler-print")
-    quiet = bool(explained) and explained["exposure"] == [] and _lag(environment) == 0
-    return explained if quiet and _client(environment, "kessler-print") == explained else {}
 
 
 def _lag(environment: dict[str, str]) -> int:

@@ -15,7 +15,7 @@ from streams.runtime.settings import Settings
 from streams.state.redis_reviews import RedisReviews
 from streams.state.redis_store import RedisStateStore, connect_redis
 from tests.commands import run_rapport
-from tests.waiting import until
+from tests.integration.engine_world import until_caught_up
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -53,7 +53,8 @@ def test_the_review_is_made_once_on_its_day_and_is_open_until_a_person_has_read_
 ) -> None:
     assert run_rapport(environment, "segments", "reviews").returncode == 1
     assert run_rapport(environment, "replay", str(SAMPLE)).returncode == 0
-    found = until(lambda: _moves(environment), timeout=90, what="moves to be decided")
+    asyncio.run(until_caught_up(settings, timeout=90))
+    found = _moves(environment)
     quarter = read_quarter(str(found["quarter"]))
     rows = asyncio.run(_live(settings, quarter.bounds[1] + timedelta(days=2), days=5))
     (made,) = [row for row in rows if row.quarter == quarter.name]
