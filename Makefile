@@ -33,7 +33,7 @@ demo: setup ## A year of a small firm on real Kafka and Valkey, start to end
 	@$(BIN)/rapport demo
 
 test: setup ## All tests, on real servers
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup ## Lint, types, architecture, generated files
 	@$(BIN)/ruff format --check .

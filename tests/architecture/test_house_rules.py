@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.conftest import REPOSITORY
+from tests.conftest import BEGIN_FIRST, REPOSITORY
 
 PACKAGES = ("models", "streams", "handlers")
 LONGEST_MODULE = 400
@@ -154,3 +154,8 @@ def test_nobody_opens_a_connection_to_kafka_but_as_the_settings_say() -> None:
                 otherwise.append(f"{path}:{node.lineno}")
     assert otherwise == []
     assert opened > 0
+
+
+def test_the_files_that_begin_first_are_there_and_named_once() -> None:
+    assert [file for file in BEGIN_FIRST if not (REPOSITORY / file).is_file()] == []
+    assert len(set(BEGIN_FIRST)) == len(BEGIN_FIRST)

@@ -12,7 +12,7 @@ from streams.wire.topics import DECISIONS
 from tests.commands import run_rapport
 from tests.integration.engine_world import until_caught_up
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SAMPLE = Path(__file__).parents[2] / "handlers" / "commands" / "sample_history.jsonl"
 BOOK = "Customer,Invoice,Invoice Date,Due Date,Amount,Paid On\n" + "".join(

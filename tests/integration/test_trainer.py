@@ -38,7 +38,7 @@ from tests.models.renewal_examples import renewal_example
 from tests.streams.test_school import Desk
 from tests.waiting import until_async
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 KILLED: Final = -9
 TRAINER: Final = "handlers.cli run-trainer"
 WORKER: Final = "handlers.cli worker"

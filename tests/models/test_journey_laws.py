@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Self
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -337,6 +338,7 @@ def test_no_history_makes_timers_that_never_end(events: list[AnyClientEvent]) ->
         raise AssertionError(message)
 
 
+@pytest.mark.timeout(300)
 def test_ten_thousand_events_stay_within_the_published_bound() -> None:
     build = Events()
     state: ClientState | None = None
