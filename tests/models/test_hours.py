@@ -16,7 +16,7 @@ from models.events.union import AnyClientEvent
 from models.policy.hours import EXPLORED, PARTS, explain_hour, heard_at, hour_of, learnt_part
 from models.policy.leave import known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY
-from models.policy.reach import PAID_WITHIN_DAYS, reaction_rate, way_to
+from models.policy.reach import reaction_rate, way_to
 from models.state.client import ClientState
 from models.state.codec import decode, encode
 from models.state.describe import describe
@@ -214,8 +214,8 @@ def reminded(build: Events) -> Firm:
     ("day", "invoice", "reacted"),
     [
         (9, "I1", 1),
-        (8 + PAID_WITHIN_DAYS, None, 1),
-        (8.5 + PAID_WITHIN_DAYS, "I1", 0),
+        (11, None, 1),
+        (11.5, "I1", 0),
         (9, "I2", 0),
     ],
 )

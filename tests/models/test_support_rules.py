@@ -40,3 +40,9 @@ def test_a_payment_that_was_announced_is_waited_for_with_the_same_grace_but_no_l
     (far,) = _support([*base, build.delay(5, expected=300)], until=60)[:1]
     limit = on(10 + DEFAULT_POLICY.expected_limit_days + DEFAULT_POLICY.grace_days)
     assert limit <= far.not_before <= on(10 + DEFAULT_POLICY.expected_limit_days + DEFAULT_POLICY.grace_days + 3)
+
+
+def test_money_on_its_way_is_waited_for_three_bank_days_beyond_its_day_and_no_longer() -> None:
+    build = Events()
+    first = _support([build.profiled(0), build.issued(1, due=10), build.pending(9, expected=11)], until=25)[0]
+    assert first.not_before.date() == on(16).date()  # expected on a Friday, asked for on Wednesday
