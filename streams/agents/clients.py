@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, Generic, TypeVar, assert_never
+
+import structlog
 
 from models.state.codec import UnreadableStateError
 from streams.engine.fence import Fence, Missing, Moved, Slot
@@ -18,6 +21,11 @@ from streams.wire.headers import Position
 from streams.wire.records import Record
 
 S = TypeVar("S")
+
+MOST_FAILED: Final = 10
+"""Clients of a partition on whom a release may fail. With more it is the release that is wrong: the partition stands still."""
+
+log = structlog.get_logger(__name__)
 
 _AT_A_STRETCH: Final = 25
 """Records folded before others may have the loop, a few milliseconds: a partition that is far behind folds large batches, while
@@ -41,6 +49,7 @@ class ClientsStage(Generic[S]):
         self._fold = ClientsFold(program, partitions=settings.partitions)
         self._kept: OrderedDict[str, S] = OrderedDict()
         self._folded: Folded[S] | None = None
+        self._failed: set[str] = set()
         self._regime: bytes | None = None
 
     def cut(self, records: Sequence[Record]) -> int:
@@ -76,8 +85,20 @@ class ClientsStage(Generic[S]):
                 assert_never(batch)
         if isinstance(folded, Moved | Missing):
             return folded
+        self._note_failures(folded)
         self._folded = folded
         return folded.writes
+
+    def _note_failures(self, folded: Folded[S]) -> None:
+        for error in folded.failed.values():
+            log.error("this release failed on a client, the record is a dead letter", slot=self._slot, exc_info=error)
+        self._failed |= folded.failed.keys()
+        if len(self._failed) > MOST_FAILED:
+            message = (
+                f"this release failed on {len(self._failed)} clients of {self._slot.topic}-{self._slot.partition}:"
+                " it is the release that is wrong. Go back to the one before, or to one that can, and drive dead letters again"
+            )
+            raise HaltError(message)
 
     def _tell_what_is_refused(self, regime: bytes) -> None:
         """Show which learners in force this release cannot use; asked anew only when another regime holds."""
@@ -95,19 +116,33 @@ class ClientsStage(Generic[S]):
             if isinstance(loaded, Moved | Missing):
                 return loaded
             states.update(zip(absent, map(self._decode, loaded.states), strict=True))
-        page = self._fold.open(states, regime=grasp.regime)
-        for number, letter in enumerate(batch.letters, start=1):
-            page.fold(letter)
-            if number % _AT_A_STRETCH == 0:
-                await asyncio.sleep(0)
-        return page.close(next_offset=batch.next_offset, watermark_ms=grasp.watermark_ms)
+        with self._standing_still():
+            page = self._fold.open(states, regime=grasp.regime)
+            for number, letter in enumerate(batch.letters, start=1):
+                page.fold(letter)
+                if number % _AT_A_STRETCH == 0:
+                    await asyncio.sleep(0)
+            return page.close(next_offset=batch.next_offset, watermark_ms=grasp.watermark_ms)
 
     async def _fold_tick(self, batch: TickBatch, grasp: Grasp) -> Folded[S] | Moved | Missing:
         loaded = await self._fence.load(self._slot, [], ver=grasp.ver, due_until_ms=batch.until_ms, due_limit=DUE_PER_TICK)
         if isinstance(loaded, Moved | Missing):
             return loaded
         due = [(client, self._decode(blob)) for client, blob in loaded.due]
-        return self._fold.fold_tick(batch, due, regime=grasp.regime)
+        with self._standing_still():
+            return self._fold.fold_tick(batch, due, regime=grasp.regime)
+
+    @contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """Halt the partition over what is wrong with no single event, as a state that cannot be written: others go on."""
+        try:
+            yield
+        except Exception as error:
+            message = (
+                f"this release failed on a batch of {self._slot.topic}-{self._slot.partition} ({type(error).__name__})."
+                " Go back to the release before, or to one that can"
+            )
+            raise HaltError(message) from error
 
     def _decode(self, blob: bytes | None) -> S | None:
         """Return the state in `blob`. One that only another release can read is left as it is, and its partition stands still."""

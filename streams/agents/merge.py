@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import structlog
+
 from models.events.union import AnyClientEvent
 from streams.engine.fence import Missing, Moved, Slot
-from streams.engine.letters import dead_letter_entry
+from streams.engine.letters import dead_letter_entry, failed_on
 from streams.engine.producer import Outgoing, Producer, outgoing
 from streams.engine.stage import Bounds, Grasp
 from streams.engine.writes import Writes
@@ -17,11 +19,13 @@ from streams.sources.lookup import Reader, Reading
 from streams.state.ports import Directory
 from streams.wire.codec import encode_event
 from streams.wire.dead_letters import Reason
-from streams.wire.facts import NOBODY, merged
+from streams.wire.facts import NOBODY, Known, merged
 from streams.wire.headers import Origin, Position
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS
+
+log = structlog.get_logger(__name__)
 
 STAGE: Final = "intake"
 _OVERHEAD: Final = 4_096  # key, headers and the batch around a record
@@ -72,15 +76,26 @@ class IntakeStage:
 
         The whole batch is remembered first, so a record learns from all of its batch and of all earlier ones.
         """
-        readings = [self._reader(record, NOBODY) for record in records]
+        readings = [self._understand(record, NOBODY) for record in records]
         learned = merged(pair for reading in readings for pair in reading.learned.items())
         wanted = {place for reading in readings for place in reading.wanted}
         if not learned and not wanted:
             return readings
         known = await self._directory.exchange(learned, wanted)
         return [
-            self._reader(record, known) if reading.wanted else reading for record, reading in zip(records, readings, strict=True)
+            self._understand(record, known) if reading.wanted else reading
+            for record, reading in zip(records, readings, strict=True)
         ]
+
+    def _understand(self, record: Record, known: Known) -> Reading:
+        """Read one record; what the reader fails on waits among the dead letters for one that does not."""
+        try:
+            return self._reader(record, known)
+        except MemoryError:
+            raise
+        except Exception as error:
+            log.exception("this release failed on a record, it is a dead letter", slot=self._slot, offset=record.offset)
+            return Reading(refusal=failed_on(error))
 
     def _translate(self, record: Record, reading: Reading) -> list[Outgoing]:
         try:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -12,17 +11,18 @@ import msgspec
 from models.events.control import WAKING, ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent, AnyEvent
-from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
-from streams.engine.letters import dead_letter_entry
+from models.triggers import AnyOutput
+from models.workdays import DAY_MS
+from streams.engine.letters import failed_on
+from streams.engine.outlet import Outlet
 from streams.engine.ticks import believed_ms
 from streams.engine.writes import OutboxEntry, Outcome, Writes
 from streams.runtime.errors import DeadLetterError
-from streams.wire.codec import decode_event, encode_output, output_key
+from streams.wire.codec import decode_event
 from streams.wire.dead_letters import Reason
-from streams.wire.headers import LOGGED, RECEIVED, Position, origin_headers
 from streams.wire.partitioning import partition_of
 from streams.wire.records import Record
-from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES, TRIGGERS, Partitioning, Topic
+from streams.wire.topics import CONTROL_KEY
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -30,7 +30,9 @@ S_co = TypeVar("S_co", covariant=True)
 DUE_PER_TICK: Final = 500
 """Most clients whose timers one tick fires; while more are due the owner of the partition writes another tick."""
 
-STAGE: Final = "clients"
+AGAIN_MS: Final = DAY_MS
+"""After so long a client is woken again on whom the core has failed: another release may have come."""
+
 _KEY: Final = Reason.BAD_KEY
 
 
@@ -130,11 +132,15 @@ class ControlBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded(Generic[S]):
-    """The result of a batch: what to store, the changed states as objects, and how many records came to which outcome."""
+    """The result of a batch: what to store, the changed states as objects, and how many records came to which outcome.
+
+    `failed` has the clients on whom the core itself failed, with the last error of each.
+    """
 
     writes: Writes
     states: Mapping[str, S]
     counts: Counter[tuple[str, Outcome]]
+    failed: Mapping[str, Exception]
 
 
 def cut(records: Sequence[Record]) -> int:
@@ -226,7 +232,7 @@ class ClientsFold(Generic[S]):
             if state is None:
                 page.timers[client] = None
             else:
-                page.wake(client, batch.tick, out)
+                page.wake(client, batch, out)
         page.outbox += out.entries
         page.counts[batch.tick.kind, Outcome.TICK] += 1
         return page.close(next_offset=batch.next_offset, watermark_ms=batch.until_ms)
@@ -251,68 +257,6 @@ def _open(record: Record, partitions: int) -> AnyClientEvent:
     return event
 
 
-_ALWAYS_TO: Final[Mapping[type[AnyOutput], Topic]] = MappingProxyType(
-    {Decision: DECISIONS, Example: EXAMPLES, RenewalExample: EXAMPLES, ExamplesWithdrawn: EXAMPLES}
-)
-
-
-class _Outlet:
-    """Outputs of one record, numbered in order."""
-
-    __slots__ = ("_partitions", "entries", "event", "record")
-
-    def __init__(self, record: Record, event: AnyEvent | None, *, partitions: int) -> None:
-        self.record = record
-        self.event = event
-        self._partitions = partitions
-        self.entries: list[OutboxEntry] = []
-
-    def put(self, output: AnyOutput) -> None:
-        """Append one output of the core, or a dead letter in its place when no topic takes it."""
-        position = Position(self.record.offset, len(self.entries))
-        value = encode_output(output)
-        stations: tuple[tuple[str, bytes], ...] = ()
-        topic = _ALWAYS_TO.get(type(output))  # by the very class, as in the codec
-        if topic is None and isinstance(output, Trigger | Retraction):
-            topic, stations = TRIGGERS.get(output.channel), self._stations()
-        elif topic is None:
-            topic = CLIENT_EVENTS
-        if topic is None:
-            self.put_dead(DeadLetterError(Reason.NO_TOPIC, f"no topic for the {output.kind}'s channel"), value)
-            return
-        if len(value) + _OVERHEAD > topic.max_bytes:
-            self.put_dead(DeadLetterError(Reason.TOO_LARGE, f"a {output.kind} of {len(value)} bytes for {topic.name}"), value)
-            return
-        home = self.record.partition
-        self.entries.append(
-            OutboxEntry(
-                position=position,
-                topic=topic.name,
-                partition=self._partition(topic, output),
-                key=output_key(output),
-                value=value,
-                headers=origin_headers(CLIENT_EVENTS.name, home, position, kind=output.kind) + stations,
-            )
-        )
-
-    def _partition(self, topic: Topic, output: AnyOutput) -> int:
-        if topic is CLIENT_EVENTS:
-            return partition_of(output.client_id, self._partitions)  # where the client lives to whom it is passed on
-        return 0 if topic.partitioning is Partitioning.SINGLE else self.record.partition
-
-    def _stations(self) -> tuple[tuple[str, bytes], ...]:
-        logged = (LOGGED, b"%d" % self.record.timestamp)
-        return (logged,) if self.event is None else ((RECEIVED, b"%d" % self.event.received_ms), logged)
-
-    def put_dead(self, error: DeadLetterError, value: bytes | None = None) -> None:
-        """Append a dead letter: the record's own bytes, or `value` when an output could not be published."""
-        idx = len(self.entries)
-        self.entries.append(
-            dead_letter_entry(self.record, topic=CLIENT_EVENTS.name, stage=STAGE, error=error, idx=idx, value=value)
-        )
-
-
-_OVERHEAD: Final = 4_096  # key, headers and the batch around a record
 _TOO_LATE: Final = "so old that nobody can tell any more whether it was counted before: counting it again would be worse"
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
@@ -329,19 +273,28 @@ class Page(Generic[S]):
         self.timers: dict[str, int | None] = {}
         self.outbox: list[OutboxEntry] = []
         self.counts: Counter[tuple[str, Outcome]] = Counter()
+        self._failed: dict[str, Exception] = {}
 
-    def outlet(self, record: Record, event: AnyEvent | None = None) -> _Outlet:
+    def outlet(self, record: Record, event: AnyEvent | None = None) -> Outlet:
         """Return where the outputs of a record go."""
-        return _Outlet(record, event, partitions=self._partitions)
+        return Outlet(record, event, partitions=self._partitions)
 
     def fold(self, letter: _Letter) -> None:
-        """Fold the next letter of the batch; an event that the core refuses becomes a dead letter and changes nothing."""
+        """Fold the next letter of the batch; an event that the core refuses becomes a dead letter and changes nothing.
+
+        So does one on which the core fails. It is pure: it would fail again, in every worker that takes the partition next.
+        """
         match letter:
             case _Readable(record=record, event=event):
                 try:
                     thought = self._think(event.client_id, event)
                 except DeadLetterError as error:
                     self.refuse(event.kind, error, self.outlet(record, event))
+                except MemoryError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - a fault of ours must not hold up the other clients
+                    self._failed[event.client_id] = error
+                    self.refuse(event.kind, failed_on(error), self.outlet(record, event))
                 else:
                     self._keep(record, event, thought)
             case _Unreadable(error=error):
@@ -359,9 +312,18 @@ class Page(Generic[S]):
             out.put_dead(DeadLetterError(Reason.LATE, _TOO_LATE))
         self.outbox += out.entries
 
-    def wake(self, client: str, tick: ClockTicked, out: _Outlet) -> None:
-        """Let the core think about `tick` for `client`, and put what it says to `out`."""
-        for output in self._think(client, tick).outputs:
+    def wake(self, client: str, batch: TickBatch, out: Outlet) -> None:
+        """Let the core think about a tick for `client`, and put what it says to `out`."""
+        try:
+            thought = self._think(client, batch.tick)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._failed[client] = error
+            self.timers[client] = batch.until_ms + AGAIN_MS
+            out.put_dead(failed_on(error, waking=client))
+            return
+        for output in thought.outputs:
             out.put(output)
 
     def _think(self, client: str, event: AnyEvent) -> Thought[S]:
@@ -377,7 +339,7 @@ class Page(Generic[S]):
             self.timers[client] = thought.next_due_ms  # woken to be planned anew, and nothing had changed for this one
         return thought
 
-    def refuse(self, kind: str, error: DeadLetterError, out: _Outlet) -> None:
+    def refuse(self, kind: str, error: DeadLetterError, out: Outlet) -> None:
         """Keep the record as a dead letter."""
         out.put_dead(error)
         self.counts[kind, Outcome.POISON] += 1
@@ -395,4 +357,4 @@ class Page(Generic[S]):
             regime=regime,
             wake_ms=wake_ms,
         )
-        return Folded(writes=writes, states=self._after, counts=self.counts)
+        return Folded(writes=writes, states=self._after, counts=self.counts, failed=self._failed)

@@ -1,10 +1,12 @@
 """Dead letters of the engine's stages: what every dead letter carries, and the position that every output carries."""
 
+from pathlib import Path
+from traceback import walk_tb
 from typing import Final
 
 from streams.engine.writes import OutboxEntry
 from streams.runtime.errors import DeadLetterError
-from streams.wire.dead_letters import DeadLetter
+from streams.wire.dead_letters import DeadLetter, Reason
 from streams.wire.headers import IDX, KIND, Position
 from streams.wire.records import Record
 from streams.wire.topics import DEAD_LETTERS
@@ -26,3 +28,16 @@ def dead_letter_entry(
         value=(letter.value if value is None else value) or b"",
         headers=((IDX, b"%d" % idx), (KIND, DEAD_LETTER.encode()), *letter.to_headers()),
     )
+
+
+def failed_on(error: Exception, *, waking: str = "") -> DeadLetterError:
+    """Return why a record is dead on which the core itself failed: where, and none of the values, which may be personal.
+
+    `waking` names the client of a timer: a tick wakes many, and the others have nothing to do with it.
+    """
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    code = frame.f_code
+    whom = f" when it woke client {waking!r}, who is woken again in a day" if waking else ""
+    where = f"{type(error).__name__} in {code.co_name}, line {line} of {Path(code.co_filename).name}"
+    fix = "fix: a release that can, then `rapport dead-letters redrive --reason failed`"
+    return DeadLetterError(Reason.FAILED, f"this release failed on it{whom}: {where}; {fix}")

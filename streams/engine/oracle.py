@@ -10,7 +10,7 @@ from models.events.control import WAKING, ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
 from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
-from streams.engine.fold import DUE_PER_TICK, Program, Thought
+from streams.engine.fold import AGAIN_MS, DUE_PER_TICK, Program, Thought
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output, output_key
@@ -89,7 +89,10 @@ class PartitionFold(Generic[S]):
             outcome = self._understand(record, said)
         except DeadLetterError as error:
             outcome = "late" if error.reason == Reason.LATE else "poison"
-            said.append(Told(Position(record.offset, len(said)), DEAD_LETTERS.name, record.key, record.value or b""))
+            said.append(_dead(record, said))
+        except Exception:  # noqa: BLE001 - whatever the core fails on
+            outcome = "poison"
+            said.append(_dead(record, said))
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
         return said
 
@@ -116,7 +119,11 @@ class PartitionFold(Generic[S]):
         moment = datetime.fromtimestamp(self._latest_tick / 1000, UTC)
         clamped = tick.model_copy(update={"occurred_at": moment, "received_at": moment})
         for client in self._due():
-            self._think(client, clamped, record.offset, said)
+            try:
+                self._think(client, clamped, record.offset, said)
+            except Exception:  # noqa: BLE001 - likewise
+                self._set(client, self._latest_tick + AGAIN_MS)
+                said.append(_dead(record, said))
 
     def _set(self, client: str, when: int) -> None:
         self._timers[client] = when
@@ -146,6 +153,10 @@ class PartitionFold(Generic[S]):
         if thought.disposition == "late":
             raise DeadLetterError(Reason.LATE, "nobody can tell any more whether it was counted before")
         return thought.disposition
+
+
+def _dead(record: Record, said: list[Told]) -> Told:
+    return Told(Position(record.offset, len(said)), DEAD_LETTERS.name, record.key, record.value or b"")
 
 
 def _topic(output: AnyOutput) -> str:

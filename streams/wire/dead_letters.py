@@ -41,6 +41,7 @@ class Reason(StrEnum):
     BAD_KEY = "bad_key"
     NO_TOPIC = "no_topic"
     LATE = "late"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

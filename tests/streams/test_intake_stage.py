@@ -19,13 +19,14 @@ from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.sources.lookup import Reader, Reading
 from streams.sources.payload import parse_object
 from streams.state.memory_directory import MemoryDirectory
 from streams.wire.codec import encode_event
 from streams.wire.dead_letters import DETAIL, REASON, Reason
 from streams.wire.events import read_client_event
 from streams.wire.facts import Known
-from streams.wire.records import PlainRecord
+from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, PAYMENTS, WEBHOOKS
 from tests.integration.engine_world import payment
 from tests.streams.counting import CountingProgram
@@ -76,9 +77,11 @@ class ForgetfulProducer(MemoryProducer):
         return await super().send_all(records)
 
 
-def stage(directory: MemoryDirectory, producer: MemoryProducer, topic: str = WEBHOOKS.name) -> IntakeStage:
+def stage(
+    directory: MemoryDirectory, producer: MemoryProducer, topic: str = WEBHOOKS.name, *, reader: Reader | None = None
+) -> IntakeStage:
     settings = Settings.model_validate({"partitions": 1})
-    reader = INTAKE_READERS[topic]
+    reader = reader or INTAKE_READERS[topic]
     return IntakeStage(Slot(topic, 0), reader=reader, directory=directory, producer=producer, settings=settings, meter=Meter())
 
 
@@ -129,6 +132,23 @@ async def test_while_the_directory_is_away_nothing_is_written_and_the_batch_can_
     assert not producer.topics[CLIENT_EVENTS.name, 0]
     await intake.prepare(records, GRASP)
     assert disputes(producer) == [("cus_1", "in_1")]
+
+
+async def test_a_record_on_which_a_reader_fails_is_a_dead_letter_and_its_neighbours_are_read() -> None:
+    secret = "4000-0012"
+
+    def failing(record: Record, known: Known) -> Reading:
+        if record.value == CHARGED:
+            raise KeyError(secret)
+        return INTAKE_READERS[WEBHOOKS.name](record, known)
+
+    producer = MemoryProducer(partitions=1)
+    intake = stage(CountedDirectory(), producer, reader=failing)
+    assert isinstance(await intake.prepare(batch(PROFILED, CHARGED, PROFILED), GRASP), Writes)
+    (letter,) = producer.topics[DEAD_LETTERS.name, 0]
+    assert (letter.value, dict(letter.headers)[REASON]) == (CHARGED, Reason.FAILED.encode())
+    assert secret.encode() not in dict(letter.headers)[DETAIL]
+    assert len(written(producer)) == 2
 
 
 async def test_what_a_batch_told_is_remembered_before_it_is_done() -> None:
