@@ -69,6 +69,7 @@ def test_a_score_is_recorded_with_its_age_and_with_what_the_learner_saw() -> Non
     read = record.learnt[0]
     assert (read.what, read.about, read.table, read.quality) == (LearntKind.SCORE, "NEXT", TABLE, Quality.GOOD)
     assert read.value == record.score
+    assert [row.score for row in firm.triggers if row.trigger_id == record.trigger_id] == [record.score]
     assert read.age_days == pytest.approx((record.decided_at - read.as_of).total_seconds() / 86_400, abs=0.001)
     assert firm.state is not None
     put = next(row for row in firm.state.habits.watches if row.invoice_id == "NEXT")

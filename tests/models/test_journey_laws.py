@@ -370,3 +370,21 @@ def test_a_trigger_id_is_the_same_whoever_derives_it() -> None:
     first = firm.triggers[0]
     assert first.trigger_id == derive("trigger", CLIENT, first.journey.value, "I1", first.step, 0)
     firm.feed(build.reported(31, first.trigger_id, DeliveryOutcome.SENT))
+
+
+def test_all_messages_of_a_run_share_their_lineage_and_those_of_another_do_not() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.issued(0, "I1", due=10), build.issued(40, "I2", due=50)], until_ms=ms(70))
+    lines = {(row.anchor, row.step): row.lineage for row in firm.triggers}
+    assert len({line for (anchor, _), line in lines.items() if anchor == "I1"}) == 1
+    assert len({anchor for anchor, _ in lines}) == len(set(lines.values())) > 1
+    assert len(lines) > len(set(lines.values()))
+
+
+def test_a_message_about_a_renewal_that_had_to_wait_expires_with_the_renewal() -> None:
+    build = Events()
+    calls = [build.called(day) for day in (45.5, 48.2, 50.2)]
+    firm = Firm().run([build.profiled(0), build.contract(1, renews=60), *calls], until_ms=ms(58))
+    first = next(row for row in firm.triggers if row.journey is Journey.RENEWAL)
+    assert epoch_ms(first.not_before) + DEFAULT_POLICY.journeys.renewal[0].valid_days * DAY_MS > ms(60)
+    assert epoch_ms(first.expires_at) == ms(60)
