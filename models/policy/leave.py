@@ -147,7 +147,8 @@ def _too_small(state: ClientState, row: Pending, policy: Policy) -> str | None:
     for item in items(state.ledger, state.now_ms):
         if item.invoice.invoice_id in row.invoice_ids:
             sums[item.invoice.currency] = sums.get(item.invoice.currency, 0) + item.rest
-    return too_little(dict(sorted(sums.items())), state, policy) if sums else None
+    # What is usual for the client is what was so when it was decided: a large invoice since then makes nothing open less.
+    return too_little(dict(sorted(sums.items())), state, policy, known_ms=row.not_before_ms) if sums else None
 
 
 def _amounts(state: ClientState, row: Pending) -> tuple[Money, ...]:

@@ -18,9 +18,12 @@ from models.state.reckoning import Item, owed
 from models.workdays import DAY_MS
 
 
-def least_worth(code: str, state: ClientState, policy: Policy) -> int:
-    """Return from how many minor units of a currency on money is worth a message to this client."""
-    usual = usual_amount(state, code) or 0
+def least_worth(code: str, state: ClientState, policy: Policy, *, known_ms: int | None = None) -> int:
+    """Return from how many minor units of a currency on money is worth a message to this client.
+
+    With `known_ms` its usual invoice is that of the invoices that were known then.
+    """
+    usual = usual_amount(state, code, known_ms=known_ms) or 0
     unit: int = 10 ** exponent(code)
     return max(policy.small_units * unit, round(policy.small_share * usual))
 

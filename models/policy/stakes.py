@@ -14,9 +14,12 @@ from models.workdays import DAY_MS
 _HARSH: Final = frozenset({Segment.SLOW, Segment.PROBLEM})
 
 
-def too_little(sums: Mapping[str, int], state: ClientState, policy: Policy) -> str | None:
-    """Return why these sums (minor units per currency) are not worth a message, None where one of them is."""
-    if any(total >= least_worth(code, state, policy) for code, total in sums.items()):
+def too_little(sums: Mapping[str, int], state: ClientState, policy: Policy, *, known_ms: int | None = None) -> str | None:
+    """Return why these sums (minor units per currency) are not worth a message, None where one of them is.
+
+    `known_ms` as for `least_worth`.
+    """
+    if any(total >= least_worth(code, state, policy, known_ms=known_ms) for code, total in sums.items()):
         return None
     named = " and ".join(str(Money(total, code)) for code, total in sums.items())
     waits = "it waits for the next statement" if policy.journeys.statement.day else "it waits until more is open"

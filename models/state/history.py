@@ -105,10 +105,11 @@ def payable_ms(row: Invoice, state: ClientState) -> int:
     return row.due_ms if standing is None or standing.is_broken else max(row.due_ms, standing.due_ms)
 
 
-def usual_amount(state: ClientState, currency: str) -> int | None:
-    """Return the median invoice of one currency among those remembered, None without any."""
+def usual_amount(state: ClientState, currency: str, *, known_ms: int | None = None) -> int | None:
+    """Return the median invoice of one currency among those remembered (of open ones: known by `known_ms`), None without any."""
     amounts = [label.minor for label in state.rhythm.labels if label.currency == currency]
-    amounts += [row.minor for row in state.ledger.invoices if row.currency == currency and row.issued_at]
+    rows = state.ledger.invoices if known_ms is None else [row for row in state.ledger.invoices if row.seen_ms <= known_ms]
+    amounts += [row.minor for row in rows if row.currency == currency and row.issued_at]
     return round(median(amounts)) if amounts else None
 
 

@@ -14,7 +14,8 @@ from models.policy.policy import DEFAULT_POLICY
 from models.policy.sudden import alarm_ms
 from models.state.client import Segment
 from models.state.history import lateness, lived_lateness
-from models.triggers import Decision, DecisionOutcome, Journey
+from models.triggers import Decision, DecisionOutcome, Journey, Retraction
+from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
 from tests.models.stories import arriving, facts
 from tests.models.test_journey_laws import Firm
@@ -104,3 +105,30 @@ def test_what_is_left_out_is_never_held_against_anybody(events: list[AnyClientEv
     assert set(past.recent) <= set(all_of_it.recent)
     assert past.overdue_now <= all_of_it.overdue_now
     assert past.oldest_overdue_days <= all_of_it.oldest_overdue_days
+
+
+def _asked_about_six_euros() -> tuple[Firm, Events]:
+    """Return a client who is asked for twice three euros: enough for one of whose invoices every other is of three euros."""
+    build = Events()
+    small: list[AnyClientEvent] = [build.issued(0.5, "X1", 300, due=14), build.issued(12, "X2", 300, due=26)]
+    large: list[AnyClientEvent] = [
+        build.issued(0, "A", 20_000, due=14),
+        build.paid(1, "PA", 20_000, "A"),
+        build.issued(26, "B", 20_000, due=40),
+    ]
+    firm = Firm().run(sorted([build.profiled(0), *small, *large], key=lambda event: event.received_ms))
+    while "offer_help" not in _told(firm, Journey.DELAY_SUPPORT):
+        assert firm.due is not None
+        firm.wake(firm.due)
+    return firm, build
+
+
+def _taken_back(firm: Firm) -> list[str]:
+    return [why for row in firm.outputs if isinstance(row, Retraction) for why in row.reasons]
+
+
+def test_what_was_worth_a_message_stays_so_when_only_the_invoices_of_the_client_grow() -> None:
+    firm, build = _asked_about_six_euros()
+    assert firm.state is not None
+    firm.feed(build.issued((firm.state.now_ms - ms(0)) / DAY_MS + 0.1, "C", 20_000))
+    assert not _taken_back(firm)
