@@ -27,6 +27,7 @@ _RATE: Final = 0.35
 _DRAWN: Final = 6.0  # toward 0, in units of curvature: a leaf of few examples says little
 _POINTS: Final = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95)  # quantiles of a feature at which it may be asked about
 _NEWTON_STEPS: Final = 6
+_LONGEST_STEP: Final = 2.0  # in logits: where shares are sure and wrong there is no curvature, and Newton alone runs away
 _SCREENED: Final = 1  # the level after which only questions are looked at that were among the best of it
 _BEST: Final = 3  # one in so many
 _BITS: Final[Places] = 1 << np.arange(DEPTH, dtype=np.intp)[::-1]  # of a leaf's number: the first question is the highest
@@ -129,7 +130,8 @@ def _intercepts(logits: Floats, answers: Floats, known: Floats) -> Floats:
     found = np.zeros(logits.shape[1], dtype=np.float32)
     for _ in range(_NEWTON_STEPS):
         chance = 1 / (1 + np.exp(-(logits + found)))
-        found += ((answers - chance) * known).sum(0) / ((chance * (1 - chance) * known).sum(0) + 1)
+        step = ((answers - chance) * known).sum(0) / ((chance * (1 - chance) * known).sum(0) + 1)
+        found += step.clip(-_LONGEST_STEP, _LONGEST_STEP)
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace as restruct
 
 from models.features import FEATURES, INDEX, LATE_DAYS, PACKED, Landmark, pack, unpack
-from models.learners.boosting import ANEW, TREES, Floats, grow
+from models.learners.boosting import ANEW, TREES, Floats, grow, shares_under
 from models.learners.expansion import expand
 from models.learners.explanation import contributions
 from models.learners.forest import DEPTH, UNDER, UNDER_DAYS, Forest, deepened, opened
@@ -144,6 +144,16 @@ def test_features_that_never_differ_grow_no_questions() -> None:
     forest = grow(Landmark.DUE, same, late, 10 * late[:, 0])
     assert forest.places == b""
     assert all(-1.2 < intercept < -0.9 for intercept in forest.intercepts)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_where_what_usually_held_is_wrong_of_everybody_the_trees_begin_from_what_holds_now(side: int) -> None:
+    rows = np.zeros((400, len(FEATURES)), dtype=np.float32)
+    rows[:, [INDEX[f"{name}_{days}"] for name in UNDER for days in LATE_DAYS]] = side * 5.0
+    late = np.tile(np.arange(400) % 2 == 0, (len(LATE_DAYS), 1)).T.astype(np.float32)
+    forest = grow(Landmark.DUE, rows, late, 10 * late[:, 0])
+    begun = shares_under(rows)[0] + np.array(forest.intercepts)
+    assert np.abs(begun).max() < 0.05
 
 
 def told(count: int, *, where: int) -> tuple[Floats, Floats, Floats]:
