@@ -106,11 +106,11 @@ class Courier:
             return None  # whoever has it now may be sending it at the place that we took
         result = await self._send(ready)
         self._failpoint(PROVIDER_ACCEPTED)
-        ending = self._ending(ready, result)
-        ending = replace(ending, address=digest_of(self._channel.name, ready.address), purpose=ready.trigger.purpose.value)
+        address = digest_of(self._channel.name, ready.address)
+        ending = replace(self._ending(ready, result), address=address, purpose=ready.trigger.purpose.value)
         await persist(lambda: self._finish(lane, attempt, ending))
         if result.verdict not in _MAYBE_THERE:
-            await self._give_back(ready)
+            await self._give_back(address, entry.trigger_id)
         return result.verdict
 
     async def _begin(self, lane: Lane, entry: Entry) -> Attempt | None:
@@ -157,10 +157,9 @@ class Courier:
         self._meter.count(CONTACT_SUPPRESSED, reason=NO_PLACE)
         return _suppressed(NO_PLACE, "who reads there hears from us about many clients, and no place is free before it expires")
 
-    async def _give_back(self, message: Delivery) -> None:
-        address = digest_of(self._channel.name, message.address)
+    async def _give_back(self, address: str, trigger_id: str) -> None:
         try:
-            await self._readers.refund(address, message.trigger.trigger_id)
+            await self._readers.refund(address, trigger_id)
         except RetryError as error:
             _log.warning("a place at an address stays taken", channel=self._channel.name, error=str(error))
 

@@ -1,7 +1,7 @@
 """The ledger in memory: for tests, simulation and as the readable description of what the Redis twin's scripts do."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from handlers.channels.contract import OnAmbiguous
 from handlers.channels.ledger import (
@@ -265,14 +265,16 @@ class MemoryLedger:
         kept = self.kept[trigger_id]
         self._close(kept, stage=ending.stage, done_ms=wall_ms)
         if ending.outcome is not None:
-            report = self._report(trigger_id, outcome=ending.outcome, reason=ending.reason, at_ms=now_ms)
-            self.unreported[report.report_id] = replace(report, address=ending.address, purpose=ending.purpose)
+            to = {"address": ending.address, "purpose": ending.purpose}
+            self._report(trigger_id, outcome=ending.outcome, reason=ending.reason, at_ms=now_ms, **to)
         if kept.because:
             outcome = DeliveryOutcome.TOO_LATE if ending.stage in _MAYBE_SENT else DeliveryOutcome.RETRACTED
             self._report(trigger_id, outcome=outcome, reason=kept.because, at_ms=now_ms)
             kept.because = ""
 
-    def _report(self, trigger_id: str, *, outcome: DeliveryOutcome, reason: str, at_ms: int) -> Report:
+    def _report(
+        self, trigger_id: str, *, outcome: DeliveryOutcome, reason: str, at_ms: int, address: str = "", purpose: str = ""
+    ) -> None:
         self.report_count += 1
         kept = self.kept[trigger_id]
         report = Report(
@@ -283,9 +285,10 @@ class MemoryLedger:
             attempt=kept.attempt,
             reason=reason,
             at_ms=at_ms,
+            address=address,
+            purpose=purpose,
         )
         self.unreported[report.report_id] = report
-        return report
 
 
 class MemoryLedgers:

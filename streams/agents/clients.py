@@ -72,15 +72,17 @@ class ClientsStage(Generic[S]):
 
     async def prepare(self, records: Sequence[Record], grasp: Grasp) -> Writes | Moved | Missing:
         """Fold `records` over the states of version `grasp.ver`."""
-        self._tell_what_is_refused(grasp.regime)
-        batch = self._fold.read(records, watermark_ms=grasp.watermark_ms)
+        with self._standing_still():
+            self._tell_what_is_refused(grasp.regime)
+            batch = self._fold.read(records, watermark_ms=grasp.watermark_ms)
         match batch:
             case EventBatch():
                 folded = await self._fold_events(batch, grasp)
             case TickBatch():
                 folded = await self._fold_tick(batch, grasp)
             case ControlBatch():
-                folded = self._fold.fold_control(batch, watermark_ms=grasp.watermark_ms, regime=grasp.regime)
+                with self._standing_still():
+                    folded = self._fold.fold_control(batch, watermark_ms=grasp.watermark_ms, regime=grasp.regime)
             case _:
                 assert_never(batch)
         if isinstance(folded, Moved | Missing):
@@ -134,7 +136,7 @@ class ClientsStage(Generic[S]):
 
     @contextmanager
     def _standing_still(self) -> Iterator[None]:
-        """Halt the partition over what is wrong with no single event, as a state that cannot be written: others go on."""
+        """Halt the partition over what is wrong with no single client, as a policy that cannot be carried out: others go on."""
         try:
             yield
         except Exception as error:

@@ -89,6 +89,19 @@ class Program(Protocol[S]):
         ...
 
 
+def think(program: Program[S], state: S | None, event: AnyEvent) -> Thought[S]:
+    """Return what the core thinks; DeadLetterError where it refuses the event, and where it fails on it.
+
+    It is pure: it would fail again, in every worker that takes the partition next.
+    """
+    try:
+        return program.think(state, event)
+    except (DeadLetterError, MemoryError):
+        raise
+    except Exception as error:
+        raise failed_on(error) from error
+
+
 class _Readable(msgspec.Struct, frozen=True):
     record: Record
     event: AnyClientEvent
@@ -280,21 +293,13 @@ class Page(Generic[S]):
         return Outlet(record, event, partitions=self._partitions)
 
     def fold(self, letter: _Letter) -> None:
-        """Fold the next letter of the batch; an event that the core refuses becomes a dead letter and changes nothing.
-
-        So does one on which the core fails. It is pure: it would fail again, in every worker that takes the partition next.
-        """
+        """Fold the next letter of the batch; an event that the core refuses or fails on is a dead letter and changes nothing."""
         match letter:
             case _Readable(record=record, event=event):
                 try:
                     thought = self._think(event.client_id, event)
                 except DeadLetterError as error:
                     self.refuse(event.kind, error, self.outlet(record, event))
-                except MemoryError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - a fault of ours must not hold up the other clients
-                    self._failed[event.client_id] = error
-                    self.refuse(event.kind, failed_on(error), self.outlet(record, event))
                 else:
                     self._keep(record, event, thought)
             case _Unreadable(error=error):
@@ -316,12 +321,11 @@ class Page(Generic[S]):
         """Let the core think about a tick for `client`, and put what it says to `out`."""
         try:
             thought = self._think(client, batch.tick)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - likewise
-            self._failed[client] = error
+        except DeadLetterError as error:
             self.timers[client] = batch.until_ms + AGAIN_MS
-            out.put_dead(failed_on(error, waking=client))
+            out.put_dead(
+                DeadLetterError(error.reason, f"client {client!r}, woken by this tick and again in a day: {error.detail}")
+            )
             return
         for output in thought.outputs:
             out.put(output)
@@ -331,7 +335,12 @@ class Page(Generic[S]):
         state = self._after.get(client)
         if state is None:
             state = self._before[client]
-        thought = self._program.think(state, event)
+        try:
+            thought = think(self._program, state, event)
+        except DeadLetterError as error:
+            if error.reason is Reason.FAILED:
+                self._failed[client] = error
+            raise
         if thought.state is not state:
             self._after[client] = thought.state
             self.timers[client] = thought.next_due_ms

@@ -30,14 +30,10 @@ def dead_letter_entry(
     )
 
 
-def failed_on(error: Exception, *, waking: str = "") -> DeadLetterError:
-    """Return why a record is dead on which the core itself failed: where, and none of the values, which may be personal.
-
-    `waking` names the client of a timer: a tick wakes many, and the others have nothing to do with it.
-    """
+def failed_on(error: Exception) -> DeadLetterError:
+    """Return why a record is dead on which we ourselves failed: where, and none of the values, which may be personal."""
     *_, (frame, line) = walk_tb(error.__traceback__)
     code = frame.f_code
-    whom = f" when it woke client {waking!r}, who is woken again in a day" if waking else ""
     where = f"{type(error).__name__} in {code.co_name}, line {line} of {Path(code.co_filename).name}"
     fix = "fix: a release that can, then `rapport dead-letters redrive --reason failed`"
-    return DeadLetterError(Reason.FAILED, f"this release failed on it{whom}: {where}; {fix}")
+    return DeadLetterError(Reason.FAILED, f"this release failed on it: {where}; {fix}")

@@ -10,7 +10,7 @@ from models.events.control import WAKING, ClockTicked
 from models.events.envelope import ClientEvent
 from models.events.union import AnyEvent
 from models.triggers import AnyOutput, Decision, Example, ExamplesWithdrawn, RenewalExample, Retraction, Trigger
-from streams.engine.fold import AGAIN_MS, DUE_PER_TICK, Program, Thought
+from streams.engine.fold import AGAIN_MS, DUE_PER_TICK, Program, Thought, think
 from streams.engine.ticks import TICK_SLACK_MS
 from streams.runtime.errors import DeadLetterError
 from streams.wire.codec import decode_event, encode_output, output_key
@@ -90,9 +90,6 @@ class PartitionFold(Generic[S]):
         except DeadLetterError as error:
             outcome = "late" if error.reason == Reason.LATE else "poison"
             said.append(_dead(record, said))
-        except Exception:  # noqa: BLE001 - whatever the core fails on
-            outcome = "poison"
-            said.append(_dead(record, said))
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
         return said
 
@@ -121,7 +118,7 @@ class PartitionFold(Generic[S]):
         for client in self._due():
             try:
                 self._think(client, clamped, record.offset, said)
-            except Exception:  # noqa: BLE001 - likewise
+            except DeadLetterError:
                 self._set(client, self._latest_tick + AGAIN_MS)
                 said.append(_dead(record, said))
 
@@ -140,7 +137,7 @@ class PartitionFold(Generic[S]):
 
     def _think(self, client: str, event: AnyEvent, offset: int, said: list[Told]) -> str:
         before = self._states.get(client)
-        thought = self._program.under(self._regime).think(before, event)
+        thought = think(self._program.under(self._regime), before, event)
         if self._watch is not None:
             self._watch(client, event, before, thought)
         if thought.state is not before or isinstance(event, ClockTicked):

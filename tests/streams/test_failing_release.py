@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events.control import ClockTicked
-from models.events.union import AnyEvent
+from models.events.union import AnyControlEvent, AnyEvent
 from streams.agents.clients import MOST_FAILED, ClientsStage
 from streams.engine.fence import Birth, Claim, Held, Missing, Moved
 from streams.engine.fold import AGAIN_MS, Program
 from streams.engine.memory_fence import MemoryFence
-from streams.engine.oracle import fold_partition
+from streams.engine.oracle import PartitionFold, fold_partition
 from streams.engine.stage import Grasp, HaltError
 from streams.engine.writes import Outcome, Writes
 from streams.runtime.metrics import Meter
@@ -23,7 +23,7 @@ from streams.state.memory_store import MemoryPartitions
 from streams.wire.dead_letters import DeadLetter, Reason, read_dead_letter
 from streams.wire.records import PlainRecord
 from tests.streams.counting import Counted, CountingProgram, Tally
-from tests.streams.engine_examples import SLOT, START_MS, event_content, logs, on_log, tick_content
+from tests.streams.engine_examples import SLOT, START_MS, control_content, event_content, logs, on_log, tick_content
 from tests.streams.test_fold import Stored
 
 BROKEN = "broken"
@@ -115,6 +115,28 @@ async def test_batch_after_batch_those_on_whom_it_failed_are_counted_once_each()
         await stage.prepare(on_log([content]), grasp)
     with pytest.raises(HaltError):
         await stage.prepare(on_log([event_content(0, "one more", "e", BROKEN)]), grasp)
+
+
+@dataclass(frozen=True)
+class Ungoverned(CountingProgram):
+    def govern(self, regime: bytes, event: AnyControlEvent) -> bytes:
+        del regime, event
+        raise ZeroDivisionError(SECRET)
+
+
+async def test_a_policy_that_cannot_be_carried_out_halts_its_partition_and_stops_no_worker() -> None:
+    with pytest.raises(HaltError, match="ZeroDivisionError"):
+        await prepared(Ungoverned(), [control_content(0, "c")])
+
+
+def test_the_oracle_swallows_no_fault_of_who_watches_it() -> None:
+    def watch(*_: object) -> None:
+        raise KeyError(SECRET)
+
+    fold = PartitionFold(CountingProgram(), partitions=1, watch=watch)
+    (record,) = on_log([event_content(0, "ada", "e", "test")])
+    with pytest.raises(KeyError):
+        fold.feed(record)
 
 
 @dataclass(frozen=True)
