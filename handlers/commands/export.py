@@ -23,6 +23,10 @@ from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS
 
 
+class NothingToldError(UsageError):
+    """No event of a client is in the range of the log that was asked for."""
+
+
 def export(
     *,
     to: Annotated[Path, Parameter(help="The file to write (jsonl); one that is there is replaced when all is written.")],
@@ -129,4 +133,4 @@ def _check(lines: LogLines, client: str | None) -> None:
     whom = "of anybody" if client is None else f"of {client}"
     erased = " (it was erased)" if client in lines.forgotten else ""
     message = f"the log of the deployment has no event {whom} in that range{erased}; rapport lag shows how long it is"
-    raise UsageError(message)
+    raise NothingToldError(message)

@@ -1,14 +1,18 @@
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from handlers.cli import run
-from handlers.commands.policies.activation import differences, sound_policy
+from handlers.commands.policies.activation import Tried, check_movers, differences, sound_policy, tried
+from handlers.commands.policies.moving import draws
 from models.policy.document import document_of, policy_of
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, stamped
 from models.regime import ActivePolicy
 from models.triggers import Journey
+from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from streams.wire.policy_file import default_policy_text
 
@@ -88,15 +92,37 @@ def test_a_wrong_policy_stops_a_simulation_before_it_starts(tmp_path: Path, caps
     ("said", "moves"),
     [
         ("support: {grace_days: 5}", False),
+        ("segments: {review_day: 9}", False),
+        ("max_age: {score_days: 9}", False),
         ("segments: {new_labels: 4}", True),
+        ("segments: {alarm_hold_days: 30}", True),
+        ("max_age: {segment_days: 90}", True),
+        ("support: {small_share: 0.2}", True),
+        ("support: {small_units: 50}", True),
         ("audiences: [{name: big, why: who owes much, all: [{figure: open_units, at_least: 9}]}]", True),
     ],
 )
-def test_before_clients_are_drawn_otherwise_it_is_said_how_to_see_who_moves(tmp_path: Path, said: str, moves: bool) -> None:
+def test_what_draws_clients_otherwise_is_told_from_what_does_not(tmp_path: Path, said: str, moves: bool) -> None:
     read = sound_policy(Path(_write(tmp_path / "firm.yaml", f"version: other\n{said}\n")), Settings())
-    told = "\n".join(differences(Settings(), None, read))
-    assert said.partition(":")[0] in told
-    assert ("segments backtest --live" in told) == moves
+    assert any(line.startswith(("+ ", "+audiences")) for line in differences(Settings(), None, read))
+    assert (draws(policy_of(read.document)) != draws(DEFAULT_POLICY)) == moves
     document = document_of(policy_of(read.document)).model_dump_json(exclude_none=True)
-    again = "\n".join(differences(Settings(), ActivePolicy("other", document, 0), read))
-    assert "segments backtest" not in again
+    again = list(differences(Settings(), ActivePolicy("other", document, 0), read))
+    assert again == [f"{read.name} says the same as other, under another name."]
+
+
+REDRAWN: Final = stamped(replace(DEFAULT_POLICY, version="redrawn", small_units=50))
+
+
+def test_with_a_yes_beforehand_no_more_clients_move_than_were_named() -> None:
+    check_movers(Tried(3), yes=True, most=3)
+    check_movers(Tried(3), yes=False, most=0)  # whoever is asked has seen the list
+    with pytest.raises(UsageError, match=r"3 clients would stand elsewhere.*--movers 3"):
+        check_movers(Tried(3), yes=True, most=2)
+
+
+def test_whoever_leaves_the_back_test_out_says_why_and_it_is_kept() -> None:
+    assert tried(Settings(), None, REDRAWN, without="the letters are wrong").note == "without a back-test: the letters are wrong"
+    with pytest.raises(UsageError, match="say why"):
+        tried(Settings(), None, REDRAWN, without=" ")
+    assert tried(Settings(), None, stamped(replace(DEFAULT_POLICY, version="same")), without=None) == Tried()

@@ -71,6 +71,7 @@ def test_movers_are_those_who_end_elsewhere_by_the_fold_itself(rules: SegmentRul
         if ends[DEFAULT_POLICY.version, client] is not ends[new.version, client]
     }
     assert {row.client_id: (row.before, row.after) for row in found.shifts} == elsewhere
+    assert found.movers == elsewhere.keys()
     assert elsewhere
     assert all(row.cause for row in found.shifts)
 
@@ -93,6 +94,7 @@ def test_who_joins_and_leaves_an_audience_is_told_with_the_monday_and_the_reason
     told = {(row.client_id, row.audience, row.joins) for row in found.belongings}
     assert {("turned", "late", False), ("prompt", "good", True)} <= told
     assert all(row.since.weekday() == 0 for row in found.belongings)
+    assert found.movers == {row.client_id for row in found.belongings}
     assert "segment reliable" in "\n".join(tell(found))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from handlers.channels.kafka_producer import KafkaSender
 from handlers.commands.feeds.tail import Tail
 from handlers.commands.feeds.watch import FeedWatch
+from handlers.commands.history import read_controls
 from handlers.commands.regime_changes import read_regimes, tell_and_wait
-from models.events.control import FeedChanged
+from models.events.control import FeedChanged, PolicyActivated
 from models.events.envelope import epoch_ms
 from streams.runtime.clock import SystemClock
 from streams.runtime.metrics import Meter
@@ -56,7 +58,32 @@ def test_a_stop_reaches_every_partition_holds_decisions_and_a_policy_is_activate
     assert {row["policy_version"].partition("+")[0] for row in told} == {"firm"}
     assert run_rapport(environment, "resume", "all").returncode == 0
     assert run_rapport(environment, "halt").stdout == "Nothing is stopped.\n"
+    _see_who_moves_before_clients_are_drawn_otherwise(environment, file)
     _see_a_silent_source_late_and_on_time_again(environment, settings)
+
+
+def _see_who_moves_before_clients_are_drawn_otherwise(environment: dict[str, str], file: Path) -> None:
+    """Activate a policy that puts everybody into an audience, and an alarm that moves nobody, by a worker with clients."""
+    everybody = "\naudiences: [{name: all, why: everybody, all: [{figure: client_days, at_least: 0}]}]\n"
+    file.write_text(file.read_text().replace("\naudiences: []\n", everybody))
+    activate = ("policy", "activate", str(file), "--reason", "layers", "--yes")
+    done = run_rapport(environment, *activate)
+    assert (done.returncode, _client(environment)["policy"][:5]) == (2, "firm+")
+    assert "join the audience all" in done.stdout
+    told = re.search(r"add --movers (\d+)", done.stderr)
+    assert told is not None, done.stderr
+    before = _client(environment)["policy"]
+    done = run_rapport(environment, *activate, "--movers", told[1])
+    assert done.returncode == 0, done.stderr
+    assert _client(environment)["policy"] != before
+    file.write_text(file.read_text().replace("alarm_hold_days: 21", "alarm_hold_days: 30"))
+    done = run_rapport(environment, *activate, "--without-backtest", "the phones are down")
+    assert done.returncode == 0, done.stderr
+    book = file.with_suffix(".jsonl")
+    assert run_rapport(environment, "export", "--to", str(book)).returncode == 0
+    kept = [event.reason for event in read_controls(book) if isinstance(event, PolicyActivated)]
+    tried = f"layers; back-tested: {told[1]} of {told[1]} clients move"
+    assert list(dict.fromkeys(kept)) == ["more distance", tried, "layers; without a back-test: the phones are down"]
 
 
 def _client(environment: dict[str, str]) -> dict[str, Any]:

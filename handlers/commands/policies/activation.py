@@ -1,8 +1,9 @@
-"""`rapport policy activate`: put a policy in force through the log, after lint, differences and a yes."""
+"""`rapport policy activate`: put a policy in force through the log, after lint, differences, who moves, and a yes."""
 
 import difflib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,15 @@ from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_of
 from handlers.commands.options import Author
-from handlers.commands.regime_changes import author_named, put_in_force, regimes_now, worded
+from handlers.commands.policies.choosing import active_policy
+from handlers.commands.policies.moving import backtested, draws
+from handlers.commands.regime_changes import author_named, put_in_force, worded
+from handlers.commands.segments.shifts import tell
 from models.events.control import PolicyActivated
 from models.events.envelope import epoch_ms
 from models.policy.document import PolicyDocument, document_of, policy_of
 from models.policy.lint import errors_of, lint
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import ActivePolicy
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
@@ -33,33 +37,89 @@ def activate(
     reason: Annotated[str, Parameter(help="Why; it is kept with the activation.")],
     author: Author = None,
     yes: Annotated[bool, Parameter(name="--yes", negative=(), help="Do not ask.")] = False,
+    movers: Annotated[int, Parameter(help="With --yes: so many clients may come to stand elsewhere, as the list says.")] = 0,
+    without_backtest: Annotated[
+        str | None, Parameter(help="Why nobody looks first who moves, where that cannot wait; it is kept with the activation.")
+    ] = None,
 ) -> int:
     """Put a policy in force for all clients through the log: no restart, and a replay decides as the live run did.
 
-    Refuses what `rapport policy lint` calls wrong, shows what differs from the policy in force, and asks. Journeys that have
-    begun keep steps and tones of the policy they were begun under, until `rapport policy migrate` moves them; hours, gaps,
-    budgets and emergency stops are always those in force. To go back, activate the old file again. First see who gains or loses:
-    rapport policy backtest.
+    Refuses what `rapport policy lint` calls wrong, shows what differs from the policy in force, and asks. One that draws segments
+    or audiences otherwise is first back-tested: the whole log is lived under both, and who would stand elsewhere is listed.
+    With --yes it goes in force only if that is nobody, or at most --movers; what was found is kept with the reason.
+
+    Journeys that have begun keep steps and tones of the policy they were begun under, until `rapport policy migrate` moves them;
+    hours, gaps, budgets and emergency stops are always those in force, and a stop never waits for any of this. To go back,
+    activate the old file again. First see who gains or loses: rapport policy backtest.
 
     Example: rapport policy activate firm.yaml --reason "longer grace in August"
 
-    Exit codes: 0 in force on every partition, 1 refused, a server is away or a worker has not followed yet, 2 no policy file.
+    Exit codes: 0 in force on every partition, 1 refused, a server is away or a worker has not followed yet, 2 no policy file,
+    or nobody is there to say yes.
     """
     settings = load_settings()
     read = sound_policy(file, settings)
-    active = _active(settings)
-    version = policy_of(read.document, home_zone=settings.firm_timezone).version
-    if active is not None and active.version == version:
-        print(f"{version} is in force already.")
+    active = active_policy(settings)
+    after = policy_of(read.document, home_zone=settings.firm_timezone)
+    if active is not None and active.version == after.version:
+        print(f"{after.version} is in force already.")
         return 0
     print("\n".join(differences(settings, active, read)))
-    if not yes and not _agreed(version, settings.partitions):
+    found = tried(settings, active, after, without=without_backtest)
+    check_movers(found, yes=yes, most=movers)
+    if not yes and not _agreed(after.version, settings.partitions):
         print("Nothing was changed.")
         return 1
+    _check_unchanged(settings, active)
     now = make_clock(settings.clock_file).now()
-    count = put_in_force(settings, activated(read, settings, now, author=author, reason=reason))
-    print(f"{version} is in force on all {count} partitions")
+    said = "; ".join(filter(None, (reason, found.note)))
+    count = put_in_force(settings, activated(read, settings, now, author=author, reason=said))
+    print(f"{after.version} is in force on all {count} partitions")
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What is known of an activation before it: how many clients come to stand elsewhere, and what is kept of that."""
+
+    movers: int = 0
+    note: str = ""
+
+
+def tried(settings: Settings, active: ActivePolicy | None, after: Policy, *, without: str | None) -> Tried:
+    """Say who moves, where a policy draws segments or audiences otherwise than the one in force."""
+    before = policy_of(_document_before(settings, active)[0], home_zone=settings.firm_timezone)
+    if draws(before) == draws(after):
+        return Tried()
+    if without is not None:
+        if not without.strip():
+            message = 'say why nobody looks first who moves: --without-backtest "..."'
+            raise UsageError(message)
+        print("It draws segments or audiences otherwise, and nobody has looked who moves.")
+        return Tried(note=f"without a back-test: {without.strip()}")
+    print("It draws segments or audiences otherwise. Who moves, by the log of this deployment:")
+    found = backtested(before, after)
+    if found is None:
+        print("nobody is known yet")
+        return Tried(note="back-tested: nobody is known yet")
+    print("\n".join(tell(found)))
+    return Tried(len(found.movers), f"back-tested: {len(found.movers):,} of {found.clients:,} clients move")
+
+
+def check_movers(found: Tried, *, yes: bool, most: int) -> None:
+    """Refuse, by UsageError, to move more clients than were named where nobody is asked."""
+    if yes and found.movers > most:
+        message = f"{found.movers:,} clients would stand elsewhere; look at the list above, then add --movers {found.movers}"
+        raise UsageError(message)
+
+
+def _check_unchanged(settings: Settings, active: ActivePolicy | None) -> None:
+    now = active_policy(settings)
+    if now != active:
+        message = (
+            f"meanwhile {now.version if now else 'another policy'} came into force, so this was held against another one; again"
+        )
+        raise UsageError(message)
 
 
 def activated(read: PolicyFile, settings: Settings, now: datetime, *, author: str | None, reason: str) -> PolicyActivated:
@@ -88,24 +148,21 @@ def sound_policy(file: Path, settings: Settings) -> PolicyFile:
     return read
 
 
-def _active(settings: Settings) -> ActivePolicy | None:
-    """Return the policy that was activated last, of the first partition that has one."""
-    return next((found for regime in regimes_now(settings) if (found := regime.policy()) is not None), None)
-
-
 def differences(settings: Settings, active: ActivePolicy | None, read: PolicyFile) -> Iterator[str]:
-    """Yield what a policy file says otherwise than the policy in force; where that moves clients, how to see which."""
-    if active is not None:
-        before, name = PolicyDocument.model_validate_json(active.document), active.version
-    elif settings.policy_file is not None:
-        before, name = read_policy_file(settings.policy_file).document, str(settings.policy_file)
-    else:
-        before, name = document_of(DEFAULT_POLICY), "the shipped policy"
+    """Yield what a policy file says otherwise than the policy in force."""
+    before, name = _document_before(settings, active)
     old, new = (write_policy(document_of(policy_of(row))).splitlines() for row in (before, read.document))
     changed = list(difflib.unified_diff(old, new, fromfile=name, tofile=read.name, n=1, lineterm=""))
     yield from changed or [f"{read.name} says the same as {name}, under another name."]
-    if (before.segments, before.audiences) != (read.document.segments, read.document.audiences):
-        yield f"It draws segments or audiences otherwise. Who moves: rapport segments backtest --live --policy {read.name}"
+
+
+def _document_before(settings: Settings, active: ActivePolicy | None) -> tuple[PolicyDocument, str]:
+    """Return the policy in force, and what it is called."""
+    if active is not None:
+        return PolicyDocument.model_validate_json(active.document), active.version
+    if settings.policy_file is not None:
+        return read_policy_file(settings.policy_file).document, str(settings.policy_file)
+    return document_of(DEFAULT_POLICY), "the shipped policy"
 
 
 def _agreed(version: str, partitions: int) -> bool:

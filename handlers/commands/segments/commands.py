@@ -24,7 +24,7 @@ from handlers.commands.options import (
     PolicyOption,
     ReportOption,
 )
-from handlers.commands.policies.choosing import chosen_policy, policy_of_history
+from handlers.commands.policies.choosing import chosen_policy, policy_held_against, policy_of_history
 from handlers.commands.regime_changes import author_named
 from handlers.commands.segments.decided import moves_decided
 from handlers.commands.segments.deciding import as_json as proposed_json
@@ -247,12 +247,13 @@ def backtest(
 
     The history is lived through under both with the fold of production, before anything is activated. A client is listed that
     stands elsewhere at its end; audiences are looked at every Monday. A history with few clients or short of a year says little.
+    With --live and no --against it is held against the policy in force. `rapport policy activate` does the same by itself.
 
     Example: rapport segments backtest --policy new.yaml --history book.csv
 
     Exit codes: 0 told, 1 a server is away (--live), 2 wrong usage.
     """
-    old, new = chosen_policy(against), chosen_policy(file)
+    old, new = policy_held_against(against, live=live), chosen_policy(file)
     found = tried(_history(history, live=live, form=form, asked=asked), old, new)
     print(in_json(found.as_json()) if as_json else "\n".join(trial_lines(found)))
     return 0

@@ -64,6 +64,11 @@ class Trial:
     shifts: tuple[Shift, ...]
     belongings: tuple[Belonging, ...]
 
+    @property
+    def movers(self) -> frozenset[str]:
+        """Clients that stand in another segment or audience at the end, each once."""
+        return frozenset([*(row.client_id for row in self.shifts), *(row.client_id for row in self.belongings)])
+
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
