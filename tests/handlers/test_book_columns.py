@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from handlers.commands.book.columns import choose_columns
+from streams.runtime.errors import UsageError
 
 # Header, one row, and the columns of client, invoice, issue, due date, amount and payment; "-" where the file has none.
 EXPORTS: Final[dict[str, tuple[str, str, str]]] = {
@@ -124,6 +125,116 @@ EXPORTS: Final[dict[str, tuple[str, str, str]]] = {
         "C1;Ardent;1;2024-02-03;2024-03-04;120,00;SEK;2024-02-28",
         "Kundnr,Fakturanr,Fakturadatum,Förfallodatum,Belopp,Betaldatum",
     ),
+    "Danish": (
+        "Kundenr;Kundenavn;Fakturanr.;Fakturadato;Forfaldsdato;Beløb;Valuta;Betalt dato;Restbeløb",
+        "1;A;2;03-02-2024;04-03-2024;1.120,00;DKK;28-02-2024;0,00",
+        "Kundenr,Fakturanr.,Fakturadato,Forfaldsdato,Beløb,Betalt dato",
+    ),
+    "Danish, a deadline": (
+        "Debitor;Bilag;Dato;Betalingsfrist;Beløb i alt;Betalingsdato",
+        "1;2;03-02-2024;04-03-2024;1.120,00;28-02-2024",
+        "Debitor,Bilag,Dato,Betalingsfrist,Beløb i alt,Betalingsdato",
+    ),
+    "Norwegian": (
+        "Kundenummer;Fakturanummer;Fakturadato;Forfallsdato;Beløp;Innbetalt dato;Restbeløp",
+        "1;2;03.02.2024;04.03.2024;1 120,00;28.02.2024;0",
+        "Kundenummer,Fakturanummer,Fakturadato,Forfallsdato,Beløp,Innbetalt dato",
+    ),
+    "Swedish, what is left": (
+        "Kundnummer;Fakturanummer;Fakturadatum;Förfallodatum;Summa;Betalningsdatum;Återstår",
+        "1;2;2024-02-03;2024-03-04;120,00;2024-02-28;0,00",
+        "Kundnummer,Fakturanummer,Fakturadatum,Förfallodatum,Summa,Betalningsdatum",
+    ),
+    "Dutch, a debtor": (
+        "Debiteur;Factuurnummer;Factuurdatum;Vervaldatum;Bedrag;Betaald op;Openstaand",
+        "1;2;03-02-2024;04-03-2024;1.120,00;28-02-2024;0,00",
+        "Debiteur,Factuurnummer,Factuurdatum,Vervaldatum,Bedrag,Betaald op",
+    ),
+    "Dutch, a deadline": (
+        "Relatie;Factuur;Datum;Uiterste betaaldatum;Totaal;Betaaldatum",
+        "1;2;03-02-2024;04-03-2024;1.120,00;28-02-2024",
+        "Relatie,Factuur,Datum,Uiterste betaaldatum,Totaal,Betaaldatum",
+    ),
+    "French, fields of an accounting program": (
+        "code_tiers;num_piece;date_piece;date_echeance;montant_ttc;date_reglement",
+        "C1;2;2024-02-03;2024-03-04;120.00;2024-02-28",
+        "code_tiers,num_piece,date_piece,date_echeance,montant_ttc,date_reglement",
+    ),
+    "French, what is left to pay": (
+        "Tiers;N° pièce;Date d'émission;Date limite de paiement;Montant;Date d'encaissement;Reste à payer",
+        "C1;2;03/02/2024;04/03/2024;1 120,00;28/02/2024;0,00",
+        "Tiers,N° pièce,Date d'émission,Date limite de paiement,Montant,Date d'encaissement",
+    ),
+    "Spanish, tax numbers": (
+        "CIF;Razón social;Nº factura;Fecha factura;Fecha vencimiento;Importe total;Fecha de cobro;Estado",
+        "B1;A;2;03/02/2024;04/03/2024;1.120,00 €;28/02/2024;Cobrada",
+        "CIF,Nº factura,Fecha factura,Fecha vencimiento,Importe total,Fecha de cobro",
+    ),
+    "Spanish, a deadline": (
+        "NIF cliente;Número de factura;Fecha de expedición;Fecha límite de pago;Total;Fecha de pago;Pendiente",
+        "B1;2;03/02/2024;04/03/2024;1.120,00;28/02/2024;0,00",
+        "NIF cliente,Número de factura,Fecha de expedición,Fecha límite de pago,Total,Fecha de pago",
+    ),
+    "Portuguese, a bill and its receipt": (
+        "Cliente;Nota Fiscal;Data de Emissão;Vencimento;Valor Total;Data de Recebimento",
+        "A;NF1;03/02/2024;04/03/2024;1.120,00;28/02/2024",
+        "Cliente,Nota Fiscal,Data de Emissão,Vencimento,Valor Total,Data de Recebimento",
+    ),
+    "Italian, a remainder": (
+        "Ragione sociale;Numero documento;Data documento;Data scadenza;Importo;Data incasso;Residuo",
+        "A;2;03/02/2024;04/03/2024;1.120,00;28/02/2024;0,00",
+        "Ragione sociale,Numero documento,Data documento,Data scadenza,Importo,Data incasso",
+    ),
+    "Polish, what is left to pay": (
+        "Nabywca;Numer;Data wystawienia;Termin płatności;Brutto;Data zapłaty;Pozostało do zapłaty",
+        "A;FV 2;2024-02-03;2024-03-04;1 120,00;2024-02-28;0,00",
+        "Nabywca,Numer,Data wystawienia,Termin płatności,Brutto,Data zapłaty",
+    ),
+    "Czech": (
+        "Odběratel;Číslo faktury;Datum vystavení;Datum splatnosti;Částka;Měna;Datum úhrady",
+        "A;2;03.02.2024;04.03.2024;1 120,00;CZK;28.02.2024",
+        "Odběratel,Číslo faktury,Datum vystavení,Datum splatnosti,Částka,Datum úhrady",
+    ),
+    "Finnish": (
+        "Asiakas;Laskunumero;Laskun päivä;Eräpäivä;Summa;Maksupäivä",
+        "A;2;03.02.2024;04.03.2024;1 120,00;28.02.2024",
+        "Asiakas,Laskunumero,Laskun päivä,Eräpäivä,Summa,Maksupäivä",
+    ),
+    "Hungarian": (
+        "Vevő;Számlaszám;Számla kelte;Fizetési határidő;Bruttó összeg;Fizetés dátuma",
+        "A;2;2024.02.03;2024.03.04;1 120,00;2024.02.28",
+        "Vevő,Számlaszám,Számla kelte,Fizetési határidő,Bruttó összeg,Fizetés dátuma",
+    ),
+    "Romanian": (
+        "Client;Nr. factură;Data emiterii;Data scadenței;Valoare;Data plății",
+        "A;2;03.02.2024;04.03.2024;1.120,00;28.02.2024",
+        "Client,Nr. factură,Data emiterii,Data scadenței,Valoare,Data plății",
+    ),
+    "Turkish": (
+        "Müşteri;Fatura No;Fatura Tarihi;Vade Tarihi;Tutar;Ödeme Tarihi",
+        "A;2;03.02.2024;04.03.2024;1.120,00;28.02.2024",
+        "Müşteri,Fatura No,Fatura Tarihi,Vade Tarihi,Tutar,Ödeme Tarihi",
+    ),
+    "German, a deadline": (
+        "Kunde;Rechnung Nr.;Datum;Zahlungsfrist;Betrag;Zahlungseingang;Restbetrag",
+        "A;2;03.02.2024;04.03.2024;1.120,00;28.02.2024;0,00",
+        "Kunde,Rechnung Nr.,Datum,Zahlungsfrist,Betrag,Zahlungseingang",
+    ),
+    "German, paid over dates": (
+        "Debitorenkonto;Beleg;Ausgestellt am;Zahlbar bis;Summe;Bezahlt",
+        "A;2;03.02.2024;04.03.2024;1.120,00;28.02.2024",
+        "Debitorenkonto,Beleg,Ausgestellt am,Zahlbar bis,Summe,Bezahlt",
+    ),
+    "English, raised and remitted": (
+        "Client Ref,Doc No,Raised,Pay By,Gross,Remitted",
+        "A,2,2024-02-03,2024-03-04,120.00,2024-02-28",
+        "Client Ref,Doc No,Raised,Pay By,Gross,Remitted",
+    ),
+    "English, a deadline": (
+        "cust_ref,inv_no,raised_on,payment_deadline,net_value,received_on",
+        "A,2,2024-02-03,2024-03-04,120.00,2024-02-28",
+        "cust_ref,inv_no,raised_on,payment_deadline,net_value,received_on",
+    ),
 }  # fmt: skip
 
 MEANINGS: Final = ("client_id", "invoice_id", "issued_on", "due_on", "amount", "settled_on")
@@ -137,3 +248,20 @@ def test_the_columns_of_an_export_are_found_by_what_they_are_called_and_hold(nam
     found = choose_columns(names, sample=[cells, cells])
     wanted = zip(MEANINGS, expected.split(","), strict=True)
     assert {meaning: found.get(meaning, "-") for meaning in MEANINGS} == dict(wanted)  # type: ignore[call-overload]
+
+
+def test_a_remainder_to_pay_and_a_deadline_are_neither_the_client_nor_the_day_of_payment() -> None:
+    header, row = (
+        ["Tiers", "Reste à payer", "Date", "Date limite de paiement", "Montant"],
+        ["A", "0,00", "03/02/2024", "04/03/2024", "9,50"],
+    )
+    found = choose_columns(header, sample=[row, row])
+    assert (found["client_id"], found["outstanding"], found["due_on"]) == ("Tiers", "Reste à payer", "Date limite de paiement")  # type: ignore[index]
+    assert "settled_on" not in found
+
+
+def test_a_date_without_gaps_is_proposed_as_the_due_date_and_not_as_the_day_of_payment() -> None:
+    header = ["wer", "invoice", "date", "amount", "erst", "dann"]
+    sample = [["A", "1", "2024-02-03", "9.50", "2024-03-04", "2024-02-28"], ["A", "2", "2024-02-03", "9.50", "2024-03-04", ""]]
+    with pytest.raises(UsageError, match="--map due_on=erst --map settled_on=dann"):
+        choose_columns(header, sample=sample)

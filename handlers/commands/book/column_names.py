@@ -64,6 +64,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "nrklienta kunnr buyerid companyid customer client kunde klant cliente kontrahent account party payer buyer "
                 "businesspartner partner contact vendorname customername clientname contactname companyname billto soldto "
                 "debtorname accountname partnername billtocustomer billtocustomername customeraccount vendornumber vendorid "
+                "kundnummer kundenummer kundeid kundenavn debiteur debiteurnummer debiteurnr relatie relatienummer codetiers "
+                "numerotiers comptetiers tiers nifcliente nif cif cnpj odberatel zakaznik vevo vevokod ugyfel asiakas "
+                "asiakasnumero musteri musterikodu carikod cariadi cari custref clientref customerref kontragent "
                 "vendor supplierid suppliername supplier debitorennummer debitornummer debitor kontonummer kontakt kundnr "
                 "kundnamn klient nabywca odbiorca custno cust konto particulars partyname 顧客id 顧客コード 顧客番号 "
                 "顧客名 顧客 取引先コード 取引先名 取引先 得意先コード 得意先名 得意先 客户编号 客户名称 客户"
@@ -77,6 +80,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "numerofacture nofacture facture numerofactura factura numerofattura fattura factuurnummer numerfaktury "
                 "docnumber transactionnumber transactionid trxnumber fakturanr fakturanummer nrfaktury nofatura numerofatura "
                 "invno invnum invnumber inv voucherno vouchernumber reference invoiceref invoicereference ref number numero "
+                "bilagsnummer bilagsnr bilag numpiece numeropiece nopiece piece notafiscal nfe cislofaktury cislodokladu "
+                "szamlaszam szamlasorszam laskunumero laskunro lasku faturano faturanumarasi fatura beleg docno factuur "
                 "numer num no nr id 請求書番号 請求番号 发票号码 发票号 发票编号"
             ),
         ),
@@ -94,6 +99,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "dateofinvoice invoicebilldate invoicecreateddate invoicedt rechnungsdatum belegdatum bldat datefacture "
                 "datedefacture datefacturation fechafactura fechaemision fechadeemision datafattura datafaktury datawystawienia "
                 "factuurdatum dateissued transactiondate txndate baselinecreatedate issued date datum fecha data dateutc "
+                "fakturadato fakturadatum bilagsdato datepiece dateemission datedemission fechaexpedicion fechadeexpedicion "
+                "datadocumento dataemissione datadeemissao dataemissao ausgestelltam datumvystaveni vystaveno szamlakelte kelt "
+                "kiallitasdatuma dataemiterii laskunpaiva laskunpaivays faturatarihi dato raisedon raised dateraised "
                 "createdutc 請求日 請求書日付 発行日 开票日期 发票日期"
             ),
         ),
@@ -104,6 +112,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "maturitydate faelligkeit fälligkeit faelligam fälligam fälligkeitsdatum nettofaelligkeit netdt faedt "
                 "echeance échéance datedecheance dateecheance vencimiento fechavencimiento fechadevencimiento scadenza "
                 "datascadenza vervaldatum terminplatnosci due 支払期限 支払期日 "
+                "forfaldsdato forfallsdato forfallodatum betalingsfrist zahlungsfrist zahlbarbis faelligzum datelimite "
+                "datelimitedepaiement fechalimitedepago paymentdeadline deadline payby payableby datumsplatnosti splatnost "
+                "fizetesihatarido hatarido esedekesseg scadenta erapaiva vadetarihi vade sonodemetarihi "
                 "到期日期 到期日"
             ),
         ),
@@ -121,7 +132,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "originalamount invoicevalue totalopenamount total totalsigned grandtotal lineamount betrag bruttobetrag brutto "
                 "rechnungsbetrag umsatz wrbtr dmbtr betragsoll montantttc totalttc montant importetotal importe importo "
                 "totale valor totaalbedrag bedrag kwotabrutto kwota belopp amountdueoriginal gross amountdue amt invamt "
-                "invoiceamt amountinv value sum debit linetotal soll umsatzsoll 請求金額 金額 金额 发票金额"
+                "invoiceamt amountinv value sum debit linetotal soll umsatzsoll belob belop fakturabelob summa summe castka "
+                "celkem osszeg bruttoosszeg vegosszeg valoare suma tutar toplamtutar totaal valortotal "
+                "請求金額 金額 金额 发票金额"
             ),
         ),
         (Meaning.CREDIT, "credit credits creditamount haben betraghaben habenbetrag umsatzhaben haber avere"),
@@ -129,7 +142,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.CURRENCY,
             (
                 "currency currencycode invoicecurrency transactioncurrency waers währung waehrung devise moneda valuta waluta "
-                "ccy iso4217 curr"
+                "ccy iso4217 curr moeda mena penznem parabirimi valuutta"
             ),
         ),
         (
@@ -140,7 +153,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "paymentreceiveddate datepaymentreceived cleardate cleareddate clearingdate augdt ausgleichsdatum closeddate "
                 "dateclosed collectiondate receiptdate zahlungsdatum zahlungseingang bezahltam datepaiement datedepaiement "
                 "datereglement datedereglement fechapago fechadepago fechacobro datapagamento betaaldatum datazaplaty "
-                "paymentreceived paymentdt datereceived pymtdt 入金日 支払日 付款日期 收款日期"
+                "paymentreceived paymentdt datereceived pymtdt receivedon remitted betaltdato betalingsdato datumuhrady "
+                "uhrazeno fizetesdatuma fizetve dataplatii maksupaiva maksettu odemetarihi datadorecebimento datarecebimento "
+                "入金日 支払日 付款日期 收款日期"
             ),
         ),
         (
@@ -162,7 +177,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.OUTSTANDING,
             (
                 "outstanding balance openbalance openamount amountopen amountresidual outstandingamount invoiceamountdue "
-                "balancedue amountduesigned amountresidualsigned remaining amountremaining offen offenerbetrag solde restant"
+                "balancedue amountduesigned amountresidualsigned remaining amountremaining offen offenerbetrag solde restant "
+                "restbetrag restbelob restbelop restbelopp aterstar resteapayer resteapercevoir restedu residuo daincassare "
+                "saldopendiente pendiente openstaandbedrag openstaand pozostalodozaplaty pozostalo dozaplaty zbyva"
             ),
         ),
         (
@@ -176,12 +193,18 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
             Meaning.STATUS,
             (
                 "status invoicestatus paymentstatus documentstatus billstatus invoicestate paymentstate belegstatus "
-                "rechnungsstatus zahlungsstatus zahlstatus statut etat estado stato state"
+                "rechnungsstatus zahlungsstatus zahlstatus statut etat estado stato state stav allapot durum tila"
             ),
         ),
         (Meaning.SIDE, "shkzg debitcredit debitcreditindicator drcr crdr sollhaben sollhabenkennzeichen"),
         (Meaning.DISPUTED, "disputed indispute isdisputed dispute contested"),
-        (Meaning.NAME, "clientname customername companyname company namecustomer contactname name kundenname firma"),
+        (
+            Meaning.NAME,
+            (
+                "clientname customername companyname company namecustomer contactname name kundenname firma razonsocial "
+                "ragionesociale"
+            ),
+        ),
         (Meaning.EMAIL, "email clientemail customeremail emailaddress mail contactemail"),
         (Meaning.PHONE, "phone phonenumber telephone telefon mobile"),
         (Meaning.COUNTRY, "country countrycode land pays"),
@@ -191,15 +214,20 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
     )
 }  # fmt: skip
 
-_DUE: Final = ("due", "matur", "fallig", "faellig", "echeance", "vencim", "scaden", "verval", "forfall", "termin")
+_DUE: Final = (
+    "due", "matur", "fallig", "faellig", "echeance", "vencim", "scaden", "verval", "forfall", "forfald", "termin", "frist",
+    "limit", "deadline", "payby", "payable", "zahlbar", "uiterst", "splatn", "hatarido", "esedek", "erapaiv", "vadetar",
+    "sonodeme",
+)  # fmt: skip
 _PAID: Final = (
     "paid", "payment", "paydate", "paydt", "payon", "settle", "clear", "receipt", "collect", "closed", "remit", "zahl",
     "ausgleich", "beglichen", "paiement", "paye", "reglement", "regle", "encaisse", "pago", "pagad", "cobr", "incass",
-    "pagament", "betaal", "betald", "zaplat",
+    "pagament", "betaal", "betal", "zaplat", "uhrad", "uhraz", "fizet", "kiegyenl", "platii", "maksu", "maksettu", "odeme",
+    "tahsil", "receb", "quitac", "acquitt",
 )  # fmt: skip
 _ISSUED: Final = (
     "issue", "inv", "bill", "document", "doc", "trx", "txn", "transaction", "rechnung", "beleg", "emis", "wystaw", "factu",
-    "fatt", "fatu", "faktur",
+    "fatt", "fatu", "faktur", "vystav", "szamla", "lasku",
 )  # fmt: skip
 
 STEMS: Final[Mapping[Meaning, tuple[str, ...]]] = {
@@ -210,19 +238,19 @@ STEMS: Final[Mapping[Meaning, tuple[str, ...]]] = {
 """Parts of words that tell which date a column with no known name holds ("Data de Pagamento", "Date of Receipt")."""
 
 AGAINST: Final[Mapping[Meaning, tuple[str, ...]]] = {
-    Meaning.ISSUED_ON: (*_DUE, *_PAID),
+    Meaning.ISSUED_ON: (*_DUE, *_PAID, "dispute", "reminder"),
     Meaning.DUE_ON: ("amount", "balance", "days"),
     Meaning.SETTLED_ON: (
         *_DUE, "method", "amount", "status", "terms", "expected", "promise", "planned", "predicted", "scheduled", "estimated",
     ),
     Meaning.AMOUNT: (
         "tax", "vat", "discount", "paid", "line", "haben", "credit", "remaining", "offen", "rate", "bezahlt", "due",
-        "residual", "balance",
+        "residu", "restb", "balance",
     ),
     Meaning.INVOICE_ID: ("date", "amount", "status", "total", "type", "currency", "value"),
     Meaning.CLIENT_ID: (
         "since", "segment", "type", "country", "email", "age", "city", "phone", "rating", "group", "date", "po", "code",
-        "receivable",
+        "receivable", "reste",
     ),
     Meaning.CURRENCY: ("amount", "rate"),
     Meaning.SETTLED: ("date", "status"),

@@ -65,7 +65,7 @@ _DATE: Final = re.compile(
 )
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
-_SERIAL: Final = re.compile(r"[34]\d{4}(\.0)?")
+_DAY: Final = re.compile(r"[34]\d{4}(\.0)?|\d{1,2}\.\d{1,2}\.(\d{2}|\d{4})")  # what an amount could be too
 _MONEY: Final = re.compile(r"(?:[A-Z]{3}|\W)*\d[\d.,'\s]*[.,]\d{1,3}(?:[A-Z]{3}|\W)*")
 _SHAPES: Final[Mapping[Meaning, re.Pattern[str]]] = (
     dict.fromkeys(DATES, _DATE)
@@ -138,15 +138,17 @@ def _likely(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sampl
     rest = [name for name in free if name not in dates]
     amounts = [name for name in rest if all(map(_MONEY.fullmatch, cells[name]))]
     names = [name for name in rest if name not in amounts]
-    whole = [] if Meaning.ISSUED_ON in mapping else [name for name in dates if all(cells[name])] or dates[:1]
+    # A date of payment has gaps, the others have none: where one is without a name, what has no gap is it, in their usual order.
+    lacking = [meaning for meaning in (Meaning.ISSUED_ON, Meaning.DUE_ON) if meaning not in mapping]
+    whole = [name for name in dates if all(cells[name])] or dates[: len({Meaning.ISSUED_ON}.intersection(lacking))]
+    placed = dict(zip(lacking, whole, strict=False))
     named = sorted(names, key=lambda name: len(set(cells[name])))
     found = {
         Meaning.CLIENT_ID: named[:1],
         Meaning.INVOICE_ID: named[1:][-1:],
-        Meaning.ISSUED_ON: whole[:1],
-        Meaning.DUE_ON: whole[1:2],
+        **{meaning: [name] for meaning, name in placed.items()},
         Meaning.AMOUNT: amounts[:1],
-        Meaning.SETTLED_ON: [name for name in dates if name not in whole[:2]][:1],
+        Meaning.SETTLED_ON: [name for name in dates if name not in placed.values()][:1],
     }
     return {meaning: names[0] for meaning, names in found.items() if names and meaning not in mapping}
 
@@ -190,8 +192,8 @@ def guess(
     if Meaning.CLIENT_ID not in mapping and Meaning.NAME in mapping:
         mapping[Meaning.CLIENT_ID] = mapping.pop(Meaning.NAME)  # a book without numbers knows its clients by name
     paid = mapping.get(Meaning.SETTLED, "")
-    if paid and Meaning.SETTLED_ON not in {*mapping, *settled} and _counts_days(sample, places[paid]):
-        mapping[Meaning.SETTLED_ON] = mapping.pop(Meaning.SETTLED)  # "Paid" over days as spreadsheets count them
+    if paid and Meaning.SETTLED_ON not in {*mapping, *settled} and _is_days(sample, places[paid]):
+        mapping[Meaning.SETTLED_ON] = mapping.pop(Meaning.SETTLED)  # "Paid" over dates, or days as spreadsheets count them
     if Meaning.ISSUED_ON not in mapping and Meaning.RECORDED_ON in mapping:
         mapping[Meaning.ISSUED_ON] = mapping.pop(Meaning.RECORDED_ON)  # an invoice is issued when it is made
     return mapping
@@ -220,9 +222,9 @@ def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:
     return 2 * fitting >= len(cells)
 
 
-def _counts_days(sample: Sample, place: int) -> bool:
+def _is_days(sample: Sample, place: int) -> bool:
     cells = [row[place].strip() for row in sample if place < len(row)]
-    return any(cells) and all(not cell or _SERIAL.fullmatch(cell) for cell in cells)
+    return any(cells) and all(not cell or _DAY.fullmatch(cell) for cell in cells)
 
 
 def _parse_given(given: Sequence[str], header: Sequence[str], sample: Sample) -> dict[Meaning, str]:
