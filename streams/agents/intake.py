@@ -6,14 +6,14 @@ from typing import Final
 
 from models.events.union import PUBLIC_TOPIC_KINDS, AnyClientEvent
 from streams.runtime.errors import DeadLetterError
+from streams.sources.addresses import with_addresses
 from streams.sources.lookup import Reading
 from streams.sources.payload import parse_object
-from streams.sources.receipts import learn_from, place_of, refusals
 from streams.sources.registry import read_body
 from streams.wire.dead_letters import Reason
 from streams.wire.deliveries import RECEIVED_AT, SOURCE
 from streams.wire.events import kind_of, read_client_event
-from streams.wire.facts import NOBODY, NOTHING, Known, clients_of
+from streams.wire.facts import NOBODY, Known
 from streams.wire.records import Record
 
 LARGEST_EVENT_BYTES: Final = 262_144
@@ -33,21 +33,17 @@ def interpret_webhook(record: Record, known: Known = NOBODY) -> Reading:
     if source is None:
         message = f"the record has no {SOURCE} header: the gateway did not write it"
         return Reading(refusal=DeadLetterError(Reason.BAD_HEADERS, message))
-    return read_body(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record), known=known)
+    reading = read_body(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record), known=known)
+    return with_addresses(reading, known)
 
 
 def interpret_direct(topic: str, record: Record, known: Known) -> Reading:
-    """Return what `read_direct` reads, as a reading.
-
-    An event of our own contracts lacks one thing: who else has the address that it says is refused.
-    """
+    """Return what `read_direct` reads, as a reading."""
     try:
         events = read_direct(topic, record)
     except DeadLetterError as error:
         return Reading(refusal=error)
-    wanted = frozenset(place for event in events if (place := place_of(event)))
-    others = [more for event in events for more in refusals(event, clients_of(known.get(place_of(event), NOTHING)))]
-    return Reading(events=[*events, *others], learned=learn_from(events), wanted=wanted)
+    return with_addresses(Reading(events=events), known)
 
 
 def read_direct(topic: str, record: Record) -> list[AnyClientEvent]:

@@ -74,14 +74,20 @@ class IntakeStage:
     async def _read(self, records: Sequence[Record]) -> list[Reading]:
         """Read all; where any tell or lack facts about ids, go to the directory once and read those that lack some again.
 
-        The whole batch is remembered first, so a record learns from all of its batch and of all earlier ones.
+        The whole batch is remembered first, so a record learns from all of its batch and of all earlier ones. Where what was
+        found lets a record tell more, that is told as well before what it lacks is asked for: of two who name an id at the
+        same time, one finds the other.
         """
         readings = [self._understand(record, NOBODY) for record in records]
-        learned = merged(pair for reading in readings for pair in reading.learned.items())
-        wanted = {place for reading in readings for place in reading.wanted}
+        learned = _learned(readings)
+        wanted = _wanted(readings)
         if not learned and not wanted:
             return readings
-        known = await self._directory.exchange(learned, wanted)
+        readings = self._again(records, readings, await self._directory.exchange(learned, wanted))
+        more = {place: said for place, said in _learned(readings).items() if said != learned.get(place)}
+        return self._again(records, readings, await self._directory.exchange(more, _wanted(readings))) if more else readings
+
+    def _again(self, records: Sequence[Record], readings: Sequence[Reading], known: Known) -> list[Reading]:
         return [
             self._understand(record, known) if reading.wanted else reading
             for record, reading in zip(records, readings, strict=True)
@@ -138,3 +144,11 @@ class IntakeStage:
 
     def reset(self) -> None:
         """Do nothing: nothing is remembered."""
+
+
+def _learned(readings: Sequence[Reading]) -> Known:
+    return merged(pair for reading in readings for pair in reading.learned.items())
+
+
+def _wanted(readings: Sequence[Reading]) -> set[str]:
+    return {place for reading in readings for place in reading.wanted}

@@ -49,7 +49,10 @@ def read_in_memory(record: Record, *, reader: Reader, directory: MemoryDirectory
     """Read one record as the intake stage reads a batch: remember what it tells, and fill in what it lacks."""
     reading = reader(record, NOBODY)
     known = directory.answer(reading.learned, reading.wanted)
-    return reader(record, known) if reading.wanted else reading
+    if not reading.wanted:
+        return reading
+    again = reader(record, known)
+    return again if again.learned == reading.learned else reader(record, directory.answer(again.learned, again.wanted))
 
 
 class MemoryPipeline(Generic[S]):

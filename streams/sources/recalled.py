@@ -6,7 +6,7 @@ from typing import Final
 from models.events.invoices import ContractRecorded, InvoiceIssued
 from models.events.payments import PaymentFailed, PaymentPending, PaymentReceived
 from models.events.union import AnyClientEvent
-from streams.sources.receipts import learn_from
+from streams.sources.addresses import learn_from
 from streams.wire.facts import Facts, address, facts
 
 _ASKING: Final = frozenset({"stripe", "gocardless"})

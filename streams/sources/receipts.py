@@ -9,9 +9,8 @@ come again; any other text becomes a task for a person to read. An automatic ans
 
 Who the client is we know by ourselves: from our own outcomes, which name trigger, client and the address that was tried, and
 from profiles, of whose addresses, those of the people at a client too, only digests are kept. One person may stand for several
-clients. STOP ends the texts of all whose number it is, a complaint ends mails like that one to all whose address it is, and one
-that does not exist is used for none of them: whose it is now, each client's own log decides. START and words are for the client
-that named the number last, as a wish must not be guessed.
+clients. STOP ends the texts of all whose number it is; what a complaint or an address that does not exist means for others is in
+`streams.sources.addresses`. START and words are for the client that named the number last, as a wish must not be guessed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +19,10 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from models.addresses import digest_of, phone_digest
+from models.addresses import phone_digest
 from models.events.envelope import ClientEvent
 from models.events.signals import (
-    AddressRefused,
     ClientAsked,
-    ClientProfiled,
     ConsentChanged,
     DeliveryOutcome,
     DeliveryReported,
@@ -36,18 +33,17 @@ from models.events.union import AnyClientEvent
 from models.ids import derive
 from streams.runtime.errors import DeadLetterError
 from streams.sources import payload as read
+from streams.sources.addresses import REFUSES
 from streams.sources.lookup import Lookup
 from streams.sources.payload import Payload
 from streams.wire.dead_letters import Reason
-from streams.wire.facts import NOBODY, Known, address, clients_of, facts, merged, shared
+from streams.wire.facts import Facts, clients_of
 
-SOURCE: Final = "receipts"
 E = TypeVar("E", bound=ClientEvent)
 
 _STOP: Final = frozenset({"stop", "stopp", "end", "quit", "unsubscribe", "arret", "arrêt", "baja", "alto", "abmelden"})
 _START: Final = frozenset({"start", "unstop", "alta", "anmelden"})
 _LONGEST_WORDS: Final = 1000
-_REFUSED: Final = frozenset({DeliveryOutcome.BOUNCED_HARD, DeliveryOutcome.COMPLAINED})
 _OUTCOMES: Final[Mapping[str, DeliveryOutcome]] = MappingProxyType(
     {
         "message.delivered": DeliveryOutcome.DELIVERED,
@@ -73,59 +69,11 @@ def translate(body: Payload, *, source: str, received_at: datetime, lookup: Look
     number = phone_digest(read.text(data, "from") or "") if read.text(data, "channel") == "sms" else ""
     others = clients_of(lookup.about(number)) if number else ()  # asked for first: all that is wanted is looked up at once
     known = lookup.about(trigger_id)
-    client_id, reached = _client(lookup, trigger_id), known.get("address", "")
-    sharing = clients_of(lookup.about(reached)) if reached else ()
-    purpose = Purpose(known["purpose"]) if "purpose" in known else None
-    event = said.about(trigger_id, client_id, reached)
-    found: list[AnyClientEvent] = [event, *refusals(event, sharing, purpose)]
+    client_id = _client(lookup, trigger_id)
+    found: list[AnyClientEvent] = [said.about(trigger_id, client_id, known)]
     if kind == "message.replied":
         found += said.received(client_id, number, others)
     return found
-
-
-def refusals(event: AnyClientEvent, clients: Sequence[str], purpose: Purpose | None = None) -> Iterator[AddressRefused]:
-    """Yield what an outcome says to all other `clients` who have the address that was tried; nothing where it refuses none.
-
-    `purpose` is that of the message, where the outcome does not say it.
-    """
-    if not isinstance(event, DeliveryReported) or event.outcome not in _REFUSED or event.address is None:
-        return
-    for client_id in clients:
-        if client_id != event.client_id:
-            yield AddressRefused.model_validate(
-                {
-                    "event_id": derive("refused", event.event_id, client_id),
-                    "source": event.source,
-                    "occurred_at": event.occurred_at,
-                    "received_at": event.received_at,
-                    "client_id": client_id,
-                    "channel": event.channel,
-                    "address": event.address,
-                    "because": event.outcome,
-                    "purpose": event.purpose or purpose,
-                }
-            )
-
-
-def place_of(event: AnyClientEvent) -> str:
-    """Return where all who have the address that an outcome refuses are known, empty where it refuses none."""
-    refuses = isinstance(event, DeliveryReported) and event.outcome in _REFUSED and event.address
-    return address(SOURCE, refuses) if refuses else ""
-
-
-def learn_from(events: Sequence[AnyClientEvent]) -> Known:
-    """Return what our own events tell that receipts lack: whose trigger it is and where it went, and whose address is which."""
-    told = []
-    for event in events:
-        if isinstance(event, DeliveryReported) and event.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.AMBIGUOUS}:
-            about = facts(client_id=event.client_id, address=event.address, purpose=event.purpose)
-            told.append((address(SOURCE, event.trigger_id), about))
-        elif isinstance(event, ClientProfiled):
-            ways = [("email", event.email), ("sms", event.phone)]
-            ways += [way for row in event.colleagues or () for way in (("email", row.email), ("sms", row.phone))]
-            digests = {digest for channel, way in ways if way and (digest := digest_of(channel, way))}
-            told += [(address(SOURCE, digest), shared(event.client_id)) for digest in sorted(digests)]
-    return merged(told) if told else NOBODY
 
 
 def _client(lookup: Lookup, named: str) -> str:
@@ -147,8 +95,8 @@ class _Said:
         self._channel = read.text(data, "channel") or ("sms" if kind == "message.received" else "email")
         self._text = " ".join((read.text(data, "text") or "").split())
 
-    def about(self, trigger_id: str, client_id: str, reached: str) -> DeliveryReported:
-        """Return what a receipt says about one of our messages; `reached`: the digest of the address that it went to."""
+    def about(self, trigger_id: str, client_id: str, known: Facts) -> DeliveryReported:
+        """Return what a receipt says about one of our messages; `known`: what our own outcomes said of it."""
         outcome = _OUTCOMES.get(self._kind)
         if outcome is None:
             hard = self._data.get("permanent") is True
@@ -162,7 +110,8 @@ class _Said:
             channel=self._channel,
             outcome=outcome,
             reason=reason[:500] if reason else None,
-            address=reached or None,
+            address=known.get("address"),
+            purpose=known.get("purpose") if outcome in REFUSES else None,
         )
 
     def received(self, client_id: str, number: str, others: Sequence[str], *, known_by: str = "") -> Iterator[AnyClientEvent]:

@@ -35,6 +35,9 @@ FURTHEST: Final = 16
 HELD_BY: Final = "client:"
 """Begins the name of each client that has an id, where several may: one person may stand for many. See `shared`."""
 
+REFUSED: Final = "refused:"
+"""Begins the name of what was said against an address. See `streams.sources.addresses`."""
+
 _NAMES: Final = frozenset((*LINKS, *VALUES))
 
 

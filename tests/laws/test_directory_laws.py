@@ -16,7 +16,7 @@ from streams.state.memory_directory import MemoryDirectory
 from streams.state.ports import RETENTION, Directory
 from streams.state.redis_directory import RedisDirectory
 from streams.state.redis_store import connect_redis
-from streams.wire.facts import FURTHEST, LARGEST_FACT_BYTES, Known, facts, merged
+from streams.wire.facts import FURTHEST, LARGEST_FACT_BYTES, Known, facts, merged, shared
 from tests.conftest import Servers
 from tests.printable import PRINTABLE
 from tests.waiting import until_async
@@ -98,6 +98,13 @@ async def test_a_fact_told_again_replaces_the_one_before_and_leaves_the_others(w
     await world.directory.exchange({"s:pi": {"customer": "c", "invoice": "i"}}, [])
     await world.directory.exchange({"s:pi": {"invoice": "j"}, "s:x": {}}, [])
     assert await world.directory.exchange({}, ["s:pi", "s:x"]) == {"s:pi": {"customer": "c", "invoice": "j"}}
+
+
+async def test_of_who_has_an_address_and_what_was_said_against_it_whichever_is_told_second_finds_the_other(world: World) -> None:
+    said = {"refused:complained:email:servicing": "2026-03-02T09:00:00+00:00 0123456789ab"}
+    for place, first, second in (("s:a", shared("ada"), said), ("s:b", said, shared("ada"))):
+        await world.directory.exchange({place: first}, [place])
+        assert await world.directory.exchange({place: second}, [place]) == {place: {**shared("ada"), **said}}
 
 
 async def test_sources_do_not_know_each_others_ids(world: World) -> None:

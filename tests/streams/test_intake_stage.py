@@ -116,7 +116,8 @@ async def test_a_charge_tells_whose_the_later_dispute_is_wherever_batches_are_cu
 
 async def test_a_batch_that_tells_and_lacks_nothing_does_not_go_to_the_directory() -> None:
     directory, producer = CountedDirectory(), MemoryProducer(partitions=1)
-    await stage(directory, producer).prepare(batch(PROFILED, b"{", PROFILED), GRASP)
+    nameless = event("customer.updated", customer(email=None, phone=None), event_id="evt_3")
+    await stage(directory, producer).prepare(batch(nameless, b"{", nameless), GRASP)
     direct = PlainRecord(topic="payments", partition=0, offset=0, timestamp=0, key=b"k", value=encode_event(payment(1)))
     await stage(directory, producer, PAYMENTS.name).prepare([direct], GRASP)
     assert directory.calls == 0

@@ -20,11 +20,12 @@ from models.events.union import AnyClientEvent
 from streams.agents.intake import interpret_direct
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import DeadLetterError
-from streams.sources.receipts import learn_from
+from streams.sources.addresses import learn_from, with_addresses
+from streams.sources.lookup import Reading
 from streams.sources.registry import read_body
 from streams.state.memory_directory import MemoryDirectory
 from streams.wire.dead_letters import Reason
-from streams.wire.facts import Known, merged
+from streams.wire.facts import NOBODY, Known, merged
 from streams.wire.records import PlainRecord
 from tests.streams.receipt_samples import receipt
 
@@ -35,6 +36,11 @@ SENT = DeliveryReported.model_validate(
 )
 PHONE = ClientProfiled.model_validate({**COMMON, "event_id": "e2", "phone": "030 901820-00"})
 KNOWN = learn_from([SENT, PHONE])
+
+
+def read(body: dict[str, object], known: Known = NOBODY) -> Reading:
+    """Return what intake makes of a receipt."""
+    return with_addresses(read_body("receipts", orjson.dumps(body), received_at=RECEIVED, known=known), known)
 
 
 def said(body: dict[str, object]) -> list[AnyClientEvent]:
@@ -140,8 +146,7 @@ MAILING = merged(
 def test_what_a_message_met_at_an_address_is_told_to_every_client_who_has_it(
     kind: str, data: dict[str, object], because: DeliveryOutcome
 ) -> None:
-    body = orjson.dumps(receipt(kind, reference="t1", channel="email", **data))
-    reported, *others = read_body("receipts", body, received_at=RECEIVED, known=MAILING).told()
+    reported, *others = read(receipt(kind, reference="t1", channel="email", **data), known=MAILING).told()
     assert isinstance(reported, DeliveryReported)
     assert (reported.client_id, reported.address) == ("ada", MAIL)
     told = [(row.client_id, row.address, row.because, row.purpose) for row in others if isinstance(row, AddressRefused)]
@@ -151,17 +156,15 @@ def test_what_a_message_met_at_an_address_is_told_to_every_client_who_has_it(
 
 @pytest.mark.parametrize(("kind", "data"), [("message.bounced", {"permanent": False}), ("message.delivered", {})])
 def test_what_says_nothing_against_an_address_is_told_to_nobody_else(kind: str, data: dict[str, object]) -> None:
-    body = orjson.dumps(receipt(kind, reference="t1", channel="email", **data))
-    assert len(read_body("receipts", body, received_at=RECEIVED, known=MAILING).told()) == 1
+    assert len(read(receipt(kind, reference="t1", channel="email", **data), known=MAILING).told()) == 1
 
 
 def test_the_address_of_a_message_is_found_with_it_in_one_look() -> None:
     directory = MemoryDirectory(ManualClock(RECEIVED))
     directory.answer(MAILING, ())
-    body = orjson.dumps(receipt("message.complained", reference="t1"))
-    wanted = read_body("receipts", body, received_at=RECEIVED).wanted
-    known = directory.answer({}, wanted)
-    assert len(read_body("receipts", body, received_at=RECEIVED, known=known).told()) == 3
+    body = receipt("message.complained", reference="t1")
+    known = directory.answer({}, read(body).wanted)
+    assert len(read(body, known=known).told()) == 3
 
 
 def test_an_address_that_the_server_refused_at_once_is_told_to_every_client_who_has_it_too() -> None:
