@@ -81,6 +81,7 @@ class Engine:
     lanes: Lanes
     producer: KafkaProducer
     log_view: LogView
+    health: HealthServer
     disconnect_redis: Callable[[], Awaitable[None]]
 
     async def drain(self) -> None:
@@ -117,7 +118,8 @@ def build_engine(settings: Settings, program: Program[Any], *, clock: Clock | No
     stages: dict[str, Callable[[Slot], Stage]] = {name: partial(intake, reader=reader) for name, reader in INTAKE_READERS.items()}
     stages[CLIENT_EVENTS.name] = clients
     lanes = Lanes(tools=tools, producer=producer, stages=stages, watchdog=watchdog)
-    return Engine(settings, meter, watchdog, lanes, producer, LogView(settings), redis.aclose)
+    health = HealthServer(meter, ailments=lambda: [f"{slot}: {why}" for slot, why in lanes.halted().items()])
+    return Engine(settings, meter, watchdog, lanes, producer, LogView(settings), health, redis.aclose)
 
 
 class WorkerApp(faust.App):  # type: ignore[misc] # Faust is not typed for us
@@ -188,12 +190,8 @@ async def hold_subscription(stream: Any) -> None:  # noqa: ANN401 - Faust's stre
 
 
 def _attach(app: WorkerApp, engine: Engine) -> None:
-    health = HealthServer(engine.meter, ailments=lambda: [f"{slot}: {why}" for slot, why in engine.lanes.halted().items()])
-
     async def watch() -> None:
         try:
-            if engine.settings.metrics_port:
-                await health.start(engine.settings.metrics_host, engine.settings.metrics_port)
             await engine.lanes.watch(app.consumer.behind)
         except Exception as error:  # noqa: BLE001 - nothing may escape: a worker without its watch must not live on
             engine.watchdog.fail(f"watch: {error!r}")
@@ -201,7 +199,7 @@ def _attach(app: WorkerApp, engine: Engine) -> None:
     async def drain(*_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - Faust's signal
         await app.consumer.commit()
         await engine.drain()
-        await health.stop()
+        await engine.health.stop()
 
     app.task(watch)
     app.on_before_shutdown.connect(drain, weak=False)
@@ -221,7 +219,10 @@ class _Worker(faust.Worker):  # type: ignore[misc] # Faust is not typed for us
 
 
 def run_worker(settings: Settings, program: Program[Any]) -> int:
-    """Run a worker until SIGTERM or SIGINT; returns the exit code, 0 after a clean stop and 70 when it stopped itself."""
+    """Run a worker until SIGTERM or SIGINT; returns the exit code, 0 after a clean stop and 70 when it stopped itself.
+
+    UsageError where its metrics cannot be served.
+    """
     return run_engine(build_engine(settings, program))
 
 
@@ -233,6 +234,8 @@ def run_engine(engine: Engine) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
+    if engine.settings.metrics_port:  # first of all: a port that is taken is told before anything has begun
+        loop.run_until_complete(engine.health.start(engine.settings.metrics_host, engine.settings.metrics_port))
     engine.watchdog.start()
     loop.call_soon(_keep_beating, loop, engine.watchdog)
     spare_the_collector()

@@ -54,6 +54,8 @@ class CallList:
     next_day: date
     calls: Sequence[Call]
     waiting: Sequence[Call]
+    unreached: Sequence[Call] = ()
+    """Those that no phone number is known for; they take no place of a call."""
 
 
 def phone_days_of(text: str) -> frozenset[int]:
@@ -73,10 +75,12 @@ def call_list(
     phone_days: Collection[int],
     capacity: int,
     asleep: Collection[str] = (),
+    numberless: Collection[str] = (),
 ) -> CallList:
     """Return whom to call on the next phone day, `today` included; `ended` are tasks from which the chances are learnt.
 
     `asleep`: the tasks whose clients may not be called at this moment, which matters only where the list is for today.
+    `numberless`: the tasks for whose clients no phone number is known.
     """
     day = _phone_day(today, phone_days)
     following = _phone_day(day + timedelta(days=1), phone_days)
@@ -85,7 +89,9 @@ def call_list(
     calls = [_call(task, chances, following, is_open=task.task_id not in asleep) for task in tasks]
     kinds = ((pressing, is_open) for pressing in (True, False) for is_open in (True, False))
     ranked = [call for kind in kinds for call in _ranked([row for row in calls if (row.pressing, row.is_open) == kind])]
-    return CallList(day=day, next_day=following, calls=ranked[:capacity], waiting=ranked[capacity:])
+    reached = [call for call in ranked if call.task.task_id not in numberless]
+    unreached = [call for call in ranked if call.task.task_id in numberless]
+    return CallList(day=day, next_day=following, calls=reached[:capacity], waiting=reached[capacity:], unreached=unreached)
 
 
 def chances_of(ended: Iterable[Task]) -> dict[str, float]:

@@ -35,12 +35,13 @@ class HttpProvider:
         `private` allows addresses that are not public, and no TLS. `drops_repetitions`: the provider honours Idempotency-Key, so
         that an error of its own may be tried again; else nobody knows what it did with the message.
         """
-        parts = urlsplit(url or "")
-        if not url or not parts.hostname or parts.scheme not in ({"http", "https"} if private else {"https"}) or parts.username:
+        if not url:
+            message = f"{setting} is not set: name the provider's address ({setting}=https://...), or do not serve this channel"
+            raise UsageError(message)
+        parts = urlsplit(url)
+        if not parts.hostname or parts.scheme not in ({"http", "https"} if private else {"https"}) or parts.username:
             schemes = "an http or https" if private else "an https"
-            message = (
-                f"{setting}={url or ''!r} is not {schemes} address without credentials (RAPPORT_HTTP_PRIVATE_TARGETS allows http)"
-            )
+            message = f"{setting}={url!r} is not {schemes} address without credentials (RAPPORT_HTTP_PRIVATE_TARGETS allows http)"
             raise UsageError(message)
         self._url = httpx.URL(url)
         self._private = private

@@ -151,6 +151,16 @@ class TaskDesk:
                 found[task.task_id] = hours, policy.open_hour(state, now_ms, PHONE) == now_ms
         return found
 
+    async def numberless(self, tasks: Iterable[Task]) -> set[str]:
+        """Return the ids of the tasks for whose clients no phone number is known, neither their own nor a colleague's."""
+        found = set()
+        for task in tasks:
+            raw = await self.store.read(task.trigger.client_id)
+            person = None if raw is None else decode(raw).person
+            if person is not None and not person.phone.value and not any(row.phone for row in person.colleagues):
+                found.add(task.task_id)
+        return found
+
     async def approved(self, policy_version: str) -> int:
         """Return how many messages under a version of the policy were approved."""
         known = [task for task in await self.board.tasks() if task.trigger.policy_version == policy_version and task.done]

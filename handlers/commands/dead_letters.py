@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from handlers.commands.files import check_target, writing
-from handlers.commands.letters import LetterBox, Place, Shelf, Shelved, Stretch, Wanted
+from handlers.commands.letters import LetterBox, Passed, Place, Shelf, Shelved, Stretch, Wanted
 from handlers.commands.regime_changes import author_named
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
@@ -135,19 +135,40 @@ def redrive(
     body = _corrected(edit)
     stretch = Stretch(start=min(place.offset for place in named), last=0) if named else Stretch(start=start, last=last)
     how = f"edited: {note}" if edit else note
+    passed = Passed()
     found = asyncio.run(
-        _redrive(settings, wanted, stretch=stretch, limit=limit, body=body, again=again, dry_run=dry_run, note=how)
+        _redrive(settings, wanted, stretch=stretch, limit=limit, body=body, again=again, dry_run=dry_run, note=how, passed=passed)
     )
     verb = "would be driven" if dry_run else "were driven"
-    print(f"{found} dead letters {verb} again.")
+    print(f"{found} dead letters {verb} again.{_left(passed)}")
+
+
+def _left(passed: Passed) -> str:
+    said = f" {passed.before} had been driven again before; --again drives them once more." if passed.before else ""
+    return said + (
+        f" {passed.no_input} cannot be: they are outputs of Rapport, which a replay makes anew." if passed.no_input else ""
+    )
 
 
 async def _redrive(
-    settings: Settings, wanted: Wanted, *, stretch: Stretch, limit: int, body: bytes | None, again: bool, dry_run: bool, note: str
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    stretch: Stretch,
+    limit: int,
+    body: bytes | None,
+    again: bool,
+    dry_run: bool,
+    note: str,
+    passed: Passed,
 ) -> int:
     box = LetterBox(settings)
-    shelf = await box.survey(wanted, stretch=stretch, limit=0)
-    letters = box.chosen(wanted, stretch=stretch, known=set() if again else shelf.redriven, limit=limit)
+    shelf = await box.survey(wanted, stretch=stretch, limit=len(wanted.places))
+    missing = sorted(wanted.places - {shelved.place for shelved in shelf.shown})
+    if missing:
+        message = f"no dead letter that fits is at {', '.join(map(str, missing))}. See: rapport dead-letters list"
+        raise UsageError(message)
+    letters = box.chosen(wanted, stretch=stretch, known=set() if again else shelf.redriven, limit=limit, passed=passed)
     if dry_run:
         return sum([1 async for _ in letters])
     return await box.redrive(letters, body=body, actor=author_named(None), note=note, clock=make_clock(settings.clock_file))

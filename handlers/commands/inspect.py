@@ -28,7 +28,7 @@ from models.policy.material import material_lateness
 from models.policy.readings import readings
 from models.policy.resegment import belief_of
 from models.policy.rfm import rfm
-from models.policy.segments import effective_segment, overruling
+from models.policy.segments import effective_segment
 from models.policy.standing import standing
 from models.policy.unlocked import would_leave_if
 from models.regime import Regime
@@ -36,6 +36,7 @@ from models.state.balances import exposures
 from models.state.client import ClientState
 from models.state.codec import decode
 from models.state.describe import describe
+from models.state.person import overruling
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
 from models.workdays import moment
 from streams.engine.program import ClientProgram

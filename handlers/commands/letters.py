@@ -99,6 +99,14 @@ class Shelf:
     strange: int = 0
 
 
+@dataclass(slots=True)
+class Passed:
+    """Letters that fit and are not driven again: driven `before`, or no input, so that nothing could read them again."""
+
+    before: int = 0
+    no_input: int = 0
+
+
 class LetterBox:
     """The topic of dead letters of one deployment."""
 
@@ -142,14 +150,25 @@ class LetterBox:
             raise UsageError(message)
         return shelved
 
-    async def chosen(self, wanted: Wanted, *, stretch: Stretch, known: set[str], limit: int) -> AsyncIterator[Shelved]:
-        """Yield the letters that fit, can be driven again and are not in `known`, oldest first, at most `limit`."""
+    async def chosen(
+        self, wanted: Wanted, *, stretch: Stretch, known: set[str], limit: int, passed: Passed
+    ) -> AsyncIterator[Shelved]:
+        """Yield the letters that fit, can be driven again and are not in `known`, oldest first, at most `limit`.
+
+        The others that fit are counted in `passed`.
+        """
         given = 0
         async with reader(self._settings) as consumer:
             await self._seek(consumer, stretch)
             async for record in _until_end(consumer):
                 shelved = None if redriven_position(record) is not None else _shelved(record)
-                if shelved is None or not wanted.fits(shelved) or not shelved.redrivable or str(shelved.place) in known:
+                if shelved is None or not wanted.fits(shelved):
+                    continue
+                if not shelved.redrivable:
+                    passed.no_input += 1
+                    continue
+                if str(shelved.place) in known:
+                    passed.before += 1
                     continue
                 yield shelved
                 given += 1

@@ -111,7 +111,8 @@ def calls(
     """Rank whom to call on the next phone day: what is due before the following one, then by what a call may bring.
 
     Beside each stands in which hours the client is called, in their own time. On the day itself, whoever may be called now (their
-    zone, days and hours, and the hour they asked for) goes before those who may not.
+    zone, days and hours, and the hour they asked for) goes before those who may not. Clients without a phone number take no
+    place; they are named below.
 
     Example: rapport tasks calls --capacity 8
     """
@@ -127,6 +128,7 @@ def calls(
         phone_days=phone_days_of(settings.phone_days),
         capacity=max(0, capacity),
         asleep={name for name, (_, is_open) in hours.items() if not is_open},
+        numberless=_run(lambda desk: desk.numberless(waiting)),
     )
     print(f"{len(planned.calls)} calls on {planned.day:%A, %Y-%m-%d}")
     table = Table(box=None)
@@ -141,6 +143,9 @@ def calls(
     Console().print(table)
     if planned.waiting:
         print(f"{len(planned.waiting)} more wait for {planned.next_day:%A, %Y-%m-%d}.")
+    if planned.unreached:
+        named = ", ".join(f"{row.task.name or row.task.trigger.client_id} ({row.task.task_id[:12]})" for row in planned.unreached)
+        print(f"No phone number is known for {named}. Other ways to reach them: rapport tasks show TASK")
 
 
 @tasks.command

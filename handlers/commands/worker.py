@@ -26,7 +26,7 @@ def worker(
 
     Example: rapport worker --metrics-port 9100
 
-    Exit codes: 0 stopped, 2 the policy cannot be used, 70 stopped itself
+    Exit codes: 0 stopped, 2 the policy or the port of its metrics cannot be used, 70 stopped itself
     because going on was not safe (a supervisor should start it again).
     """
     import asyncio

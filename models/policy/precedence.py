@@ -16,10 +16,10 @@ from models.events.signals import OverrideEffect, Purpose, Style
 from models.policy.gate import refusal
 from models.policy.journeys import Step
 from models.policy.policy import Policy
-from models.policy.segments import effective_segment, overruling
+from models.policy.segments import effective_segment
 from models.policy.tones import CEILINGS, is_above, nearest, softer_than, tone_for
 from models.state.client import ClientState, Override, Run, journey_of
-from models.state.person import in_force
+from models.state.person import in_force, overruling
 from models.triggers import Journey, Ruled, Tone
 from models.workdays import DAY_MS
 

@@ -4,11 +4,10 @@ from typing import Final
 
 import msgspec
 
-from models.events.signals import OverrideEffect
 from models.policy.policy import Policy
-from models.state.client import ClientState, Override, Segment
+from models.state.client import ClientState, Segment
 from models.state.history import Lateness
-from models.state.person import in_force
+from models.state.person import overruling
 from models.workdays import DAY_MS
 
 YEAR_MS: Final = 365 * DAY_MS
@@ -19,18 +18,6 @@ def effective_segment(state: ClientState, at_ms: int) -> Segment:
     """Return the segment in force: a relationship manager's latest word while it holds, else the rule's."""
     word = overruling(state, at_ms)
     return _SEGMENTS[word[-1].value] if word else state.care.segment
-
-
-def overruling(state: ClientState, at_ms: int) -> list[Override]:
-    """Return the overrides of the segment in force, the one that holds last; more than one is a conflict between people."""
-    if not state.person.overrides:
-        return []
-    rows = [
-        row
-        for row in state.person.overrides
-        if row.effect == OverrideEffect.SEGMENT.value and row.value in _SEGMENTS and in_force(row, at_ms)
-    ]
-    return sorted(rows, key=lambda row: (row.set_at, row.override_id))
 
 
 def is_unproven(state: ClientState, policy: Policy) -> bool:

@@ -9,7 +9,7 @@ from models.state.balances import exposures, items
 from models.state.client import PURPOSES, ClientState, Person, Suppression, TimerKind, journey_of
 from models.state.history import WEEKS, Received, YearOnYear, cadence, decline_streak, lateness, years_on_year
 from models.state.identity import Alias, parts
-from models.state.person import COMPLAINT, HARD, READER, WRONG, in_force, is_lifted
+from models.state.person import COMPLAINT, HARD, READER, WRONG, in_force, is_lifted, overruling
 from models.state.reckoning import Exposure, Item
 from models.state.rows import METHODS, Dispute
 from models.workdays import moment
@@ -52,9 +52,7 @@ def describe(state: ClientState) -> list[str]:
         who, told = state.identity, state.identity.told - 1
         return [f"{state.client_id}: merged into {who.into} on {_day(who.merged_ms)}; {told} later events were passed on there"]
     name = state.person.name.value
-    lines = [
-        f"{state.client_id}{f' ({name})' if name else ''}: segment {state.care.segment.value}, as of {_minute(state.now_ms)}"
-    ]
+    lines = [f"{state.client_id}{f' ({name})' if name else ''}: segment {_segment(state)}, as of {_minute(state.now_ms)}"]
     lines += _names(state)
     lines += [explain_exposure(row) for row in exposures(state.ledger, state.now_ms)]
     lines += [_item(row, state.now_ms) for row in items(state.ledger, state.now_ms)]
@@ -94,6 +92,15 @@ def describe_change(before: ClientState | None, after: ClientState) -> list[str]
         if value != getattr(before.person, what).value:
             lines.append(f"{what}: {value}")
     return lines
+
+
+def _segment(state: ClientState) -> str:
+    """Return the segment in force; where a person has said it, who, and which one the rules would have."""
+    words, ruled = overruling(state, state.now_ms), state.care.segment.value
+    if not words:
+        return ruled
+    word = words[-1]
+    return f"{word.value} by {word.author} until {_day(word.expires_ms)} (by the rules {ruled})"
 
 
 def explain_exposure(row: Exposure) -> str:

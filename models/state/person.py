@@ -15,7 +15,18 @@ from models.events.signals import (
     OverrideSet,
     RiskReported,
 )
-from models.state.client import PURPOSES, ClientState, Colleague, Consent, Field, Override, Person, Risk, Suppression
+from models.state.client import (
+    PURPOSES,
+    ClientState,
+    Colleague,
+    Consent,
+    Field,
+    Override,
+    Person,
+    Risk,
+    Segment,
+    Suppression,
+)
 
 HARD: Final = "hard"
 """The cause of a suppression whose address does not exist."""
@@ -38,6 +49,7 @@ _STATED: Final = (
 )
 CONTACTS_KEPT: Final = 16
 REASON_KEPT: Final = 120
+_SEGMENTS: Final = frozenset(segment.value for segment in Segment)
 SOURCE_KEPT: Final = 40
 
 
@@ -193,6 +205,18 @@ def in_force(override: Override, now_ms: int) -> bool:
     """Say whether an override holds now."""
     ended = lifted_ms(override) if override.effect == OverrideEffect.LEGAL_HOLD.value else override.cleared_at
     return override.set_at > ended and now_ms < override.expires_ms
+
+
+def overruling(state: ClientState, at_ms: int) -> list[Override]:
+    """Return the overrides of the segment in force, the one that holds last; more than one is a conflict between people."""
+    if not state.person.overrides:
+        return []
+    rows = [
+        row
+        for row in state.person.overrides
+        if row.effect == OverrideEffect.SEGMENT.value and row.value in _SEGMENTS and in_force(row, at_ms)
+    ]
+    return sorted(rows, key=lambda row: (row.set_at, row.override_id))
 
 
 def lifted_ms(override: Override) -> int:

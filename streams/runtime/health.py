@@ -1,6 +1,7 @@
 """Two addresses for operators: `/metrics`, and `/health`, which asks about progress and not about the port."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -27,7 +28,8 @@ class HealthServer:
         try:
             self._server = await asyncio.start_server(self._serve, host, port, limit=_LONGEST_REQUEST)
         except OSError as error:
-            message = f"cannot serve /metrics at {host}:{port}: {error.strerror}; fix: RAPPORT_METRICS_PORT, or --metrics-port"
+            cause = os.strerror(error.errno) if error.errno else str(error)
+            message = f"cannot serve /metrics at {host}:{port}: {cause}; fix: another RAPPORT_METRICS_PORT, or --metrics-port"
             raise UsageError(message) from error
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound

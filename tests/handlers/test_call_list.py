@@ -65,6 +65,14 @@ def test_what_falls_due_before_the_next_phone_day_goes_first_whatever_it_brings(
     assert names(listed([task("large", 9_000_000), task("pressing", 100, days=2)])) == ["pressing", "large"]
 
 
+def test_who_has_no_phone_number_takes_no_place_of_a_call() -> None:
+    tasks = [task("large", 9_000), task("small", 100), task("middle", 500)]
+    found = call_list(tasks, ended=[], today=MONDAY, phone_days=TUE_THU, capacity=1, numberless={tasks[0].task_id})
+    assert names(found) == ["middle"]
+    assert [call.task.name for call in found.waiting] == ["small"]
+    assert [call.task.name for call in found.unreached] == ["large"]
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 9_000), st.booleans(), st.booleans()), max_size=8),
     st.integers(0, 9),

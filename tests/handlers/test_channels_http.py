@@ -29,6 +29,12 @@ async def sink() -> AsyncIterator[HttpSink]:
         yield opened
 
 
+@pytest.mark.parametrize(("name", "setting"), [("sms", "RAPPORT_SMS_URL"), ("webhook", "RAPPORT_CHANNEL_WEBHOOK_URL")])
+def test_a_channel_whose_provider_nobody_named_says_which_setting_names_it(name: str, setting: str) -> None:
+    with pytest.raises(UsageError, match=f"{setting} is not set: .*{setting}=https://"):
+        make_channel(name, settings_for(None))
+
+
 def settings_for(url: str | None, **fields: object) -> Settings:
     common = {
         "sms_url": url,

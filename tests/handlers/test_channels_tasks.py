@@ -94,6 +94,18 @@ async def test_an_open_task_shows_its_context_why_and_what_is_known_now(office: 
         assert part in said
 
 
+async def test_a_phone_number_is_the_clients_own_or_that_of_somebody_there(office: Office) -> None:
+    def known(event_id: str, **more: object) -> ClientProfiled:
+        return ClientProfiled.model_validate({**COMMON, "event_id": event_id, "client_id": "bo", "name": "Bo", **more})
+
+    assert await office.desk.numberless([task()]) == set()
+    office.state = None
+    office.fold(known("e7"))
+    assert await office.desk.numberless([task()]) == {"t1"}
+    office.fold(known("e8", colleagues=[{"role": "accounts_payable", "phone": "+4930901820"}]))
+    assert await office.desk.numberless([task()]) == set()
+
+
 async def test_a_task_that_the_facts_have_overtaken_says_so(office: Office) -> None:
     await office.finish(TaskOutcome.REACHED)
     await office.board.put(task("t2"))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from handlers.cli import run
@@ -17,8 +18,10 @@ from models.events.signals import OverrideEffect
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.policy.policy import DEFAULT_POLICY
-from models.policy.segments import effective_segment, overruling
+from models.policy.segments import effective_segment
 from models.state.client import Segment
+from models.state.describe import describe
+from models.state.person import overruling
 from streams.runtime.errors import UsageError
 from streams.wire.codec import encode_event
 from streams.wire.records import PlainRecord
@@ -123,6 +126,11 @@ def test_of_two_words_on_the_segment_the_later_holds_and_both_are_known() -> Non
         assert effective_segment(state, ms(100)) is Segment.SLOW
         assert [row.value for row in overruling(state, ms(100))] == ["problem", "slow"]
         assert effective_segment(state, ms(150)) is Segment.PROBLEM
+        assert (
+            describe(msgspec.structs.replace(state, now_ms=ms(100)))[0]
+            .split(", as of")[0]
+            .endswith(f"segment slow by {two.author} until {two.expires_at:%Y-%m-%d} (by the rules {state.care.segment.value})")
+        )
 
 
 def test_the_report_is_told_for_people_and_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

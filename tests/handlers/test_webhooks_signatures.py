@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from handlers.webhooks.signatures import VERIFIERS, WINDOW, Refusal, Verifier, make_verifiers
-from streams.runtime.errors import UsageError
+from streams.agents.intake import interpret_webhook
+from streams.runtime.errors import DeadLetterError, UsageError
 from streams.runtime.settings import Settings
+from streams.wire.dead_letters import Reason
+from streams.wire.records import PlainRecord
 from tests.handlers.signing import STANDARD_SECRET, gocardless_headers, standard_headers, stripe_headers
 
 NOW = datetime(2031, 3, 1, 12, tzinfo=UTC)  # far from the machine's clock, as in an accelerated year
@@ -55,6 +58,20 @@ def test_one_changed_bit_of_the_body_is_refused(source: str, position: int, bit:
     changed = bytearray(BODY)
     changed[position] ^= 1 << bit
     assert verifier(source).refusal(bytes(changed), sign(source, BODY), now=NOW) in {Refusal.MISMATCH, Refusal.MALFORMED}
+
+
+@pytest.mark.parametrize("source", STANDARD)
+def test_bytes_that_are_no_text_are_believed_when_signed_so_that_their_sender_is_found_among_the_dead_letters(
+    source: str,
+) -> None:
+    body = '{"type": "invoice.issued", "note": "Šofie"}'.encode("iso8859-2")
+    assert verifier(source).refusal(body, sign(source, body), now=NOW) is None
+    assert verifier(source).refusal(body[:-1] + b"]", sign(source, body), now=NOW) is Refusal.MISMATCH
+    headers = (("source", source.encode()), ("received_at", NOW.isoformat().encode()))
+    record = PlainRecord(topic="webhooks", partition=0, offset=0, timestamp=0, key=b"msg_1", value=body, headers=headers)
+    with pytest.raises(DeadLetterError) as raised:
+        interpret_webhook(record).told()
+    assert raised.value.reason == Reason.BAD_JSON
 
 
 @pytest.mark.parametrize("source", TIMED)

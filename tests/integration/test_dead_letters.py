@@ -95,7 +95,9 @@ def test_letters_are_listed_shown_mended_and_driven_again_once(
     assert len(webhooks(deployment)) == 1
     assert run(["dead-letters", "redrive", "--reason", "no_client"]) == 0
     assert run(["dead-letters", "redrive", "--reason", "no_client"]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == ["4 dead letters were driven again.", "0 dead letters were driven again."]
+    driven = capsys.readouterr().out.splitlines()[-2:]
+    assert driven[0] == "4 dead letters were driven again. 1 had been driven again before; --again drives them once more."
+    assert driven[1] == "0 dead letters were driven again. 5 had been driven again before; --again drives them once more."
     back = webhooks(deployment)
     originals = [records[number].value for number in (0, 1, 2, 4)]
     assert sorted(str(record.value) for record in back) == sorted(str(value) for value in [*originals, file.read_bytes()])
@@ -116,6 +118,7 @@ def test_letters_are_listed_shown_mended_and_driven_again_once(
         (["redrive", "0:1", "--edit", "missing.json"], "cannot be read"),
         (["redrive", "seven"], "is no place of a dead letter"),
         (["show", "0:7"], "no dead letter is at 0:7"),
+        (["redrive", "0:7"], "no dead letter that fits is at 0:7"),
     ],
 )
 def test_what_cannot_work_is_said_with_the_way_out(

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from handlers.stack.ports import free_ports
 from streams.agents.readers import INTAKE_READERS
-from streams.app import TESTED_VERSIONS, check_versions
+from streams.app import TESTED_VERSIONS, check_versions, run_worker
 from streams.engine.failpoints import make_failpoint
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.outbox_codec import pack_entry, position_of, stream_id, unpack_entry
@@ -34,6 +35,15 @@ from tests.conftest import REPOSITORY
 from tests.streams.counting import CountingProgram
 from tests.streams.engine_examples import START, paid
 from tests.waiting import until
+
+
+@pytest.fixture
+def restored_loops() -> Iterator[None]:
+    """A worker sets the process's kind of event loop; other tests keep theirs."""
+    before = asyncio.get_event_loop_policy()
+    yield
+    asyncio.get_event_loop().close()
+    asyncio.set_event_loop_policy(before)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +205,16 @@ async def test_a_port_that_another_process_holds_is_refused_by_its_name() -> Non
         port = held.getsockname()[1]
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}.*RAPPORT_METRICS_PORT"):
             await HealthServer(Meter(), ailments=list).start("127.0.0.1", port)
+
+
+def test_a_worker_whose_port_is_taken_says_so_and_how_to_mend_it_before_anything_has_begun(restored_loops: None) -> None:
+    assert restored_loops is None
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: Address already in use; fix: .*--metrics-port"):
+            run_worker(Settings(metrics_port=port), CountingProgram())
 
 
 def test_every_metric_of_the_table_can_be_counted_and_is_shown_under_its_name() -> None:
