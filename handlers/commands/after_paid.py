@@ -8,9 +8,9 @@ from typing import Final
 
 from handlers.commands.options import JsonOption
 from handlers.terminal.documents import in_json
+from handlers.terminal.reading import read_shown
 from models.triggers import Decision, DecisionOutcome
 from streams.runtime.settings import Settings, load_settings
-from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS
 
 AGES: Final = ((1, "within a second"), (60, "within a minute"), (3_600, "within an hour"), (86_400, "within a day"))
@@ -110,9 +110,10 @@ def age_in_words(seconds: float) -> str:
 async def read_after_paid(settings: Settings) -> AfterPaid:
     """Count what `decisions` holds up to its present end, record by record; raises RetryError while Kafka is away."""
     found, every = AfterPaid(), list(range(settings.partitions))
-    await read_each(
+    await read_shown(
         settings,
         DECISIONS.name,
+        "reading decisions",
         partitions=every,
         see=lambda record: found.add(Decision.model_validate_json(record.value)),
     )

@@ -12,6 +12,7 @@ from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption
 from handlers.terminal.documents import in_json
 from handlers.terminal.learnt_words import learnt_json, learnt_lines
+from handlers.terminal.reading import read_shown
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
 from models.learners.activation import renewals_in_force
@@ -181,7 +182,7 @@ async def _decisions(settings: Settings, partitions: list[int], *, about: str) -
             decision = Decision.model_validate_json(record.value)
             found.setdefault(decision.decision_id, decision)
 
-    await read_each(settings, DECISIONS.name, partitions=partitions, see=see)
+    await read_shown(settings, DECISIONS.name, "reading decisions", partitions=partitions, see=see)
     return sorted(found.values(), key=lambda decision: decision.decided_at)
 
 

@@ -54,6 +54,12 @@ class ExamplesChecked(BaseModel):
         """Whether anything was compared at all: without that, nothing is known that was not known before."""
         return bool(self.questions or self.decisions)
 
+    def distrust(self, before: str) -> str:
+        """Return why no version may go in force after this check, `before` it being so; what compared nothing changes nothing."""
+        if not self.says_something:
+            return before
+        return "" if self.passed else self.first or "stored features differ from a replay"
+
 
 CHECKED: Final = str(ExamplesChecked.model_fields["kind"].default)
 """The kind of such a record, in its header and as its key."""

@@ -124,9 +124,7 @@ class Pupil:
 
     def hear(self, checked: ExamplesChecked) -> None:
         """Take note of a check: one that failed keeps versions from activating themselves until one has compared and passed."""
-        why = "" if checked.passed else checked.first or "stored features differ from a replay"
-        if not checked.says_something:
-            why = self.memory.distrusted
+        why = checked.distrust(self.memory.distrusted)
         self.memory = msgspec.structs.replace(self.memory, distrusted=why, checked_ms=epoch_ms(checked.checked_at))
 
     def has_news(self, record: Record) -> bool:

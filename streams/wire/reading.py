@@ -22,8 +22,10 @@ async def read_topic(settings: Settings, topic: str, *, partitions: list[int]) -
     return found
 
 
-async def read_each(settings: Settings, topic: str, *, partitions: list[int], see: Callable[[Any], None]) -> None:
+async def read_each(settings: Settings, topic: str, *, partitions: list[int], see: Callable[[Any], None], since: int = 0) -> None:
     """Show each record of `partitions` of a topic (bare name) up to the present end, in the order of its partition.
+
+    Of each partition it begins with offset `since`, or with the oldest record there is.
 
     Raises RetryError while Kafka is away.
     """
@@ -31,7 +33,9 @@ async def read_each(settings: Settings, topic: str, *, partitions: list[int], se
     async with reader(settings, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
-        await consumer.seek_to_beginning(*parts)
+        starts = await consumer.beginning_offsets(parts)
+        for part in parts:
+            consumer.seek(part, max(since, starts[part]))
         while any([ends[part] > await consumer.position(part) for part in parts]):
             for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in records:

@@ -10,13 +10,15 @@ import pytest
 
 from handlers.commands.learners.checking import Sides, judged, large_enough
 from handlers.commands.learners.commands import trusted
-from handlers.commands.learners.desk import Stand
+from handlers.commands.learners.desk import Stand, distrust_after
 from handlers.commands.learners.telling import checked_words
 from models.features import pack, unpack
 from models.learners.consistency import is_sampled
+from models.regime import NOTHING_ACTIVATED, regime_after
 from models.renewal_features import pack_renewal, unpack_renewal
 from models.triggers import Decision, Example
 from models.workdays import DAY_MS
+from streams.agents.pupil import activation
 from streams.agents.readers import INTAKE_READERS
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import Told, fold_partition
@@ -26,6 +28,7 @@ from streams.wire.topics import DECISIONS, EXAMPLES
 from tests.models.builders import on
 from tests.models.renewal_examples import renewal_example
 from tests.streams.test_program import activated, history, told
+from tests.streams.test_school import checked, learned
 
 NOW: Final = on(500)
 
@@ -194,9 +197,24 @@ def test_where_nothing_was_answered_it_is_said_that_nothing_was_compared() -> No
     assert "nothing was compared" in checked_words(judged(Sides(), now=NOW, author="nightly"))
 
 
-def test_nothing_is_put_in_force_after_a_failed_check_unless_a_person_insists() -> None:
-    stand = replace(Stand((), ()), distrusted="late_share is off")
-    with pytest.raises(UsageError, match=r"late_share is off.*--anyway"):
-        trusted(stand, anyway=False)
-    trusted(stand, anyway=True)
-    trusted(Stand((), ()), anyway=False)
+def test_nothing_else_is_put_in_force_after_a_failed_check_unless_a_person_insists() -> None:
+    decides, other = learned().snapshots()[:2]
+    regime = regime_after(NOTHING_ACTIVATED, activation(decides, at=on(0), reason="a test"))
+    for stand in (Stand((), (regime,), distrusted="late_share is off"), Stand((), (), distrusted="late_share is off")):
+        with pytest.raises(UsageError, match=r"late_share is off.*--anyway"):
+            trusted(stand, other, anyway=False)
+        trusted(stand, other, anyway=True)
+    trusted(Stand((), (regime,), distrusted="late_share is off"), decides, anyway=False)
+    trusted(Stand((), ()), other, anyway=False)
+
+
+def test_the_latest_check_that_compared_anything_holds_whatever_the_trainer_has_stored() -> None:
+    failed, passed, silent = (checked(0, passed=ok, questions=many).value for ok, many in ((False, 40), (True, 40), (True, 0)))
+    assert failed is not None
+    assert passed is not None
+    assert silent is not None
+    assert distrust_after("", [failed]) == "late_share is off"
+    assert distrust_after("late_share is off", []) == "late_share is off"
+    assert distrust_after("late_share is off", [passed]) == ""
+    assert distrust_after("", [passed, failed, silent, b'{"of": "another release"}']) == "late_share is off"
+    assert distrust_after("", [failed, silent, passed]) == ""

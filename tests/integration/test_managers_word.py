@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from handlers.commands.learners.checking import check
+from handlers.commands.learners.desk import read_stand
 from handlers.commands.learners.regenerating import make_anew
 from handlers.commands.learners.standing import look
 from handlers.commands.overrides.desk import end, publish, read_all, read_state, standing, word
@@ -97,11 +98,13 @@ async def test_a_word_holds_until_it_is_lifted_and_what_was_served_is_what_the_l
     again = await looked(settings)
     assert not again.passed
     assert again.mismatched == 1
+    assert (await read_stand(settings)).distrusted == again.first, "at once, whatever the trainer has stored"
     heard = [record.value for record in (await read_topic(settings, EXAMPLES))[0] if record.key == b"examples.checked"]
     assert [ExamplesChecked.model_validate_json(value or b"").passed for value in heard] == [True, True, False]
     stood = len({record.key for record in (await read_topic(settings, EXAMPLES))[0]} - {b"examples.checked"})
     assert await make_anew(settings) == stood
     assert (await looked(settings)).passed, "examples made anew take the place of those that were wrong"
+    assert (await read_stand(settings)).distrusted == ""
 
 
 async def _spoil_one(settings: Settings) -> None:

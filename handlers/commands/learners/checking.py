@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
+from handlers.terminal.waiting import Counted, uncounted
 from models.events.envelope import epoch_ms
 from models.features import TABLE
 from models.learners.consistency import (
@@ -32,6 +33,7 @@ from streams.engine.program import ClientProgram
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.wire.headers import Position, origin_headers
+from streams.wire.merged import ends_of
 from streams.wire.policy_file import policy_in_force
 from streams.wire.reading import read_each
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DECISIONS, EXAMPLES
@@ -107,7 +109,14 @@ def _remember(rows: dict[str, Decision], value: bytes | None) -> None:
 
 
 async def check(
-    settings: Settings, *, share: float, days: int, settle_minutes: float, now: datetime, author: str
+    settings: Settings,
+    *,
+    share: float,
+    days: int,
+    settle_minutes: float,
+    now: datetime,
+    author: str,
+    counted: Counted = uncounted,
 ) -> ExamplesChecked:
     """Compare, tell the trainer, and return the result.
 
@@ -120,7 +129,7 @@ async def check(
     )
 
     async def read(share: float) -> Sides:
-        sides = await _read(settings, share=share, night=f"{now.astimezone(UTC):%Y-%m-%d}")
+        sides = await _read(settings, share=share, night=f"{now.astimezone(UTC):%Y-%m-%d}", counted=counted)
         return sides.within(since=since, until=until)
 
     result = judged(await large_enough(read, share=share), now=now, author=author)
@@ -163,8 +172,17 @@ def _first(found: list[Difference]) -> str:
     return found[0].words if found else ""
 
 
-async def _read(settings: Settings, *, share: float, night: str) -> Sides:
+async def _read(settings: Settings, *, share: float, night: str, counted: Counted) -> Sides:
     sides = Sides()
+    bounds = (await ends_of(settings, CLIENT_EVENTS.name)).values()
+    with counted("folding the log of a sample", total=sum(end - start for start, end in bounds)) as count:
+        await _replay(settings, sides, share=share, night=night, count=count)
+    with counted("reading what was served", total=None) as count:
+        await _serve(settings, sides, count=count)
+    return sides
+
+
+async def _replay(settings: Settings, sides: Sides, *, share: float, night: str, count: Callable[..., None]) -> None:
     program = ClientProgram(await asyncio.to_thread(policy_in_force, settings))
     for partition in range(settings.partitions):
         records: list[Any] = []
@@ -175,23 +193,35 @@ async def _read(settings: Settings, *, share: float, night: str) -> Sides:
             elif is_sampled(record.key.decode(errors="replace"), share=share, night=night):
                 sides.clients.add(record.key.decode(errors="replace"))
                 records.append(record)
+            else:
+                count()
 
         await read_each(settings, CLIENT_EVENTS.name, partitions=[partition], see=keep)
-        folded = await asyncio.to_thread(fold_partition, program, records, partitions=settings.partitions)
+        counting = _counting(records, count)
+        folded = await asyncio.to_thread(fold_partition, program, counting, partitions=settings.partitions)
         sides.replay(folded.outputs)
 
+
+def _counting(records: Iterable[Any], count: Callable[..., None]) -> Iterator[Any]:
+    for record in records:
+        yield record
+        count()
+
+
+async def _serve(settings: Settings, sides: Sides, *, count: Callable[..., None]) -> None:
     def serve(record: Any) -> None:  # noqa: ANN401 - likewise
+        count()
         client = (record.key or b"").partition(b"|")[0].decode(errors="replace")
         if client in sides.clients:
             sides.serve(record.key, record.value)
 
     def decide(record: Any) -> None:  # noqa: ANN401 - likewise
+        count()
         if (record.key or b"").decode(errors="replace") in sides.clients:
             sides.decide(record.value)
 
     await read_each(settings, EXAMPLES.name, partitions=[0], see=serve)
     await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=decide)
-    return sides
 
 
 async def _tell(settings: Settings, result: ExamplesChecked) -> None:

@@ -18,6 +18,7 @@ from handlers.commands.learners.telling import as_json, checked_words, payback_l
 from handlers.commands.options import JsonOption
 from handlers.commands.regime_changes import author_named, put_in_force
 from handlers.terminal.documents import in_json
+from handlers.terminal.waiting import counted
 from models.events.control import LearnerActivated, LearnerRole
 from models.learners.activation import LATENESS, RENEWAL
 from models.learners.cohorts import PayCohorts, RenewalCohorts, cohort_rows
@@ -95,8 +96,9 @@ def activate(version: Version, /, *, anyway: Anyway = False, reason: Why = "chos
     """
     settings = load_settings()
     stand = _stand(settings)
-    trusted(stand, anyway=anyway)
-    return _put(settings, [_champion(settings, stand.version(version), reason, pinned=False)])
+    found = stand.version(version)
+    trusted(stand, found, anyway=anyway)
+    return _put(settings, [_champion(settings, found, reason, pinned=False)])
 
 
 @learners.command
@@ -105,6 +107,7 @@ def pin(
     /,
     *,
     learner: Learner = LATENESS,
+    anyway: Anyway = False,
     reason: Why = "pinned by a person",
 ) -> int:
     """Let a version decide and keep it: automatic activation stops until `rapport learners activate`.
@@ -117,8 +120,9 @@ def pin(
     if version is None and active is None:
         message = f"no learner of {learner} is active; name a version to pin: rapport learners list"
         raise UsageError(message)
-    named = version or (active.version if active else "")
-    return _put(settings, [_champion(settings, stand.version(named), reason, pinned=True)])
+    found = stand.version(version or (active.version if active else ""))
+    trusted(stand, found, anyway=anyway)
+    return _put(settings, [_champion(settings, found, reason, pinned=True)])
 
 
 @learners.command
@@ -175,8 +179,8 @@ def promote(*, learner: Learner = LATENESS, anyway: Anyway = False, reason: Why 
     if challenger is None:
         message = f"there is no challenger of {learner}; begin with one: rapport learners shadow VERSION"
         raise UsageError(message)
-    trusted(stand, anyway=anyway)
     found = stand.version(challenger.version)
+    trusted(stand, found, anyway=anyway)
     return _put(
         settings,
         [
@@ -198,8 +202,9 @@ def check(
 
     The trainer does so by itself once a day (RAPPORT_LEARNER_CHECK_HOURS). A learner that is served other features than it
     learned from is wrong in ways nobody sees; so while the latest check has failed (more than 1 question in 1,000 differs, is
-    missing or too many), no version puts itself in force, and `activate` and `promote` refuse. It reads the client log and the
-    examples once; memory goes with the share. Where the share holds fewer than 100 questions, more clients are taken.
+    missing or too many), no version puts itself in force, and `activate`, `promote` and `pin` refuse another one. It reads the
+    client log and the examples once; memory goes with the share. Where the share holds fewer than 100 questions, more clients
+    are taken.
 
     Example: rapport learners check --share 0.05
 
@@ -208,7 +213,9 @@ def check(
     settings = load_settings()
     now = make_clock(settings.clock_file).now()
     author = author_named(None)
-    result = asyncio.run(run_check(settings, share=share, days=days, settle_minutes=settle_minutes, now=now, author=author))
+    result = asyncio.run(
+        run_check(settings, share=share, days=days, settle_minutes=settle_minutes, now=now, author=author, counted=counted)
+    )
     print(result.model_dump_json(indent=2) if json_ else checked_words(result))
     return 0 if result.passed else 1
 
@@ -284,9 +291,11 @@ def seasons(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOpti
     return 0
 
 
-def trusted(stand: Stand, *, anyway: bool) -> None:
-    """Refuse, by UsageError, to put a version in force while stored features differ from a replay of the log."""
-    if stand.distrusted and not anyway:
+def trusted(stand: Stand, found: LearnerSnapshot, *, anyway: bool) -> None:
+    """Refuse, by UsageError, to put another version in force while stored features differ from a replay of the log."""
+    active = stand.active(learner=found.learner)
+    is_other = active is None or active.version != found.version
+    if stand.distrusted and is_other and not anyway:
         message = (
             f"the last check found features that differ from a replay of the log ({stand.distrusted}): a version learned from"
             " them cannot be trusted; find the cause, then rapport learners check, or say --anyway"

@@ -1,11 +1,12 @@
 """What the commands about learners read and write: versions on the topic, regimes and the trainer's record in Redis."""
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from pydantic import ValidationError
 
 from handlers.commands.regime_changes import read_regimes, worded
 from models.events.control import LearnerActivated, LearnerRole
@@ -13,6 +14,7 @@ from models.events.envelope import epoch_ms
 from models.ids import derive
 from models.learners.activation import LATENESS, RENEWAL, TABLES, verify
 from models.learners.cohorts import PayCohorts, RenewalCohorts
+from models.learners.consistency import CHECKED, ExamplesChecked
 from models.learners.judging import Judge
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_trainer import RenewalTrainer
@@ -22,12 +24,13 @@ from models.learners.trainer import LatenessTrainer
 from models.regime import ActiveLearner, Regime
 from streams.agents.pupil import Memory
 from streams.agents.trainer import SLOT
+from streams.engine.redis_fence import RedisFence
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
 from streams.state.redis_store import RedisStateStore, connect_redis
-from streams.wire.reading import read_topic
-from streams.wire.topics import SNAPSHOTS
+from streams.wire.reading import read_each, read_topic
+from streams.wire.topics import EXAMPLES, SNAPSHOTS
 
 _PATIENCE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.1
@@ -69,6 +72,8 @@ async def read_stand(settings: Settings) -> Stand:
     """Return how things stand; raises RetryError while a server is away."""
     redis = connect_redis(settings)
     try:
+        # The position first: what is heard twice changes nothing, what lies between must not be missed.
+        heard = await RedisFence(redis, settings).position(SLOT)
         stored = await RedisStateStore(redis, settings).kept(*SLOT, [row.learner for row in SUBJECTS])
     finally:
         await redis.aclose()
@@ -81,10 +86,32 @@ async def read_stand(settings: Settings) -> Stand:
         versions=await read_versions(settings),
         regimes=tuple(await read_regimes(settings)),
         judges={learner: trainer.judge for learner, trainer in trainers.items()},
-        distrusted=next((memory.distrusted for memory in memories.values() if memory.distrusted), ""),
+        distrusted=await _distrusted(settings, memories.values(), since=heard or 0),
         pay=lateness.cohorts if isinstance(lateness, LatenessTrainer) else PayCohorts(),
         renewals=renewals.cohorts if isinstance(renewals, RenewalTrainer) else RenewalCohorts(),
     )
+
+
+async def _distrusted(settings: Settings, memories: Iterable[Memory], *, since: int) -> str:
+    """Return why no version may be put in force: by the trainer's record, and the checks that came after it on the topic."""
+    checks: list[bytes] = []
+
+    def see(record: Any) -> None:  # noqa: ANN401 - a record of aiokafka
+        if record.key == CHECKED.encode() and record.value:
+            checks.append(record.value)
+
+    await read_each(settings, EXAMPLES.name, partitions=[0], see=see, since=since)
+    return distrust_after(next((row.distrusted for row in memories if row.distrusted), ""), checks)
+
+
+def distrust_after(before: str, checks: Iterable[bytes]) -> str:
+    """Return why no version may be put in force after checks, the latest last; one of another release says nothing here."""
+    for value in checks:
+        try:
+            before = ExamplesChecked.model_validate_json(value).distrust(before)
+        except ValidationError:
+            continue
+    return before
 
 
 def _trainer(subject: Subject, memory: Memory) -> Learns | None:

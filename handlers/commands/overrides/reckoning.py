@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from handlers.commands.log_file import event_in
 from handlers.commands.overrides.pooled import Group, by_effect, conflicting
 from handlers.commands.overrides.scoring import Scored
+from handlers.terminal.reading import read_shown
 from models.events.envelope import ClientEvent
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.workdays import moment
 from streams.runtime.settings import Settings
-from streams.wire.reading import read_each
 from streams.wire.records import Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
@@ -21,9 +21,9 @@ async def read_log(settings: Settings) -> tuple[list[AnyClientEvent], list[AnyCo
     Each in the order of its log; the rest is read, not kept. Raises RetryError.
     """
     every, concerned = list(range(settings.partitions)), Concerned()
-    await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=concerned.ask)
+    await read_shown(settings, CLIENT_EVENTS.name, "reading who was overridden", partitions=every, see=concerned.ask)
     if concerned.clients:
-        await read_each(settings, CLIENT_EVENTS.name, partitions=every, see=concerned.keep)
+        await read_shown(settings, CLIENT_EVENTS.name, "reading their events", partitions=every, see=concerned.keep)
     return concerned.events, sorted(concerned.controls.values(), key=lambda event: event.received_ms)
 
 

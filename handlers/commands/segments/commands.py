@@ -44,6 +44,7 @@ from handlers.commands.segments.shifts import compare as tried
 from handlers.commands.segments.shifts import tell as trial_lines
 from handlers.commands.segments.tiers import FIELDS, LEAST, propose
 from handlers.terminal.documents import in_json
+from handlers.terminal.waiting import counted
 from models.events.union import AnyClientEvent
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
@@ -113,7 +114,7 @@ def movers(
     wanted, chosen = None if quarter is None else read_quarter(quarter), policy_of_history(policy, file)
     check_target(report, "--report")
     if file is None or chosen is None:
-        decisions, source = asyncio.run(moves_decided(load_settings())), "the log of decisions"
+        decisions, source = asyncio.run(moves_decided(load_settings(), counted=counted)), "the log of decisions"
     else:
         living = Living(chosen).live(_history(file, live=False, form=form, asked=asked))
         decisions, source = living.moves, file.name

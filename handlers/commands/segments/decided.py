@@ -2,20 +2,24 @@
 
 from typing import Any
 
+from handlers.terminal.waiting import Counted, uncounted
 from models.triggers import Decision
 from streams.runtime.settings import Settings
 from streams.wire.reading import read_each
 from streams.wire.topics import DECISIONS
 
 
-async def moves_decided(settings: Settings) -> list[Decision]:
+async def moves_decided(settings: Settings, *, counted: Counted = uncounted) -> list[Decision]:
     """Return the moves in the log of decisions, each once; nothing else of it is kept."""
     found: dict[str, Decision] = {}
 
-    def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
-        if b'"change"' in record.value:
-            decision = Decision.model_validate_json(record.value)
-            found.setdefault(decision.decision_id, decision)
+    with counted("reading decisions", total=None) as count:
 
-    await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=see)
+        def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
+            count()
+            if b'"change"' in record.value:
+                decision = Decision.model_validate_json(record.value)
+                found.setdefault(decision.decision_id, decision)
+
+        await read_each(settings, DECISIONS.name, partitions=list(range(settings.partitions)), see=see)
     return list(found.values())
