@@ -1,9 +1,9 @@
 """A lane: one partition, from records received to one fenced write per batch."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 import structlog
 
@@ -23,7 +23,7 @@ from streams.engine.fence import (
     Verdict,
 )
 from streams.engine.inbox import Inbox, Offer
-from streams.engine.patience import Backoff, heed_cancellation, patiently
+from streams.engine.patience import Backoff, Standstill, heed_cancellation, patiently
 from streams.engine.stage import Bounds, Flow, Grasp, HaltError, Stage
 from streams.engine.writes import Writes
 from streams.runtime import metrics
@@ -33,6 +33,8 @@ from streams.runtime.settings import Settings
 from streams.wire.records import Record
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class LaneTools:
     fence: Fence
     owner: str
     failpoint: Callable[[str], None]
+    seconds: Callable[[], float] = monotonic  # by which a standstill is measured
 
 
 _COMMITTED: Final = frozenset({Verdict.OK, Verdict.DUP})
@@ -54,15 +57,26 @@ class Lane:
     """The life of one partition in this process, from its assignment to its revocation."""
 
     def __init__(
-        self, slot: Slot, *, generation: int, stage: Stage, flow: Flow, tools: LaneTools, stored: Callable[[Grasp], None]
+        self,
+        slot: Slot,
+        *,
+        generation: int,
+        stage: Stage,
+        flow: Flow,
+        tools: LaneTools,
+        stored: Callable[[Grasp], None],
+        standstill: Standstill | None = None,
     ) -> None:
-        """Own `slot` in the group's `generation`; `stored` is called with every new position, the first one included."""
+        """Own `slot` in the group's `generation`; `stored` is called with every new position, the first one included.
+
+        `standstill` (none: its own) begins anew with each move, and with each call that a server fails.
+        """
         self.slot = slot
         self.inbox = Inbox(most_records=tools.settings.lane_records, most_bytes=tools.settings.lane_bytes)
         self.grasp: Grasp | None = None
         self.halted: str | None = None
         self.busy = False
-        self.moved_at = monotonic()
+        self.standstill = standstill or Standstill(tools.seconds)
         self._generation = generation
         self._stage = stage
         self._flow = flow
@@ -96,6 +110,9 @@ class Lane:
             else:
                 return
 
+    async def _ask(self, call: Callable[[], Awaitable[T]], *, op: str) -> T:
+        return await patiently(call, op=op, meter=self._tools.meter, standstill=self.standstill)
+
     def _halt(self, cause: str) -> None:
         if cause != self.halted:
             log.error("partition halted", topic=self.slot.topic, partition=self.slot.partition, cause=cause)
@@ -109,11 +126,11 @@ class Lane:
         grasp = await self._acquire()
         self._stage.reset()
         self.inbox.restart(grasp.next_offset)
-        await patiently(lambda: self._flow.seek(self.slot, grasp.next_offset), op="seek", meter=self._tools.meter)
+        await self._ask(lambda: self._flow.seek(self.slot, grasp.next_offset), op="seek")
         self._tools.failpoint(failpoints.IN_SEEK)
         self.grasp = grasp
         self.halted = None
-        self.moved_at = monotonic()
+        self.standstill.over()
         self._stored(grasp)
         self._paused = False
         self._flow.resume(self.slot)
@@ -138,11 +155,11 @@ class Lane:
     async def _ask_the_log(self) -> None:
         """Find out whether a hole that was still there after reading again is in the log, or in the client library."""
         read = self.inbox.read
-        first = await patiently(lambda: self._first_from(read), op="hole", meter=self._tools.meter)
+        first = await self._ask(lambda: self._first_from(read), op="hole")
         kind = "accepted" if self.inbox.resolve(first) else "refuted"
         self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind=kind)
         log.warning("records were missing twice, the log was asked", slot=self.slot, read=read, first=first, hole=kind)
-        await patiently(lambda: self._flow.seek(self.slot, first), op="seek", meter=self._tools.meter)
+        await self._ask(lambda: self._flow.seek(self.slot, first), op="seek")
 
     async def _first_from(self, offset: int) -> int:
         if offset < (bounds := await self._flow.bounds(self.slot)).start:
@@ -163,10 +180,9 @@ class Lane:
                 await backoff.wait()
                 continue
             claim = Claim(generation=self._generation, owner=tools.owner, incarnation=incarnation)
-            reply = await patiently(
+            reply = await self._ask(
                 lambda claim=claim, birth=birth: tools.fence.acquire(slot, claim, birth=birth),  # type: ignore[misc]
                 op="acquire",
-                meter=tools.meter,
             )
             match reply:
                 case Held():
@@ -191,13 +207,13 @@ class Lane:
         return stored + 1 if await self._prove() else claimed
 
     async def _prove(self) -> bool:
-        return await patiently(lambda: self._flow.prove_membership(self.slot), op="prove", meter=self._tools.meter)
+        return await self._ask(lambda: self._flow.prove_membership(self.slot), op="prove")
 
     async def _birth(self) -> Birth:
         bounds = await self._bounds()
-        committed = await patiently(lambda: self._flow.committed(self.slot), op="committed", meter=self._tools.meter)
+        committed = await self._ask(lambda: self._flow.committed(self.slot), op="committed")
         start = self._stage.birth(bounds, committed)
-        marks = await patiently(lambda: self._stage.published(self.slot), op="tail", meter=self._tools.meter)
+        marks = await self._ask(lambda: self._stage.published(self.slot), op="tail")
         if marks:
             log.warning("Redis lost this partition, folding it again", slot=self.slot, start=start, published=dict(marks))
         else:
@@ -205,7 +221,7 @@ class Lane:
         return Birth(next_offset=start, ver=fresh_id(), high_water=marks)
 
     async def _bounds(self) -> Bounds:
-        return await patiently(lambda: self._flow.bounds(self.slot), op="bounds", meter=self._tools.meter)
+        return await self._ask(lambda: self._flow.bounds(self.slot), op="bounds")
 
     async def _check(self, held: Held, claim: Claim) -> Grasp:
         bounds = await self._bounds()
@@ -230,7 +246,7 @@ class Lane:
 
     async def _look_back(self, grasp: Grasp) -> bool:
         """Compare an idle partition with Redis; returns whether it is still where we left it."""
-        stored = await patiently(lambda: self._tools.fence.position(self.slot), op="position", meter=self._tools.meter)
+        stored = await self._ask(lambda: self._tools.fence.position(self.slot), op="position")
         if stored == grasp.next_offset:
             await self._look_ahead()
             return True
@@ -244,7 +260,7 @@ class Lane:
             return
         self._tools.meter.count(metrics.OFFSET_GAPS, topic=self.slot.topic, kind="reread")
         log.info("records are waiting and none came, reading again", slot=self.slot, read=read)
-        await patiently(lambda: self._flow.seek(self.slot, read), op="seek", meter=self._tools.meter)
+        await self._ask(lambda: self._flow.seek(self.slot, read), op="seek")
 
     def _count_rollback(self, stored: int, grasp: Grasp) -> None:
         if stored <= grasp.next_offset:
@@ -263,7 +279,7 @@ class Lane:
         meter, topic = self._tools.meter, self.slot.topic
         meter.observe(metrics.BATCH_EVENTS, len(records), topic=topic)
         started = monotonic()
-        prepared = await patiently(lambda: self._stage.prepare(records, grasp), op="prepare", meter=meter)
+        prepared = await self._ask(lambda: self._stage.prepare(records, grasp), op="prepare")
         if isinstance(prepared, Moved | Missing):
             self._count_rollback(prepared.next_offset if isinstance(prepared, Moved) else 0, grasp)
             log.warning("the partition moved on without us, reading again", slot=self.slot, answer=type(prepared).__name__)
@@ -289,7 +305,7 @@ class Lane:
         )
         backoff = Backoff()
         while True:
-            reply = await patiently(lambda: tools.fence.commit(self.slot, call), op="commit", meter=tools.meter)
+            reply = await self._ask(lambda: tools.fence.commit(self.slot, call), op="commit")
             tools.meter.count(metrics.FENCE_COMMITS, topic=self.slot.topic, result=reply.verdict.value)
             if reply.verdict is not Verdict.BACKPRESSURE:
                 return reply
@@ -308,7 +324,7 @@ class Lane:
             grasp.outbox_depth = reply.outbox_depth
             grasp.next_due_ms = reply.next_due_ms
             grasp.fresh, grasp.outbox_head = writes.outbox, reply.outbox_head
-            self.moved_at = monotonic()
+            self.standstill.over()
             grasp.committed_ms = epoch_ms(self._tools.clock.now())
             self._stored(grasp)
             return True

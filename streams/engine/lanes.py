@@ -11,6 +11,7 @@ import structlog
 from streams.engine.fence import Slot
 from streams.engine.inbox import Offer
 from streams.engine.lane import Lane, LaneTools
+from streams.engine.patience import Standstill
 from streams.engine.producer import Outgoing, Producer
 from streams.engine.publisher import Publisher
 from streams.engine.stage import Flow, Grasp, Stage
@@ -72,8 +73,24 @@ class Lanes:
     def _begin(self, slot: Slot, generation: int, flow: Flow) -> _Running:
         tools = self._tools
         stage = self._stages[slot.topic](slot)
-        publisher = Publisher(slot, fence=tools.fence, producer=self._producer, meter=tools.meter, failpoint=tools.failpoint)
-        lane = Lane(slot, generation=generation, stage=stage, flow=flow, tools=tools, stored=publisher.wake)
+        standstill = Standstill(tools.seconds)
+        publisher = Publisher(
+            slot,
+            fence=tools.fence,
+            producer=self._producer,
+            meter=tools.meter,
+            failpoint=tools.failpoint,
+            standstill=standstill,
+        )
+        lane = Lane(
+            slot,
+            generation=generation,
+            stage=stage,
+            flow=flow,
+            tools=tools,
+            stored=publisher.wake,
+            standstill=standstill,
+        )
         work = asyncio.create_task(lane.run(), name=f"lane {slot.topic}-{slot.partition}")
         publish = asyncio.create_task(publisher.run(), name=f"publisher {slot.topic}-{slot.partition}")
         for task in (work, publish):
@@ -136,11 +153,9 @@ class Lanes:
             self._watchdog.beat()
             for slot, running in self._running.items():
                 self._look(slot, running)
-                if tells:
-                    self._tell(slot, running, now, behind)
             if tells:
                 told = now
-                self._report_halted()
+                self.tell(behind)
             expected = monotonic() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -149,15 +164,20 @@ class Lanes:
         if running.lane.halted is None and grasp is not None:
             self._consider_tick(slot, running, grasp)
 
-    def _tell(self, slot: Slot, running: _Running, now: float, behind: Callable[[Slot, int], bool]) -> None:
-        """Show how far a lane and its publisher are, and end the process when the lane stands still."""
+    def tell(self, behind: Callable[[Slot, int], bool]) -> None:
+        """Show how far lanes and publishers are, and end the process when a lane hangs: no move, no call that fails."""
+        for slot, running in self._running.items():
+            self._tell(slot, running, behind)
+        self._report_halted()
+
+    def _tell(self, slot: Slot, running: _Running, behind: Callable[[Slot, int], bool]) -> None:
         lane = running.lane
         if lane.halted is not None:
             return
         next_offset = -1 if lane.grasp is None else lane.grasp.next_offset
         if not behind(slot, next_offset):
-            lane.moved_at = now
-        elif now - lane.moved_at > self._tools.settings.stall_seconds:
+            lane.standstill.over()
+        elif lane.standstill.seconds > self._tools.settings.stall_seconds:
             self._tools.meter.count(metrics.WATCHDOG_EXITS, reason="stall")
             self._watchdog.fail(f"{slot.topic}-{slot.partition} does not move at offset {next_offset}")
         lane.report()

@@ -42,10 +42,32 @@ def heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
-async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter) -> T:
+class Standstill:
+    """Since when a lane has neither moved nor heard that a server is away.
+
+    A call that fails is a sign of life: whoever is told that Kafka or Redis does not answer, and asks again, does not hang, and a
+    new process would be told the same. Only silence on our side is a reason to end the process.
+    """
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        """Begin now; `now` tells seconds."""
+        self._now = now
+        self._since = now()
+
+    def over(self) -> None:
+        """Begin anew: something moved, or a server failed us."""
+        self._since = self._now()
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has lasted."""
+        return self._now() - self._since
+
+
+async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter, standstill: Standstill | None = None) -> T:
     """Return what `call` returns, repeating it for as long as it raises RetryError; ends early only by cancellation.
 
-    `op` names the call in metrics and logs.
+    `op` names the call in metrics and logs; each failure ends the `standstill`.
     """
     backoff = Backoff()
     while True:
@@ -54,6 +76,8 @@ async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter) 
             result = await call()
         except RetryError as error:
             meter.count(REDIS_ERRORS, op=op)
+            if standstill is not None:
+                standstill.over()
             log.warning("trying again", op=op, error=str(error))
             heed_cancellation()
             await backoff.wait()

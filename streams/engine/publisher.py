@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from models.events.envelope import epoch_ms
 from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
-from streams.engine.patience import patiently
+from streams.engine.patience import Standstill, patiently
 from streams.engine.producer import Producer, outgoing
 from streams.engine.stage import Grasp
 from streams.engine.writes import OutboxEntry
@@ -47,13 +47,18 @@ class Publisher:
         meter: Meter,
         failpoint: Callable[[str], None],
         clock: Clock | None = None,
+        standstill: Standstill | None = None,
     ) -> None:
-        """Publish what `fence` keeps for `slot` with `producer`; `clock` (none: the machine's) is held against the broker's."""
+        """Publish what `fence` keeps for `slot` with `producer`; `clock` (none: the machine's) is held against the broker's.
+
+        `standstill` is the lane's: whoever waits for a full outbox to empty waits for what fails here.
+        """
         self._slot = slot
         self._fence = fence
         self._producer = producer
         self._meter = meter
         self._failpoint = failpoint
+        self._standstill = standstill
         self._clock = clock or SystemClock()
         self._grasp: Grasp | None = None
         self._handed: deque[OutboxEntry] | None = None  # the whole stored outbox as far as we know; none: it has to be read
@@ -90,7 +95,7 @@ class Publisher:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while await patiently(self.publish_some, op="publish", meter=self._meter):
+            while await patiently(self.publish_some, op="publish", meter=self._meter, standstill=self._standstill):
                 pass
 
     async def publish_some(self) -> bool:

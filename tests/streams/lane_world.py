@@ -125,7 +125,7 @@ class MemoryFlow:
             self.at = lane.inbox.read
 
 
-class _Stage(ClientsStage[Tally]):
+class WorldStage(ClientsStage[Tally]):
     """The clients stage, with the published outputs asked of memory instead of Kafka."""
 
     def __init__(self, world: "LaneWorld") -> None:
@@ -164,7 +164,7 @@ class LaneWorld:
         )
         publisher = Publisher(SLOT, fence=self.fence, producer=self.producer, meter=self.meter, failpoint=make_failpoint(""))
         own_flow = flow or MemoryFlow(self.log)
-        lane = Lane(SLOT, generation=generation, stage=_Stage(self), flow=own_flow, tools=tools, stored=publisher.wake)
+        lane = Lane(SLOT, generation=generation, stage=WorldStage(self), flow=own_flow, tools=tools, stored=publisher.wake)
         running = Running(lane, own_flow)
         self._tasks += [
             asyncio.create_task(lane.run()),
