@@ -84,6 +84,7 @@ class School:
         self.withdrawn: list[str] = []
         self._by_kind = {pupil.subject.kind: pupil for pupil in self.pupils.values()}
         self._offset = offset
+        self._unstored_ms: tuple[int, int] | None = None
         self._quiet_before = quiet_before
         self._partitions = partitions
 
@@ -96,6 +97,11 @@ class School:
     def checked_ms(self) -> int:
         """Return when stored features were last held against the log, as far as it was heard; 0: never."""
         return max(pupil.memory.checked_ms for pupil in self.pupils.values())
+
+    @property
+    def unstored_ms(self) -> int:
+        """Return the log's time from the first example that no harvest holds to the newest; 0: there is none, or but one."""
+        return self._unstored_ms[1] - self._unstored_ms[0] if self._unstored_ms else 0
 
     @property
     def distrusted(self) -> str:
@@ -127,6 +133,8 @@ class School:
             return None
         example = pupil.read(record)
         harvest = self._turn(pupil.subject.day_of(example), record)
+        began, newest = self._unstored_ms if self._unstored_ms and harvest is None else (record.timestamp, record.timestamp)
+        self._unstored_ms = began, max(newest, record.timestamp)
         pupil.take(example, origin)
         self.counts[learner, "taken"] += 1
         return harvest

@@ -23,7 +23,7 @@ from streams.engine.publisher import Publisher
 from streams.engine.stage import Grasp
 from streams.engine.tail import read_furthest
 from streams.runtime import metrics
-from streams.runtime.clock import fresh_id
+from streams.runtime.clock import SystemClock, fresh_id
 from streams.runtime.errors import FatalError, RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
@@ -157,20 +157,28 @@ class Trainer:
     async def _learn(self, consumer: Any, at: TopicPartition, grasp: Grasp, school: School) -> None:  # noqa: ANN401 - likewise
         """Learn until stopped, or until what is stored is not what this process stored."""
         while not self._stopping.is_set():
-            found = await consumer.getmany(at, timeout_ms=_POLL_MS, max_records=_CHUNK)
-            if not await self._school_day(found.get(at, ()), grasp, school):
+            found = (await consumer.getmany(at, timeout_ms=_POLL_MS, max_records=_CHUNK)).get(at, ())
+            if not await self._school_day(found, grasp, school):
                 return
             self._count(school)
             end = consumer.highwater(at)
             if end is not None:
-                left = max(0, end - await consumer.position(at))
-                for row in SUBJECTS:
-                    self._meter.set(metrics.LEARNER_LAG, left, learner=row.learner)
-                if not left:
-                    self.checked_ms = school.checked_ms
-                    self._meter.set(metrics.LEARNER_CHECKED, school.checked_ms / 1000)
-                    self._meter.set(metrics.LEARNER_DISTRUSTED, float(bool(school.distrusted)))
+                self.tell_place(school, left=max(0, end - await consumer.position(at)), newest=found[-1] if found else None)
             await asyncio.sleep(0)
+
+    def tell_place(self, school: School, *, left: int, newest: Any | None) -> None:  # noqa: ANN401 - a record of aiokafka
+        """Show how far behind the trainer is, and how much of what it has read no checkpoint holds."""
+        for row in SUBJECTS:
+            self._meter.set(metrics.LEARNER_LAG, left, learner=row.learner)
+        self._meter.set(metrics.LEARNER_UNSTORED, school.unstored_ms / 1000)
+        if not left:
+            self._meter.set(metrics.LEARNER_BEHIND, 0.0)
+            self.checked_ms = school.checked_ms
+            self._meter.set(metrics.LEARNER_CHECKED, school.checked_ms / 1000)
+            self._meter.set(metrics.LEARNER_DISTRUSTED, float(bool(school.distrusted)))
+        elif newest is not None:
+            # By the machine's time, as brokers stamp, also where a clock file drives.
+            self._meter.set(metrics.LEARNER_BEHIND, max(0.0, SystemClock().now().timestamp() - newest.timestamp / 1000))
 
     async def _school_day(self, records: Sequence[Any], grasp: Grasp, school: School) -> bool:
         for record in records:

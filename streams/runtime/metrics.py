@@ -135,6 +135,13 @@ LEARNER_EXAMPLES: Final = _counter(
     "learner_examples_total", "Examples read by the trainer, by what became of them.", "learner", "outcome"
 )
 LEARNER_LAG: Final = _gauge("learner_lag_records", "Records of the examples topic that the trainer has not read yet.", "learner")
+LEARNER_BEHIND: Final = _gauge(
+    "learner_lag_seconds", "Age of the newest record that the trainer has read, while more wait; else 0."
+)
+LEARNER_UNSTORED: Final = _gauge(
+    "learner_checkpoint_age_seconds",
+    "From the first example that no checkpoint holds to the newest: what a crash has learned again.",
+)
 LEARNER_LOG_LOSS: Final = _gauge(
     "learner_log_loss", "Log loss (nats) over about the last 500 answers, by who answered.", "learner", "who"
 )

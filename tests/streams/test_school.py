@@ -22,10 +22,18 @@ from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, ExamplesWithdrawn, RenewalExample
 from streams.agents.pupil import KEPT_SNAPSHOTS
 from streams.agents.school import EVERY, REGENERATED, School, is_of
+from streams.agents.trainer import Trainer
+from streams.engine.failpoints import make_failpoint
+from streams.engine.memory_fence import MemoryFence
+from streams.engine.memory_producer import MemoryProducer
 from streams.engine.outbox_codec import pack_entry, unpack_entry
 from streams.engine.producer import outgoing
 from streams.engine.writes import OutboxEntry
+from streams.runtime import metrics
 from streams.runtime.errors import FatalError
+from streams.runtime.metrics import Meter
+from streams.runtime.settings import Settings
+from streams.state.memory_store import MemoryPartitions
 from streams.wire.codec import decode_event, encode_output
 from streams.wire.headers import Position, origin_headers
 from streams.wire.records import PlainRecord, Record
@@ -301,6 +309,37 @@ def checked(offset: int, *, passed: bool, questions: int = 40) -> PlainRecord:
 def said(offset: int, kind: str, result: BaseModel) -> PlainRecord:
     headers = origin_headers(kind, 0, Position(offset, 0), kind=kind)
     return replace(record(offset, 0), key=kind.encode(), value=result.model_dump_json().encode(), headers=headers)
+
+
+def test_what_no_checkpoint_holds_is_told_in_the_logs_own_time_and_only_of_examples() -> None:
+    school = School({}, rules=dict.fromkeys(LEARNERS, RULE), partitions=PARTITIONS)
+    days = [(record(0, 0), 0), (record(5, 1), 5), (record(9, 2), 9), (checked(400, passed=True), 9)]
+    for row, hours in days:
+        assert (school.take(row), school.unstored_ms) == (None, hours * HOUR_MS)
+    ages, stored = [], 0
+    for place in range(3, 120):
+        stored += school.take(record(400 + place, place)) is not None
+        ages.append(school.unstored_ms)
+    assert stored > 1
+    assert ages.count(0) >= stored
+    assert max(ages[60:]) < 48 * HOUR_MS
+
+
+def test_a_trainer_is_behind_by_the_age_of_what_it_reads_as_long_as_more_waits() -> None:
+    meter = Meter()
+    fence, producer = MemoryFence(MemoryPartitions()), MemoryProducer(partitions=PARTITIONS)
+    trainer = Trainer(Settings(), fence=fence, producer=producer, meter=meter, failpoint=make_failpoint(""))
+    school = School({}, rules=dict.fromkeys(LEARNERS, RULE), partitions=PARTITIONS)
+    for place in (0, 7):
+        school.take(record(place, place))
+    trainer.tell_place(school, left=2, newest=record(0, 0))
+    year = 365 * 24 * 3600
+    assert meter.read(metrics.LEARNER_BEHIND) > 50 * year
+    assert (meter.read(metrics.LEARNER_LAG, learner=LATENESS), meter.read(metrics.LEARNER_UNSTORED)) == (2, 7 * 3600)
+    trainer.tell_place(school, left=2, newest=None)
+    assert meter.read(metrics.LEARNER_BEHIND) > 50 * year
+    trainer.tell_place(school, left=0, newest=record(0, 0))
+    assert meter.read(metrics.LEARNER_BEHIND) == 0
 
 
 def test_whoever_begins_anew_is_distrusted_until_a_check_has_passed() -> None:
