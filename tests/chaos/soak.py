@@ -136,6 +136,9 @@ def main() -> int:
         "--within", type=float, default=900.0, help="seconds to come to rest: the last fault may make all be folded again"
     )
     arguments = parser.parse_args()
+    # Its workers outlive a soak that is ended without a word; one in the background of a shell is born deaf to Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with LocalStack() as stack:
         return asyncio.run(_run(stack, minutes=arguments.minutes, within=arguments.within, seed=arguments.seed))
 
