@@ -17,7 +17,7 @@ from models.policy.precedence import urgency_ms
 from models.policy.replies import reply_about
 from models.policy.segments import courtesy_days, effective_segment, is_unproven
 from models.policy.silence import Silence
-from models.policy.stakes import too_little
+from models.policy.stakes import COST, too_dear, too_little
 from models.state.balances import items
 from models.state.client import JOURNEYS, ClientState, Run, Segment
 from models.state.history import next_retry_ms, usual_amount
@@ -123,12 +123,18 @@ def promise_ends(promise: Promise, state: ClientState, policy: Policy) -> int:
     return _banked(promise.promised_ms, TRANSFER_BANK_DAYS, state, policy)
 
 
-def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
-    """Return why these invoices together are not worth a message now: too small, or the processor is about to try again."""
+def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy, *, by: str) -> Silence | None:
+    """Return why these invoices together are not worth a message now: too small, or the processor is about to try again.
+
+    `by`: the channel it would leave by, whose cost may be more than they come to.
+    """
     sums = sums_of(found)
     small = too_little(sums, state, policy)
     if small is not None:
         return Silence("small", (small,))
+    dear = too_dear(sums, policy, by)
+    if dear is not None:
+        return Silence(COST, (dear,))
     retry = next_retry_ms(state)
     if retry is not None and retry < state.now_ms + policy.retry_days * DAY_MS:
         return Silence("retry", ("the processor is about to try the payment again by itself",), retry + DAY_MS)

@@ -16,10 +16,8 @@ from models.policy.approval import Draft, Ruling, approval_silence, ask_first
 from models.policy.arrears import (
     Arrear,
     arrears,
-    due_since,
     earliest,
     facts_of,
-    is_high_value,
     ladder_of,
     promise_ends,
     small_or_retried,
@@ -29,11 +27,12 @@ from models.policy.colleagues import talk_silence
 from models.policy.gate import is_about_instalment
 from models.policy.journeys import Ladder, MissedRun, Step
 from models.policy.ladder_end import end_timers, fire_end
+from models.policy.next_message import carrying_of, riders_of, step_of, way_of_message
 from models.policy.policy import Policy
 from models.policy.replies import reply_silence
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
-from models.policy.statement import asked_for, riding, statement_of, totals_of, words_about
+from models.policy.statement import asked_for, statement_of, totals_of, words_about
 from models.policy.tones import has_tried
 from models.policy.turn import Turn, find_run
 from models.state.balances import items
@@ -74,7 +73,7 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
             timers.append(_timer(state, policy, max(row.core_ms, now), row.invoice.invoice_id))
         elif silence.until_ms:
             timers.append(_timer(state, policy, max(row.core_ms, silence.until_ms, now), row.invoice.invoice_id))
-    carrying = _carrying(found)
+    carrying = carrying_of(found)
     if carrying is not None:
         timers += _carried(carrying, state, policy, found)
     return timers
@@ -89,11 +88,11 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         if row.silence is not None and row.core_ms <= now and row.run.told != row.silence.code:
             _tell(turn, row.run, row.silence, row.ladder)
     fire_end(turn, found)
-    carrying = _carrying(found)
+    carrying = carrying_of(found)
     if carrying is None or carrying.ready_ms > now:
         return
-    riders = _riders(carrying, found, state, policy)
-    step = _step(carrying, riders, state, policy)
+    riders = riders_of(carrying, found, state, policy)
+    step = step_of(carrying, riders, state, policy)
     silence = _message_silence(step, carrying, riders, state, policy)
     if silence is not None:
         if carrying.run.told != silence.code:
@@ -265,8 +264,8 @@ def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[A
     at = max(carrying.ready_ms, now)
     if carrying.run.told:
         # Told about a silence of the whole message: wait for its end, or for the event that ends it.
-        riders = _riders(carrying, found, state, policy)
-        silence = _message_silence(_step(carrying, riders, state, policy), carrying, riders, state, policy)
+        riders = riders_of(carrying, found, state, policy)
+        silence = _message_silence(step_of(carrying, riders, state, policy), carrying, riders, state, policy)
         if silence is not None and silence.code == carrying.run.told:
             # Without an end of its own it may still end with the next invoice that becomes overdue (too little becomes enough).
             later = [row.ready_ms for row in found if row.silence is None and row.ready_ms > now]
@@ -276,50 +275,9 @@ def _carried(carrying: Arrear, state: ClientState, policy: Policy, found: list[A
     return [_timer(state, policy, at, carrying.invoice.invoice_id)]
 
 
-def _carrying(found: list[Arrear]) -> Arrear | None:
-    """Return the invoice that the next message is about: the furthest on the ladder, of several the oldest."""
-    free = [row for row in found if row.silence is None and not row.is_exhausted]
-    # A missed instalment is spoken of on its own, and before anything that is asked for more firmly.
-    free = [row for row in free if row.instalment] or free
-    started = [row for row in free if is_begun(row.run)]
-    if started:
-        return max(started, key=lambda row: (row.run.stage, -row.due_ms, row.invoice.invoice_id))
-    return min(free, key=lambda row: (row.ready_ms, row.due_ms, row.invoice.invoice_id), default=None)
-
-
-def _riders(carrying: Arrear, found: list[Arrear], state: ClientState, policy: Policy) -> list[Arrear]:
-    """Return the invoices a message names: the carrying one and all others overdue beyond grace, whatever their currency.
-
-    One whose dispute, promise or payment under way has just ended, or that was just edited, has its own rest first.
-    """
-    due = (
-        row
-        for row in found
-        if row is carrying
-        or (
-            row.silence is None
-            and not row.is_exhausted
-            and row.rest_ms <= state.now_ms
-            and bool(row.instalment) == bool(carrying.instalment)
-            and due_since(row.due_ms, state, policy) <= state.now_ms
-        )
-    )
-    return riding(due, carrying)
-
-
-def _step(carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Step:
-    """Return the next step; a person asks first where the segment, an alarm or the amount calls for one."""
-    ladder = carrying.ladder
-    asked = carrying.run.human or state.care.last_human_ms >= carrying.due_ms
-    wanted = ladder.human_first or state.care.alarm_ms or is_high_value(riders, state, policy)
-    if wanted and not asked:
-        return ladder.human
-    return ladder.steps[carrying.run.stage]
-
-
 def _message_silence(step: Step, carrying: Arrear, riders: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     """Return why the next step is not taken now: the client's wishes and hours first, then what people have to say about it."""
-    little = small_or_retried(riders, state, policy)
+    little = small_or_retried(riders, state, policy, by=way_of_message(step, carrying, riders, state, policy))
     if little is not None and little.code == carrying.run.told and not little.until_ms:
         return little  # said already: what else stands in its way meanwhile needs no word
     silence = client_silence(state, policy, Journey.DELAY_SUPPORT, step)

@@ -23,7 +23,7 @@ from models.policy.journey_document import JourneysDocument, journeys_document, 
 from models.policy.offer_document import OffersSection
 from models.policy.own_document import OwnJourneyDocument
 from models.policy.pattern_document import PatternsSection
-from models.policy.policy import DEFAULT_POLICY, MOST_GRACE_DAYS, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
+from models.policy.policy import DEFAULT_POLICY, MOST_COST, MOST_GRACE_DAYS, ApprovalRules, Policy, RfmCuts, SegmentRules, stamped
 from models.policy.renewal_options import Option
 from models.policy.value_document import ValueSection
 from models.state.client import Segment
@@ -102,6 +102,11 @@ class Support(Section):
     attempts: Times = Field(default=_P.attempts, description="Undelivered tries before a person takes over.")
     small_share: Share = Field(default=_P.small_share, description="Less than this share of the usual amount waits.")
     small_units: Units = Field(default=_P.small_units, description="Less than this many currency units waits.")
+    contact_costs: dict[Name, Annotated[float, Field(ge=0, le=MOST_COST)]] = Field(
+        default_factory=dict,
+        description="What a contact by a channel costs, in currency units; where all that is asked for is less, none is made."
+        " Channels without one cost nothing.",
+    )
     high_value_ratio: Annotated[float, Field(ge=1)] = Field(
         default=_P.high_value_ratio, description="From this many times the usual amount on, a person asks first."
     )
@@ -269,7 +274,11 @@ def policy_of(document: PolicyDocument, *, home_zone: str = "UTC") -> Policy:
             contacts_per_month=contact.contacts_per_month,
             contacts_per_person=contact.contacts_per_person,
             priority=contact.priority,
-            **{**document.support.model_dump(), "segment_grace": MappingProxyType(document.support.segment_grace)},
+            **{
+                **document.support.model_dump(),
+                "segment_grace": MappingProxyType(document.support.segment_grace),
+                "contact_costs": MappingProxyType(document.support.contact_costs),
+            },
             **document.onboarding.model_dump(),
             **document.renewal.model_dump(),
             segments=SegmentRules(**document.segments.model_dump()),

@@ -114,4 +114,4 @@ def _due(found: Sequence[Arrear], state: ClientState, policy: Policy) -> list[Ar
 def _silence(due: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     step = policy.journeys.ladder_end
     silence = client_silence(state, policy, Journey.DELAY_SUPPORT, step)
-    return silence or small_or_retried(due, state, policy)
+    return silence or small_or_retried(due, state, policy, by=step.channel)

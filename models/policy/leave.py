@@ -19,7 +19,7 @@ from models.policy.monthly import overtaken
 from models.policy.policy import Policy
 from models.policy.precedence import tone_claimed
 from models.policy.silence import outside_reason, wish_of, withheld
-from models.policy.stakes import person_first, too_little
+from models.policy.stakes import COST, person_first, too_dear, too_little
 from models.policy.tones import is_above
 from models.state.balances import items
 from models.state.client import PREDICATES, PURPOSES, ClientState, Pending, Run, journey_of
@@ -76,7 +76,7 @@ def may_leave(state: ClientState, row: Pending, *, now_ms: int, policy: Policy) 
     if now_ms > state.now_ms:
         state = replace(state, now_ms=now_ms)
     is_internal = row.channel in policy.internal_channels
-    refused = None if is_internal else _refused(state, row, policy)
+    refused = _too_dear(state, row, policy) or (None if is_internal else _refused(state, row, policy))
     if refused is not None:
         return refused
     held = _held_by_others(state, row, policy)
@@ -141,14 +141,29 @@ def _too_firm(state: ClientState, row: Pending) -> str | None:
 
 
 def _too_small(state: ClientState, row: Pending, policy: Policy) -> str | None:
-    if not row.asked or not row.invoice_ids or journey_of(row) is not Journey.DELAY_SUPPORT:
+    if journey_of(row) is not Journey.DELAY_SUPPORT:
         return None
+    sums = _asked_now(state, row)
+    # What is usual for the client is what was so when it was decided: a large invoice since then makes nothing open less.
+    return too_little(sums, state, policy, known_ms=row.not_before_ms) if sums else None
+
+
+def _too_dear(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
+    """Return what forbids a contact that costs more than is left to ask for. What only asks a colleague about one is none."""
+    if not policy.contact_costs.get(row.channel) or not (row.advances or row.channel not in policy.internal_channels):
+        return None
+    sums = _asked_now(state, row)
+    why = too_dear(sums, policy, row.channel) if sums else None
+    return None if why is None else _withdrawn(COST, why)
+
+
+def _asked_now(state: ClientState, row: Pending) -> dict[str, int]:
+    """Return what is left by now of what a message asks for, in minor units per currency; nothing where it asks for no money."""
     sums: dict[str, int] = {}
-    for item in items(state.ledger, state.now_ms):
+    for item in items(state.ledger, state.now_ms) if row.asked else ():
         if item.invoice.invoice_id in row.invoice_ids:
             sums[item.invoice.currency] = sums.get(item.invoice.currency, 0) + item.rest
-    # What is usual for the client is what was so when it was decided: a large invoice since then makes nothing open less.
-    return too_little(dict(sorted(sums.items())), state, policy, known_ms=row.not_before_ms) if sums else None
+    return dict(sorted(sums.items()))
 
 
 def _amounts(state: ClientState, row: Pending) -> tuple[Money, ...]:

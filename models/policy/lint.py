@@ -25,6 +25,7 @@ from models.policy.journey_document import (
 from models.policy.journeys import MissedRun, cancels_of
 from models.policy.own_lint import own_findings, own_places
 from models.policy.policy import CONSOLE, EARLIEST, INTRUSIVE, LATEST, PHONE, PRIORITY, TASK
+from models.policy.stakes import cost_findings
 from models.policy.stated import FactsStated
 from models.policy.tones import CEILINGS, RELATIONSHIP_CEILING, is_above, softer_than
 from models.state.client import Segment
@@ -40,7 +41,9 @@ _SUPPORT: Final = frozenset(SUPPORT_CANCELS)
 
 def lint(document: PolicyDocument, *, channels: Collection[str], facts_stated: FactsStated | None = None) -> list[Finding]:
     """Return everything to object to, in the order of the document; no template is asked for without `facts_stated`."""
+    support = document.support
     found = [*_numbers(document), *_ways(document, channels)]
+    found += cost_findings(support.contact_costs, support.small_units, channels)
     internal = document.contact.internal_channels
     places = [*_places(document), *own_places(document)]
     for place in places:

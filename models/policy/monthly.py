@@ -18,12 +18,13 @@ from models.policy.arrears import Arrear, arrears, offered, small_or_retried, su
 from models.policy.audience import roles_for
 from models.policy.causes import Hypothesis
 from models.policy.facts import Fact
+from models.policy.next_message import carrying_of, step_of, way_of_message
 from models.policy.policy import Policy
 from models.policy.reach import way_to
 from models.policy.replies import reply_silence
 from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence
-from models.policy.stakes import too_little
+from models.policy.stakes import COST, too_dear, too_little
 from models.policy.statement import asked_for, lines_of, riding, totals_of
 from models.policy.turn import Turn, find_run
 from models.state.client import JOURNEYS, ClientState, Pending, Run, Timer, TimerKind
@@ -98,11 +99,22 @@ def against(state: ClientState, found: Sequence[Arrear], policy: Policy) -> Sile
         return Silence("person", ("a person asks this client first, before anything is sent",))
     edge = state.now_ms + policy.min_gap_days * DAY_MS
     near = [row for row in found if not row.is_exhausted and (at := _free_ms(row)) and at <= edge]
-    if any(row.instalment for row in near) or (near and too_little(_sums(near), state, policy) is None):
+    if any(row.instalment for row in near) or (near and _is_worth_a_reminder(near, state, policy)):
         at = max(state.now_ms, *map(_free_ms, near))
         day = local_day(at, policy.zone_of(state)).isoformat()
         return Silence("reminder", (f"support in the delay writes by {day} and goes first",), at + policy.min_gap_days * DAY_MS)
     return None
+
+
+def _is_worth_a_reminder(near: list[Arrear], state: ClientState, policy: Policy) -> bool:
+    sums = _sums(near)
+    if too_little(sums, state, policy) is not None:
+        return False
+    carrying = carrying_of(near)
+    if carrying is None or not policy.contact_costs:
+        return True
+    step = step_of(carrying, near, state, policy)
+    return too_dear(sums, policy, way_of_message(step, carrying, near, state, policy)) is None
 
 
 def overtaken(state: ClientState, policy: Policy) -> Silence | None:
@@ -182,9 +194,18 @@ def _silence(run: Run, found: Sequence[Arrear], state: ClientState, policy: Poli
     if silence is None and _way(state, policy) in policy.internal_channels:
         silence = Silence("address", ("no address of the client works, and a colleague need not see to small sums",))
     if silence is None:
-        retried = small_or_retried(_named(found, state), state, policy)
-        silence = retried if retried is not None and retried.code == "retry" else None
+        silence = _hopeless(_named(found, state), state, policy)
     return silence or reply_silence(state, policy) or approval_silence(state, run)
+
+
+def _hopeless(named: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
+    """Return why what is too little for a message of its own is not worth a statement either, or need not be said now."""
+    way = _way(state, policy)
+    dear = too_dear(sums_of(named), policy, way)
+    if dear is not None:
+        return Silence(COST, (dear,))
+    retried = small_or_retried(named, state, policy, by=way)
+    return retried if retried is not None and retried.code == "retry" else None
 
 
 def _way(state: ClientState, policy: Policy) -> str:

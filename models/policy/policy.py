@@ -90,6 +90,9 @@ class ApprovalRules:
 MOST_GRACE_DAYS: Final = 14
 """The longest courtesy of a segment: later than that, silence helps nobody."""
 
+MOST_COST: Final = 10_000.0
+"""Most units that a contact may cost; more is a slip of the pen."""
+
 PHONE: Final = "phone"
 """Calls by colleagues, where a policy names hours of single channels."""
 
@@ -139,6 +142,7 @@ class Policy:
     attempts: int = 3
     small_share: float = 0.05
     small_units: int = 5
+    contact_costs: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     high_value_ratio: float = 5.0
     micro_units: int = 100
     large_units: int = 5_000

@@ -11,7 +11,7 @@ from models.learners.outside import with_risk
 from models.learners.scorer import Score, Scorer
 from models.learnt import Learnt, Quality
 from models.money import Money
-from models.policy.audience import audience_of, roles_for
+from models.policy.audience import audience_of
 from models.policy.budget import reserve
 from models.policy.facts import Fact, allowed_facts
 from models.policy.freshness import score_read, told
@@ -19,10 +19,10 @@ from models.policy.gate import asked_in
 from models.policy.hours import hour_of
 from models.policy.journeys import Step
 from models.policy.policy import Policy
-from models.policy.precedence import Claim, Level, Precedence, precedence, reached_by, tone_of_step
-from models.policy.reach import way_to
+from models.policy.precedence import reached_by, tone_of_step
 from models.policy.segments import effective_segment, is_unproven
 from models.policy.trials import Trial, exposed, trial_of
+from models.policy.ways import ruling_of, way_of
 from models.state.client import PREDICATES, PURPOSES, ClientState, Note, Pending, Run, journey_of, place_of
 from models.state.runs import is_begun
 from models.triggers import (
@@ -106,8 +106,8 @@ class Turn:
         trial = trial_of(self.state, self.policy, step, run)
         if trial is not None:
             step, self.state = trial.step, exposed(self.state, trial)
-        state, ruling = self.state, self._ruling(step, run, invoice_ids)
-        channel, fallback = (again_by, ()) if again_by else self._way(step, run, ruling)
+        state, ruling = self.state, ruling_of(self.state, self.policy, step, run, invoice_ids)
+        channel, fallback = (again_by, ()) if again_by else way_of(state, self.policy, step, run, ruling)
         not_before, hour = self._hour(step, run, channel, until_ms, at_once=bool(again_by))
         expires = _expiry(not_before, step, until_ms)
         why = (*reasons, *fallback, *([hour] if hour else ()), *ruling.words, *([trial.words] if trial else ()))
@@ -141,13 +141,6 @@ class Turn:
         )
         return not_before
 
-    def _way(self, step: Step, run: Run, ruling: Precedence) -> tuple[str, tuple[str, ...]]:
-        """Return the channel by which a step reaches the client, and why it is another than the one chosen."""
-        wish = "" if ruling.channel.level < Level.CONTACT else None
-        roles = roles_for(journey_of(run), step.purpose, Tone(ruling.tone.value))
-        channel, purpose, at_ms = ruling.channel.value, step.purpose, self.state.now_ms
-        return way_to(self.state, self.policy, channel=channel, purpose=purpose, at_ms=at_ms, roles=roles, wish=wish)
-
     def _hour(self, step: Step, run: Run, channel: str, until_ms: int, *, at_once: bool) -> tuple[int, str]:
         """Return when a message may leave at the earliest, and why, where the client's own hours move it."""
         by = "" if channel in self.policy.internal_channels else channel
@@ -171,13 +164,6 @@ class Turn:
         days = f"{trial.arm.wait_days} day" if trial.arm.wait_days == 1 else f"{trial.arm.wait_days} days"
         reasons = (f"{trial.words}, which waits {days} with this step",)
         self.decide(DecisionOutcome.HELD, reasons, run=run, step=trial.step.id, channel=trial.step.channel, trial=trial)
-
-    def _ruling(self, step: Step, run: Run, invoice_ids: tuple[str, ...]) -> Precedence:
-        """Return who has the say about channel and tone; colleagues are asked where the policy says."""
-        if step.channel in self.policy.internal_channels:
-            tone = tone_of_step(self.state, step, run, self.policy)
-            return Precedence(Claim(Level.DEFAULT, step.channel, step.id), tone)
-        return precedence(self.state, step, run, self.policy, invoice_ids)
 
     def _identity(self, step: Step, run: Run, channel: str, tone: Tone, *, is_again: bool) -> dict[str, Any]:
         """Return the fields that follow from the step, its run and the client: what it is, how it speaks, to whom."""

@@ -165,7 +165,7 @@ def _silence(turn: Turn, second: _Second) -> Silence | None:
     if why is not None:
         return Silence("approval", (f"nobody has answered; it is not said again by itself: {why}",))
     silence = client_silence(state, policy, Journey.DELAY_SUPPORT, step, tone=turn.tone(step, second.run))
-    return silence or small_or_retried(second.found, state, policy)
+    return silence or small_or_retried(second.found, state, policy, by=step.channel)
 
 
 def _send(turn: Turn, row: Unanswered, second: _Second) -> None:

@@ -46,6 +46,7 @@ _LATER: Final[Mapping[str, object]] = MappingProxyType(
         "guides": [],
         "guess_causes": True,
         "segment_grace": {},
+        "contact_costs": {},
         "rotate_months": 0,
         "renewal_options": ["same", "less", "more", "talk", "later"],
         "renewal_unlikely_below": 0.5,

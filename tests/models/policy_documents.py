@@ -75,6 +75,7 @@ def documents(draw: st.DrawFn) -> PolicyDocument:
             grace_days=draw(st.integers(0, 10)),
             segment_grace=draw(st.dictionaries(st.sampled_from(Segment), st.integers(0, 14), max_size=2)),
             settle_days=draw(st.integers(0, 3)),
+            contact_costs=draw(st.dictionaries(st.sampled_from(("email", "task")), st.sampled_from((0.0, 0.1, 8.0)), max_size=2)),
             high_value_ratio=draw(st.sampled_from((1.0, 2.0, 50.0))),
         ),
         segments=SegmentsSection(new_days=draw(st.integers(0, 90)), persist_days=draw(st.integers(0, 60))),

@@ -30,6 +30,7 @@ OTHERS: dict[str, Any] = {
     "fallback_channels": ("portal", "sms"),
     "segment_grace": MappingProxyType({Segment.RELIABLE: 5, Segment.SLOW: 4}),
     "small_share": 0.25,
+    "contact_costs": MappingProxyType({"sms": 0.1, "task": 15.0}),
     "high_value_ratio": 2.5,
     "segments": replace(DEFAULT_POLICY.segments, new_days=10),
     "patterns": replace(DEFAULT_POLICY.patterns, gap_ratio=2.5),
@@ -120,7 +121,7 @@ def test_a_version_is_the_declared_name_and_a_digest_whatever_is_stamped_how_oft
 
 
 def test_a_field_that_came_later_changes_no_version_where_a_policy_says_nothing_of_it() -> None:
-    later = {"audiences", "guides", "offers", "guess_causes", "max_age", "segment_grace"}
+    later = {"audiences", "guides", "offers", "guess_causes", "max_age", "segment_grace", "contact_costs"}
     later |= {"renewal_options", "renewal_unlikely_below", "renewal_more_from"}
     told = {row.name: getattr(DEFAULT_POLICY, row.name) for row in fields(Policy)}
     before = {name: value for name, value in told.items() if name not in later}

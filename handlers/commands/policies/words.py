@@ -116,7 +116,7 @@ def rules(policy: Policy) -> Iterator[str]:
     yield (
         f"Money is late {_days(policy.grace_days)} after its due date{banked}{_graces(policy)}."
         f" Less than {policy.small_share:.0%} of the client's usual invoice, or than {policy.small_units} currency units, waits"
-        f" {'for the next statement' if policy.journeys.statement.day else 'until more is open'}."
+        f" {'for the next statement' if policy.journeys.statement.day else 'until more is open'}{_costs(policy)}."
     )
     end = policy.journeys.ladder_end
     yield (
@@ -216,6 +216,11 @@ def _entry(entry: Entry) -> tuple[str, str]:
 
 def _graces(policy: Policy) -> str:
     return "".join(f", of {segment.value} clients {_days(days)}" for segment, days in sorted(policy.segment_grace.items()))
+
+
+def _costs(policy: Policy) -> str:
+    dear = [f"{cost:g} by {name}" for name, cost in sorted(policy.contact_costs.items()) if cost]
+    return f", and so does what is less than its contact costs: {', '.join(dear)}" if dear else ""
 
 
 def _ladder(segment: Segment, ladder: Ladder, policy: Policy) -> Iterator[Line]:
