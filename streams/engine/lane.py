@@ -69,7 +69,7 @@ class Lane:
     ) -> None:
         """Own `slot` in the group's `generation`; `stored` is called with every new position, the first one included.
 
-        `standstill` (none: its own) begins anew with each move, and with each call that a server fails.
+        `standstill` (none: its own) begins anew with each move; a call that a server fails excuses it.
         """
         self.slot = slot
         self.inbox = Inbox(most_records=tools.settings.lane_records, most_bytes=tools.settings.lane_bytes)

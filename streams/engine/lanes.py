@@ -165,7 +165,7 @@ class Lanes:
             self._consider_tick(slot, running, grasp)
 
     def tell(self, behind: Callable[[Slot, int], bool]) -> None:
-        """Show how far lanes and publishers are, and end the process when a lane hangs: no move, no call that fails."""
+        """Show how far lanes and publishers are, and end the process when a lane hangs: no move, and no call that fails, or for very long."""
         for slot, running in self._running.items():
             self._tell(slot, running, behind)
         self._report_halted()
@@ -177,7 +177,7 @@ class Lanes:
         next_offset = -1 if lane.grasp is None else lane.grasp.next_offset
         if not behind(slot, next_offset):
             lane.standstill.over()
-        elif lane.standstill.seconds > self._tools.settings.stall_seconds:
+        elif lane.standstill.outlasts(self._tools.settings.stall_seconds):
             self._tools.meter.count(metrics.WATCHDOG_EXITS, reason="stall")
             self._watchdog.fail(f"{slot.topic}-{slot.partition} does not move at offset {next_offset}")
         lane.report()

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 2.0
+EXCUSED_TIMES: Final = 6
 
 
 class Backoff:
@@ -43,31 +44,35 @@ def heed_cancellation() -> None:
 
 
 class Standstill:
-    """Since when a lane has neither moved nor heard that a server is away.
+    """Since when a lane has not moved, and since when it has not even heard that a server is away.
 
     A call that fails is a sign of life: whoever is told that Kafka or Redis does not answer, and asks again, does not hang, and a
-    new process would be told the same. Only silence on our side is a reason to end the process.
+    new process would be told the same. But not for ever: a client library that is beyond repair fails every call as well.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         """Begin now; `now` tells seconds."""
         self._now = now
-        self._since = now()
+        self._moved = self._heard = now()
 
     def over(self) -> None:
-        """Begin anew: something moved, or a server failed us."""
-        self._since = self._now()
+        """Begin anew: something moved."""
+        self._moved = self._heard = self._now()
 
-    @property
-    def seconds(self) -> float:
-        """For how long it has lasted."""
-        return self._now() - self._since
+    def excused(self) -> None:
+        """Note that a server failed us."""
+        self._heard = self._now()
+
+    def outlasts(self, seconds: float) -> bool:
+        """Return whether it is more than so many seconds without a sign of life, or EXCUSED_TIMES as many without a move."""
+        now = self._now()
+        return now - self._heard > seconds or now - self._moved > EXCUSED_TIMES * seconds
 
 
 async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter, standstill: Standstill | None = None) -> T:
     """Return what `call` returns, repeating it for as long as it raises RetryError; ends early only by cancellation.
 
-    `op` names the call in metrics and logs; each failure ends the `standstill`.
+    `op` names the call in metrics and logs; each failure excuses the `standstill`.
     """
     backoff = Backoff()
     while True:
@@ -77,7 +82,7 @@ async def patiently(call: Callable[[], Awaitable[T]], *, op: str, meter: Meter, 
         except RetryError as error:
             meter.count(REDIS_ERRORS, op=op)
             if standstill is not None:
-                standstill.over()
+                standstill.excused()
             log.warning("trying again", op=op, error=str(error))
             heed_cancellation()
             await backoff.wait()

@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     failpoint: str = Field(default="", description="For tests: kill the process at a named place; empty: never.")
     stall_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0,
-        description="Lag without progress for this long, and no server that fails meanwhile, makes the worker exit.",
+        description="Lag without progress for this long, six times as long while servers fail, makes the worker exit.",
     )
 
     channel_pending_limit: Annotated[int, Field(ge=1)] = Field(

@@ -9,6 +9,7 @@ from streams.engine.fence import Acquired, Birth, Claim, Slot
 from streams.engine.lane import LaneTools
 from streams.engine.lanes import Lanes
 from streams.engine.memory_producer import MemoryProducer
+from streams.engine.patience import EXCUSED_TIMES
 from streams.engine.producer import Outgoing
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError
@@ -117,6 +118,21 @@ async def test_a_lane_whose_server_fails_is_waited_for_and_one_that_hangs_ends_t
         site.now += STALL_SECONDS - 1
         assert site.look() == []
         site.now += 2
+        assert site.look() == [f"{SLOT.topic}-{SLOT.partition} does not move at offset -1"]
+    finally:
+        await site.lanes.revoke()
+
+
+async def test_a_lane_whose_calls_only_ever_fail_ends_the_worker_in_the_end() -> None:
+    site = Site(on_log([event_content(0, "ada", "e0", "test")]))
+    site.fence.is_away = True
+    try:
+        for _ in range(EXCUSED_TIMES):
+            site.now += STALL_SECONDS
+            await another(site.fence)
+            assert site.look() == []
+        site.now += 1
+        await another(site.fence)
         assert site.look() == [f"{SLOT.topic}-{SLOT.partition} does not move at offset -1"]
     finally:
         await site.lanes.revoke()
