@@ -165,7 +165,7 @@ class Lanes:
             self._consider_tick(slot, running, grasp)
 
     def tell(self, behind: Callable[[Slot, int], bool]) -> None:
-        """Show how far lanes and publishers are, and end the process when a lane hangs: no move, and no call that fails, or for very long."""
+        """Show how far lanes and publishers are, and end the process when a lane hangs, or when its calls fail for very long."""
         for slot, running in self._running.items():
             self._tell(slot, running, behind)
         self._report_halted()
