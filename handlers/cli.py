@@ -82,7 +82,12 @@ COMMANDS: Final = (
         "Count what was sent although it was paid; the aim is none.",
         _LOOK,
     ),
-    Command("dead-letters", "handlers.commands.dead_letters:dead_letters", "List, show and redrive unreadable records.", _LOOK),
+    Command(
+        "dead-letters",
+        "handlers.commands.dead_letters:dead_letters",
+        "List, show, redrive and dismiss unreadable records.",
+        _LOOK,
+    ),
     Command("clients", "handlers.commands.clients.commands:clients", "Say that two clients are one company.", _LOOK),
     Command(
         "overrides",

@@ -1,4 +1,4 @@
-"""`rapport dead-letters list|show|redrive` (`dead_letters`, a cyclopts App)."""
+"""`rapport dead-letters list|show|redrive` and `dismiss` (`dead_letters`, a cyclopts App)."""
 
 import asyncio
 from pathlib import Path
@@ -16,12 +16,13 @@ from handlers.commands.regime_changes import author_named
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
+from streams.wire.dead_letters import DISMISS
 
 _PREVIEW_BYTES: Final = 4_000
 
 dead_letters = App(
     name="dead-letters",
-    help="""List, show and redrive unreadable records.
+    help="""List, show, redrive and dismiss unreadable records.
 
     What Rapport cannot read it keeps: the original bytes with stage, reason and position. Once the cause is mended (a new
     release, a client named in the processor, a corrected body) `redrive` puts them back where they came from:
@@ -29,6 +30,9 @@ dead_letters = App(
         rapport dead-letters list
         rapport dead-letters show 0:17 --save body.json
         rapport dead-letters redrive 0:17 --edit body.json
+
+    What nobody needs, a test of the sender's or a stranger's noise, is dismissed; until a letter is one or the other it counts as
+    waiting (`rapport_dlq_depth`, RapportDeadLettersWait).
 
     Exit codes: 0 done, 1 a server is away, 2 no such letter, or no restriction was given.
     """,
@@ -133,7 +137,7 @@ def redrive(
         message = "--edit replaces the body of exactly one letter: rapport dead-letters redrive 0:17 --edit body.json"
         raise UsageError(message)
     body = _corrected(edit)
-    stretch = Stretch(start=min(place.offset for place in named), last=0) if named else Stretch(start=start, last=last)
+    stretch = _stretch_of(named) if named else Stretch(start=start, last=last)
     how = f"edited: {note}" if edit else note
     passed = Passed()
     found = asyncio.run(
@@ -143,8 +147,47 @@ def redrive(
     print(f"{found} dead letters {verb} again.{_left(passed)}")
 
 
+@dead_letters.command
+def dismiss(
+    *places: Annotated[str, Parameter(help="Letters as partition:offset.")],
+    note: Annotated[str, Parameter(help="Why nothing is to be done about them, for the record.")],
+) -> None:
+    """Say that nothing is to be done about dead letters: they no longer count as waiting, and redrive leaves them alone.
+
+    Their bytes stay for as long as the topic keeps them, and `redrive --again` still drives them.
+
+    Example: rapport dead-letters dismiss 0:17 0:18 --note "the sender's own test"
+    """
+    named = frozenset(Place.parse(place) for place in places)
+    if not named:
+        message = "name the letters: rapport dead-letters dismiss 0:17 --note ..."
+        raise UsageError(message)
+    asyncio.run(_dismiss(load_settings(), named, note=note))
+    print(f"{len(named)} dead letters were dismissed.")
+
+
+async def _dismiss(settings: Settings, named: frozenset[Place], *, note: str) -> None:
+    box = LetterBox(settings)
+    await _found(box, Wanted(places=named), stretch=_stretch_of(named))
+    await box.dismiss(sorted(named), actor=author_named(None), note=note, clock=make_clock(settings.clock_file))
+
+
+def _stretch_of(named: frozenset[Place]) -> Stretch:
+    return Stretch(start=min(place.offset for place in named), last=0)
+
+
+async def _found(box: LetterBox, wanted: Wanted, *, stretch: Stretch) -> Shelf:
+    """Return what fits; raises UsageError where a place that was named holds no letter that does."""
+    shelf = await box.survey(wanted, stretch=stretch, limit=len(wanted.places))
+    missing = sorted(wanted.places - {shelved.place for shelved in shelf.shown})
+    if missing:
+        message = f"no dead letter that fits is at {', '.join(map(str, missing))}. See: rapport dead-letters list"
+        raise UsageError(message)
+    return shelf
+
+
 def _left(passed: Passed) -> str:
-    said = f" {passed.before} had been driven again before; --again drives them once more." if passed.before else ""
+    said = f" {passed.before} had been driven again or dismissed before; --again drives them once more." if passed.before else ""
     return said + (
         f" {passed.no_input} cannot be: they are outputs of Rapport, which a replay makes anew." if passed.no_input else ""
     )
@@ -163,12 +206,8 @@ async def _redrive(
     passed: Passed,
 ) -> int:
     box = LetterBox(settings)
-    shelf = await box.survey(wanted, stretch=stretch, limit=len(wanted.places))
-    missing = sorted(wanted.places - {shelved.place for shelved in shelf.shown})
-    if missing:
-        message = f"no dead letter that fits is at {', '.join(map(str, missing))}. See: rapport dead-letters list"
-        raise UsageError(message)
-    letters = box.chosen(wanted, stretch=stretch, known=set() if again else shelf.redriven, limit=limit, passed=passed)
+    shelf = await _found(box, wanted, stretch=stretch)
+    letters = box.chosen(wanted, stretch=stretch, known=() if again else shelf.settled, limit=limit, passed=passed)
     if dry_run:
         return sum([1 async for _ in letters])
     return await box.redrive(letters, body=body, actor=author_named(None), note=note, clock=make_clock(settings.clock_file))
@@ -200,8 +239,8 @@ def _letters_table(shelf: Shelf) -> Table:
 
 
 def _again(shelf: Shelf, shelved: Shelved) -> str:
-    if str(shelved.place) in shelf.redriven:
-        return "yes"
+    if how := shelf.settled.get(str(shelved.place)):
+        return "dismissed" if how == DISMISS else "yes"
     return "" if shelved.redrivable else "cannot be"
 
 

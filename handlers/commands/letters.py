@@ -1,7 +1,7 @@
 """Reads the dead letters of a deployment, a bounded stretch at a time, and drives chosen ones again."""
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from streams.runtime.clock import Clock
 from streams.runtime.errors import DeadLetterError, UsageError
 from streams.runtime.settings import Settings
 from streams.wire.admin import read_topics
-from streams.wire.dead_letters import DeadLetter, Reason, marker_headers, read_dead_letter, redriven_position
+from streams.wire.dead_letters import DISMISS, REDRIVE, DeadLetter, Reason, marker_headers, read_dead_letter, settled_by
 from streams.wire.deliveries import SOURCE
 from streams.wire.kafka import answering, kafka_options, reader
 from streams.wire.records import Record
@@ -88,20 +88,20 @@ class Stretch:
 
 @dataclass(slots=True)
 class Shelf:
-    """What a stretch of the topic holds: counts of all that fit, the newest of them, and which were driven again."""
+    """What a stretch of the topic holds: counts of all that fit, the newest of them, and how which were settled."""
 
     shown: deque[Shelved]
     read: int = 0
     skipped: int = 0
     fitting: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
-    redriven: set[str] = field(default_factory=set)
+    settled: dict[str, str] = field(default_factory=dict)
     strange: int = 0
 
 
 @dataclass(slots=True)
 class Passed:
-    """Letters that fit and are not driven again: driven `before`, or no input, so that nothing could read them again."""
+    """Letters that fit and are not driven again: settled `before`, or no input, so that nothing could read them again."""
 
     before: int = 0
     no_input: int = 0
@@ -122,9 +122,9 @@ class LetterBox:
             shelf.skipped = await self._seek(consumer, stretch)
             async for record in _until_end(consumer):
                 shelf.read += 1
-                marked = redriven_position(record)
+                marked = settled_by(record)
                 if marked is not None:
-                    shelf.redriven.add(marked)
+                    shelf.settled.update([marked])
                 elif (shelved := _shelved(record)) is None:
                     shelf.strange += 1
                 elif wanted.fits(shelved):
@@ -151,7 +151,7 @@ class LetterBox:
         return shelved
 
     async def chosen(
-        self, wanted: Wanted, *, stretch: Stretch, known: set[str], limit: int, passed: Passed
+        self, wanted: Wanted, *, stretch: Stretch, known: Container[str], limit: int, passed: Passed
     ) -> AsyncIterator[Shelved]:
         """Yield the letters that fit, can be driven again and are not in `known`, oldest first, at most `limit`.
 
@@ -161,7 +161,7 @@ class LetterBox:
         async with reader(self._settings) as consumer:
             await self._seek(consumer, stretch)
             async for record in _until_end(consumer):
-                shelved = None if redriven_position(record) is not None else _shelved(record)
+                shelved = None if settled_by(record) is not None else _shelved(record)
                 if shelved is None or not wanted.fits(shelved):
                     continue
                 if not shelved.redrivable:
@@ -192,6 +192,11 @@ class LetterBox:
             done += await self._put_back(producer, chunk, body=body, actor=actor, note=note, at=clock.now())
         return done
 
+    async def dismiss(self, places: Iterable[Place], *, actor: str, note: str, clock: Clock) -> None:
+        """Note on the topic that nothing is to be done about the letters at `places`; their bytes stay until retention ends."""
+        async with self._producer() as producer:
+            await self._mark(producer, places, how=DISMISS, actor=actor, note=note, at=clock.now())
+
     async def _put_back(
         self, producer: AIOKafkaProducer, chunk: Sequence[Shelved], *, body: bytes | None, actor: str, note: str, at: datetime
     ) -> int:
@@ -208,18 +213,23 @@ class LetterBox:
         ]
         for acknowledged in sent:
             await acknowledged
+        await self._mark(producer, [shelved.place for shelved in chunk], how=REDRIVE, actor=actor, note=note, at=at)
+        return len(chunk)
+
+    async def _mark(
+        self, producer: AIOKafkaProducer, places: Iterable[Place], *, how: str, actor: str, note: str, at: datetime
+    ) -> None:
         noted = [
             await producer.send(
                 self._topic,
                 value=b"",
-                partition=shelved.place.partition,
-                headers=marker_headers(str(shelved.place), at=at.astimezone(UTC), actor=actor, note=note),
+                partition=place.partition,
+                headers=marker_headers(str(place), at=at.astimezone(UTC), actor=actor, note=note, stage=how),
             )
-            for shelved in chunk
+            for place in places
         ]
         for acknowledged in noted:
             await acknowledged
-        return len(chunk)
 
     async def _seek(self, consumer: AIOKafkaConsumer, stretch: Stretch) -> int:
         """Set the consumer to the beginning of the stretch; return how many records before it are passed over."""

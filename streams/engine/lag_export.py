@@ -11,12 +11,15 @@ import structlog
 from models.events.envelope import epoch_ms
 from streams.engine.lag import WATCHED_TOPICS, PartitionLag, read_lag
 from streams.engine.log_view import LogView
+from streams.engine.open_letters import OpenLetters, read_on
 from streams.engine.redis_fence import RedisFence
 from streams.runtime.clock import Clock, SystemClock, make_clock
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import (
     CONSUMER_LAG,
     CONSUMER_LAG_SECONDS,
+    DLQ_DEPTH,
+    DLQ_OLDEST_AGE,
     FENCE_NEXT,
     LAG_READ,
     REDIS_EVICTED,
@@ -71,6 +74,7 @@ class LagExport:
         self._redis = connect_redis(settings)
         self._fence = RedisFence(self._redis, settings)
         self._view = LogView(settings)
+        self._letters = OpenLetters(0)
         self._machine: Clock = SystemClock()  # brokers stamp records by it, also where a clock file drives timers
         self._clock = make_clock(settings.clock_file)
         self.flaw = "the lag was not read yet"
@@ -78,6 +82,7 @@ class LagExport:
 
     async def read(self) -> None:
         """Read everything once and show it; never raises for a server that is away."""
+        await self._read_letters()
         try:
             lags = await read_lag(self._settings, self._fence, clock=self._machine, view=self._view)
             facts = await read_topics(self._settings, topics=WATCHED_TOPICS)
@@ -95,6 +100,18 @@ class LagExport:
         show_server(self._meter, server)
         self._meter.set(LAG_READ, self._machine.now().timestamp())
         self.flaw = ""
+
+    async def _read_letters(self) -> None:
+        """Show what waits among the dead letters; not a number until all of them were read, and while they cannot be."""
+        try:
+            whole = await read_on(self._letters, self._settings, view=self._view)
+        except RetryError as error:
+            log.warning("the dead letters cannot be read", reason=str(error))
+            whole = False
+        oldest_ms = self._letters.oldest_ms()
+        age = 0.0 if oldest_ms is None else max(self._machine.now().timestamp() - oldest_ms / 1000, 0.0)
+        self._meter.set(DLQ_DEPTH, self._letters.depth if whole else float("nan"))
+        self._meter.set(DLQ_OLDEST_AGE, age if whole else float("nan"))
 
     def _retention(self, topic: Topic, facts: Mapping[str, TopicFacts]) -> int:
         """Return how long the broker keeps records of the topic, in ms; as our table says where it does not tell."""

@@ -17,6 +17,7 @@ FIRST_SEEN: Final = "first_seen"
 ORIGINAL: Final = "orig."  # prefix of the headers that the record had when it failed
 REDRIVEN: Final = "redriven"  # on a record that was put back: the dead letter it came from, as partition:offset
 REDRIVE: Final = "redrive"  # stage of a marker: says that the letter named in its `redriven` header was put back
+DISMISS: Final = "dismiss"  # likewise: that a person has said that nothing is to be done about it
 
 _DETAIL_CHARS: Final = 500
 
@@ -117,17 +118,17 @@ def read_dead_letter(record: Record) -> DeadLetter:
         raise DeadLetterError(Reason.BAD_HEADERS, f"not a dead letter: header {error} is missing or unreadable") from error
 
 
-def marker_headers(position: str, *, at: datetime, actor: str, note: str) -> list[tuple[str, bytes]]:
-    """Return the headers of a marker on `dead.letters`: the letter at `position` was put back `at`, by whom and how."""
-    said = (STAGE, REDRIVE), (REDRIVEN, position), ("at", at.isoformat()), ("actor", actor), ("note", note)
+def marker_headers(position: str, *, at: datetime, actor: str, note: str, stage: str = REDRIVE) -> list[tuple[str, bytes]]:
+    """Return the headers of a marker on `dead.letters`: the letter at `position` was put back (or dismissed) `at`, by whom."""
+    said = (STAGE, stage), (REDRIVEN, position), ("at", at.isoformat()), ("actor", actor), ("note", note)
     return [(name, value.encode()) for name, value in said]
 
 
-def redriven_position(record: Record) -> str | None:
-    """Return which letter a marker says was put back, or none when the record is no marker."""
+def settled_by(record: Record) -> tuple[str, str] | None:
+    """Return which letter a marker says is settled, and how (REDRIVE or DISMISS); none when the record is no marker."""
     found = dict(record.headers)
-    is_marker = found.get(STAGE) == REDRIVE.encode() and REDRIVEN in found
-    return found[REDRIVEN].decode(errors="replace") if is_marker else None
+    how = found.get(STAGE, b"").decode(errors="replace")
+    return (found[REDRIVEN].decode(errors="replace"), how) if how in {REDRIVE, DISMISS} and REDRIVEN in found else None
 
 
 def _originals(headers: Sequence[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:

@@ -8,9 +8,11 @@ from aiokafka import AIOKafkaProducer
 
 from handlers.cli import run
 from streams.agents.intake import interpret_webhook
+from streams.engine.lag_export import LagExport
 from streams.runtime.errors import DeadLetterError
+from streams.runtime.metrics import DLQ_DEPTH, DLQ_OLDEST_AGE, Meter
 from streams.runtime.settings import Settings, load_settings
-from streams.wire.dead_letters import DeadLetter
+from streams.wire.dead_letters import DeadLetter, settled_by
 from streams.wire.headers import Origin
 from streams.wire.reading import read_topic
 from streams.wire.records import PlainRecord, Record
@@ -61,6 +63,27 @@ def webhooks(settings: Settings) -> list[Record]:
     return [record for records in found.values() for record in records]
 
 
+def waiting(settings: Settings) -> tuple[float, float]:
+    """Return how many letters wait and for how long, as the lag exporter tells it."""
+
+    async def read() -> tuple[float, float]:
+        meter = Meter()
+        export = LagExport(settings, meter)
+        try:
+            await export.read()
+        finally:
+            await export.close()
+        return meter.read(DLQ_DEPTH), meter.read(DLQ_OLDEST_AGE)
+
+    return asyncio.run(read())
+
+
+def letters_at(settings: Settings) -> list[int]:
+    """Return the offsets of the two newest letters."""
+    found = asyncio.run(read_topic(settings, DEAD_LETTERS.name, partitions=[0]))
+    return [record.offset for record in found[0] if settled_by(record) is None][-2:]
+
+
 def test_letters_are_listed_shown_mended_and_driven_again_once(
     deployment: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -96,13 +119,29 @@ def test_letters_are_listed_shown_mended_and_driven_again_once(
     assert run(["dead-letters", "redrive", "--reason", "no_client"]) == 0
     assert run(["dead-letters", "redrive", "--reason", "no_client"]) == 0
     driven = capsys.readouterr().out.splitlines()[-2:]
-    assert driven[0] == "4 dead letters were driven again. 1 had been driven again before; --again drives them once more."
-    assert driven[1] == "0 dead letters were driven again. 5 had been driven again before; --again drives them once more."
+    assert (
+        driven[0]
+        == "4 dead letters were driven again. 1 had been driven again or dismissed before; --again drives them once more."
+    )
+    assert (
+        driven[1]
+        == "0 dead letters were driven again. 5 had been driven again or dismissed before; --again drives them once more."
+    )
     back = webhooks(deployment)
     originals = [records[number].value for number in (0, 1, 2, 4)]
     assert sorted(str(record.value) for record in back) == sorted(str(value) for value in [*originals, file.read_bytes()])
     assert {dict(record.headers)["source"] for record in back} == {b"stripe"}
     assert {dict(record.headers)["redriven"] for record in back} == {b"0:%d" % number for number in range(5)}
+
+    fail(deployment, [nameless(9), nameless(10)])
+    assert waiting(deployment)[0] == 2
+    places = [f"0:{found}" for found in letters_at(deployment)]
+    assert run(["dead-letters", "dismiss", places[0], "--note", "the sender's own test"]) == 0
+    assert waiting(deployment)[0] == 1
+    assert run(["dead-letters", "redrive", "--reason", "no_client", "--dry-run"]) == 0
+    assert "1 dead letters would be driven again" in capsys.readouterr().out
+    assert run(["dead-letters", "dismiss", places[1], "--note", "likewise"]) == 0
+    assert waiting(deployment) == (0, 0)
 
     assert run(["dead-letters", "redrive", "--all", "--again", "--limit", "2"]) == 0
     assert len(webhooks(deployment)) == 7

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.runtime.errors import DeadLetterError
-from streams.wire.dead_letters import DeadLetter, Reason, marker_headers, read_dead_letter, redriven_position
+from streams.wire.dead_letters import DeadLetter, Reason, marker_headers, read_dead_letter, settled_by
 from streams.wire.records import PlainRecord
 
 ARRIVED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -63,8 +63,8 @@ def test_a_record_that_was_driven_again_keeps_its_headers_and_when_it_was_first_
 def test_a_marker_names_the_letter_it_is_about_and_is_none_itself() -> None:
     said = marker_headers("0:5", at=ARRIVED, actor="ana", note="mended")
     marker = PlainRecord(topic="dead.letters", partition=0, offset=6, timestamp=0, key=None, value=b"", headers=said)
-    assert redriven_position(marker) == "0:5"
-    assert redriven_position(on_topic(letter_of(record(b"{}", ())))) is None
+    assert settled_by(marker) == ("0:5", "redrive")
+    assert settled_by(on_topic(letter_of(record(b"{}", ())))) is None
     with pytest.raises(DeadLetterError):
         read_dead_letter(marker)
 

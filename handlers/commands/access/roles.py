@@ -100,7 +100,13 @@ ROLES: Final = (
         sees=(*INTAKE_TOPICS, CLIENT_EVENTS),
     ),
     Role(name="feeds", reads=(WEBHOOKS, PAYMENTS, DECISIONS), writes=(CLIENT_EVENTS,), looks=True, sees=(CLIENT_EVENTS,)),
-    Role(name="lag", reads=(*INTAKE_TOPICS, CLIENT_EVENTS), looks=True, sees=(*INTAKE_TOPICS, CLIENT_EVENTS), measures=True),
+    Role(
+        name="lag",
+        reads=(*INTAKE_TOPICS, CLIENT_EVENTS, DEAD_LETTERS),
+        looks=True,
+        sees=(*INTAKE_TOPICS, CLIENT_EVENTS),
+        measures=True,
+    ),
     *(_channel(name) for name in CHANNELS),
     Role(name="portal", writes=(SIGNALS, DELAYS), sees=(CLIENT_EVENTS,), mailbox=True),
 )
