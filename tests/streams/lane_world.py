@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class FaultyFence:
-    """A MemoryFence of which chosen calls fail before or after they took effect."""
+    """A MemoryFence of which chosen calls fail before or after they took effect, or find another version for a moment."""
 
     def __init__(self, data: MemoryPartitions) -> None:
         self.inner = MemoryFence(data)
@@ -54,6 +54,9 @@ class FaultyFence:
     async def load(
         self, slot: Slot, clients: Sequence[str], *, ver: str, due_until_ms: int | None = None, due_limit: int = 0
     ) -> Loaded | Moved | Missing:
+        if self.faults and self.faults[0] == "moved":
+            self.faults.pop(0)
+            return Moved(0, "for a moment")
         return await self._run(lambda: self.inner.load(slot, clients, ver=ver, due_until_ms=due_until_ms, due_limit=due_limit))
 
     async def commit(self, slot: Slot, call: CommitCall) -> CommitReply:

@@ -79,6 +79,14 @@ async def test_a_hole_that_was_refuted_and_shows_again_is_doubted_again() -> Non
     assert answers == [Offer.HOLE, Offer.DOUBT] * 2
 
 
+async def test_an_inbox_that_begins_anew_has_no_doubt_left() -> None:
+    inbox = inbox_of()
+    assert [inbox.offer([record(5)]), inbox.offer([record(5)])] == [Offer.HOLE, Offer.DOUBT]
+    inbox.restart(5)
+    assert inbox.offer([record(5), record(7)]) is Offer.HOLE
+    assert await take(inbox) == [5]
+
+
 async def test_another_hole_in_the_same_place_is_read_again_first() -> None:
     inbox = inbox_of()
     assert inbox.offer([record(5)]) is Offer.HOLE
@@ -96,6 +104,19 @@ async def test_it_is_full_by_records_or_by_bytes_and_relieved_at_half() -> None:
     inbox.offer([record(4, size=1_000)])
     seen.append((inbox.full, inbox.relieved))
     assert seen == [(True, False), (False, False), (False, True), (True, False)]
+
+
+async def test_the_bound_in_bytes_is_reached_to_the_byte_and_left_at_half() -> None:
+    inbox, seen = inbox_of(most_bytes=1_000), []
+    for offset, size in enumerate((499, 500, 1)):
+        inbox.offer([record(offset, size=size)])
+        seen.append(inbox.full)
+    assert seen == [False, False, True]
+    await take(inbox, 1)
+    assert not inbox.relieved
+    inbox.restart(0)
+    inbox.offer([record(0, size=500)])
+    assert inbox.relieved
 
 
 async def test_a_closed_inbox_takes_nothing_in_and_hands_nothing_out() -> None:

@@ -1,7 +1,8 @@
 """Lanes against everything that Redis, Kafka and other processes may do to them; the truth is always the oracle's."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.engine.fence import Claim
+from streams.engine.memory_producer import MemoryProducer
 from streams.engine.oracle import fold_partition
+from streams.engine.producer import Outgoing
 from streams.runtime import metrics
+from streams.runtime.errors import RetryError
 from streams.wire.records import PlainRecord
 from tests.streams.counting import CountingProgram
 from tests.streams.engine_examples import SLOT, event_content, logs, on_log, tick_content
@@ -58,6 +62,60 @@ async def test_lost_requests_and_lost_replies_change_nothing(fault: str) -> None
         world.lane()
         await world.until_done()
         assert_equals_oracle(world)
+
+
+async def test_a_batch_whose_states_were_moved_for_a_moment_is_read_again_and_not_passed_over() -> None:
+    async with world_of(make_log(40)) as world:
+        world.fence.faults = ["", "", "moved"]  # the claim, an idle look back or a first load, and a load
+        world.lane()
+        await world.until_done()
+        assert_equals_oracle(world)
+        assert not world.fence.faults
+
+
+class AwayProducer(MemoryProducer):
+    """Kafka that takes no record while it is away."""
+
+    is_away = True
+
+    async def send_all(self, records: Sequence[Outgoing]) -> list[int]:
+        if self.is_away:
+            message = "Kafka is away"
+            raise RetryError(message)
+        return await super().send_all(records)
+
+
+async def test_what_a_predecessor_left_in_the_outbox_leaves_though_no_event_comes() -> None:
+    world = LaneWorld(make_log(40))
+    world.producer = producer = AwayProducer(partitions=1)
+    world.lane()
+    await world.until_position(len(world.log))
+    await world.close()
+    assert world.stored.outbox
+    producer.is_away = False
+    world.lane(generation=2, owner="next")
+    await world.until_done()
+    assert_equals_oracle(world)
+    await world.close()
+
+
+async def test_a_lane_knows_after_each_batch_when_the_next_timer_is_due() -> None:
+    async with world_of(make_log(7)) as world:
+        running = world.lane()
+        await world.until_done()
+        due = [moment for moment in world.stored.timers.values() if moment is not None]
+        assert due
+        assert running.lane.grasp is not None
+        assert running.lane.grasp.next_due_ms == min(due)
+
+
+async def test_a_closed_lane_ends_by_itself() -> None:
+    async with world_of(make_log(20)) as world:
+        running = world.lane()
+        await world.until_done()
+        running.lane.close()
+        assert running.work is not None
+        await asyncio.wait_for(running.work, timeout=5)
 
 
 async def test_a_redis_that_comes_back_with_an_older_state_is_noticed_and_folded_forward_again() -> None:
