@@ -79,10 +79,11 @@ async def test_a_hole_that_was_refuted_and_shows_again_is_doubted_again() -> Non
     assert answers == [Offer.HOLE, Offer.DOUBT] * 2
 
 
-async def test_an_inbox_that_begins_anew_has_no_doubt_left() -> None:
+async def test_an_inbox_that_begins_anew_holds_nothing_and_has_no_doubt_left() -> None:
     inbox = inbox_of()
-    assert [inbox.offer([record(5)]), inbox.offer([record(5)])] == [Offer.HOLE, Offer.DOUBT]
+    assert [inbox.offer([record(0), record(5)]), inbox.offer([record(5)])] == [Offer.HOLE, Offer.DOUBT]
     inbox.restart(5)
+    assert inbox.held == (0, 0)
     assert inbox.offer([record(5), record(7)]) is Offer.HOLE
     assert await take(inbox) == [5]
 
