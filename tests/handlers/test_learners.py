@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from handlers.commands.learners.choosing import pinned, promoted, rolled_back
 from handlers.commands.learners.desk import Stand, order
 from handlers.commands.learners.telling import as_json, payback_lines, show_lines, table_of
 from models.events.control import LearnerRole
@@ -127,3 +128,40 @@ def test_payback_is_told_per_group_and_says_where_the_cost_of_winning_is_not_kno
     told = {line.split()[0]: line for line in groups}
     assert "months" in told["segment:slow"]
     assert told["type:retainer"].endswith("what winning cost is not known")
+
+
+def test_the_challenger_that_is_promoted_decides_and_challenges_no_more(versions: tuple[LearnerSnapshot, ...]) -> None:
+    regime = put(put(NOTHING_ACTIVATED, versions[0]), versions[1], role=LearnerRole.CHALLENGER)
+    told = promoted(SETTINGS, Stand(versions, (regime,)), "better", learner="lateness", anyway=False)
+    for place, event in enumerate(told):
+        regime = regime_after(regime, event.model_copy(update={"event_id": f"promoted-{place}"}))
+    assert [(row.role, row.version, row.pinned) for row in regime.learners] == [
+        (LearnerRole.CHAMPION, versions[1].version, False)
+    ]
+    with pytest.raises(UsageError, match="no challenger of lateness"):
+        promoted(SETTINGS, Stand(versions, (regime,)), "better", learner="lateness", anyway=False)
+
+
+def test_a_roll_back_goes_back_only_also_where_what_decides_has_left_the_topic(versions: tuple[LearnerSnapshot, ...]) -> None:
+    stand = Stand(versions, (put(NOTHING_ACTIVATED, versions[1]),))
+    (told,) = rolled_back(SETTINGS, stand, versions[0].version, "scores too high")
+    assert (told.version, told.role, told.pinned, told.reason) == (
+        versions[0].version,
+        LearnerRole.CHAMPION,
+        True,
+        "scores too high",
+    )
+    old = put(NOTHING_ACTIVATED, versions[0])
+    for later, held in ((versions[1], stand), (versions[2], stand), (versions[1], Stand(versions[1:], (old,)))):
+        with pytest.raises(UsageError, match="is not older than"):
+            rolled_back(SETTINGS, held, later.version, "back")
+
+
+def test_a_pin_keeps_what_decides_and_no_other_version_after_a_failed_check(versions: tuple[LearnerSnapshot, ...]) -> None:
+    stand = Stand(versions, (put(NOTHING_ACTIVATED, versions[1]),), distrusted="late_share is off")
+    (told,) = pinned(SETTINGS, stand, None, "audit", learner="lateness", anyway=False)
+    assert (told.version, told.pinned) == (versions[1].version, True)
+    with pytest.raises(UsageError, match="late_share is off"):
+        pinned(SETTINGS, stand, versions[2].version, "audit", learner="lateness", anyway=False)
+    with pytest.raises(UsageError, match="name a version to pin"):
+        pinned(SETTINGS, Stand(versions, (NOTHING_ACTIVATED,)), None, "audit", learner="lateness", anyway=False)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from handlers.commands.learners.checking import Sides, judged, large_enough
-from handlers.commands.learners.commands import trusted
+from handlers.commands.learners.choosing import trusted
 from handlers.commands.learners.desk import Stand, distrust_after
 from handlers.commands.learners.telling import checked_words
 from models.features import pack, unpack

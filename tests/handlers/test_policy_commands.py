@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from handlers.cli import run
-from handlers.commands.policies.activation import Tried, check_movers, differences, sound_policy, tried
+from handlers.commands.policies.activation import Tried, check_movers, check_unchanged, differences, sound_policy, tried
 from handlers.commands.policies.moving import draws
 from models.policy.document import document_of, policy_of
 from models.policy.policy import DEFAULT_POLICY, stamped
@@ -119,6 +119,15 @@ def test_with_a_yes_beforehand_no_more_clients_move_than_were_named() -> None:
     check_movers(Tried(3), yes=False, most=0)  # whoever is asked has seen the list
     with pytest.raises(UsageError, match=r"3 clients would stand elsewhere.*--movers 3"):
         check_movers(Tried(3), yes=True, most=2)
+
+
+def test_what_came_into_force_while_somebody_looked_is_not_replaced_unseen() -> None:
+    seen, other = (ActivePolicy(name, "{}", 0) for name in ("seen", "other"))
+    check_unchanged(seen, seen)
+    check_unchanged(None, None)
+    for before, now in ((seen, other), (None, other), (seen, ActivePolicy("seen", "{}", 1))):
+        with pytest.raises(UsageError, match="came into force"):
+            check_unchanged(before, now)
 
 
 def test_whoever_leaves_the_back_test_out_says_why_and_it_is_kept() -> None:

@@ -76,6 +76,8 @@ def _see_who_moves_before_clients_are_drawn_otherwise(environment: dict[str, str
     done = run_rapport(environment, *activate, "--movers", told[1])
     assert done.returncode == 0, done.stderr
     assert _client(environment)["policy"] != before
+    same = run_rapport(environment, "segments", "backtest", "--live", "--policy", str(file))
+    assert "nobody would stand elsewhere" in same.stdout, "it is held against the policy in force"
     file.write_text(file.read_text().replace("alarm_hold_days: 21", "alarm_hold_days: 30"))
     done = run_rapport(environment, *activate, "--without-backtest", "the phones are down")
     assert done.returncode == 0, done.stderr

@@ -213,6 +213,16 @@ async def test_a_higher_incarnation_is_not_beaten_by_any_generation_of_a_lower_o
     assert await world.fence.acquire(SLOT, Claim(generation=99, owner="me")) == Refused(1)
 
 
+async def test_who_was_superseded_commits_nothing_also_by_the_same_name_and_generation(world: World) -> None:
+    await born(world)
+    again = Claim(generation=CLAIM.generation, owner=CLAIM.owner, incarnation=CLAIM.incarnation + 1)
+    assert isinstance(await world.fence.acquire(SLOT, again), Held)
+    stored = await world.save()
+    assert (await world.fence.commit(SLOT, commit_call(CLAIM, "v0", 0, "v1"))).verdict is Verdict.FENCED
+    assert await world.save() == stored
+    assert (await world.fence.commit(SLOT, commit_call(again, "v0", 0, "v1"))).verdict is Verdict.OK
+
+
 async def test_a_commit_that_does_not_fit_what_is_stored_says_how(world: World) -> None:
     await born(world)
     at_0 = await world.save()
@@ -233,6 +243,10 @@ async def test_outputs_wait_when_the_outbox_is_full_and_nothing_of_the_batch_is_
     full = await world.fence.commit(SLOT, commit_call(CLAIM, "v1", 1, "v2", second, 2))
     assert (full.verdict, full.next_offset, full.outbox_depth) == (Verdict.BACKPRESSURE, 1, 2)
     assert await world.store.read("ada") is None
+    silent = Writes(next_offset=2, watermark_ms=0)
+    at_1 = await world.save()
+    assert (await world.fence.commit(SLOT, commit_call(CLAIM, "v1", 1, "v2", silent, 2))).verdict is Verdict.OK
+    await world.restore(at_1)
     assert await world.fence.trim(SLOT, Position(0, 0)) == 1
     assert (await world.fence.commit(SLOT, commit_call(CLAIM, "v1", 1, "v2", second, 2))).verdict is Verdict.OK
     assert [at.position for at in await world.fence.read_outbox(SLOT, limit=5)] == [Position(0, 1), Position(1, 0)]

@@ -10,8 +10,9 @@ from cyclopts import App, Parameter
 from handlers.commands.book.plan import Asked
 from handlers.commands.learners.budgeting import budget
 from handlers.commands.learners.checking import check as run_check
+from handlers.commands.learners.choosing import challenger, champion, pinned, promoted, rolled_back, trusted
 from handlers.commands.learners.curves import cohort_lines, season_lines
-from handlers.commands.learners.desk import Stand, order, read_stand
+from handlers.commands.learners.desk import Stand, read_stand
 from handlers.commands.learners.from_file import pay_cohorts
 from handlers.commands.learners.regenerating import regenerate
 from handlers.commands.learners.telling import as_json, checked_words, payback_lines, show_lines, table_of
@@ -19,10 +20,9 @@ from handlers.commands.options import JsonOption
 from handlers.commands.regime_changes import author_named, put_in_force
 from handlers.terminal.documents import in_json
 from handlers.terminal.waiting import counted
-from models.events.control import LearnerActivated, LearnerRole
+from models.events.control import LearnerActivated
 from models.learners.activation import LATENESS, RENEWAL
 from models.learners.cohorts import PayCohorts, RenewalCohorts, cohort_rows
-from models.learners.published import LearnerSnapshot
 from models.learners.renewal_snapshot import load_renewal
 from models.learners.seasons import halves_of
 from models.regime import encode_regime
@@ -98,7 +98,7 @@ def activate(version: Version, /, *, anyway: Anyway = False, reason: Why = "chos
     stand = _stand(settings)
     found = stand.version(version)
     trusted(stand, found, anyway=anyway)
-    return _put(settings, [_champion(settings, found, reason, pinned=False)])
+    return _put(settings, [champion(settings, found, reason, pinned=False)])
 
 
 @learners.command
@@ -115,14 +115,7 @@ def pin(
     Example: rapport learners pin --reason "no changes before the audit"
     """
     settings = load_settings()
-    stand = _stand(settings)
-    active = stand.active(learner=learner)
-    if version is None and active is None:
-        message = f"no learner of {learner} is active; name a version to pin: rapport learners list"
-        raise UsageError(message)
-    found = stand.version(version or (active.version if active else ""))
-    trusted(stand, found, anyway=anyway)
-    return _put(settings, [_champion(settings, found, reason, pinned=True)])
+    return _put(settings, pinned(settings, _stand(settings), version, reason, learner=learner, anyway=anyway))
 
 
 @learners.command
@@ -132,16 +125,7 @@ def rollback(version: Version, /, *, reason: Why) -> int:
     Example: rapport learners rollback lateness-7a50.3980 --reason "scores new clients too high since Tuesday"
     """
     settings = load_settings()
-    stand = _stand(settings)
-    found = stand.version(version)
-    active = stand.active(learner=found.learner)
-    known = {row.version: place for place, row in enumerate(stand.of(found.learner))}
-    if active is not None and known.get(active.version, len(known)) <= known[found.version]:
-        message = (
-            f"{found.version} is not older than {active.version}, which decides now; to go forward: rapport learners activate"
-        )
-        raise UsageError(message)
-    return _put(settings, [_champion(settings, found, reason, pinned=True)])
+    return _put(settings, rolled_back(settings, _stand(settings), version, reason))
 
 
 @learners.command
@@ -164,7 +148,7 @@ def shadow(
         raise UsageError(message)
     settings = load_settings()
     found = None if version is None else _stand(settings).version(version)
-    return _put(settings, [_order(settings, found, reason, learner=learner, role=LearnerRole.CHALLENGER)])
+    return _put(settings, [challenger(settings, found, reason, learner=learner)])
 
 
 @learners.command
@@ -174,20 +158,7 @@ def promote(*, learner: Learner = LATENESS, anyway: Anyway = False, reason: Why 
     Example: rapport learners promote --reason "log loss .39 against .41 on 600 invoices"
     """
     settings = load_settings()
-    stand = _stand(settings)
-    challenger = stand.active(LearnerRole.CHALLENGER, learner=learner)
-    if challenger is None:
-        message = f"there is no challenger of {learner}; begin with one: rapport learners shadow VERSION"
-        raise UsageError(message)
-    found = stand.version(challenger.version)
-    trusted(stand, found, anyway=anyway)
-    return _put(
-        settings,
-        [
-            _champion(settings, found, reason, pinned=False),
-            _order(settings, None, reason, learner=learner, role=LearnerRole.CHALLENGER),
-        ],
-    )
+    return _put(settings, promoted(settings, _stand(settings), reason, learner=learner, anyway=anyway))
 
 
 @learners.command
@@ -291,18 +262,6 @@ def seasons(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOpti
     return 0
 
 
-def trusted(stand: Stand, found: LearnerSnapshot, *, anyway: bool) -> None:
-    """Refuse, by UsageError, to put another version in force while stored features differ from a replay of the log."""
-    active = stand.active(learner=found.learner)
-    is_other = active is None or active.version != found.version
-    if stand.distrusted and is_other and not anyway:
-        message = (
-            f"the last check found features that differ from a replay of the log ({stand.distrusted}): a version learned from"
-            " them cannot be trusted; find the cause, then rapport learners check, or say --anyway"
-        )
-        raise UsageError(message)
-
-
 def _nothing(file: Path | None) -> str:
     if file is None:
         return "no invoice and no renewal is answered yet; rapport run-trainer counts them"
@@ -323,23 +282,6 @@ def _tallies(file: Path | None, asked: Asked | None) -> tuple[PayCohorts, Renewa
 
 def _stand(settings: Settings) -> Stand:
     return asyncio.run(read_stand(settings))
-
-
-def _champion(settings: Settings, snapshot: LearnerSnapshot, reason: str, *, pinned: bool) -> LearnerActivated:
-    return _order(settings, snapshot, reason, learner=snapshot.learner, role=LearnerRole.CHAMPION, pinned=pinned)
-
-
-def _order(
-    settings: Settings,
-    snapshot: LearnerSnapshot | None,
-    reason: str,
-    *,
-    learner: str,
-    role: LearnerRole,
-    pinned: bool = False,
-) -> LearnerActivated:
-    learner = snapshot.learner if snapshot else learner
-    return order(settings, snapshot, learner=learner, role=role, pinned=pinned, author=author_named(None), reason=reason)
 
 
 def _put(settings: Settings, events: list[LearnerActivated]) -> int:

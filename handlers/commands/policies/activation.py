@@ -70,7 +70,7 @@ def activate(
     if not yes and not _agreed(after.version, settings.partitions):
         print("Nothing was changed.")
         return 1
-    _check_unchanged(settings, active)
+    check_unchanged(active, active_policy(settings))
     now = make_clock(settings.clock_file).now()
     said = "; ".join(filter(None, (reason, found.note)))
     count = put_in_force(settings, activated(read, settings, now, author=author, reason=said))
@@ -113,9 +113,9 @@ def check_movers(found: Tried, *, yes: bool, most: int) -> None:
         raise UsageError(message)
 
 
-def _check_unchanged(settings: Settings, active: ActivePolicy | None) -> None:
-    now = active_policy(settings)
-    if now != active:
+def check_unchanged(before: ActivePolicy | None, now: ActivePolicy | None) -> None:
+    """Refuse, by UsageError, to replace another policy than the one that the differences were told against."""
+    if now != before:
         message = (
             f"meanwhile {now.version if now else 'another policy'} came into force, so this was held against another one; again"
         )
