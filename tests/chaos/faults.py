@@ -82,12 +82,15 @@ async def broker_restarted(site: Site) -> None:
 
 
 async def broker_away(site: Site) -> None:
-    """Stop the broker's process for longer than every timeout of the session."""
+    """Stop the broker's process for longer than every timeout of the session, and until a worker has noticed."""
     (pid,) = (each.pid for each in own_stack(site).servers() if each.name == "kafka-1")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    await pause(60)
-    os.kill(pid, signal.SIGCONT)
+    try:
+        await pause(60)
+        await site.noticed()
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def group_deleted(site: Site) -> None:

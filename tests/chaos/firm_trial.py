@@ -10,7 +10,8 @@ from streams.runtime.settings import Settings
 from tests.chaos.firm import Firm, firm_of
 from tests.chaos.firm_faults import FirmFault
 from tests.chaos.firm_proof import prove, until_learned
-from tests.chaos.trial import commit, count_signs, keep, row_folder
+from tests.chaos.site import count_signs
+from tests.chaos.trial import commit, keep, row_folder
 
 DAYS = 60
 FIRM_TRIALS = "firm-trials.jsonl"

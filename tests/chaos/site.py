@@ -1,6 +1,7 @@
 """The place where chaos happens: servers, proxies before them, workers behind them, and a steady load of events."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Site:
     trio: "Trio | None" = None
     given_up: GivenUp = field(default_factory=GivenUp)
     longest_pause: float = 0.0  # seconds in which nothing was folded, where a fault measures that
+    sign: str = ""  # what workers log of the fault, as a regular expression; empty: nothing is waited for
 
     def behind_proxies(self) -> dict[str, str]:
         """Return the addresses that a process of ours gets. Sentinels tell of servers that no proxy stands before."""
@@ -65,6 +67,15 @@ class Site:
     def living(self) -> list[Worker]:
         """Return the workers that live."""
         return [worker for worker in self.crew.workers if worker.process.poll() is None]
+
+    def signs(self) -> int:
+        """Return how often the workers' logs hold the sign."""
+        return count_signs(self.sign, self.crew.folder) if self.sign else 0
+
+    async def noticed(self, *, within: float = 120) -> None:
+        """Wait until a worker has logged the fault: how soon one does depends on what it was about to ask."""
+        if self.sign:
+            await until_async(self.signs, timeout=within, what=f"a worker to log {self.sign!r}", every=1)
 
     def mind(self, *, at_least: int = 2) -> None:
         """Start workers until there are `at_least`, as a supervisor does with those that exited."""
@@ -107,6 +118,11 @@ class Site:
 
         await until_async(minded, timeout=within, what="recovery")
         return monotonic() - started
+
+
+def count_signs(sign: str, folder: Path) -> int:
+    """Return how often the workers' logs in `folder` hold `sign`."""
+    return sum(len(re.findall(sign, log.read_text(errors="replace"))) for log in folder.glob("worker-*.log"))
 
 
 async def _sent(producer: KafkaProducer, records: list[Outgoing]) -> bool:

@@ -1,7 +1,6 @@
 """One trial: a site, a fault under load, recovery, and the audit."""
 
 import json
-import re
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,6 +74,7 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
         site = stacked.enter_context(
             site_of(settings, folder=folder, seed=seed, stack=stack, mix=fault.mix, environment=fault.environment, trio=trio)
         )
+        site.sign = fault.sign
         async with site.under_load():
             await pause(_BEFORE_SECONDS)
             await fault.inject(site)
@@ -84,18 +84,13 @@ async def attempt(fault: Fault, settings: Settings, *, seed: int, stack: LocalSt
         if fault.proof is not None:
             await fault.proof(site)
     figures = (found.events, found.records, found.lost, found.doubled, round(recovery, 1))
-    signs = count_signs(fault.sign, folder) if fault.sign else None
+    signs = site.signs() if fault.sign else None
     idle = round(site.longest_pause, 1) or None
     trial = Trial(fault.row, fault.name, seed, *figures, commit=commit(), signs=signs, longest_pause=idle)
     keep(trial, folder)
     assert (found.lost, found.doubled) == (0, 0), trial
     assert signs != 0, f"no worker noticed the fault, so the trial proves nothing: none of {fault.sign!r} in {folder}"
     return trial
-
-
-def count_signs(sign: str, folder: Path) -> int:
-    """Return how often the workers' logs in `folder` hold `sign`."""
-    return sum(len(re.findall(sign, log.read_text(errors="replace"))) for log in folder.glob("worker-*.log"))
 
 
 def commit() -> str:

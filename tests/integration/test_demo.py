@@ -28,14 +28,19 @@ def _demo(servers: Servers, folder: Path, *arguments: str) -> "subprocess.Popen[
         "XDG_CACHE_HOME": str(folder / "cache"),
         "DEMO_TEST": fresh_id(),
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "handlers.cli", "demo", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env=environment,
-    )
+    # A child inherits that a signal is ignored, as it is under nohup; of one that is handled it gets the default.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "handlers.cli", "demo", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env=environment,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _children_of(parent: int) -> list[int]:
