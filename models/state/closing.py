@@ -10,9 +10,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.events.invoices import InvoiceIssued
+from models.events.payments import PaymentReceived
 from models.events.signals import OverrideEffect
 from models.state.client import ClientState, Memory, Override
-from models.state.memory import close
+from models.state.memory import close, is_closed
 from models.state.person import in_force
 from models.state.plans import days_late_ms
 from models.state.reckoning import (
@@ -74,6 +76,33 @@ def tidy(state: ClientState) -> ClientState:
     if ledger.plans:
         state = _tidy_plans(state)
     return _tidy_person(state)
+
+
+def no_place(state: ClientState, event: object) -> str | None:
+    """Return why the state has no place for what `event` tells, and the fix; none where it has.
+
+    Asked before an event is folded: what is refused can be told again, what collapses to make room is not asked for any more.
+    """
+    match event:
+        case InvoiceIssued(invoice_id=name) if len(state.ledger.invoices) >= OPEN_INVOICES:
+            rows = state.ledger.invoices
+            known = any(row.invoice_id == name and row.issued_at for row in rows)
+            if known or is_closed(state.memory.closed, f"invoice:{name}") or sum([left(row) > 0 for row in rows]) < OPEN_INVOICES:
+                return None
+            return (
+                f"invoice_id: {OPEN_INVOICES} invoices of this client are open, and no more are kept;"
+                " fix: say what is paid, void or given up of them, then drive this again"
+            )
+        case PaymentReceived(payment_id=name, invoice_id=str(invoice), amount=amount):
+            found = (row for row in state.ledger.payments if (row.payment_id, row.currency) == (name, amount.currency))
+            parts = next((row.parts for row in found), ())
+            if len(parts) < PARTS or any(part.invoice_id == invoice for part in parts):
+                return None
+            return (
+                f"invoice_id: the payment names {PARTS} invoices, no more are kept; fix: tell the rest under another payment_id"
+            )
+        case _:
+            return None
 
 
 def label_of(invoice: Invoice, plans: tuple[Plan, ...] = ()) -> Label | None:

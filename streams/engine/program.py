@@ -21,6 +21,7 @@ from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import NOTHING_ACTIVATED, ActivePolicy, Regime, decode_regime, encode_regime, regime_after, with_base
 from models.state.client import ClientState
+from models.state.closing import no_place
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
 from streams.runtime.errors import DeadLetterError
@@ -56,8 +57,10 @@ class ClientProgram:
         return decode(blob)
 
     def think(self, state: ClientState | None, event: AnyEvent) -> Transition:
-        """Return what `event` does to the client; DeadLetterError for an amount with which its sums could not be kept."""
+        """Return what `event` does to the client; DeadLetterError for what no sum could hold, or no state has a place for."""
         _refuse_what_no_sum_holds(event)
+        if state is not None and (cause := no_place(state, event)) is not None:
+            raise DeadLetterError(Reason.NO_PLACE, cause)
         thought = transition(state, event, policy=self.policy, scorer=self.scorer)
         if self.challengers is NOBODY or not thought.outputs:
             return thought

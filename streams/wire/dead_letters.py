@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NO_AMOUNT = "no_amount"
     BAD_KEY = "bad_key"
     NO_TOPIC = "no_topic"
+    NO_PLACE = "no_place"
     LATE = "late"
     FAILED = "failed"
 

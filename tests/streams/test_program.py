@@ -19,7 +19,9 @@ from models.learners.snapshot import LatenessWeights, dump
 from models.policy.policy import DEFAULT_POLICY, stamped
 from models.regime import NOTHING_ACTIVATED, ActiveLearner, Regime, decode_regime, encode_regime, regime_after
 from models.state.client import ClientState
+from models.state.closing import OPEN_INVOICES, PARTS
 from models.state.codec import encode
+from models.state.reckoning import gross, left
 from models.triggers import Decision, Example, Trigger
 from models.workdays import DAY_MS
 from streams.agents.clients import ClientsStage
@@ -29,10 +31,12 @@ from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import fold_partition
 from streams.engine.program import LEAST_ABSURD, ClientProgram
+from streams.engine.writes import OutboxEntry
 from streams.runtime.metrics import LEARNER_REFUSED, Meter
 from streams.runtime.settings import Settings
 from streams.state.memory_store import MemoryPartitions
 from streams.wire.codec import encode_event
+from streams.wire.dead_letters import Reason
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DEAD_LETTERS, DECISIONS, EXAMPLES, TRIGGERS
 from tests.models.builders import Events, ms, on, tick_at
@@ -291,3 +295,52 @@ def test_amounts_that_no_sum_can_hold_become_dead_letters_and_the_neighbours_go_
     assert len(letters) == len(absurd) + 1
     assert b"is more than anybody owes" in dict(letters[0].headers)["detail"]
     assert "client-2" in pipeline.states
+
+
+def refused_by(pipeline: MemoryPipeline[ClientState]) -> list[OutboxEntry]:
+    return [entry for entry in pipeline.entries if dict(entry.headers).get("reason") == Reason.NO_PLACE.encode()]
+
+
+def test_beyond_two_hundred_open_invoices_an_invoice_waits_among_the_dead_letters_and_the_oldest_stays_open() -> None:
+    build = Events()
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+    bills = [build.issued(1 + number / 24, f"I{number}", 10_000, due=10 + number / 24) for number in range(OPEN_INVOICES)]
+    pipeline.tell(build.profiled(0))
+    for bill in bills:
+        pipeline.tell(bill)
+    pipeline.advance_to(on(60))
+    asked = {entry.value for entry in pipeline.entries if entry.topic in {topic.name for topic in TRIGGERS.values()}}
+    assert asked
+    for hour in range(6):  # a storm of invoices takes nothing back and asks nothing anew
+        pipeline.tell(build.issued(60 + hour / 24, f"S{hour}", 10_000, due=90))
+        pipeline.advance_to(on(60 + (hour + 0.5) / 24))
+    pipeline.tell(build.issued(60.5, "I7", 12_000, due=10.3))  # one that is kept may be told again
+    state = pipeline.states["client-1"]
+    assert {row.invoice_id for row in state.ledger.invoices} == {bill.invoice_id for bill in bills}
+    assert next(row.minor for row in state.ledger.invoices if row.invoice_id == "I7") == 12_000
+    assert state.memory.forgotten.rows == 0
+    letters = refused_by(pipeline)
+    assert len(letters) == 6
+    assert b"200 invoices of this client are open" in dict(letters[0].headers)["detail"]
+    now = {entry.value for entry in pipeline.entries if entry.topic in {topic.name for topic in TRIGGERS.values()}}
+    assert not any(b'"kind":"retraction"' in value for value in now - asked)
+
+    pipeline.tell(build.paid(61, "P1", 10_000, "I0"))
+    pipeline.tell(build.issued(60, "S0", 10_000, due=90, received=62))  # driven again
+    kept = {row.invoice_id for row in pipeline.states["client-1"].ledger.invoices if left(row)}
+    assert "S0" in kept
+    assert "I0" not in kept
+    assert len(refused_by(pipeline)) == 6
+
+
+def test_a_payment_that_names_more_invoices_than_are_kept_loses_no_money_without_a_word() -> None:
+    build = Events()
+    pipeline = MemoryPipeline(ClientProgram(), readers=INTAKE_READERS, start=on(0))
+    for number in range(PARTS + 3):
+        pipeline.tell(build.paid(1 + number / 1_000, "P1", 5, f"I{number}"))
+    pipeline.tell(build.paid(1, "P1", 5, "I0", received=3))  # a repeat of what is kept is one
+    pipeline.tell(build.paid(2, "P1-rest", 15, None))
+    assert len(refused_by(pipeline)) == 3
+    state = pipeline.states["client-1"]
+    assert sum(map(gross, state.ledger.payments)) + sum(row.received for row in state.ledger.totals) == 5 * PARTS + 15
+    assert state.memory.forgotten.repeats == 0
