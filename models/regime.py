@@ -25,6 +25,9 @@ from models.events.union import AnyControlEvent
 POLICIES_KEPT: Final = 8
 """Policies remembered, the active one included: runs may be pinned to any of them."""
 
+SINGLE_KEPT: Final = 32
+"""Latest moves of single journeys and clients that are remembered: what they mean is moved within minutes, or when it ends."""
+
 _REMEMBERED: Final = 64  # control events by whose id a repetition is known; people write a few a week
 _VERSION: Final = 1
 
@@ -50,6 +53,36 @@ class Migration(msgspec.Struct, frozen=True, array_like=True):
     since_ms: int
     author: str
     reason: str
+
+    def is_of(self, client_id: str) -> bool:
+        """Say whether runs of this client are meant."""
+        del client_id
+        return True
+
+    def is_about(self, journey: str) -> bool:
+        """Say whether runs of this journey are meant."""
+        del journey
+        return True
+
+
+class SingleMigration(Migration, frozen=True, array_like=True):
+    """The same of some `journeys` or `clients` alone; none named: of every one."""
+
+    journeys: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+
+    def is_of(self, client_id: str) -> bool:
+        """Say whether runs of this client are meant."""
+        return not self.clients or client_id in self.clients
+
+    def is_about(self, journey: str) -> bool:
+        """Say whether runs of this journey are meant."""
+        return not self.journeys or journey in self.journeys
+
+    @property
+    def scope(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """What is meant; a later word about the same takes its place."""
+        return self.of, self.journeys, self.clients
 
 
 class ActiveLearner(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +130,7 @@ class Regime(msgspec.Struct, frozen=True, array_like=True):
     heard: tuple[str, ...] = ()
     base: ActivePolicy | None = None
     migrations: tuple[Migration, ...] = ()
+    single: tuple[SingleMigration, ...] = ()
 
     def policy(self, version: str | None = None) -> ActivePolicy | None:
         """Return the policy in force, or the one called `version`; none: never activated, or forgotten since."""
@@ -162,17 +196,33 @@ def _with_migration(regime: Regime, event: RunsMigrated, at_ms: int) -> Regime:
     """Return the regime in which runs move; what is moved to is left by no earlier word, so nobody is moved in a circle."""
     if regime.policy(event.version) is None:
         return regime
+    if event.journeys or event.clients:
+        return _with_single(regime, event, at_ms)
     told = [Migration(of, event.version, at_ms, event.author, event.reason) for of in set(event.versions) - {event.version}]
     kept = [row for row in regime.migrations if row.of not in event.versions]
-    return _forgetful(replace(regime, migrations=(*kept, *told)), back_to=event.version)
+    single = tuple(row for row in regime.single if row.of not in event.versions)
+    return _forgetful(replace(regime, migrations=(*kept, *told), single=single), back_to=event.version)
+
+
+def _with_single(regime: Regime, event: RunsMigrated, at_ms: int) -> Regime:
+    journeys, clients = (tuple(sorted(set(names))) for names in (event.journeys or (), event.clients or ()))
+    left = sorted(set(event.versions) - {event.version})
+    told = [SingleMigration(of, event.version, at_ms, event.author, event.reason, journeys, clients) for of in left]
+    scopes = {row.scope for row in told}
+    kept = [row for row in regime.single if row.scope not in scopes]
+    return _forgetful(replace(regime, single=(*kept, *told)[-SINGLE_KEPT:]), back_to=event.version)
 
 
 def _forgetful(regime: Regime, *, back_to: str) -> Regime:
     """Forget migrations of policies that nobody remembers, and those away from one that runs begin under again."""
     known = {row.version for row in regime.policies}
     left = known | ({regime.base.version} if regime.base else set())
-    kept = (row for row in regime.migrations if row.of in left and row.to in known and row.of != back_to)
-    return replace(regime, migrations=tuple(sorted(kept, key=lambda row: row.of)))
+
+    def holds(row: Migration) -> bool:
+        return row.of in left and row.to in known and row.of != back_to
+
+    migrations = sorted(filter(holds, regime.migrations), key=lambda row: row.of)
+    return replace(regime, migrations=tuple(migrations), single=tuple(filter(holds, regime.single)))
 
 
 def _with_learner(regime: Regime, event: LearnerActivated, at_ms: int) -> Regime:

@@ -11,6 +11,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from models.events.envelope import Envelope, Identifier, Instant
 
+MOST_CLIENTS: Final = 20
+"""Clients whose runs one word moves by name: every partition keeps it."""
+
 
 class ClockTicked(Envelope):
     """Time passed: timers due up to `occurred_at` may fire. Written by the owner of a partition into that partition."""
@@ -45,6 +48,12 @@ class RunsMigrated(ControlEvent):
     version: Identifier = Field(description="The policy they follow from now on; it was activated before.")
     versions: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)] = Field(
         description="The policies they follow until now."
+    )
+    journeys: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)] | None = Field(
+        default=None, description="Runs of these journeys alone; none: of every one."
+    )
+    clients: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=MOST_CLIENTS)] | None = Field(
+        default=None, description="Runs of these clients alone; none: of every one."
     )
 
 

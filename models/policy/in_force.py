@@ -73,7 +73,7 @@ class PolicyInForce(Policy):
     @property
     def migrations(self) -> tuple[Migration, ...]:
         """Where runs go on that are under way by an earlier policy."""
-        return self.regime.migrations
+        return (*self.regime.migrations, *self.regime.single)
 
     @property
     def pin(self) -> str:

@@ -7,7 +7,7 @@ Tables without a name in common are counted through. What is on its way, waits f
 it was begun, and the run moves then. A run that has no step left is not under way: its last message may have said so.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -46,14 +46,19 @@ def migrations_due(state: ClientState, policy: Policy, *, until_ms: int) -> list
     """Return the moments up to `until_ms` at which runs of this client were told to move and have not yet, in order."""
     if not policy.migrations or state.erased_ms or state.identity.into:
         return []
-    by = {row.of: row.since_ms for row in policy.migrations if row.since_ms <= until_ms}
-    return sorted(
-        {
-            by[begun.version]
-            for run in state.care.runs
-            if is_begun(run) and _goes_on(run, begun := policy.of_run(run)) and begun.version in by
-        }
-    )
+    told = _told(state, policy, until_ms)
+    under_way = [run for run in state.care.runs if is_begun(run) and _goes_on(run, policy.of_run(run))] if told else []
+    return sorted({row.since_ms for run in under_way for row in _words(run, policy, told)})
+
+
+def _told(state: ClientState, policy: Policy, until_ms: int) -> list[Migration]:
+    return [row for row in policy.migrations if row.since_ms <= until_ms and row.is_of(state.client_id)]
+
+
+def _words(run: Run, policy: Policy, told: Iterable[Migration]) -> Iterator[Migration]:
+    """Yield the words that a run is to move by: of its own policy, and about its journey."""
+    version, journey = policy.of_run(run).version, journey_of(run).value
+    return (row for row in told if row.of == version and row.is_about(journey))
 
 
 def _goes_on(run: Run, begun: Policy) -> bool:
@@ -86,11 +91,11 @@ def moves(state: ClientState, policy: Policy) -> list[Move]:
     """Return the runs under way that were told to move by the state's time and have not yet, in the order of the state."""
     if not migrations_due(state, policy, until_ms=state.now_ms):
         return []
-    told = {row.of: row for row in policy.migrations if row.since_ms <= state.now_ms}
+    told = _told(state, policy, state.now_ms)
     under_way, instalments = _under_way(state, policy), _anchors(state.ledger.plans)
     found = []
     for run in state.care.runs:
-        by = told.get(policy.of_run(run).version)
+        by = max(_words(run, policy, told), key=lambda row: row.since_ms, default=None)  # of several the latest
         target = policy.called(by.to) if by is not None and run.anchor in under_way.get(run.journey, ()) else None
         if by is not None and target is not None and is_begun(run):
             move = _move(run, by, target, state, policy, is_instalment=run.anchor in instalments)

@@ -74,7 +74,8 @@ def _pinned(state: ClientState, policy: Policy) -> Iterator[str]:
 
 
 def _moved(state: ClientState, policy: Policy) -> Iterator[str]:
-    said = {(row.of, row.to): f", as {row.author} said on {_day(row.since_ms)}: {row.reason}" for row in policy.migrations}
+    told = (row for row in policy.migrations if row.is_of(state.client_id))
+    said = {(row.of, row.to): f", as {row.author} said on {_day(row.since_ms)}: {row.reason}" for row in told}
     for run in state.care.runs:
         if run.begun_under and not run.closed:
             why = said.get((run.begun_under, run.pinned), "")

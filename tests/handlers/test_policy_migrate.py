@@ -93,8 +93,45 @@ def test_one_client_is_shown_alone_and_one_that_is_not_known_is_an_error(
     history = _history(tmp_path / "history.jsonl")
     assert run(["policy", "migrate", _file(tmp_path), "--history", history, "--client", "börek", "--json"]) == 0
     assert [row["client_id"] for row in json.loads(capsys.readouterr().out)["moves"]] == ["börek"]
+    both = ["--client", "börek", "--client", "cleo"]
+    assert run(["policy", "migrate", _file(tmp_path), "--history", history, *both]) == 0
+    said = capsys.readouterr().out
+    assert "2 runs under way would go on by it; 2 clients" in said
+    assert "ada" not in said
+    assert "rapport policy migrate --live --client börek --client cleo --reason" in " ".join(said.split()).replace("'", "")
     assert run(["policy", "migrate", _file(tmp_path), "--history", history, "--client", "nobody"]) == 2
     assert "no client 'nobody' is known here" in capsys.readouterr().err
+
+
+def test_one_journey_is_shown_alone_with_the_clients_that_are_named_and_one_that_is_not_known_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show = ["policy", "migrate", _file(tmp_path), "--history", _history(tmp_path / "history.jsonl")]
+    for words, clients in (
+        (["--journey", "post_payment_onboarding"], ["cleo"]),
+        (["--journey", "post_payment_onboarding", "--journey", "delayed_payment_support"], ["ada", "börek", "cleo"]),
+        (["--journey", "post_payment_onboarding", "--client", "ada"], []),
+    ):
+        assert run([*show, *words, "--json"]) == 0
+        assert sorted(row["client_id"] for row in json.loads(capsys.readouterr().out)["moves"]) == clients
+    assert run([*show, "--journey", "onboarding"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no journey 'onboarding' is known here; there are: bank_debit" in said
+
+
+def test_what_was_moved_of_a_single_client_in_a_history_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ada = runs_migrated(15.6, PATIENT, DEFAULT_POLICY, clients=("ada",))
+    history = _history(tmp_path / "moved.jsonl", policy_activated(15.5, PATIENT), ada)
+    assert run(["policy", "migrate", "--history", history, "--json"]) == 0
+    assert sorted(row["client_id"] for row in json.loads(capsys.readouterr().out)["moves"]) == ["börek", "cleo"]
+
+
+def test_a_client_that_was_merged_is_named_as_what_it_is_part_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history = Path(_history(tmp_path / "history.jsonl"))
+    merged = Events("ada").merged(17, "cleo")
+    history.write_bytes(history.read_bytes() + encode_event(merged.model_copy(update={"event_id": "merged"})) + b"\n")
+    assert run(["policy", "migrate", _file(tmp_path), "--history", str(history), "--client", "ada"]) == 2
+    assert "name cleo" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_was_activated_and_moved_in_a_history_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +159,7 @@ def test_where_no_other_policy_was_ever_in_force_there_is_nothing_to_move(
     [
         (["--yes", "--reason", "so"], "add --live"),
         (["--live", "--yes"], "say why"),
-        (["--live", "--yes", "--client", "ada", "--reason", "so"], "leave one of them out"),
+        (["--live", "--yes", "--reason", "so", *(word for n in range(21) for word in ("--client", f"c{n}"))], "20 can be moved"),
         (["FILE", "--live", "--yes", "--reason", "so"], "first: rapport policy activate"),
         (["--live", "--as-of", "2024-03-01"], "leave out --history and --as-of"),
         (["missing.yaml"], "missing.yaml"),

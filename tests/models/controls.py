@@ -38,8 +38,15 @@ def halt(day: float, *, scope: HaltScope = HaltScope.ALL, target: str | None = N
     )
 
 
-def runs_migrated(day: float, to: Policy, *of: Policy, event_id: str | None = None) -> RunsMigrated:
-    """Move runs under way from `of` to a policy that was activated before."""
+def runs_migrated(
+    day: float,
+    to: Policy,
+    *of: Policy,
+    event_id: str | None = None,
+    journeys: tuple[str, ...] = (),
+    clients: tuple[str, ...] = (),
+) -> RunsMigrated:
+    """Move runs under way from `of` to a policy that was activated before; all, or those of some journeys or clients."""
     return RunsMigrated(
         event_id=event_id or f"migrated-{day}",
         source="cli",
@@ -49,4 +56,6 @@ def runs_migrated(day: float, to: Policy, *of: Policy, event_id: str | None = No
         reason="gentler words",
         version=to.version,
         versions=tuple(dict.fromkeys(row.version for row in of)),
+        journeys=journeys or None,
+        clients=clients or None,
     )

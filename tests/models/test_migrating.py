@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TypeVar
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,8 @@ from models.policy.journeys import DELAY_LADDERS, INSTALMENT_LADDER, ONBOARDING_
 from models.policy.migrating import moves, place_in
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.policy.standing import standing
-from models.regime import NOTHING_ACTIVATED, Regime, decode_regime, encode_regime, regime_after
-from models.state.client import Run
+from models.regime import NOTHING_ACTIVATED, SINGLE_KEPT, Regime, decode_regime, encode_regime, regime_after
+from models.state.client import Run, journey_of
 from models.triggers import Decision, DecisionOutcome, Journey, Trigger
 from models.workdays import DAY_MS
 from streams.engine.program import ClientProgram
@@ -277,23 +278,81 @@ def test_what_was_begun_before_anything_was_activated_moves_too() -> None:
     assert (run.stage, run.pinned, run.begun_under) == (1, two.version, DEFAULT_POLICY.version)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 4)), max_size=20))
-def test_nobody_is_moved_in_a_circle(log: list[tuple[bool, int, int]]) -> None:
+_SCOPES = st.sampled_from(((), ("a",), ("b",), ("a", "b")))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 4), _SCOPES), max_size=20))
+def test_nobody_is_moved_in_a_circle(log: list[tuple[bool, int, int, tuple[str, ...]]]) -> None:
     policies = [stamped(replace(DEFAULT_POLICY, version=f"p{number}")) for number in range(5)]
     regime: Regime = NOTHING_ACTIVATED
-    for number, (is_move, one, two) in enumerate(log):
+    for number, (is_move, one, two, clients) in enumerate(log):
         event: AnyControlEvent = policy_activated(number, policies[one])
         if is_move:
-            event = runs_migrated(number, policies[one], policies[two], policies[(two + 1) % 5])
+            event = runs_migrated(number, policies[one], policies[two], policies[(two + 1) % 5], clients=clients)
         regime = decode_regime(encode_regime(regime_after(regime, event)))
-        leads = {row.of: row.to for row in regime.migrations}
-        assert len(leads) == len(regime.migrations)
-        for start in leads:
-            seen, at = set(), start
-            while at in leads:
-                assert at not in seen
-                seen.add(at)
-                at = leads[at]
+        assert len({row.of for row in regime.migrations}) == len(regime.migrations)
+        leads = [(row.of, row.to) for row in (*regime.migrations, *regime.single)]
+        at = {of for of, _ in leads}
+        for _ in range(5):  # as many steps as there are policies: a way that goes on longer is a circle
+            at = {to for of, to in leads if of in at}
+        assert not at
+
+
+def test_a_word_about_one_client_or_one_journey_moves_these_alone_and_the_rest_may_follow() -> None:
+    one, two = policy_of_steps("one", "abc"), policy_of_steps("two", "axbc")
+    story: list[AnyClientEvent] = []
+    for name in ("ada", "bo"):
+        build = Events(name)
+        rows: list[AnyClientEvent] = [build.profiled(0), build.issued(1, "I1", due=10), build.paid(14, "P1", 500, None)]
+        story += [row.model_copy(update={"event_id": f"{name}-{number}"}) for number, row in enumerate(rows)]
+
+    def pins(*controls: AnyControlEvent) -> dict[tuple[str, Journey], str]:
+        simulation, _ = lived(story, policy_activated(0, one), policy_activated(16, two), *controls, until_day=19)
+        return {
+            (name, Journey(journey_of(run).value)): run.pinned
+            for name, state in simulation.states.items()
+            for run in state.care.runs
+            if run.pinned
+        }
+
+    every = {(name, journey) for name in ("ada", "bo") for journey in (Journey.DELAY_SUPPORT, Journey.ONBOARDING)}
+    assert pins() == dict.fromkeys(every, one.version)
+
+    def moved(*controls: AnyControlEvent) -> set[tuple[str, Journey]]:
+        return {row for row, version in pins(*controls).items() if version == two.version}
+
+    ada, support = ("ada",), (Journey.DELAY_SUPPORT.value,)
+    of_ada = runs_migrated(17, two, one, clients=ada)
+    assert moved(of_ada) == {row for row in every if row[0] == "ada"}
+    assert moved(runs_migrated(17, two, one, journeys=support)) == {row for row in every if row[1] is Journey.DELAY_SUPPORT}
+    assert moved(runs_migrated(17, two, one, journeys=support, clients=ada)) == {("ada", Journey.DELAY_SUPPORT)}
+    assert moved(of_ada, runs_migrated(17.5, two, one, clients=ada, event_id="again")) == moved(of_ada)
+    assert moved(of_ada, runs_migrated(18, two, one)) == every
+
+
+@given(story=stories(), one=_POLICIES, two=_POLICIES, day=st.integers(5, 120))
+@settings(max_examples=25)
+def test_to_move_the_only_client_by_name_is_to_move_all(story: list[AnyClientEvent], one: Policy, two: Policy, day: int) -> None:
+    begun = (policy_activated(0, one), policy_activated(day, two))
+    every, _ = lived(story, *begun, runs_migrated(day, two, one))
+    named, _ = lived(story, *begun, runs_migrated(day, two, one, clients=(CLIENT,)))
+    assert _cared(every) == _cared(named)
+    nobody, _ = lived(story, *begun, runs_migrated(day, two, one, clients=("somebody else",)))
+    still, _ = lived(story, *begun)
+    assert _cared(nobody) == _cared(still)
+
+
+def test_moves_of_single_clients_are_bounded_and_a_regime_of_before_is_read() -> None:
+    one, two = policy_of_steps("one", "abc"), policy_of_steps("two", "axc")
+    regime = regime_after(regime_after(NOTHING_ACTIVATED, policy_activated(0, one)), policy_activated(1, two))
+    for number in range(SINGLE_KEPT + 5):
+        regime = regime_after(regime, runs_migrated(2 + number, two, one, clients=(f"c{number}",)))
+    assert [row.clients for row in regime.single] == [(f"c{number}",) for number in range(5, SINGLE_KEPT + 5)]
+    whole = regime_after(regime, runs_migrated(99, two, one))
+    assert (len(whole.migrations), whole.single) == (1, ())
+    fields = msgspec.msgpack.decode(encode_regime(whole)[1:])
+    before = encode_regime(whole)[:1] + msgspec.msgpack.encode(fields[:-1])
+    assert decode_regime(before) == whole
 
 
 def test_a_missed_instalment_goes_on_by_the_ladder_of_instalments() -> None:

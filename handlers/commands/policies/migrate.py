@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
@@ -11,13 +11,13 @@ from handlers.commands.history import read_controls
 from handlers.commands.options import Author, FormOption, JsonOption, end_of_day_ms
 from handlers.commands.policies.activation import activated, sound_policy
 from handlers.commands.policies.choosing import chosen_policy
-from handlers.commands.policies.migration import Preview, preview, tell
+from handlers.commands.policies.migration import Preview, Scope, preview, tell, unknown
 from handlers.commands.policies.standing import read_standing
 from handlers.commands.policies.trials import HistoryOption, told_events
 from handlers.commands.policies.trying import live
 from handlers.commands.regime_changes import author_named, put_in_force, worded
 from handlers.terminal.documents import in_json
-from models.events.control import RunsMigrated
+from models.events.control import MOST_CLIENTS, RunsMigrated
 from models.events.envelope import epoch_ms
 from models.state.client import ClientState
 from models.workdays import moment
@@ -26,6 +26,13 @@ from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.wire.control import control_id
+
+JourneysOption: TypeAlias = Annotated[
+    tuple[str, ...], Parameter(name="--journey", help="Only runs of this journey; may be given again. Default: of every one.")
+]
+ClientsOption: TypeAlias = Annotated[
+    tuple[str, ...], Parameter(name="--client", help="Only runs of this client; may be given again. Default: of every one.")
+]
 
 
 def migrate(
@@ -39,9 +46,10 @@ def migrate(
         bool, Parameter(name="--live", negative=(), help="The clients of the running deployment as they stand now.")
     ] = False,
     as_of: Annotated[datetime | None, Parameter(help="Look at a history as of this day; default: its last event.")] = None,
-    client: Annotated[str | None, Parameter(help="Show this client only.")] = None,
+    journeys: JourneysOption = (),
+    clients: ClientsOption = (),
     yes: Annotated[
-        bool, Parameter(name="--yes", negative=(), help="Let all of them go on by the policy in force, with --live.")
+        bool, Parameter(name="--yes", negative=(), help="Let what is shown go on by the policy in force, with --live.")
     ] = False,
     reason: Annotated[str, Parameter(help="Why; with --yes, it is kept with every run that moves.")] = "",
     author: Author = None,
@@ -58,44 +66,34 @@ def migrate(
     With --yes the move travels through the log of every partition, once. What is on its way, waits for a yes or lies with a
     colleague ends first as it was begun. Runs without a step left stay where they are. A policy from a FILE is activated first.
 
+    With --journey or --client only these are shown and moved, at most 20 clients at once; all others stay as they are and may be
+    moved later. Both together mean runs of these journeys of these clients.
+
     For example:
 
         rapport policy migrate firm.yaml --history history.jsonl
         rapport policy migrate --live --reason "the gentler letters hold for all" --yes
+        rapport policy migrate --live --client hollis-wray --client ada --journey pre_renewal --reason "as agreed with them" --yes
 
     Exit codes: 0 shown or moved, 1 a server is away or a worker has not followed yet, 2 wrong usage, or a file cannot be read.
     """
-    settings = load_settings()
-    _check_usage(file, history, as_of, client=client, from_live=from_live, yes=yes, reason=reason)
+    settings, scope = load_settings(), Scope(tuple(dict.fromkeys(journeys)), tuple(dict.fromkeys(clients)))
+    _check_usage(file, history, as_of, scope=scope, from_live=from_live, yes=yes, reason=reason)
     read = None if file is None else sound_policy(file, settings)
-    if from_live:
-        standing = read_standing(settings, chosen_policy(None))
-        bound, states, now_ms = standing.bound, standing.states, standing.now_ms
-        if yes and standing.travelling:
-            message = "another change is on its way through the partitions; look once more when it holds in all: rapport lag"
-            raise UsageError(message)
-    else:
-        bound, states, now_ms = _told(history, as_of=as_of, form=form, asked=asked)
-    if client is not None and client not in {state.client_id for state in states}:
-        message = f"no client {client!r} is known here"
-        raise UsageError(message)
+    bound, states, now_ms = (
+        _as_it_stands(settings, to_move=yes) if from_live else _told(history, as_of=as_of, form=form, asked=asked)
+    )
+    if (objection := unknown(scope, bound, states)) is not None:
+        raise UsageError(objection)
     target = None if read is None else activated(read, settings, moment(now_ms), author=author, reason=reason)
-    found = preview(bound, states, now_ms=now_ms, target=target)
-    _show(found, bound, client=client, as_json=as_json)
+    found = preview(bound, states, now_ms=now_ms, target=target, scope=scope)
+    print(in_json(found.as_json()) if as_json else "\n".join(tell(found, regime=bound.regime)))
     if yes:
-        return _carry_out(settings, found, reason=reason, author=author, as_json=as_json)
+        return _carry_out(settings, found, scope, reason=reason, author=author, as_json=as_json)
     if found.rows and not as_json:
         first = f"rapport policy activate {file} --reason ..., then " if file is not None else ""
-        print(f"\nNothing was changed. To let them: {first}rapport policy migrate --live --reason ... --yes")
+        print(f"\nNothing was changed. To let them: {first}rapport policy migrate --live{scope.options} --reason ... --yes")
     return 0
-
-
-def _show(found: Preview, bound: ClientProgram, *, client: str | None, as_json: bool) -> None:
-    if as_json:
-        rows = tuple(row for row in found.rows if client in (None, row.client_id))
-        print(in_json(Preview(found.version, found.versions, rows).as_json()))
-    else:
-        print("\n".join(tell(found, regime=bound.regime, client=client)))
 
 
 def _check_usage(
@@ -103,7 +101,7 @@ def _check_usage(
     history: Path | None,
     as_of: datetime | None,
     *,
-    client: str | None,
+    scope: Scope,
     from_live: bool,
     yes: bool,
     reason: str,
@@ -115,12 +113,21 @@ def _check_usage(
         message = "--yes moves the runs of the running deployment: add --live"
     elif yes and file is not None:
         message = f"runs can be moved to a policy in force only; first: rapport policy activate {file}, then without the file"
-    elif yes and client is not None:
-        message = "--yes moves the runs of all clients, --client shows those of one: leave one of them out"
+    elif yes and len(scope.clients) > MOST_CLIENTS:
+        message = f"{len(scope.clients)} clients are named, {MOST_CLIENTS} can be moved at once: say it in several commands"
     elif yes and not reason.strip():
         message = 'say why: --reason "..."; it stands in the record of every run that moves'
     if message:
         raise UsageError(message)
+
+
+def _as_it_stands(settings: Settings, *, to_move: bool) -> tuple[ClientProgram, tuple[ClientState, ...], int]:
+    """Return what holds in the running deployment, its clients, and now."""
+    standing = read_standing(settings, chosen_policy(None))
+    if to_move and standing.travelling:
+        message = "another change is on its way through the partitions; look once more when it holds in all: rapport lag"
+        raise UsageError(message)
+    return standing.bound, standing.states, standing.now_ms
 
 
 def _told(
@@ -135,7 +142,7 @@ def _told(
     return life.simulation.bound, tuple(states[name] for name in sorted(states) if not states[name].erased_ms), now_ms
 
 
-def _carry_out(settings: Settings, found: Preview, *, reason: str, author: str | None, as_json: bool) -> int:
+def _carry_out(settings: Settings, found: Preview, scope: Scope, *, reason: str, author: str | None, as_json: bool) -> int:
     if not found.rows:
         if not as_json:
             print("Nothing was changed.")
@@ -143,7 +150,7 @@ def _carry_out(settings: Settings, found: Preview, *, reason: str, author: str |
     now = make_clock(settings.clock_file).now()
     with worded():
         event = RunsMigrated(
-            event_id=control_id("migrate", found.version, *found.versions, epoch_ms(now)),
+            event_id=control_id("migrate", found.version, *found.versions, *scope.journeys, *scope.clients, epoch_ms(now)),
             source="cli",
             occurred_at=now,
             received_at=now,
@@ -151,6 +158,8 @@ def _carry_out(settings: Settings, found: Preview, *, reason: str, author: str |
             reason=reason,
             version=found.version,
             versions=found.versions,
+            journeys=scope.journeys or None,
+            clients=scope.clients or None,
         )
     count = put_in_force(settings, event)
     if not as_json:

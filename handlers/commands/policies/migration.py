@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -104,8 +105,58 @@ def others_than(version: str, regime: Regime) -> tuple[str, ...]:
     return tuple(sorted(known - {version}))
 
 
-def preview(bound: ClientProgram, states: Iterable[ClientState], *, now_ms: int, target: PolicyActivated | None) -> Preview:
-    """Return what would change under `bound` if runs went on by the policy in force, or by `target` once that is activated."""
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The journeys and clients whose runs are meant; none named: every one."""
+
+    journeys: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+
+    def has_client(self, state: ClientState) -> bool:
+        """Say whether runs of a client are meant."""
+        return not self.clients or state.client_id in self.clients
+
+    def has_run(self, move: Move) -> bool:
+        """Say whether runs of a journey are meant."""
+        return not self.journeys or journey_of(move.run).value in self.journeys
+
+    @property
+    def options(self) -> str:
+        """The options that say the same to the command, each with a blank before it."""
+        named = [("--journey", name) for name in self.journeys] + [("--client", name) for name in self.clients]
+        return "".join(f" {option} {quote(name)}" for option, name in named)
+
+
+def unknown(scope: Scope, bound: ClientProgram, states: Iterable[ClientState]) -> str | None:
+    """Return what of a scope is not known, and what is; None where all of it is."""
+    journeys = {journey.value for journey in Journey} | {row.journey.value for row in bound.policy.journeys.own}
+    clients: dict[str, ClientState] = {}
+    for state in states:
+        clients[state.client_id] = state
+        journeys |= {journey_of(run).value for run in state.care.runs}
+    for name in scope.journeys:
+        if name not in journeys:
+            return f"no journey {name!r} is known here; there are: {', '.join(sorted(journeys))}"
+    for name in scope.clients:
+        if name not in clients:
+            return f"no client {name!r} is known here"
+        if into := clients[name].identity.into:
+            return f"{name} is part of {into} since they were merged, and so are its journeys: name {into}"
+    return None
+
+
+def preview(
+    bound: ClientProgram,
+    states: Iterable[ClientState],
+    *,
+    now_ms: int,
+    target: PolicyActivated | None,
+    scope: Scope,
+) -> Preview:
+    """Return what would change under `bound` if runs in `scope` went on by the policy in force.
+
+    Or by `target` once that is activated.
+    """
     blob = encode_regime(bound.regime)
     if target is not None:
         blob = bound.govern(blob, target)
@@ -126,20 +177,20 @@ def preview(bound: ClientProgram, states: Iterable[ClientState], *, now_ms: int,
     )
     policy = bound.under(program.govern(blob, said)).policy
     rows = []
-    for known in states:
+    for known in filter(scope.has_client, states):
         state = replace(known, now_ms=max(known.now_ms, now_ms))
-        for move in moves(state, policy):
+        for move in filter(scope.has_run, moves(state, policy)):
             old, new = ahead(state, policy, move.run, move.before), ahead(_as_moved(state, move), policy, move.moved, move.after)
             rows.append(Row(state.client_id, move, tuple(_changes(old, new))))
     return Preview(version, versions, tuple(rows))
 
 
-def tell(found: Preview, *, regime: Regime, client: str | None) -> Iterator[str]:
+def tell(found: Preview, *, regime: Regime) -> Iterator[str]:
     """Yield a preview for people."""
     if not found.versions:
         yield f"Nothing to move: no run can have been begun under another policy than {found.version}."
         return
-    rows = [row for row in found.rows if client in (None, row.client_id)]
+    rows = found.rows
     told = ", ".join(f"{version}{_since(version, regime)}" for version in found.versions)
     yield f"To {found.version}, from {told}:"
     now = sum(not row.move.waits for row in rows)
@@ -150,13 +201,13 @@ def tell(found: Preview, *, regime: Regime, client: str | None) -> Iterator[str]
         return
     yield ""
     yield f"{'journey':28} {'runs':>6} " + " ".join(f"{kind:>12}" for kind in KINDS)
-    for name, count in Preview(found.version, found.versions, tuple(rows)).counts().items():
+    for name, count in found.counts().items():
         yield f"{name:28} {count['runs']:>6,} " + " ".join(f"{count[kind]:>12,}" for kind in KINDS)
     for row in rows[:SHOWN]:
         yield ""
         yield from _row_lines(row)
     if len(rows) > SHOWN:
-        yield f"\nand {len(rows) - SHOWN:,} more runs; --client names one client, --json shows all"
+        yield f"\nand {len(rows) - SHOWN:,} more runs; --client and --journey name some, --json shows all"
 
 
 def _row_lines(row: Row) -> Iterator[str]:
