@@ -38,9 +38,10 @@ from models.learners.scorer import Scorer
 from models.policy.aftermath import judge_late_news
 from models.policy.approval import answered
 from models.policy.colleagues import fire_task, task_timers
-from models.policy.delay_support import delay_timers, fire_delay, fire_plan, fire_promise
+from models.policy.delay_support import delay_timers, fire_delay, fire_promise
 from models.policy.dwelling import judge, judge_audiences, judge_timers
 from models.policy.hours import heard_at
+from models.policy.instalments import fire_plan
 from models.policy.merging import absorb, absorb_after_erasure, merge, part, passes_on, split
 from models.policy.migrating import migrate, migrations_due, moves
 from models.policy.monthly import fire_statement, statement_timers

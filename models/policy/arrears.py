@@ -1,5 +1,6 @@
 """Which overdue invoices may be asked for, from when on, and why the others may not. Facts only; delay_support decides."""
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from models.policy.facts import Fact
 from models.policy.foresight import foreseen, has_habit
 from models.policy.gate import hold_on, hold_words, release_of
 from models.policy.journeys import Ladder
+from models.policy.material import owing, telling
 from models.policy.offers import Way
 from models.policy.policy import Policy
 from models.policy.precedence import urgency_ms
@@ -42,7 +44,7 @@ _NO_RUN: Final = Run(_JOURNEY, "")
 class Arrear(msgspec.Struct, frozen=True):
     """One open invoice, its run, when its next step is due by itself (`core_ms`) and with every claim on it (`ready_ms`).
 
-    `rest_ms`: until when no message names it, because a claim on it has just ended or it was just edited.
+    `rest_ms`: until when no message names it: a claim on it has just ended, it was just edited, or it was announced for later.
     """
 
     item: Item
@@ -116,6 +118,28 @@ def due_since(due_ms: int, state: ClientState, policy: Policy) -> int:
     zone, holidays, days = policy.zone_of(state), policy.holidays_of(state), courtesy_days(state, policy)
     due = rolled_ms(due_ms, zone, holidays)
     return max(due + days * DAY_MS, bank_days_on(due, min(days, TRANSFER_BANK_DAYS), zone, holidays))
+
+
+def too_early(invoice_ids: Collection[str], state: ClientState, policy: Policy) -> str | None:
+    """Return why a message that asks for these invoices speaks too early by now, None where it does not."""
+    for item in items(state.ledger, state.now_ms):
+        invoice = item.invoice
+        if invoice.invoice_id not in invoice_ids:
+            continue
+        if due_since(invoice.due_ms, state, policy) > state.now_ms:
+            return f"invoice {invoice.invoice_id} is not late any more: its due day was moved"
+        if _announced_ms(invoice, state, policy) > state.now_ms:
+            return f"payment of invoice {invoice.invoice_id} is announced for a later day by now"
+    return None
+
+
+def in_delay(state: ClientState, policy: Policy) -> bool:
+    """Say whether money that is worth a message is late: what support will never write about keeps nobody from care."""
+    grace_ms = courtesy_days(state, policy) * DAY_MS
+    if not any(not row.settled_ms and row.due_ms + grace_ms <= state.now_ms and left(row) for row in state.ledger.invoices):
+        return False  # at a glance: most clients owe nothing late
+    late = (row for row in owing(state) if due_since(row[0], state, policy) <= state.now_ms)
+    return bool(telling(late, state, policy))
 
 
 def promise_ends(promise: Promise, state: ClientState, policy: Policy) -> int:
@@ -222,7 +246,8 @@ def _arrear(item: Item, runs: dict[str, Run], state: ClientState, policy: Policy
         ladder = ladder_of(run, state, policy)
     ready, until = _claims(item, state, policy) if is_claimed else (0, 0)
     silence = _silence(item, run, state, policy, until)
-    return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms, max(ready, _settled_ms(invoice, policy)))
+    rest = max(ready, _settled_ms(invoice, policy), _announced_ms(invoice, state, policy))
+    return Arrear(item, run, core, max(core, ready), silence, ladder, due_ms, rest)
 
 
 def _foreseen(row: Arrear, oldest_ms: int, state: ClientState, policy: Policy) -> Arrear:
@@ -259,10 +284,15 @@ def _core_ms(invoice: Invoice, run: Run, state: ClientState, policy: Policy) -> 
         core, rest = max(due, core + moved), run.sent_ms + policy.min_gap_days * DAY_MS if run.sent_ms else ready
         ready = max(min(ready, rest), ready + moved) if ready else 0
     core = max(core, _settled_ms(invoice, policy), ready)
-    if invoice.expected_ms:
-        limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
-        core = max(core, min(invoice.expected_ms, limit) + courtesy_days(state, policy) * DAY_MS)
-    return core
+    return max(core, _announced_ms(invoice, state, policy))
+
+
+def _announced_ms(invoice: Invoice, state: ClientState, policy: Policy) -> int:
+    """Return until when an announced payment is waited for, 0 where none was announced."""
+    if not invoice.expected_ms:
+        return 0
+    limit = invoice.due_ms + policy.expected_limit_days * DAY_MS
+    return min(invoice.expected_ms, limit) + courtesy_days(state, policy) * DAY_MS
 
 
 def _settled_ms(invoice: Invoice, policy: Policy) -> int:
@@ -348,9 +378,13 @@ def _asked_from(item: Item) -> int:
     return item.invoice.due_ms if plan is None or plan.is_broken else plan.due_ms
 
 
+def missed_from(plan: Standing, state: ClientState, policy: Policy) -> int:
+    """Return from when on the next instalment of a plan counts as missing."""
+    return max(due_since(plan.due_ms, state, policy), plan.due_ms + PLAN_GRACE_MS)
+
+
 def _planned(name: str, plan: Standing, state: ClientState, policy: Policy) -> Silence:
     """Return why nothing is said while a plan holds, until its next instalment may be missing."""
     day = local_day(plan.due_ms, policy.zone_of(state)).isoformat()
     which = f"instalment {plan.number} of {plan.of}" if plan.of > 1 else "all of it"
-    until = max(due_since(plan.due_ms, state, policy), plan.due_ms + PLAN_GRACE_MS)
-    return Silence("planned", (f"a plan covers {name}: {which} is due on {day}",), until)
+    return Silence("planned", (f"a plan covers {name}: {which} is due on {day}",), missed_from(plan, state, policy))

@@ -25,6 +25,7 @@ from models.policy.arrears import (
 )
 from models.policy.colleagues import talk_silence
 from models.policy.gate import is_about_instalment
+from models.policy.instalments import plan_timers
 from models.policy.journeys import Ladder, MissedRun, Step
 from models.policy.ladder_end import end_timers, fire_end
 from models.policy.next_message import carrying_of, riders_of, step_of, way_of_message
@@ -35,11 +36,10 @@ from models.policy.silence import Silence, client_silence
 from models.policy.statement import asked_for, statement_of, totals_of, words_about
 from models.policy.tones import has_tried
 from models.policy.turn import Turn, find_run
-from models.state.balances import items
 from models.state.client import ClientState, Pending, Run, Timer, TimerKind
-from models.state.plans import BROKEN_MS, instalment_anchor
+from models.state.plans import instalment_anchor
 from models.state.promises import unkept, words_after
-from models.state.runs import is_begun, one_step_back, said_at, unsaid_at
+from models.state.runs import is_begun, said_at, softer, unsaid_at
 from models.triggers import DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
@@ -56,7 +56,7 @@ def delay_timers(state: ClientState, policy: Policy) -> list[Timer]:
     ]
     now = state.now_ms
     if state.ledger.plans:
-        timers += _plan_timers(state)
+        timers += plan_timers(state, policy)
     first = earliest(state, policy)
     if first is None:
         return timers
@@ -115,33 +115,6 @@ def fire_delay(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
     _send(turn, step, carrying, riders)
 
 
-def _plan_timers(state: ClientState) -> list[Timer]:
-    """Return when plans end by themselves because an instalment is missing for too long."""
-    standings = [row.standing for row in items(state.ledger, state.now_ms) if row.standing is not None]
-    return [
-        Timer(max(state.now_ms, row.due_ms + BROKEN_MS), TimerKind.PLAN, row.plan.plan_id)
-        for row in standings
-        if row.plan.told_ms != row.due_ms
-    ]
-
-
-def fire_plan(turn: Turn, timer: Timer) -> None:
-    """Say that a plan holds no more: the whole invoice is owed again, and support goes on one step softer."""
-    state = turn.state
-    for item in items(state.ledger, state.now_ms):
-        plan, invoice_id = item.standing, item.invoice.invoice_id
-        if plan is None or plan.plan.plan_id != timer.anchor or not plan.is_broken:
-            continue
-        told = tuple(replace(row, told_ms=plan.due_ms) if row is plan.plan else row for row in state.ledger.plans)
-        turn.state = replace(state, ledger=replace(state.ledger, plans=told))
-        run = turn.run(Journey.DELAY_SUPPORT, invoice_id)
-        if run.stage:
-            turn.put_run(_one_back(run))
-        missing = f"instalment {plan.number} of {plan.of} of invoice {invoice_id} did not come"
-        turn.decide(DecisionOutcome.HELD, (f"{missing}: the plan holds no more, support goes on softly",), run=run, step="plan")
-        return
-
-
 def _lapse(turn: Turn, step: Step, carrying: Arrear, reasons: tuple[str, ...]) -> None:
     """Take the softer path: nothing is sent; it comes again after its window, and after too many times a person is needed."""
     run, policy = carrying.run, turn.policy
@@ -173,18 +146,13 @@ def fire_promise(turn: Turn, timer: Timer) -> None:
         invoice = item.invoice
         run = turn.run(Journey.DELAY_SUPPORT, invoice.invoice_id)
         if run.stage:
-            turn.put_run(_one_back(run))
+            turn.put_run(softer(run))
         turn.decide(
             DecisionOutcome.HELD,
             (f"the promise for invoice {invoice.invoice_id} was not kept: support goes on, one step softer",),
             run=run,
             step="promise",
         )
-
-
-def _one_back(run: Run) -> Run:
-    """Return a run one step softer; what people were asked to decide about is over."""
-    return replace(one_step_back(run), epoch=run.epoch + 1, told="", decide_ms=0, last=False)
 
 
 def undo(turn: Turn, row: Pending, *, ready_ms: int, tries: int) -> None:

@@ -13,14 +13,18 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.money import Money
+from models.policy.arrears import in_delay, too_early
 from models.policy.budget import costs, full, goes_first
-from models.policy.gate import check, earlier_unheard, held_by, legal_hold_of, legal_words, pending_of
+from models.policy.gate import check, earlier_unheard, held_by, is_about_instalment, legal_hold_of, legal_words, pending_of
 from models.policy.monthly import overtaken
+from models.policy.named import step_called
 from models.policy.policy import Policy
 from models.policy.precedence import tone_claimed
+from models.policy.replies import reply_about, reply_silence
 from models.policy.silence import outside_reason, wish_of, withheld
 from models.policy.stakes import COST, person_first, too_dear, too_little
 from models.policy.tones import is_above
+from models.policy.turn import find_run
 from models.state.balances import items
 from models.state.client import PREDICATES, PURPOSES, ClientState, Pending, Run, journey_of
 from models.state.history import next_retry_ms
@@ -31,6 +35,7 @@ EXPIRED: Final = "expired"
 LOOK_AGAIN_MS: Final = 60_000
 """How long what ends by no moment of its own is held before it is asked about again."""
 
+_ASKING: Final = frozenset({Journey.DELAY_SUPPORT, Journey.STATEMENT})
 _OPEN_ENDED: Final = frozenset({"stop", "feed", "unheard", "earlier"})
 
 
@@ -112,24 +117,20 @@ def _refused(state: ClientState, row: Pending, policy: Policy) -> Answer | None:
     if wish is not None:
         because = CancelWhen.CONSENT_WITHDRAWN if wish.code == "consent" else CancelWhen.DECIDED_ANEW
         return _withdrawn(wish.code, wish.reasons[0], because)
-    why = _too_firm(state, row)
-    if why is not None:
-        return _withdrawn("tone", why)
-    why = _too_small(state, row, policy)
-    if why is not None:
-        return _withdrawn("small", why)
-    why = None if row.approved else person_first(state, _amounts(state, row), policy)
-    code, near = "approval", overtaken(state, policy) if why is None and journey is Journey.STATEMENT else None
-    if near is not None:
-        code, why = near.code, near.reasons[0]
-    return None if why is None else _withdrawn(code, why)
+    for code, ask in _ASKED_AGAIN:
+        why = ask(state, row, policy)
+        if why is not None:
+            return _withdrawn(code, why)
+    near = overtaken(state, policy) if journey is Journey.STATEMENT else None
+    return None if near is None else _withdrawn(near.code, near.reasons[0])
 
 
 def _withdrawn(code: str, why: str, because: CancelWhen = CancelWhen.DECIDED_ANEW) -> Answer:
     return Answer(Verdict.WITHDRAW, code, (why,), because=because)
 
 
-def _too_firm(state: ClientState, row: Pending) -> str | None:
+def _too_firm(state: ClientState, row: Pending, policy: Policy) -> str | None:
+    del policy  # no policy raises what may be said
     if not row.tone:
         return None
     tone, run = Tone(row.tone), Run(row.journey, row.anchor)
@@ -166,6 +167,38 @@ def _asked_now(state: ClientState, row: Pending) -> dict[str, int]:
     return dict(sorted(sums.items()))
 
 
+def _too_early(state: ClientState, row: Pending, policy: Policy) -> str | None:
+    if journey_of(row) not in _ASKING or is_about_instalment(row):
+        return None
+    return too_early(row.invoice_ids, state, policy)
+
+
+def _goes_after(state: ClientState, row: Pending, policy: Policy) -> str | None:
+    """Return why other care is left for support by now; thanks for a payment are owed whatever else is open."""
+    journey = journey_of(row)
+    if journey in _ASKING or row.free or not in_delay(state, policy):
+        return None
+    run = find_run(state, journey, row.anchor)
+    step = None if run is None else step_called(row.step, journey, policy.of_run(run).journeys)
+    if journey is Journey.ONBOARDING and step is not None and not step.after_days:
+        return None
+    return "an invoice is overdue by now: support in the delay goes first"
+
+
+def _unapproved(state: ClientState, row: Pending, policy: Policy) -> str | None:
+    return None if row.approved else person_first(state, _amounts(state, row), policy)
+
+
+_ASKED_AGAIN: Final = (
+    ("tone", _too_firm),
+    ("small", _too_small),
+    ("early", _too_early),
+    ("delay", _goes_after),
+    ("approval", _unapproved),
+)
+"""What may forbid a message by now although it was right when it was decided, each with its code."""
+
+
 def _amounts(state: ClientState, row: Pending) -> tuple[Money, ...]:
     """Return the money a message is about: what it asks for, or what its contract comes to."""
     if row.asked_in:
@@ -196,7 +229,7 @@ def _held_by_others(state: ClientState, row: Pending, policy: Policy) -> Answer 
 
 
 def _waits(state: ClientState, row: Pending, policy: Policy) -> list[tuple[int, str, str]]:
-    """Return until when the contact budget and the processor's own next attempt hold the message."""
+    """Return until when the contact budget, the processor's own next attempt and words of the client's hold the message."""
     now, found = state.now_ms, list[tuple[int, str, str]]()
     room = full(state, policy, at_ms=now, person=row.person, before=row) if costs(row, policy) else None
     if room is not None:
@@ -204,4 +237,7 @@ def _waits(state: ClientState, row: Pending, policy: Policy) -> list[tuple[int, 
     retry = next_retry_ms(state) if row.asked and journey_of(row) is Journey.DELAY_SUPPORT else None
     if retry is not None and retry < now + policy.retry_days * DAY_MS:
         found.append((retry + DAY_MS, "retry", "the processor is about to try the payment again by itself"))
+    asking = journey_of(row) in _ASKING
+    wrote = [reply_silence(state, policy), *(reply_about(state, policy, name) for name in row.invoice_ids)] if asking else []
+    found += [(silence.until_ms, silence.code, silence.reasons[0]) for silence in wrote if silence is not None]
     return found

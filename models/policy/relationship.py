@@ -14,28 +14,27 @@ from models.learnt import Learnt
 from models.money import Money
 from models.policy.approval import Draft, Ruling, approval_silence, ask_first
 from models.policy.arbitration import loser_silence, winner
-from models.policy.arrears import due_since
+from models.policy.arrears import in_delay
 from models.policy.facts import Fact
 from models.policy.favourable import is_outside, windows
 from models.policy.gate import pattern_ended
 from models.policy.guides import guide_facts, is_later_invoice
 from models.policy.holdout import draws_of
 from models.policy.journeys import MissedRun, OwnEntry, Step
-from models.policy.material import owing, telling
 from models.policy.named import steps_of
 from models.policy.openings import Opening, is_doubtful, openings, renewal_learnt
 from models.policy.own_journeys import exit_words, line_of, named_in
 from models.policy.pattern_facts import pattern_facts, pattern_words, size_of
 from models.policy.policy import Policy
 from models.policy.renewal_options import Option, is_tight, options_of, together
-from models.policy.segments import courtesy_days, effective_segment
+from models.policy.segments import effective_segment
 from models.policy.silence import Silence, client_silence, withheld
 from models.policy.timing import Anchor
 from models.policy.trials import stratum_of
 from models.policy.turn import Turn, find_run
 from models.state.balances import has_open_dispute
 from models.state.client import JOURNEYS, OWN, ClientState, Run, Timer, TimerKind, journey_of
-from models.state.reckoning import gross, left, taken_back
+from models.state.reckoning import gross, taken_back
 from models.triggers import AnyJourney, DecisionOutcome, Journey
 from models.workdays import DAY_MS
 
@@ -196,7 +195,7 @@ def _silence(opening: Opening, state: ClientState, policy: Policy) -> Silence | 
     if has_open_dispute(state.ledger):
         return Silence("disputed", ("a dispute is open: everything else is quiet until it is settled",))
     # Thanks are owed whatever else is open; every later step gives way to an open delay.
-    if not opening.is_thanks and _overdue(state, policy):
+    if not opening.is_thanks and in_delay(state, policy):
         return Silence("delay", ("an invoice is overdue: support in the delay goes first",))
     silence = client_silence(state, policy, journey, step, receipt=step.receipt)
     return silence or approval_silence(state, run)
@@ -224,15 +223,6 @@ def _renewal_silence(opening: Opening, state: ClientState, policy: Policy) -> Si
     if opening.run.stage and not is_tight(state, policy) and not (contract and is_outside(state, contract.renews_ms)):
         return Silence("no_need", ("no sign of a tight budget: a deferral is not offered",))
     return None
-
-
-def _overdue(state: ClientState, policy: Policy) -> bool:
-    """Say whether money that is worth a message is late: what support will never write about keeps nobody from care."""
-    grace_ms = courtesy_days(state, policy) * DAY_MS
-    if not any(not row.settled_ms and row.due_ms + grace_ms <= state.now_ms and left(row) for row in state.ledger.invoices):
-        return False  # at a glance: most clients owe nothing late
-    late = (row for row in owing(state) if due_since(row[0], state, policy) <= state.now_ms)
-    return bool(telling(late, state, policy))
 
 
 def _is_reversed(state: ClientState, payment_id: str) -> bool:

@@ -17,7 +17,7 @@ from models.events.signals import ClientAsked, ConsentChanged, ContactLogged, De
 from models.events.union import AnyClientEvent
 from models.money import Money
 from models.policy.approval import Draft, approval_reason
-from models.policy.arrears import Arrear, arrears, facts_of, small_or_retried, why_late
+from models.policy.arrears import Arrear, arrears, due_since, facts_of, small_or_retried, why_late
 from models.policy.audience import roles_for
 from models.policy.delay_support import ladder_about
 from models.policy.gate import check, is_answered
@@ -131,7 +131,11 @@ class _Second:
 
 def _decide(turn: Turn, row: Unanswered, run: Run, step: Step) -> None:
     state, policy, message = turn.state, turn.policy, row.message
-    found = [each for each in arrears(state, policy) if each.invoice.invoice_id in message.invoice_ids and each.silence is None]
+    found = [
+        each
+        for each in arrears(state, policy)
+        if each.invoice.invoice_id in message.invoice_ids and each.silence is None and _is_late(each, state, policy)
+    ]
     carrying = next((each for each in found if each.run.anchor == run.anchor), None)
     if carrying is None:
         _give_up(turn, row, run, Silence("over", ("nobody has answered, but what it was about is no longer to be asked for",)))
@@ -151,6 +155,10 @@ def _decide(turn: Turn, row: Unanswered, run: Run, step: Step) -> None:
         _wait(turn, row, run, silence)
     else:
         _give_up(turn, row, run, silence)
+
+
+def _is_late(row: Arrear, state: ClientState, policy: Policy) -> bool:
+    return max(row.rest_ms, due_since(row.due_ms, state, policy)) <= state.now_ms
 
 
 def _silence(turn: Turn, second: _Second) -> Silence | None:

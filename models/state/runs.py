@@ -38,6 +38,11 @@ def unsaid_at(run: Run, place: int) -> Run:
     return replace(run, stage=stage, passed=passed & ((1 << stage) - 1))
 
 
+def softer(run: Run) -> Run:
+    """Return a run one step softer, since a word was not kept; what people were asked to decide about is over."""
+    return replace(one_step_back(run), epoch=run.epoch + 1, told="", decide_ms=0, last=False)
+
+
 def one_step_back(run: Run) -> Run:
     """Return a run one step before where it stood; it has taken one at least. What is now before it counts as said."""
     stage = run.stage - 1
