@@ -10,6 +10,7 @@ import structlog
 
 from models.events.envelope import epoch_ms
 from streams.engine.lag import WATCHED_TOPICS, PartitionLag, read_lag
+from streams.engine.lag_status import Status, Watched
 from streams.engine.log_view import LogView
 from streams.engine.open_letters import OpenLetters, read_on
 from streams.engine.redis_fence import RedisFence
@@ -18,6 +19,7 @@ from streams.runtime.errors import RetryError
 from streams.runtime.metrics import (
     CONSUMER_LAG,
     CONSUMER_LAG_SECONDS,
+    CONSUMER_STATUS,
     DLQ_DEPTH,
     DLQ_OLDEST_AGE,
     FENCE_NEXT,
@@ -75,6 +77,7 @@ class LagExport:
         self._fence = RedisFence(self._redis, settings)
         self._view = LogView(settings)
         self._letters = OpenLetters(0)
+        self._watched = Watched()
         self._machine: Clock = SystemClock()  # brokers stamp records by it, also where a clock file drives timers
         self._clock = make_clock(settings.clock_file)
         self.flaw = "the lag was not read yet"
@@ -94,6 +97,7 @@ class LagExport:
             log.warning("the lag cannot be read", reason=self.flaw)
             return
         show_lag(self._meter, lags, retention={topic.name: self._retention(topic, facts) for topic in WATCHED_TOPICS})
+        show_status(self._meter, lags, self._watched)
         for partition, overdue in timers.items():
             self._meter.set(TIMERS_DUE_BACKLOG, overdue.late_seconds, partition=str(partition))
             self._meter.set(TIMERS_OVERDUE, overdue.clients, partition=str(partition))
@@ -130,10 +134,13 @@ class LagExport:
         return OverdueTimers(count, max(now_ms - earliest[0][1], 0.0) / 1000 if earliest else 0.0)
 
     def _forget(self) -> None:
+        self._watched.forget()
         for topic in WATCHED_TOPICS:
             for partition in range(self._settings.partitions):
                 for metric in _BY_PARTITION:
                     self._meter.forget(metric, topic=topic.name, partition=str(partition))
+                for status in Status:
+                    self._meter.forget(CONSUMER_STATUS, topic=topic.name, partition=str(partition), status=status.value)
         for partition in range(self._settings.partitions):
             for metric in (TIMERS_DUE_BACKLOG, TIMERS_OVERDUE):
                 self._meter.forget(metric, partition=str(partition))
@@ -175,6 +182,15 @@ def show_lag(meter: Meter, lags: Iterable[PartitionLag], *, retention: Mapping[s
             meter.set(RETENTION_HEADROOM, headroom, **labels)
     for topic, count in partitions.items():
         meter.set(TOPIC_PARTITIONS, count, topic=topic)
+
+
+def show_status(meter: Meter, lags: Iterable[PartitionLag], watched: Watched) -> None:
+    """Take the reading of each partition into `watched`, and set the gauge of how it fares to 1 and the others to 0."""
+    for lag in lags:
+        found = watched.see(lag)
+        for status in Status:
+            place = {"topic": lag.slot.topic, "partition": str(lag.slot.partition)}
+            meter.set(CONSUMER_STATUS, float(status is found), **place, status=status.value)
 
 
 def show_server(meter: Meter, said: Mapping[str, object]) -> None:

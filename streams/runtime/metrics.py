@@ -80,6 +80,13 @@ CONSUMER_LAG: Final = _gauge(
     "partition",
 )
 CONSUMER_LAG_SECONDS: Final = _gauge("consumer_lag_seconds", "Age of the oldest of them; 0: none waits.", "topic", "partition")
+CONSUMER_STATUS: Final = _gauge(
+    "consumer_status",
+    "1 for how the partition fares over the last readings of the lag exporter: ok, warn, stall, stop or rewind.",
+    "topic",
+    "partition",
+    "status",
+)
 RETENTION_HEADROOM: Final = _gauge(
     "retention_headroom_seconds",
     "Until retention deletes the oldest record that waits; none waits: not shown.",

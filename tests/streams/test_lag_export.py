@@ -4,8 +4,17 @@ import pytest
 
 from streams.engine.fence import Slot
 from streams.engine.lag import PartitionLag
-from streams.engine.lag_export import headroom_seconds, show_lag, show_server
-from streams.runtime.metrics import FENCE_NEXT, REDIS_EVICTED, REDIS_MEMORY_LIMIT, REDIS_SAVES, RETENTION_HEADROOM, Meter
+from streams.engine.lag_export import headroom_seconds, show_lag, show_server, show_status
+from streams.engine.lag_status import Status, Watched
+from streams.runtime.metrics import (
+    CONSUMER_STATUS,
+    FENCE_NEXT,
+    REDIS_EVICTED,
+    REDIS_MEMORY_LIMIT,
+    REDIS_SAVES,
+    RETENTION_HEADROOM,
+    Meter,
+)
 
 DAY_MS = 86_400_000
 SLOT = Slot("payments", 0)
@@ -39,6 +48,15 @@ def test_headroom_is_shown_only_while_something_waits() -> None:
     assert meter.read(FENCE_NEXT, **place) == 15
     show_lag(meter, [lag(position=20)], retention={SLOT.topic: 2 * DAY_MS})
     assert "retention_headroom_seconds{" not in meter.render().decode()
+
+
+def test_of_each_partition_one_status_is_shown() -> None:
+    meter, watched, shown = Meter(), Watched(), {}
+    show_status(meter, [lag(position=15)], watched)
+    show_status(meter, [lag(position=12)], watched)
+    for status in Status:
+        shown[status] = meter.read(CONSUMER_STATUS, topic=SLOT.topic, partition="0", status=status.value)
+    assert shown == {status: float(status is Status.REWIND) for status in Status}
 
 
 @pytest.mark.parametrize(
