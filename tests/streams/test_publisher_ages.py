@@ -13,7 +13,7 @@ from streams.engine.publisher import Publisher
 from streams.engine.stage import Grasp
 from streams.engine.writes import Writes
 from streams.runtime.clock import ManualClock
-from streams.runtime.metrics import EVENT_TO_TRIGGER, Meter
+from streams.runtime.metrics import EVENT_TO_TRIGGER, OUTBOX_DEPTH, OUTBOX_OLDEST_AGE, Meter
 from streams.state.memory_store import MemoryPartitions
 from streams.wire.headers import LOGGED
 from tests.streams.engine_examples import SLOT, commit_call, entry
@@ -45,3 +45,25 @@ async def test_triggers_are_counted_by_how_long_ago_their_event_reached_the_log_
     name = EVENT_TO_TRIGGER.full_name
     assert meter.registry.get_sample_value(f"{name}_count") == 1  # a trigger without its time is not guessed at
     assert meter.registry.get_sample_value(f"{name}_sum") == 7
+
+
+async def test_how_much_waits_and_for_how_long_is_shown_while_nothing_moves_and_gone_when_all_has_left() -> None:
+    fence, meter = MemoryFence(MemoryPartitions()), Meter()
+    claim = Claim(generation=1, owner="me")
+    await fence.acquire(SLOT, claim, birth=Birth(next_offset=0, ver="v0"))
+    await fence.commit(
+        SLOT, commit_call(claim, "v0", 0, "v1", Writes(next_offset=2, watermark_ms=0, outbox=(entry(0), entry(1))), 50)
+    )
+    publisher = Publisher(SLOT, fence=fence, producer=MemoryProducer(partitions=1), meter=meter, failpoint=make_failpoint(""))
+
+    def shown() -> tuple[float, bool]:
+        publisher.report()
+        labels = {"topic": SLOT.topic, "partition": str(SLOT.partition)}
+        return meter.read(OUTBOX_DEPTH, **labels), meter.read(OUTBOX_OLDEST_AGE, **labels) > 0
+
+    assert shown() == (0, False)
+    publisher.wake(Grasp(claim=claim, next_offset=2, ver="v1", watermark_ms=0, outbox_depth=2, next_due_ms=None, high_water={}))
+    assert shown() == (2, True)
+    while await publisher.publish_some():
+        pass
+    assert shown() == (0, False)
