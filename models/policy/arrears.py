@@ -127,7 +127,7 @@ def too_early(invoice_ids: Collection[str], state: ClientState, policy: Policy) 
         if invoice.invoice_id not in invoice_ids:
             continue
         if due_since(invoice.due_ms, state, policy) > state.now_ms:
-            return f"invoice {invoice.invoice_id} is not late any more: its due day was moved"
+            return f"invoice {invoice.invoice_id} is not late by now: its due day, or the courtesy after it, was moved"
         if _announced_ms(invoice, state, policy) > state.now_ms:
             return f"payment of invoice {invoice.invoice_id} is announced for a later day by now"
     return None

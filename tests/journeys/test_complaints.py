@@ -347,7 +347,7 @@ def test_14_a_worker_that_hangs_dies_or_loses_its_partition_forgets_nothing_and_
     assert tally.records > 500
 
 
-def test_15_a_soft_bounce_or_a_reply_is_no_opt_out_and_an_erasure_leaves_no_copy() -> None:
+def test_15_a_soft_bounce_or_a_reply_is_no_opt_out_and_an_erasure_leaves_nothing_in_the_state() -> None:
     build = Events()
     firm = Firm().run(_late(build), until_ms=ms(14))
     (first,) = _support(firm)

@@ -70,6 +70,7 @@ def test_an_unlikely_one_begins_with_a_word_together_and_with_less() -> None:
     assert said.options == IN_DOUBT
     assert said.why == "it is 34% likely (renewal-7), less than 50%"
     assert put(client(3_400, 0, 0), stamped(replace(DEFAULT_POLICY, renewal_unlikely_below=0.0))) == EVERY_OPTION
+    assert put(client(5_000, 0, 0)) == EVERY_OPTION  # as likely as not is not unlikely
 
 
 def test_a_chance_that_is_too_old_is_not_counted() -> None:

@@ -17,9 +17,10 @@ from models.policy.gate import refusal
 from models.policy.holdout import EVERY, Holdout, draws_of
 from models.policy.lint import lint
 from models.policy.policy import DEFAULT_POLICY, stamped
+from models.policy.precedence import tone_claimed
 from models.policy.renewal_options import RUN_WEEKS, is_billed_weekly
 from models.state.balances import items
-from models.state.client import ClientState
+from models.state.client import JOURNEYS, ClientState, Run
 from models.state.person import HARD
 from models.triggers import CancelWhen, Decision, Journey, Retraction, Tone, Trigger
 from streams.wire.topics import CHANNELS
@@ -242,6 +243,10 @@ def test_no_word_makes_care_firmer_than_its_step() -> None:
     firm_word = build.override(0.2, OverrideEffect.TONE, value="firm", until=90)
     firm = Firm().run([build.profiled(0), firm_word, build.contract(0.5, renews=28)], until_ms=ms(20))
     assert [row.tone for row in firm.triggers] == [Tone.GENTLE]
+    (row,) = firm.triggers
+    run = Run(JOURNEYS.index(Journey.RENEWAL), row.anchor)
+    claim = tone_claimed(state_of(firm), Tone.GENTLE, Purpose.RELATIONSHIP, run, (), who="the step")
+    assert (claim.value, claim.who) == ("gentle", "the step")
 
 
 @pytest.mark.parametrize(("times", "gone"), [(4, False), (5, True)])
@@ -258,7 +263,7 @@ def test_a_call_by_anybody_is_the_talk_that_a_message_waits_for() -> None:
     build = Events()
     firm = problem(build, until=15)
     assert not mails(firm)
-    firm.run([build.called(15.5)], until_ms=ms(24))
+    firm.run([build.called(15.5)], until_ms=ms(22))  # the task itself is valid until day 24
     assert [row.step for row in mails(firm)] == ["firm_dates"]
 
 
