@@ -6,10 +6,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import ConfigDict, Field
 
-# ISO 4217 minor-unit exponents that are not 2.
-_EXPONENTS = dict.fromkeys(
-    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0
-) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+from models.currencies import EXPONENTS, unknown_currency
+
 _DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:\.(?P<fraction>\d+))?")
 _MOST = 2**63
 _CODE = re.compile(r"[A-Z]{3}")
@@ -21,7 +19,7 @@ class CurrencyMismatchError(TypeError):
 
 def exponent(currency: str) -> int:
     """Return how many decimal digits the minor unit of `currency` has."""
-    return _EXPONENTS.get(currency, 2)
+    return EXPONENTS.get(currency, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,8 @@ class Money:
     def read(cls, text: str) -> Self:
         """Read an amount with its currency, such as `"400.00 EUR"`. ValueError for anything else, and for what is not above 0."""
         amount, _, currency = " ".join(text.split()).partition(" ")
+        if (objection := unknown_currency(currency)) is not None:
+            raise ValueError(objection)
         found = cls.parse(amount, currency)
         if found.minor <= 0:
             message = f"{found} is not more than nothing"

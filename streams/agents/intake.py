@@ -1,9 +1,13 @@
 """What intake makes of one record: the pure part of the intake agents. A record it cannot read raises DeadLetterError."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 
+from models.currencies import unknown_currency
+from models.events.delays import PlanAgreed
 from models.events.union import PUBLIC_TOPIC_KINDS, AnyClientEvent
 from streams.runtime.errors import DeadLetterError
 from streams.sources.addresses import with_addresses
@@ -34,7 +38,7 @@ def interpret_webhook(record: Record, known: Known = NOBODY) -> Reading:
         message = f"the record has no {SOURCE} header: the gateway did not write it"
         return Reading(refusal=DeadLetterError(Reason.BAD_HEADERS, message))
     reading = read_body(source.decode(errors="replace"), record.value, received_at=_stamped(headers, record), known=known)
-    return with_addresses(reading, known)
+    return with_addresses(_owed_in_currencies(reading), known)
 
 
 def interpret_direct(topic: str, record: Record, known: Known) -> Reading:
@@ -43,7 +47,7 @@ def interpret_direct(topic: str, record: Record, known: Known) -> Reading:
         events = read_direct(topic, record)
     except DeadLetterError as error:
         return Reading(refusal=error)
-    return with_addresses(Reading(events=events), known)
+    return with_addresses(_owed_in_currencies(Reading(events=events)), known)
 
 
 def read_direct(topic: str, record: Record) -> list[AnyClientEvent]:
@@ -64,6 +68,31 @@ def read_direct(topic: str, record: Record) -> list[AnyClientEvent]:
     arrived = _arrived(record)
     received_at = min(event.received_at or arrived, arrived + CLOCK_SKEW)
     return [event.model_copy(update={"received_at": received_at})]
+
+
+def _owed_in_currencies(reading: Reading) -> Reading:
+    """Return the reading without events about money that nobody can owe; why is its refusal, where it has none.
+
+    Said here and not by the contract: what is on the log already stays what it was in every replay.
+    """
+    why = {event.event_id: objection for event in reading.events for objection in _objections(event)}
+    if not why:
+        return reading
+    refusal = reading.refusal or DeadLetterError(Reason.BAD_SCHEMA, f"amount.currency: {next(iter(why.values()))}")
+    return replace(reading, events=[event for event in reading.events if event.event_id not in why], refusal=refusal)
+
+
+def _objections(event: AnyClientEvent) -> list[str]:
+    amounts = [getattr(event, name) for name in _amounts_in(type(event))]
+    amounts += [part.amount for part in event.instalments] if isinstance(event, PlanAgreed) else []
+    found = [None if amount is None else unknown_currency(amount.currency) for amount in amounts]
+    return [objection for objection in found if objection is not None]
+
+
+@cache
+def _amounts_in(kind: type[AnyClientEvent]) -> tuple[str, ...]:
+    """Return which fields of a contract are money; asking an event for one that it has not would take ten times as long."""
+    return tuple(name for name in ("amount", "acquisition_cost") if name in kind.model_fields)
 
 
 def _stamped(headers: Mapping[str, bytes], record: Record) -> datetime:

@@ -158,9 +158,11 @@ def test_amounts_are_read_as_books_write_them(text: str, mark: str, currency: st
     assert read_amount(text, currency=currency, mark=mark) == Money(minor, currency)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("text", "currency"), [("12.345", "EUR"), ("12.5", "JPY"), ("free", "EUR"), ("12 USD", "EUR")])
+@pytest.mark.parametrize(
+    ("text", "currency"), [("12.345", "EUR"), ("12.5", "JPY"), ("free", "EUR"), ("12 USD", "EUR"), ("9", "ZZZ")]
+)
 def test_an_amount_that_would_have_to_be_rounded_or_converted_is_refused(text: str, currency: str) -> None:
-    with pytest.raises(ValueError, match=r"decimals|not an amount|names USD"):
+    with pytest.raises(ValueError, match=r"decimals|not an amount|names USD|ZZZ is no currency"):
         read_amount(text, currency=currency, mark="point")
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from models.events.payments import PaymentReceived
 from models.events.union import PUBLIC_TOPIC_KINDS
 from models.events.upcasts import UnknownVersionError, upcast
-from streams.agents.intake import LARGEST_EVENT_BYTES, interpret_webhook, read_direct
+from streams.agents.intake import LARGEST_EVENT_BYTES, interpret_direct, interpret_webhook, read_direct
 from streams.runtime.errors import DeadLetterError
+from streams.wire.codec import decode_event
 from streams.wire.dead_letters import Reason
 from streams.wire.deliveries import Delivery
 from streams.wire.records import PlainRecord
@@ -142,3 +143,27 @@ def test_an_event_of_the_version_before_is_lifted_and_an_older_one_is_not() -> N
     for version in (0, 3):
         with pytest.raises(UnknownVersionError, match=f"version {version} cannot be read"):
             upcast({"schema_version": version}, kind="x", current=2, upcasts=lifts)
+
+
+@pytest.mark.parametrize("code", ["ZZZ", "XTS", "XXX", "XAU", "BTC"])
+def test_money_in_what_is_no_currency_is_a_dead_letter_that_says_so(code: str) -> None:
+    reading = interpret_webhook(
+        record(
+            event("charge.succeeded", charge(currency=code.lower())),
+            ("source", b"stripe"),
+            ("received_at", b"2026-01-02T00:00:00+00:00"),
+        )
+    )
+    assert not reading.events
+    assert reading.refusal is not None
+    assert (reading.refusal.reason, reading.refusal.detail.split(";")[0]) == (
+        Reason.BAD_SCHEMA,
+        f"amount.currency: {code} is no currency of ISO 4217 in which anything can be owed",
+    )
+
+
+def test_what_was_taken_before_is_read_from_the_log_as_it_was() -> None:
+    told = json.dumps(payment(amount={"minor": 100, "currency": "ZZZ"})).encode()
+    assert isinstance(decode_event(told), PaymentReceived)
+    reading = interpret_direct("payments", record(told), {})
+    assert (list(reading.events), reading.refusal is not None) == ([], True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, TypeAlias
 
+from models.currencies import unknown_currency
 from models.money import Money, exponent
 
 Mark: TypeAlias = Literal["point", "comma"]
@@ -115,6 +116,8 @@ def read_amount(text: str, *, currency: str, mark: Mark, rounded: bool = False) 
 
 
 def _exact(value: Decimal, *, text: str, currency: str, rounded: bool) -> Money:
+    if (objection := unknown_currency(currency)) is not None:
+        raise ValueError(objection)
     minor = value.scaleb(exponent(currency))
     if abs(minor) >= _LARGEST:
         message = f"{text!r} is larger than any amount we keep"

@@ -20,6 +20,7 @@ from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
 from handlers.commands.book.words import is_credit, said
 from handlers.terminal.waiting import shown
+from models.currencies import unknown_currency
 from models.money import Money, exponent
 from streams.runtime.errors import UsageError
 
@@ -272,8 +273,8 @@ def _mark(survey: _Survey, asked: Mark | None, currency: str) -> Mark:
 
 def _currency(survey: _Survey, mapping: dict[Meaning, str], asked: str | None, home: str, notes: list[str]) -> str:
     if asked is not None:
-        if not (len(asked) == len("EUR") and asked.isascii() and asked.isupper()):
-            message = f"--currency {asked} is not an ISO 4217 code such as EUR"
+        if (objection := unknown_currency(asked)) is not None:
+            message = f"--currency: {objection}"
             raise UsageError(message)
         return asked
     if len(survey.currencies) == 1:
