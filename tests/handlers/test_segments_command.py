@@ -142,6 +142,12 @@ def test_movers_of_a_quarter_are_net_and_those_who_got_worse_with_most_money_com
     assert html == page(found, source="a <file>")
 
 
+def test_a_move_at_midnight_belongs_to_the_quarter_that_begins() -> None:
+    row = moved("a", 10, "reliable", "slow").model_copy(update={"decided_at": read_quarter("2026Q2").bounds[0]})
+    found = [movers([row], quarter=read_quarter(name)) for name in ("2026Q1", "2026Q2")]
+    assert [len(part.rows) for part in found if part] == [0, 1]
+
+
 def test_a_quarter_is_written_in_one_way() -> None:
     assert read_quarter("2026q1").name == "2026Q1"
     first, after = read_quarter("2025Q4").bounds

@@ -4,9 +4,10 @@ from models.events.signals import OverrideEffect
 from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
+from models.policy.material import material_lateness
 from models.policy.policy import DEFAULT_POLICY
 from models.policy.rfm import rfm
-from models.policy.segments import effective_segment
+from models.policy.segments import effective_segment, verdict
 from models.state.client import ClientState, Segment
 from models.triggers import Decision, DecisionOutcome, Trigger
 from tests.models.builders import Events, ms, tick
@@ -68,6 +69,18 @@ def test_very_late_payments_make_a_problem_client() -> None:
     assert firm.state.care.segment is Segment.PROBLEM
 
 
+def test_one_invoice_long_past_due_makes_a_problem_of_a_client_who_pays_all_others() -> None:
+    build = Events()
+    log = [*monthly(build, 12, late=-2), build.issued(360, "X", 90_000, due=370)]
+    days = DEFAULT_POLICY.segments.problem_overdue_days
+    said = []
+    for late in (days, days + 1):
+        state = final([*log, build.called(370 + late)])
+        said.append(verdict(state, material_lateness(state, DEFAULT_POLICY), DEFAULT_POLICY))
+    assert [row.segment for row in said] == [Segment.RELIABLE, Segment.PROBLEM]
+    assert said[1].cause == f"an invoice is {days + 1} days past due"
+
+
 def test_a_relationship_manager_overrides_the_segment_until_the_expiry() -> None:
     build = Events()
     state = final([*monthly(build, 3, late=-2), build.override(80, OverrideEffect.SEGMENT, until=100, value="problem")])
@@ -124,6 +137,26 @@ def test_tiers_show_their_cut_points() -> None:
     assert (tiers.recency, tiers.frequency, tiers.monetary) == (4, 3, 3)
     assert tiers.received == Money(9 * 150_000, "EUR")
     assert tiers.explain(DEFAULT_POLICY)[2] == "monetary 3 of 4: 13500.00 EUR in 13 months (cuts 1000, 10000, 50000)"
+
+
+@pytest.mark.parametrize(("days", "count", "units"), [(180, 3, 1_000), (75, 8, 10_000), (35, 20, 50_000)])
+def test_a_figure_on_a_cut_point_is_in_the_better_tier_and_just_beyond_it_is_not(days: int, count: int, units: int) -> None:
+    def tiers_of(days: int, count: int, minor: int) -> tuple[int, int, int]:
+        build = Events()
+        log = [build.paid(0, f"P{place}", minor // count + (minor % count) * (place == 0), None) for place in range(count)]
+        tiers = rfm(final([*log, build.called(days)]), DEFAULT_POLICY)
+        assert tiers is not None
+        return tiers.recency, tiers.frequency, tiers.monetary
+
+    place = DEFAULT_POLICY.rfm.frequency.index(count) + 2
+    assert tiers_of(days, count, units * 100) == (place, place, place)
+    assert tiers_of(days + 1, count - 1, units * 100 - 1) == (place - 1, place - 1, place - 1)
+
+
+def test_tiers_count_thirteen_months_so_that_a_yearly_payment_is_never_missing() -> None:
+    build = Events()
+    tiers = {day: rfm(final([build.paid(0, "P0", 90_000, None), build.called(day)]), DEFAULT_POLICY) for day in (390, 430)}
+    assert [row and (row.payments, row.received.minor) for row in tiers.values()] == [(1, 90_000), None]
 
 
 def test_money_that_went_back_makes_nobody_a_large_client() -> None:

@@ -57,7 +57,8 @@ def test_nobody_is_moved_before_a_person_has_spoken_or_the_wait_is_over() -> Non
     # Rules that move at once and believe anything: only the circuit is left to wait.
     swift = SegmentRules(persist_days=1, agree=0.0, problem_share=0.05, problem_days=12)
     policy = Policy(segments=swift)
-    waiting = Firm(policy=policy).run(turning_late(build), until_ms=ms(ALARM + HOLD - 1))
+    looks = [build.profiled(ALARM + day) for day in (3, 6, 9)]  # at each of them the client is judged anew
+    waiting = Firm(policy=policy).run([*turning_late(build), *looks], until_ms=ms(ALARM + HOLD - 1))
     assert [row.change.after for row in moves(waiting) if row.change] == ["reliable"]
     asked = Firm(policy=policy).run([*turning_late(build), build.called(ALARM + 3)], until_ms=ms(ALARM + 14))
     assert [row.change.after for row in moves(asked) if row.change] == ["reliable", "problem"]
@@ -76,6 +77,37 @@ def test_the_alarm_ends_with_the_last_overdue_invoice_and_takes_the_check_back()
     back = [row for row in firm.outputs if isinstance(row, Retraction) and row.trigger_id == check.trigger_id]
     assert [row.because for row in back] == [CancelWhen.INVOICES_SETTLED]
     assert len(moves(firm)) == 1
+
+
+def test_the_check_is_taken_back_where_what_was_overdue_is_due_later_and_not_paid() -> None:
+    build = Events()
+    log = [*turning_late(build), *(build.amended(ALARM + 2, name, due=300) for name in ("X1", "X2"))]
+    firm = Firm().run(log, until_ms=ms(ALARM + 5))
+    assert firm.state is not None
+    assert firm.state.care.alarm_ms == 0
+    (check,) = named(firm, "contact_check")
+    back = [row for row in firm.outputs if isinstance(row, Retraction) and row.trigger_id == check.trigger_id]
+    assert [row.reasons for row in back] == [("nothing is overdue any more",)]
+
+
+def alarmed(log: list[AnyClientEvent], build: Events, *, day: float) -> bool:
+    firm = Firm().run([*log, build.profiled(day)])
+    return firm.state is not None and firm.state.care.alarm_ms > 0
+
+
+def test_one_invoice_too_little_history_or_a_client_who_is_often_late_is_nothing_sudden() -> None:
+    build = Events()
+    assert alarmed(turning_late(build), build, day=ALARM + 1)
+    assert not alarmed(turning_late(build), build, day=ALARM - 1)
+    assert not alarmed(turning_late(build)[:-1], build, day=ALARM + 20)
+    brief = [build.profiled(0), *monthly(build, 3, late=-2)]
+    brief += [build.issued(95, "X1", 90_000, due=100), build.issued(95.5, "X2", 90_000, due=101)]
+    assert not alarmed(brief, build, day=112)
+    mixed = [build.profiled(0), *monthly(build, 6, late=-2), *monthly(build, 2, late=9, first=6)]
+    mixed += turning_late(build)[-2:]
+    (first,) = {row.change.after for row in moves(Firm().run(mixed)) if row.change}
+    assert first == "reliable"
+    assert not alarmed(mixed, build, day=ALARM + 1)
 
 
 def test_what_becomes_of_the_check_moves_no_step_of_the_ladder() -> None:
