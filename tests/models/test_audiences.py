@@ -49,6 +49,8 @@ def test_all_must_hold_and_of_any_one_and_why_is_told() -> None:
     assert belongs(state, replace(KEY, either=(abroad,))) is None
     assert belongs(state, replace(KEY, either=(abroad, at_home))) == "received_units 7,200, client_days 241, country IE"
     assert belongs(state, replace(KEY, every=(*KEY.every, Between(Figure.DISPUTES, at_most=0)))) is None
+    for bounds, is_in in (((8, 8), True), ((9, None), False), ((None, 7), False)):
+        assert (belongs(state, replace(KEY, every=(Between(Figure.PAYMENTS, *bounds),))) is not None) == is_in
     build = Events()
     everybody = Audience("all", "everybody", (Between(Figure.DISPUTES, 0),))
     assert belongs(final([build.profiled(0)]), everybody) == "disputes 0"

@@ -2,6 +2,8 @@
 
 from base64 import b64decode
 from collections.abc import Sequence
+from importlib.metadata import version
+from math import inf, nan
 
 import pytest
 from msgspec.structs import replace
@@ -17,7 +19,7 @@ from models.learners.drift import DriftWatch
 from models.learners.explanation import contributions, explain
 from models.learners.kalman import DivergedError
 from models.learners.lateness import LatenessScorer, compiled
-from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load
+from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load, seal
 from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
@@ -174,6 +176,25 @@ def test_damaged_and_foreign_snapshots_are_refused() -> None:
         load(raw[:-1] + bytes([raw[-1] ^ 1]), LatenessWeights)
     with pytest.raises(SnapshotError, match="checksum"):
         load(b"", LatenessWeights)
+
+
+def test_a_snapshot_of_another_feature_table_or_with_a_wild_number_is_refused_however_sound_its_bytes_are() -> None:
+    weights = trained(50).publish()
+    assert weights.version.endswith(".50")  # how far it has read the examples
+    with pytest.raises(SnapshotError, match=f"from the feature table other, this release has {TABLE}"):
+        load(seal(weights, schema="other", limit=10**6), LatenessWeights)
+    for wild in (nan, inf):
+        poisoned = replace(weights, lines=(replace(weights.lines[0], intercept=wild), *weights.lines[1:]))
+        with pytest.raises(SnapshotError, match="not finite"):
+            load(seal(poisoned, schema=TABLE, limit=10**6), LatenessWeights)
+        with pytest.raises(SnapshotError, match="not finite"):
+            dump(poisoned)
+
+
+def test_a_snapshot_says_by_which_libraries_it_was_made() -> None:
+    raw = dump(trained(50).publish())
+    for name in ("numpy", "river"):
+        assert version(name).encode() in raw[raw.index(name.encode()) :][:40]
 
 
 def test_drift_lowers_trust_and_trust_comes_back() -> None:

@@ -11,6 +11,7 @@ from models.learners.outside import with_risk
 from models.learners.scorer import Score
 from models.state.client import ClientState
 from models.state.codec import decode, encode
+from models.state.joining import joined
 from models.triggers import Decision
 from tests.models.builders import Events, on, tick
 from tests.models.test_segments import monthly
@@ -71,6 +72,8 @@ def test_a_challenger_is_moved_as_the_one_that_decides_is() -> None:
 def test_what_has_expired_says_nothing_and_abstaining_stays_abstaining() -> None:
     plain = Score(0.4, ())
     assert with_risk(plain, known(reported(10, 1, until=15))) is plain
+    assert with_risk(plain, known(reported(10, 1, until=20))) is plain
+    assert with_risk(plain, known(reported(10, 1, until=20.01))) is not plain
     assert with_risk(plain, known()) is plain
     assert with_risk(None, known(reported(10, 1))) is None
 
@@ -81,6 +84,14 @@ def test_the_latest_report_holds_in_whatever_order_they_arrive_and_survives_stor
     assert [row and (row.reporter, row.weight) for row in found] == [("insurer", -30)]
     state = known(*rows)
     assert decode(encode(state)) == state
+
+
+def test_of_two_clients_who_are_one_company_the_latest_report_holds() -> None:
+    one, two = known(reported(10, 0.5)), known(reported(12, -0.3, reporter="insurer"))
+    for pair in ((one, two), (two, one), (known(), two), (two, known())):
+        risk = joined(*pair).person.risk
+        assert risk is not None
+        assert risk.reporter == "insurer"
 
 
 def test_a_report_moves_the_score_of_a_decision_and_neither_segment_nor_what_is_sent() -> None:

@@ -1,3 +1,5 @@
+from typing import Final
+
 import pytest
 
 from models.events.signals import OverrideEffect
@@ -5,7 +7,7 @@ from models.events.union import AnyClientEvent
 from models.learners.baseline import BASELINE
 from models.money import Money
 from models.policy.material import material_lateness
-from models.policy.policy import DEFAULT_POLICY
+from models.policy.policy import DEFAULT_POLICY, Policy, SegmentRules
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, verdict
 from models.state.client import ClientState, Segment
@@ -79,6 +81,55 @@ def test_one_invoice_long_past_due_makes_a_problem_of_a_client_who_pays_all_othe
         said.append(verdict(state, material_lateness(state, DEFAULT_POLICY), DEFAULT_POLICY))
     assert [row.segment for row in said] == [Segment.RELIABLE, Segment.PROBLEM]
     assert said[1].cause == f"an invoice is {days + 1} days past due"
+
+
+BELIEVES: Final = Policy(segments=SegmentRules(agree=0.0))
+"""Rules whose filter agrees with anything: only dead band and persistence are left to hold a client where it is."""
+
+
+def weekly(build: Events) -> list[AnyClientEvent]:
+    """Return an invoice a week: six of the latest twelve are late on day 184, five on the next, and six and more from day 205."""
+    log: list[AnyClientEvent] = []
+    for week, letter in enumerate("O" * 14 + "L" + "O" * 6 + "LLLLL" + "OO" + "LLLLLL"):
+        log.append(build.issued(7 * week, f"W{week}", 90_000, due=7 * week + 3))
+        log.append(build.paid(7 * week + (3 if letter == "O" else 9), f"P{week}", 90_000, f"W{week}"))
+    return sorted(log, key=lambda event: event.received_ms)
+
+
+def test_a_verdict_that_was_broken_by_the_dead_band_must_hold_anew() -> None:
+    _, slow = moves(Firm(policy=BELIEVES).run(weekly(Events()), until_ms=ms(300)))
+    assert slow.change is not None
+    assert slow.change.after == "slow"
+    assert slow.change.held_days == BELIEVES.segments.persist_days
+    assert slow.decided_at.timestamp() * 1000 == ms(205 + BELIEVES.segments.persist_days)
+
+
+def test_another_verdict_must_hold_as_long_as_the_first_would_have() -> None:
+    build = Events()
+    log = weekly(build)
+    log += [build.disputed(215 + place / 10, f"D{place}", None) for place in range(3)]
+    log += [build.dispute_closed(216, f"D{place}") for place in range(3)]
+    firm = Firm(policy=BELIEVES).run(sorted(log, key=lambda event: event.received_ms), until_ms=ms(274))
+    assert [row.change.after for row in moves(firm) if row.change] == ["reliable"], "slow since day 205, a problem since day 215"
+    firm.wake(ms(285))
+    assert [row.change.after for row in moves(firm) if row.change] == ["reliable", "problem"]
+
+
+def test_who_has_just_been_moved_goes_back_no_sooner_than_anybody_else() -> None:
+    build = Events()
+    looks = [build.profiled(day) for day in (447, 476)]
+    log = [*monthly(build, 12, late=-2), build.issued(360, "X", 90_000, due=370), *looks]
+    firm = Firm(policy=BELIEVES).run(log, until_ms=ms(479))
+    assert [row.change.after for row in moves(firm) if row.change] == ["reliable", "problem"]
+    firm.feed(build.paid(480, "PX", 90_000, "X"))
+    for day in (481, 490, 507):
+        firm.feed(build.profiled(day))
+        assert firm.state is not None
+        assert firm.state.care.segment is Segment.PROBLEM
+    firm.wake(ms(509))
+    back = moves(firm)[-1].change
+    assert back is not None
+    assert (back.before, back.after, back.held_days) == ("problem", "reliable", 28)
 
 
 def test_a_relationship_manager_overrides_the_segment_until_the_expiry() -> None:
