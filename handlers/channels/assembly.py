@@ -126,17 +126,19 @@ async def run_workers(settings: Settings, channels: Sequence[Channel]) -> int:
         stack.push_async_callback(redis.aclose)
         ledgers = RedisLedgers(redis, namespace=settings.namespace, pending_limit=settings.channel_pending_limit)
         store = RedisStateStore(redis, settings)
-        workers: list[ChannelWorker | DecisionWatch] = [DecisionWatch(settings, meter)]
-        workers += [
-            make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter, words=words) for channel in channels
-        ]
+        workers: list[ChannelWorker | DecisionWatch] = []
         for channel in channels:
             stack.push_async_callback(channel.close)
 
         def ailments() -> list[str]:
             return [ailment for worker in workers for ailment in worker.ailments()]
 
+        # Before the workers: where the port is taken, nothing has begun that would have to be ended.
         await stack.enter_async_context(health_served(settings, meter, ailments=ailments))
+        workers.append(DecisionWatch(settings, meter))
+        workers += [
+            make_worker(channel, settings, ledgers=ledgers, store=store, meter=meter, words=words) for channel in channels
+        ]
         _stop_on_signals(workers, watchdog)
         await _run_all(workers, watchdog)
     return 0

@@ -143,7 +143,10 @@ async def _read_client(settings: Settings, client_id: str, count: int) -> tuple[
     finally:
         await redis.aclose()
     if blob is None:
-        message = f"no client {client_id!r} is known in namespace {settings.namespace!r} at the server of REDIS_URL"
+        message = (
+            f"no client {client_id!r} is known in namespace {settings.namespace!r} at the server of REDIS_URL: the id is"
+            " the one that the sender gives; rapport lag says whether events wait, rapport dead-letters list what was not read"
+        )
         raise UsageError(message)
     decisions: list[Decision] = []
     if count > 0:

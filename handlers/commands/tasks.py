@@ -140,7 +140,8 @@ def calls(
         client, stake = task.name or task.trigger.client_id, str(call.stake or "")
         called = f"{hours[task.task_id][0]}{'' if call.is_open else ' (not now)'}" if task.task_id in hours else ""
         table.add_row(*map(Text, (str(place), task.task_id[:12], client, called, stake, f"{call.chance:.0%}", due)))
-    Console().print(table)
+    if planned.calls:
+        Console().print(table)
     if planned.waiting:
         print(f"{len(planned.waiting)} more wait for {planned.next_day:%A, %Y-%m-%d}.")
     if planned.unreached:

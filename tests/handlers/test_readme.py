@@ -35,7 +35,7 @@ EQUIVALENTS = {
     "test_a_trainer_killed_anywhere_learns_each_example_once_and_workers_score_as_the_log_says",
     "rapport run-channels": "tests/integration/test_channels.py::"
     "test_tasks_for_people_are_written_to_a_file_and_a_stopped_process_leaves_with_zero",
-    "rapport inspect client client-1": "tests/integration/test_replay_and_inspect.py::"
+    'rapport inspect client "Hollis & Wray"': "tests/integration/test_replay_and_inspect.py::"
     "test_a_history_replayed_twice_is_known_once_and_a_client_is_explained_with_what_was_not_sent",
 }
 
