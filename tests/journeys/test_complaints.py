@@ -180,6 +180,12 @@ def test_06_part_payments_leave_right_amounts_and_an_invoice_is_not_taken_for_se
     assert [item.left for item in items(_state(several).ledger, ms(12))] == [50_000, 45_001]
     several.feed(build.refunded(13, "R2", "P1", 55_000))
     assert [item.covered for item in items(_state(several).ledger, ms(13))] == [5_000, 0]
+    contested = build.disputed(11.2, "D1", "I2", minor=10_000)
+    claimed = Firm().run([*_late(Events(), invoices=2), build.paid(11, "P1", 60_000, None), contested])
+    assert [(item.covered, item.rest) for item in items(_state(claimed).ledger, ms(12))] == [(50_000, 0), (10_000, 30_001)]
+    shared = [build.paid(11, "P1", 20_000, "I1"), build.paid(11.1, "P1", 10_000, "I2")]  # one payment of two invoices
+    both = Firm().run([*_late(Events(), invoices=2), *shared])
+    assert [item.rest for item in items(_state(both).ledger, ms(12))] == [30_000, 40_001]
     fees = Firm().run([*_late(Events()), build.paid(11, "P1", 49_800, "I1")], until_ms=ms(60))
     assert not _support(fees)  # what the bank has kept is no delay
     assert _says(fees, "too little for a message of its own")
@@ -249,6 +255,10 @@ async def test_09_a_journey_ends_on_its_goal_at_any_moment_and_a_cancel_can_be_t
     known = known_as(_state(firm), reminder)
     assert known.retracted
     assert may_leave(_state(firm), known, now_ms=ms(14.2), policy=firm.policy).verdict is Verdict.WITHDRAW
+    paused = Firm().run(_late(Events()), until_ms=ms(14.05))
+    (pending,) = _support(paused)
+    paused.run([build.hold(14.06, until=30), build.cleared(14.07)])  # what was taken back stays so
+    assert may_leave(_state(paused), known_as(_state(paused), pending), now_ms=ms(14.1), policy=paused.policy).code == "on_hold"
     bench = Bench()
     await bench.open()
     await bench.take(channel_examples.trigger(), channel_examples.retraction())
@@ -316,7 +326,7 @@ def test_12_every_message_and_every_silence_says_why() -> None:
     assert [decision.trigger_id for decision in retracted] == [name for name, _ in _taken_back(firm)] != []
     silent = {str(decision.journey): decision.reasons[0] for decision in told if decision.outcome is DecisionOutcome.HELD}
     assert "a dispute is open" in silent["pre_renewal"]
-    assert _says(firm, "invoice I1 is disputed")
+    assert _says(firm, "invoice I1 is disputed: nothing is asked for until that is settled")
     assert all(decision.policy_version == DEFAULT_POLICY.version for decision in told)
 
 

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from models.events.envelope import epoch_ms
 from models.events.signals import Request
 from models.events.union import AnyClientEvent
+from models.policy.arrears import arrears
 from models.policy.leave import Answer, Verdict, known_as, may_leave
 from models.policy.policy import DEFAULT_POLICY
 from models.triggers import CancelWhen, Journey, Retraction, Trigger
+from models.workdays import DAY_MS
 from tests.models.builders import CLIENT, Events, ms, on
-from tests.models.test_journey_laws import Firm
+from tests.models.test_journey_laws import Firm, stories
 from tests.models.test_leave import reminded, taken_back
 from tests.models.test_outcomes import state_of
 from tests.models.test_unanswered import Delivering
@@ -114,3 +119,34 @@ def test_a_second_word_speaks_of_no_invoice_that_is_due_later_by_now() -> None:
     firm = Delivering().run([build.profiled(0, phone="+353850000000"), build.issued(0, due=2), build.amended(8.1, due=40)])
     firm.wake(ms(30))
     assert [trigger.not_before < on(8.1) for trigger in firm.triggers] == [True]
+
+
+NEWS: tuple[Callable[[Events, float, str], AnyClientEvent], ...] = (
+    lambda build, day, invoice: build.disputed(day, "DX", invoice),
+    lambda build, day, invoice: build.promised(day, "YX", invoice, by=day + 9),
+    lambda build, day, invoice: build.amended(day, invoice, due=day + 20),
+    lambda build, day, invoice: build.delay(day, invoice, expected=day + 9),
+    lambda build, day, invoice: build.voided(day, invoice),
+    lambda build, day, _: build.hold(day, until=day + 9, override="OX"),
+    lambda build, day, _: build.asks(day, Request.MESSAGE),
+)
+
+
+@given(stories(), st.sampled_from(NEWS), st.integers(0, 3))
+@settings(max_examples=30)
+def test_nothing_leaves_that_would_not_be_decided_by_now(
+    story: list[AnyClientEvent], news: Callable[[Events, float, str], AnyClientEvent], place: int
+) -> None:
+    firm = Firm().run(story)
+    firm.wake(ms(90))
+    letters = [row for row in firm.triggers if row.journey is Journey.DELAY_SUPPORT and row.channel == "email"]
+    assume(len(letters) > place)
+    letter = letters[place]
+    at_ms = epoch_ms(letter.decided_at)
+    again = Firm().run([event for event in story if event.received_ms <= at_ms], until_ms=at_ms)
+    assume(any(row.trigger_id == letter.trigger_id for row in state_of(again).care.pending))
+    hear(again, news(Events(), (at_ms - ms(0)) / DAY_MS + 0.001, letter.invoice_ids[0]))
+    assert seen(again, letter).verdict is not Verdict.LEAVE
+    named = {row.invoice.invoice_id: row for row in arrears(state_of(again), again.policy)}.get(letter.invoice_ids[0])
+    now = state_of(again).now_ms
+    assert named is None or named.silence or max(named.rest_ms, named.core_ms) > now  # nor would it be decided anew
