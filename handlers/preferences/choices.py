@@ -34,6 +34,9 @@ from streams.wire.links import Link, LinkScope
 
 SNOOZE_DAYS: Final = 30
 REQUEST_DAYS: Final = 14
+MOST_HELD: Final = 8
+"""A request about more invoices than these rests all that asks for money: a state remembers twice as many overrides."""
+
 """How long reminders rest after a request, so that a person can answer it first."""
 
 LESS_PER_MONTH: Final = 1
@@ -224,20 +227,21 @@ class _Told:
         if self.answer.choice is Choice.CONTACT and not self.answer.words:
             raise AnswerError(AnswerRefusal.NO_CONTACT)
         said = "; ".join(filter(None, (words, self.answer.words)))
-        alone = self._alone(request)
+        about = self._named(request)
+        alone = about[0] if len(about) == 1 else None
         known = {"request": request, "channel": self.link.channel, "words": said or None, "invoice_id": alone}
         asked = self._make(ClientAsked, "asked" if alone is None else f"asked {alone}", **known)
         why = f"{what}: {said}"[:500] if said else what
-        if alone is not None:
-            return asked, self._hold(alone, why, days=REQUEST_DAYS, journey=Journey.DELAY_SUPPORT.value, invoice_id=alone)
+        if about:
+            support = Journey.DELAY_SUPPORT.value
+            return asked, *(self._hold(name, why, days=REQUEST_DAYS, journey=support, invoice_id=name) for name in about)
         return (asked, *self._holds(why, days=REQUEST_DAYS, journeys=self._resting(request)))
 
-    def _alone(self, request: Request) -> str | None:
-        """Return the one invoice that a request is about; then this one rests, as after a reply to a message about it alone."""
-        if request not in _ABOUT_INVOICES:
-            return None
-        about = self._invoices()
-        return about[0] if len(about) == 1 else None
+    def _named(self, request: Request) -> tuple[str, ...]:
+        """Return the invoices that a request is about; then these rest, with whoever has them. None where that is not known."""
+        about = self._invoices() if request in _ABOUT_INVOICES else ()
+        named = tuple(name for name in about if name is not None)
+        return named if len(named) <= MOST_HELD else ()
 
     def _resting(self, request: Request) -> tuple[str, ...]:
         if request in {Request.RENEW, Request.DEFER}:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from handlers.channels.phrases import PHRASES
-from handlers.preferences.choices import UNDO, Choice, offered
+from handlers.preferences.choices import MOST_HELD, UNDO, Choice, offered
 from handlers.preferences.desk import LARGEST_BODY, Desk, add_links
 from handlers.preferences.pages import Pages
 from handlers.preferences.wording import LANGUAGES, words_in
@@ -305,25 +305,28 @@ async def test_a_later_day_than_may_be_promised_is_put_before_a_person_and_not_r
 @pytest.mark.parametrize(
     ("about", "invoice", "rests"),
     [
-        ({}, "", "in_1"),
-        ({"invoice_ids": ("in_1", "in_2")}, "in_2", "in_2"),
-        ({"invoice_ids": ("in_1", "in_2")}, "", None),
-        ({"invoice_ids": (), "journey": Journey.STATEMENT}, "", None),
+        ({}, "", ["in_1"]),
+        ({"invoice_ids": ("in_1", "in_2")}, "in_2", ["in_2"]),
+        ({"invoice_ids": ("in_1", "in_2")}, "", ["in_1", "in_2"]),
+        ({"invoice_ids": tuple(f"in_{number}" for number in range(MOST_HELD + 1))}, "", []),
+        ({"invoice_ids": (), "journey": Journey.STATEMENT}, "", []),
     ],
 )
-async def test_who_asks_for_a_plan_for_one_invoice_lets_this_one_rest_and_else_all_that_asks_for_money(
-    seat: Seat, about: dict[str, object], invoice: str, rests: str | None
+async def test_who_asks_for_a_plan_lets_the_invoices_rest_that_it_is_about_and_else_all_that_asks_for_money(
+    seat: Seat, about: dict[str, object], invoice: str, rests: list[str]
 ) -> None:
     answer = await seat.post("plan", about=about, invoice=invoice, words="three parts")
     assert "Reminders about it rest for 14 days" in answer.text
-    asked, hold = seat.publisher.events
+    asked, *holds = seat.publisher.events
     assert isinstance(asked, ClientAsked)
-    assert isinstance(hold, OverrideSet)
-    assert (asked.invoice_id, hold.invoice_id, hold.journey) == (rests, rests, "delayed_payment_support")
+    assert asked.invoice_id == (rests[0] if len(rests) == 1 else None)
+    held = [(row.invoice_id, row.journey) for row in holds if isinstance(row, OverrideSet)]
+    expected: list[tuple[str | None, str]] = [(name, "delayed_payment_support") for name in rests]
+    assert held == (expected or [(None, "delayed_payment_support")])
     state = seat.folded()
     on_money = hold_of(state, Journey.DELAY_SUPPORT, state.now_ms), hold_of(state, Journey.STATEMENT, state.now_ms)
-    assert [row is not None for row in on_money] == [rests is None] * 2
-    assert (hold_on(state, "in_1", state.now_ms) is None) is (rests != "in_1")
+    assert [row is not None for row in on_money] == [not rests] * 2
+    assert [name for name in ("in_1", "in_2") if hold_on(state, name, state.now_ms)] == rests
 
 
 async def test_a_dispute_names_the_invoices_and_the_reason_in_one_clean_line(seat: Seat) -> None:

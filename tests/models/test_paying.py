@@ -244,6 +244,21 @@ def test_a_hold_on_an_invoice_goes_where_the_invoice_is_and_one_on_a_journey_sta
     assert held == {"parent": ["link.plan"], "child": ["link.pause"]}
 
 
+def test_what_a_wish_names_several_of_rests_with_the_payer_for_as_long_as_the_page_says() -> None:
+    firm = firm_that_owes()
+    hold = Events("child").hold(12.1, until=26.1)
+    holds = [
+        hold.model_copy(update={"event_id": name, "override_id": f"link.plan-{name}", "invoice_id": name})
+        for name in ("I1", "I2")
+    ]
+    firm.tell([asked(12.1, Request.PLAN), *holds]).read()
+    assert written_about(firm, until=17) == []
+    assert written_about(firm, until=28) == [("I1", "I2")]
+    without = firm_that_owes()
+    without.tell([asked(12.1, Request.PLAN)]).read()
+    assert written_about(without, until=17) == [("I1", "I2")], "a wish alone rests all for a few business days"
+
+
 def test_what_is_asked_of_people_about_the_client_itself_stays_with_it() -> None:
     firm = firm_that_owes()
     firm.tell([asked(12.1, request) for request in Request if request not in {Request.PLAN, Request.LATER}]).read()
