@@ -142,6 +142,12 @@ def weighed(trees: Trees, weight: float) -> tuple[Trees, float]:
     return Trees(trees.tests, tuple(scaled)), constant
 
 
+def joined(one: Trees, other: Trees) -> Trees:
+    """Return the trees of both, those of `other` behind."""
+    start = len(one.leaves)
+    return Trees((*one.tests, *[(start + test[0], *test[1:]) for test in other.tests]), one.leaves + other.leaves)
+
+
 def _test(start: int, places: tuple[int, ...], points: tuple[float, ...]) -> Test:
     one, two, three, four, five = places
     first, second, third, fourth, fifth = points

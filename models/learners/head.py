@@ -10,6 +10,7 @@ from models.learners.blend import BLENDED, Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
 from models.learners.expansion import Vector, expand
+from models.learners.firsts import Firsts
 from models.learners.forest import SHARE, UNDER
 from models.learners.gradient import GradientLogistic
 from models.learners.kalman import KalmanLinear
@@ -35,11 +36,12 @@ def _variances() -> Vector:
 class Head:
     """Two learners of one question, averaged in the logit, blended with the client's shares, and the recalibration of that.
 
-    That is a line; it leans toward the trees of its landmark as far as they have been right.
+    That is a line; it leans toward the trees of its landmark as far as they have been right, and about a first invoice from there
+    toward those of first invoices.
     """
 
-    def __init__(self, landmark: Landmark, days: int, trees: TreesLearner) -> None:
-        """Start knowing nothing; `trees` are shared by the heads of a landmark."""
+    def __init__(self, landmark: Landmark, days: int, trees: TreesLearner, *, firsts: Firsts | None = None) -> None:
+        """Start knowing nothing; `trees` are shared by the heads of a landmark. `firsts`: of the heads at issue."""
         self.landmark = landmark
         self.days = days
         self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
@@ -47,6 +49,7 @@ class Head:
         self.blend = Blend()
         self.recalibration = Recalibration()
         self.leaning = Leaning()
+        self.firsts = firsts
         self._trees = trees
         self._shares = tuple(INDEX[f"{name}_{days}"] for name in BLENDED)
         self._under = tuple(INDEX[f"{name}_{days}"] for name in UNDER)
@@ -69,19 +72,25 @@ class Head:
         self.gradient.learn_label(wide, label=late)
         if trees is not None:
             self.leaning.learn(line, trees, label=late, seen=seen)
-        return sigmoid(said)
+        if self.firsts is None:
+            return sigmoid(said)
+        whole = self.firsts.said(features, days=self.days, otherwise=said)
+        self.firsts.learn(features, days=self.days, otherwise=said, late=late)
+        return sigmoid(whole)
 
     def chance(self, features: tuple[float, ...]) -> float:
         """Return the probability of being late, recalibration and trees included."""
         wide = expand(features, days=self.days)
         slope, shift = self.recalibration.slope_and_shift
         line = slope * float(self._blended() @ wide) + shift
-        return sigmoid(self._leaned(line, self._trees.value(features, days=self.days)))
+        said = self._leaned(line, self._trees.value(features, days=self.days))
+        return sigmoid(said if self.firsts is None else self.firsts.said(features, days=self.days, otherwise=said))
 
     def line(self) -> Line:
         """Return the scoring line: learners, shares and recalibration are linear in the logit, so one line is exact.
 
-        What lies under the trees is linear too and part of it; the trees themselves are added as often as the line says.
+        What lies under the trees is linear too and part of it; the trees themselves are added as often as the line says. What is
+        said of first invoices besides is published once for all heads.
         """
         slope, shift = self.recalibration.slope_and_shift
         weights = slope * self._blended()

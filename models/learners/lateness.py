@@ -5,7 +5,8 @@ tuples: for sixty numbers it beats an array library.
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from operator import mul
 from typing import Final
 
@@ -15,10 +16,11 @@ from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
 from models.learners.chance import bounded, sigmoid
 from models.learners.explanation import explain
-from models.learners.forest import NO_TREES, Trees, Walk, opened, weighed
+from models.learners.firsts import is_first
+from models.learners.forest import NO_TREES, SHARE, UNDER, Trees, Walk, joined, opened, weighed
 from models.learners.pay_range import INWARD, LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
-from models.learners.snapshot import FirmFigures, LatenessWeights, Line
+from models.learners.snapshot import FirmFigures, FirstInvoices, LatenessWeights, Line
 from models.state.client import ClientState
 from models.state.habits import Asked, Watch, last_question
 from models.state.rows import Invoice
@@ -68,6 +70,26 @@ def compiled(line: Line, trees: Trees = NO_TREES) -> Compiled:
     return Compiled(line.intercept + constant, line.slopes, cuts, min(1.0, line.seen / RIPE), share, trees)
 
 
+def of_firsts(lines: Mapping[int, Compiled], firsts: FirstInvoices) -> dict[int, Compiled]:
+    """Return what is said of first invoices, by days: the lines at issue, leaning toward trees of their own."""
+    rows = zip(LATE_DAYS, firsts.shares, firsts.forest.intercepts, opened(firsts.forest)[:-1], strict=True)
+    return {days: _leaned_to(lines[days], trees, share, intercept, days) for days, share, intercept, trees in rows}
+
+
+def _leaned_to(line: Compiled, trees: Trees, share: float, intercept: float, days: int) -> Compiled:
+    trees, constant = weighed(trees, share)
+    slopes = [(1.0 - share) * slope for slope in line.slopes]
+    for name in UNDER:
+        slopes[INDEX[f"{name}_{days}"]] += share * SHARE
+    return replace(
+        line,
+        intercept=(1.0 - share) * line.intercept + share * intercept + constant,
+        slopes=tuple(slopes),
+        cuts=tuple((place, points, tuple((1.0 - share) * weight for weight in weights)) for place, points, weights in line.cuts),
+        trees=joined(weighed(line.trees, 1.0 - share)[0], trees),
+    )
+
+
 def to_view(figures: FirmFigures) -> FirmView:
     """Return the firm's figures as features use them."""
     return FirmView(
@@ -99,10 +121,11 @@ class LatenessScorer:
         self._rules = rules
         forests = {forest.landmark: opened(forest) for forest in weights.forests}
         none = (NO_TREES,) * (len(LATE_DAYS) + 1)
-        self._lines = {
-            (Landmark(line.landmark), line.days): compiled(line, forests.get(line.landmark, none)[LATE_DAYS.index(line.days)])
-            for line in weights.lines
-        }
+        self._lines: dict[Landmark, dict[int, Compiled]] = {landmark: {} for landmark in Landmark}
+        for line in weights.lines:
+            trees = forests.get(line.landmark, none)[LATE_DAYS.index(line.days)]
+            self._lines[Landmark(line.landmark)][line.days] = compiled(line, trees)
+        self._firsts = {} if weights.firsts is None else of_firsts(self._lines[Landmark.ISSUE], weights.firsts)
         self._ranges = {
             Landmark(row.line.landmark): (compiled(row.line, forests.get(row.line.landmark, none)[-1]), row.quantiles)
             for row in weights.ranges
@@ -135,8 +158,11 @@ class LatenessScorer:
         """
         found: list[int] = []
         ceiling = 1.0
+        lines = self._lines_of(landmark, features)
+        if lines is self._firsts:
+            walk = None  # other trees are asked as well
         for days in LATE_DAYS:
-            line = self._lines.get((landmark, days))
+            line = lines.get(days)
             if line is None or overdue > days:
                 found.append(DECIDED)
                 continue
@@ -157,6 +183,10 @@ class LatenessScorer:
         found[LEVELS.index(0.5)] = max(middle, float(overdue))
         return tuple(round(value * PER_DAY) for value in sorted(found))
 
+    def _lines_of(self, landmark: Landmark, features: tuple[float, ...]) -> dict[int, Compiled]:
+        """Return the lines of a landmark by days; of first invoices those that hear trees of their own."""
+        return self._firsts if self._firsts and landmark is Landmark.ISSUE and is_first(features) else self._lines[landmark]
+
     def score(self, state: ClientState) -> Score | None:
         """Return P(late) of the open invoice that is due first, with reasons; without one, what the rules say.
 
@@ -167,11 +197,12 @@ class LatenessScorer:
         if found is None:
             return plain
         invoice_id, asked = found
-        line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
+        features = unpack(asked.features)
+        line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
         chance = self._leaned(asked.chances[0] / PER_CHANCE, plain)
         return Score(
             chance,
-            explain(line, unpack(asked.features), state),
+            explain(line, features, state),
             plain=chance,
             as_of_ms=asked.at_ms,
             about=invoice_id,
@@ -190,8 +221,9 @@ class LatenessScorer:
         if found is None:
             return None
         asked = found[1]
-        line = self._lines[Landmark(asked.landmark), LATE_DAYS[0]]
-        return self._leaned(line.chance(unpack(asked.features)), self._rules.score(state))
+        features = unpack(asked.features)
+        line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
+        return self._leaned(line.chance(features), self._rules.score(state))
 
     def _leaned(self, chance: float, plain: Score | None) -> float:
         """Return the chance with the rules' share in it that a lowered trust gives back to them."""

@@ -12,14 +12,17 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from models.features import TABLE
+from models.features import LATE_DAYS, TABLE
 from models.firm_view import NEW_FIRM
 from models.learners.forest import Forest, opened
 
-FORMAT: Final = 3
-"""2: with trees beside the lines; what was written in 1 had none and is read as such. 3: trees of five questions, not three."""
+FORMAT: Final = 4
+"""2: with trees beside the lines; what was written in 1 had none and is read as such. 3: trees of five questions, not three.
 
-_READ: Final = (1, 2, FORMAT)
+4: with trees of their own for first invoices.
+"""
+
+_READ: Final = (1, 2, 3, FORMAT)
 SIZE_LIMIT: Final = 64 * 1024
 """Most bytes of published weights: they travel through the log and are read by every worker."""
 
@@ -71,6 +74,13 @@ class FirmFigures(msgspec.Struct, frozen=True, array_like=True):
     late_beyond: tuple[float, ...] = NEW_FIRM.late_beyond
 
 
+class FirstInvoices(msgspec.Struct, frozen=True, array_like=True):
+    """The trees that are heard about first invoices, at issue, and their share in each meaning of "late"."""
+
+    forest: Forest
+    shares: tuple[float, ...]
+
+
 class LatenessWeights(msgspec.Struct, frozen=True, array_like=True):
     """Everything a worker needs to answer questions about lateness. `version` names it in every decision."""
 
@@ -82,6 +92,7 @@ class LatenessWeights(msgspec.Struct, frozen=True, array_like=True):
     ranges: tuple[Range, ...]
     firm: FirmFigures
     forests: tuple[Forest, ...] = ()
+    firsts: FirstInvoices | None = None
 
 
 class HeadState(msgspec.Struct, frozen=True, array_like=True):
@@ -94,6 +105,7 @@ class HeadState(msgspec.Struct, frozen=True, array_like=True):
     recalibration: tuple[bytes, bytes, int, float, float]
     blend: tuple[float, ...] = ()
     leaning: tuple[float, ...] = ()
+    firsts: tuple[float, ...] = ()
 
 
 class DaysState(msgspec.Struct, frozen=True, array_like=True):
@@ -124,6 +136,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     judged: bytes = b""
     cohorts: bytes = b""
     trees: tuple[TreesState, ...] = ()
+    firsts: TreesState | None = None
 
 
 T = TypeVar("T", LatenessWeights, Checkpoint)
@@ -199,6 +212,11 @@ def guard(weights: LatenessWeights) -> None:
             raise SnapshotError(message)
     for forest in weights.forests:
         _guard_trees(forest)
+    if weights.firsts is not None:
+        _guard_trees(weights.firsts.forest)
+        if len(weights.firsts.shares) != len(LATE_DAYS) or not all(0 <= share <= 1 for share in weights.firsts.shares):
+            message = f"the trees of first invoices have the shares {weights.firsts.shares}: publish them again"
+            raise SnapshotError(message)
 
 
 def _guard_trees(forest: Forest) -> None:

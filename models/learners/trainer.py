@@ -15,6 +15,7 @@ from models.learners.cohorts import PayCohorts
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
 from models.learners.firm import FirmTally
+from models.learners.firsts import Firsts, is_first
 from models.learners.head import Head, to_line
 from models.learners.judging import Judge
 from models.learners.questions import day_known, examples_in_order
@@ -22,6 +23,7 @@ from models.learners.snapshot import (
     Checkpoint,
     DaysState,
     FirmFigures,
+    FirstInvoices,
     HeadState,
     LatenessWeights,
     Range,
@@ -51,7 +53,13 @@ class LatenessTrainer:
     def __init__(self) -> None:
         """Start with an empty log."""
         self.trees = {landmark: TreesLearner(landmark) for landmark in Landmark}
-        self.heads = {(landmark, days): Head(landmark, days, self.trees[landmark]) for landmark, days in HEADS}
+        self.firsts = TreesLearner(Landmark.ISSUE)
+        self.heads = {
+            (landmark, days): Head(
+                landmark, days, self.trees[landmark], firsts=Firsts(self.firsts) if landmark is Landmark.ISSUE else None
+            )
+            for landmark, days in HEADS
+        }
         self.days = {landmark: DaysLearner(self.trees[landmark]) for landmark in Landmark}
         self.tally = FirmTally()
         self.watch = DriftWatch()
@@ -84,7 +92,7 @@ class LatenessTrainer:
         What was learned stays: weights hold no client apart.
         """
         self._waiting = [row for row in self._waiting if row.client_id != client_id]
-        for learner in self.trees.values():
+        for learner in self._every_trees():
             learner.window.forget(mark_of(client_id))
 
     def turn(self, day: int) -> bool:
@@ -95,10 +103,13 @@ class LatenessTrainer:
         self._waiting = [row for row in self._waiting if day_known(row) >= day]
         for example in examples_in_order(ready):
             self._learn(example)
-        for learner in self.trees.values():
+        for learner in self._every_trees():
             learner.grow_if_due()
         self.trained_ms = day * DAY_MS
         return True
+
+    def _every_trees(self) -> tuple[TreesLearner, ...]:
+        return (*self.trees.values(), self.firsts)
 
     def _learn(self, example: Example) -> None:
         self.learned += 1
@@ -122,11 +133,14 @@ class LatenessTrainer:
         mark = mark_of(example.client_id)
         for asked in example.questions:
             landmark, features = Landmark(asked.landmark), b64decode(asked.features)
+            values = unpack(features)
             if example.late:
-                self.days[landmark].learn_open(unpack(features))
+                self.days[landmark].learn_open(values)
             overdue = asked.asked_ms // DAY_MS - example.due_day
             late = None if example.late else example.days_late
             self.trees[landmark].window.see(features, overdue=overdue, days_late=late, mark=mark)
+            if landmark is Landmark.ISSUE and is_first(values):
+                self.firsts.window.see(features, overdue=overdue, days_late=late, mark=mark)
 
     def _settled(self, example: Example, days_late: int) -> None:
         self.tally.see_settlement(days_late)
@@ -187,7 +201,15 @@ class LatenessTrainer:
                 view.late_beyond,
             ),
             forests=tuple(learner.forest for learner in self.trees.values() if learner.forest is not None),
+            firsts=self._first_invoices(),
         )
+
+    def _first_invoices(self) -> FirstInvoices | None:
+        if self.firsts.forest is None:
+            return None
+        shares = tuple(head.firsts.share for head in self.heads.values() if head.firsts is not None)
+        # Their days are not asked: hardly anything tells a stranger's day from the firm's.
+        return FirstInvoices(msgspec.structs.replace(self.firsts.forest, days=b""), shares)
 
     def checkpoint(self) -> Checkpoint:
         """Return everything needed to go on; call it right after `turn`, when nothing is waiting of earlier days."""
@@ -205,6 +227,7 @@ class LatenessTrainer:
                     head.recalibration.dump(),
                     head.blend.dump(),
                     head.leaning.dump(),
+                    () if head.firsts is None else head.firsts.dump(),
                 )
                 for (landmark, days), head in self.heads.items()
             ),
@@ -214,6 +237,7 @@ class LatenessTrainer:
             judged=msgspec.msgpack.encode(self.judge),
             cohorts=msgspec.msgpack.encode(self.cohorts),
             trees=tuple(TreesState(int(landmark), learner.dump()) for landmark, learner in self.trees.items()),
+            firsts=TreesState(int(Landmark.ISSUE), self.firsts.dump()),
         )
 
     def save(self) -> bytes:
@@ -243,8 +267,12 @@ class LatenessTrainer:
             head.recalibration.load(*row.recalibration)
             head.blend.load(row.blend)
             head.leaning.load(row.leaning)
+            if head.firsts is not None:
+                head.firsts.load(row.firsts)
         for grown in checkpoint.trees:
             trainer.trees[Landmark(grown.landmark)].load(*grown.learner)
+        if checkpoint.firsts is not None:
+            trainer.firsts.load(*checkpoint.firsts.learner)
         for state in checkpoint.days:
             trainer.days[Landmark(state.landmark)].load(*state.learner)
         trainer.tally = msgspec.msgpack.decode(checkpoint.tally, type=FirmTally)

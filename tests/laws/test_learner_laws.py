@@ -18,7 +18,7 @@ from models.learners.snapshot import CHECKPOINT_LIMIT, SIZE_LIMIT, Checkpoint, L
 from models.learners.trainer import LatenessTrainer
 from models.learners.window import SIZE
 from models.triggers import Example
-from tests.models.examples import example
+from tests.models.examples import example, with_features
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,12 @@ def told(numbers: list[int]) -> list[Example]:
 
 
 def told_to_the_end() -> list[Example]:
-    """Return enough invoices with all their answers for trees to be grown, and grown again."""
-    rows = [example(number, over_days=over) for number in range(230) for over in (0, 5, 30)]
+    """Return enough invoices with all their answers for trees to be grown, and grown again; most of them are first invoices."""
+    rows = [
+        with_features(example(number, over_days=over), no_outcome=float(number % 5 > 0))
+        for number in range(280)
+        for over in (0, 5, 30)
+    ]
     return sorted(rows, key=lambda row: row.decided_at)
 
 
@@ -123,13 +127,14 @@ def test_a_trainer_resumed_from_its_checkpoint_publishes_the_same(numbers: list[
     assert resumed(rows, cut).publish() == learned(rows).publish()
 
 
-@given(cut=st.integers(0, 690))
+@given(cut=st.integers(0, 840))
 @settings(max_examples=6, deadline=None)
 def test_trees_are_the_same_whatever_the_order_within_a_day_and_wherever_the_trainer_was_killed(cut: int) -> None:
     rows = told_to_the_end()
     turned = sorted(rows, key=lambda row: (row.decided_at.date(), row.invoice_id[::-1], -row.over_days))
     second, straight = resumed(turned, cut), learned(rows)
     assert straight.publish().forests
+    assert straight.publish().firsts
     assert second.publish() == straight.publish()
     assert second.save() == straight.save()
 
@@ -137,14 +142,16 @@ def test_trees_are_the_same_whatever_the_order_within_a_day_and_wherever_the_tra
 def test_a_trainer_whose_windows_are_full_of_noise_fits_its_limits() -> None:
     trainer = learned(told_to_the_end())
     rows = np.random.default_rng(1).uniform(-1, 1, (SIZE, len(FEATURES))).astype("<f2")
+    every = (*trainer.trees.values(), trainer.firsts)
     for number, row in enumerate(rows):
-        for learner in trainer.trees.values():
+        for learner in every:
             late = None if number % 3 else 0
             learner.window.see(row.tobytes(), overdue=-30, days_late=late, mark=number * 2_654_435_761 % 2**32)
-    for learner in trainer.trees.values():
+    for learner in every:
         learner.grow_if_due()
-    assert all(len(learner.window.rows) == SIZE for learner in trainer.trees.values())
+    assert all(len(learner.window.rows) == SIZE for learner in every)
     assert len(trainer.publish().forests) == len(Landmark)
+    assert trainer.publish().firsts
     assert len(dump(trainer.publish())) <= SIZE_LIMIT
     assert len(trainer.save()) <= CHECKPOINT_LIMIT
 

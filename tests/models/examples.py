@@ -1,13 +1,13 @@
 """Synthetic examples with a known truth: one feature decides, the rest is noise made by a hash, not by dice."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from math import exp
 from typing import Final
 
 from models.events.envelope import epoch_ms
-from models.features import FEATURES, INDEX, TABLE, pack
+from models.features import FEATURES, INDEX, TABLE, pack, unpack
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, Question
 
@@ -43,6 +43,15 @@ def example(number: int, *, over_days: int = 5) -> Example:
             Question(landmark=0, asked_ms=asked, features=b64encode(pack(values)).decode(), chances=(0.3, 0.2, 0.1), version="t"),
         ),
     )
+
+
+def with_features(row: Example, **named: float) -> Example:
+    """Return the example with other values of some features."""
+    values = list(unpack(b64decode(row.questions[0].features)))
+    for name, value in named.items():
+        values[INDEX[name]] = value
+    put = row.questions[0].model_copy(update={"features": b64encode(pack(values)).decode()})
+    return row.model_copy(update={"questions": (put,)})
 
 
 def trained(count: int, *, over_days: int = 5) -> LatenessTrainer:
