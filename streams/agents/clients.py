@@ -11,9 +11,11 @@ import structlog
 from models.state.codec import UnreadableStateError
 from streams.engine.fence import Fence, Missing, Moved, Slot
 from streams.engine.fold import DUE_PER_TICK, ClientsFold, ControlBatch, EventBatch, Folded, Program, TickBatch, cut
+from streams.engine.letters import reasons_of
+from streams.engine.outlet import STAGE
 from streams.engine.stage import Bounds, Grasp, HaltError
 from streams.engine.tail import read_published
-from streams.engine.writes import Outcome, Writes
+from streams.engine.writes import Writes
 from streams.runtime import metrics
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
@@ -167,8 +169,8 @@ class ClientsStage(Generic[S]):
             self._kept.popitem(last=False)
         for (kind, outcome), count in folded.counts.items():
             self._meter.count(metrics.EVENTS_PROCESSED, count, type=kind, outcome=outcome.value)
-            if outcome is Outcome.POISON:
-                self._meter.count(metrics.DLQ_RECORDS, count, stage="clients", reason=kind)
+        for reason, count in reasons_of(folded.writes.outbox).items():
+            self._meter.count(metrics.DLQ_RECORDS, count, stage=STAGE, reason=reason)
 
     def reset(self) -> None:
         """Forget the kept states."""

@@ -1,12 +1,14 @@
 """Dead letters of the engine's stages: what every dead letter carries, and the position that every output carries."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from traceback import walk_tb
 from typing import Final
 
 from streams.engine.writes import OutboxEntry
 from streams.runtime.errors import DeadLetterError
-from streams.wire.dead_letters import DeadLetter, Reason
+from streams.wire.dead_letters import REASON, DeadLetter, Reason
 from streams.wire.headers import IDX, KIND, Position
 from streams.wire.records import Record
 from streams.wire.topics import DEAD_LETTERS
@@ -28,6 +30,11 @@ def dead_letter_entry(
         value=(letter.value if value is None else value) or b"",
         headers=((IDX, b"%d" % idx), (KIND, DEAD_LETTER.encode()), *letter.to_headers()),
     )
+
+
+def reasons_of(entries: Iterable[OutboxEntry]) -> Counter[str]:
+    """Return how many dead letters are among `entries`, by their reason."""
+    return Counter(dict(entry.headers)[REASON].decode() for entry in entries if entry.topic == DEAD_LETTERS.name)
 
 
 def failed_on(error: Exception) -> DeadLetterError:

@@ -37,6 +37,7 @@ class FaultyFence:
     def __init__(self, data: MemoryPartitions) -> None:
         self.inner = MemoryFence(data)
         self.faults: list[str] = []
+        self.loaded: Counter[str] = Counter()
 
     async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
         fault = self.faults.pop(0) if self.faults else ""
@@ -57,6 +58,7 @@ class FaultyFence:
         if self.faults and self.faults[0] == "moved":
             self.faults.pop(0)
             return Moved(0, "for a moment")
+        self.loaded.update(clients)
         return await self._run(lambda: self.inner.load(slot, clients, ver=ver, due_until_ms=due_until_ms, due_limit=due_limit))
 
     async def commit(self, slot: Slot, call: CommitCall) -> CommitReply:

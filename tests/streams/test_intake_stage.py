@@ -17,7 +17,7 @@ from streams.engine.stage import Grasp
 from streams.engine.writes import Writes
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError
-from streams.runtime.metrics import Meter
+from streams.runtime.metrics import DLQ_RECORDS, Meter
 from streams.runtime.settings import Settings
 from streams.sources.lookup import Reader, Reading
 from streams.sources.payload import parse_object
@@ -78,11 +78,16 @@ class ForgetfulProducer(MemoryProducer):
 
 
 def stage(
-    directory: MemoryDirectory, producer: MemoryProducer, topic: str = WEBHOOKS.name, *, reader: Reader | None = None
+    directory: MemoryDirectory,
+    producer: MemoryProducer,
+    topic: str = WEBHOOKS.name,
+    *,
+    reader: Reader | None = None,
+    meter: Meter | None = None,
 ) -> IntakeStage:
     settings = Settings.model_validate({"partitions": 1})
-    reader = reader or INTAKE_READERS[topic]
-    return IntakeStage(Slot(topic, 0), reader=reader, directory=directory, producer=producer, settings=settings, meter=Meter())
+    reader, meter = reader or INTAKE_READERS[topic], meter or Meter()
+    return IntakeStage(Slot(topic, 0), reader=reader, directory=directory, producer=producer, settings=settings, meter=meter)
 
 
 def batch(*bodies: bytes) -> list[PlainRecord]:
@@ -150,6 +155,18 @@ async def test_a_record_on_which_a_reader_fails_is_a_dead_letter_and_its_neighbo
     assert (letter.value, dict(letter.headers)[REASON]) == (CHARGED, Reason.FAILED.encode())
     assert secret.encode() not in dict(letter.headers)[DETAIL]
     assert len(written(producer)) == 2
+
+
+async def test_dead_letters_are_counted_by_their_reason_once_their_batch_is_stored() -> None:
+    meter, records = Meter(), batch(PROFILED, b"{", b"{")
+    intake = stage(CountedDirectory(), ForgetfulProducer(partitions=1), meter=meter)
+    with pytest.raises(RetryError):
+        await intake.prepare(records, GRASP)
+    await intake.prepare(records, GRASP)
+    assert meter.read(DLQ_RECORDS, stage="intake", reason="bad_json") == 0
+    for _ in range(2):
+        intake.committed()
+    assert meter.read(DLQ_RECORDS, stage="intake", reason="bad_json") == 2
 
 
 async def test_what_a_batch_told_is_remembered_before_it_is_done() -> None:

@@ -16,7 +16,7 @@ from streams.engine.producer import Outgoing
 from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.wire.records import PlainRecord
-from tests.streams.counting import CountingProgram
+from tests.streams.counting import SENSELESS, CountingProgram
 from tests.streams.engine_examples import SLOT, event_content, logs, on_log, tick_content
 from tests.streams.lane_world import LaneWorld, MemoryFlow
 from tests.waiting import until_async
@@ -107,6 +107,27 @@ async def test_a_lane_knows_after_each_batch_when_the_next_timer_is_due() -> Non
         assert due
         assert running.lane.grasp is not None
         assert running.lane.grasp.next_due_ms == min(due)
+
+
+async def test_dead_letters_are_counted_by_their_reason_and_only_once_they_are_stored() -> None:
+    poison = event_content(1, "ada", "p1", "poison")
+    log = on_log([poison, (b"bob", b"{"), event_content(2, "ada", "e2", "test"), (b"bob", b"{"), tick_content(9)])
+    async with world_of(log, batch_records=2) as world:
+        world.fence.faults = ["", "", "lost request", "", "", "lost reply"]
+        world.lane()
+        await world.until_done()
+        counted = {
+            reason: world.meter.read(metrics.DLQ_RECORDS, stage="clients", reason=reason) for reason in (SENSELESS, "bad_json")
+        }
+        assert counted == {SENSELESS: 1, "bad_json": 2}
+        assert world.meter.read(metrics.EVENTS_PROCESSED, type="unreadable", outcome="poison") == 2
+
+
+async def test_states_stay_decoded_between_batches_and_are_loaded_once() -> None:
+    async with world_of(make_log(60)) as world:
+        world.lane()
+        await world.until_done()
+        assert world.fence.loaded == Counter(CLIENTS)
 
 
 async def test_a_closed_lane_ends_by_itself() -> None:

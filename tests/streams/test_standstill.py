@@ -150,3 +150,14 @@ async def test_a_lane_that_waits_for_a_full_outbox_waits_for_kafka_and_ends_no_w
     finally:
         pumping.cancel()
         await site.lanes.revoke()
+
+
+async def test_of_a_revoked_partition_nothing_goes_on() -> None:
+    before = asyncio.all_tasks()
+    site = Site(on_log([event_content(0, "ada", "e0", "test")]))
+    site.fence.hangs = True
+    await another(site.fence)
+    assert len(asyncio.all_tasks() - before) > 1
+    await site.lanes.revoke()
+    assert asyncio.all_tasks() == before
+    assert site.lanes.positions() == {}
