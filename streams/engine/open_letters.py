@@ -6,8 +6,9 @@ from aiokafka import TopicPartition
 
 from streams.engine.fence import Slot
 from streams.engine.log_view import LogView
+from streams.runtime.errors import DeadLetterError
 from streams.runtime.settings import Settings
-from streams.wire.dead_letters import settled_by
+from streams.wire.dead_letters import read_dead_letter, settled_by
 from streams.wire.kafka import reader
 from streams.wire.records import Record
 from streams.wire.topics import DEAD_LETTERS
@@ -45,6 +46,8 @@ class OpenLetters:
         self.read = record.offset + 1
         settled = settled_by(record)
         if settled is None:
+            if not _is_letter(record):
+                return
             if len(self._came) < self._most:
                 self._came[record.offset] = record.timestamp
             elif self._beyond is None:
@@ -61,6 +64,14 @@ class OpenLetters:
         self.read = max(self.read, start)
         for offset in [offset for offset in self._came if offset < start]:
             del self._came[offset]
+
+
+def _is_letter(record: Record) -> bool:
+    try:
+        read_dead_letter(record)
+    except DeadLetterError:
+        return False
+    return True
 
 
 async def read_on(letters: OpenLetters, settings: Settings, *, view: LogView) -> bool:

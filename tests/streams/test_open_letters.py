@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.open_letters import OpenLetters
-from streams.wire.dead_letters import DISMISS, REDRIVE, marker_headers
+from streams.runtime.errors import DeadLetterError
+from streams.wire.dead_letters import DISMISS, REDRIVE, DeadLetter, Reason, marker_headers
 from streams.wire.records import PlainRecord
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -19,7 +20,8 @@ def written(offset: int, headers: list[tuple[str, bytes]]) -> PlainRecord:
 
 
 def letter(offset: int) -> PlainRecord:
-    return written(offset, [("stage", b"intake"), ("reason", b"bad_json")])
+    error = DeadLetterError(Reason.BAD_JSON, "not JSON")
+    return written(offset, DeadLetter.of(written(offset, []), error, stage="intake", src_topic="webhooks").to_headers())
 
 
 def marker(offset: int, place: str, how: str = REDRIVE) -> PlainRecord:
@@ -43,6 +45,14 @@ def test_a_letter_waits_until_it_is_driven_again_or_dismissed() -> None:
     letters.take(marker(10, "nonsense"))
     assert told(letters) == (1, 5_000)
     assert letters.read == 11
+
+
+def test_a_record_that_is_no_dead_letter_waits_for_nobody() -> None:
+    letters = OpenLetters(0)
+    letters.take(written(0, []))
+    letters.take(written(1, [("stage", b"intake"), ("reason", b"bad_json")]))  # nobody could show, drive or dismiss it
+    assert told(letters) == (0, None)
+    assert letters.read == 2
 
 
 def test_what_retention_deletes_waits_no_longer() -> None:
