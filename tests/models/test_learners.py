@@ -27,6 +27,7 @@ from models.transition import transition
 from models.triggers import Example
 from tests.models.builders import Events, ms, tick
 from tests.models.examples import DECISIVE, example, noise, trained
+from tests.models.test_segments import monthly
 from tests.models.views import final, fold, outputs_of
 
 
@@ -209,6 +210,41 @@ def test_drift_lowers_trust_and_trust_comes_back() -> None:
     for index in range(2_000):
         watch.see(0.9, label=index % 10 != 0)
     assert watch.trust == 1.0
+
+
+def test_where_learners_are_trusted_less_the_rules_get_their_share_of_the_score() -> None:
+    build = Events()
+    log = [*monthly(build, 6, late=12), build.issued(200, "X", 90_000, due=230)]
+    weights = trained(200).publish()
+    full, half, none = (LatenessScorer(replace(weights, trust=trust)) for trust in (1.0, 0.5, 0.0))
+    state: ClientState | None = None
+    for event in log:
+        state = transition(state, event, policy=DEFAULT_POLICY, scorer=full).state
+    assert state is not None
+    rules = BASELINE.score(state)
+    scores = [scorer.score(state) for scorer in (full, half, none)]
+    assert rules is not None
+    chances = [score.probability for score in scores if score]
+    assert chances[2] == rules.probability
+    assert abs(chances[0] - chances[2]) > 0.05
+    assert chances[1] == pytest.approx((chances[0] + chances[2]) / 2, abs=1e-4)
+    assert [score.is_leaned for score in scores if score] == [False, True, True]
+    assert [full.opinion(state), none.opinion(state)] == [chances[0], chances[2]]
+
+
+def test_each_of_both_windows_notices_what_the_other_cannot() -> None:
+    def alarms(chance: float, *, one_in: int) -> int:
+        watch = DriftWatch()
+        for index in range(600):
+            watch.see(0.2, label=index % 5 == 0)
+        assert watch.alarms == 0
+        for index in range(600):
+            watch.see(chance, label=index % one_in == 0)
+        return watch.alarms
+
+    assert alarms(0.2, one_in=5) == 0
+    assert alarms(0.8, one_in=5) > 0, "as many are late as before, and another chance is given"
+    assert alarms(0.5, one_in=2) > 0, "more are late than before, and the learners have followed"
 
 
 def test_recalibration_is_used_only_when_it_has_earned_its_place() -> None:
