@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,11 +19,12 @@ from models.learners.consistency import CHECKED, ExamplesChecked, ExamplesRegene
 from models.learners.promotion import ActivationRule
 from models.learners.published import LearnerSnapshot
 from models.learners.renewal_trainer import RenewalTrainer
+from models.learners.subjects import SUBJECTS
 from models.learners.trainer import LatenessTrainer
 from models.triggers import Example, ExamplesWithdrawn, RenewalExample
-from streams.agents.pupil import KEPT_SNAPSHOTS
+from streams.agents.pupil import KEPT_SNAPSHOTS, Pupil
 from streams.agents.school import EVERY, REGENERATED, School, is_of
-from streams.agents.trainer import Trainer
+from streams.agents.trainer import Trainer, report
 from streams.engine.failpoints import make_failpoint
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_producer import MemoryProducer
@@ -309,6 +311,32 @@ def checked(offset: int, *, passed: bool, questions: int = 40) -> PlainRecord:
 def said(offset: int, kind: str, result: BaseModel) -> PlainRecord:
     headers = origin_headers(kind, 0, Position(offset, 0), kind=kind)
     return replace(record(offset, 0), key=kind.encode(), value=result.model_dump_json().encode(), headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("alarms", "before", "automatic", "activated"),
+    [(1, True, True, True), (0, True, True, False), (1, False, True, False), (1, True, False, False)],
+)
+def test_after_a_drift_the_version_that_leans_on_the_rules_goes_in_force_also_where_it_is_worse_than_they_are(
+    alarms: int, before: bool, automatic: bool, activated: bool
+) -> None:
+    never = replace(RULE, margin=-9.0, automatic=automatic)
+    (subject,) = (row for row in SUBJECTS if row.learner == LATENESS)
+    pupil = Pupil(subject, learned().stored[LATENESS], rule=never, offset=learned().offset, quiet_before=0)
+    pupil.memory = msgspec.structs.replace(pupil.memory, passed=before)
+    pupil.trainer.watch.alarms += alarms
+    release = pupil.store(LOG[-1], publishes=True)
+    assert release is not None
+    assert release.activated is activated
+
+
+def test_monitoring_hears_of_each_drift_once_and_of_the_weight_that_is_left() -> None:
+    trainer, meter = LatenessTrainer(), Meter()
+    for alarms, since, trust in ((0, 400, 1.0), (1, 0, 0.5), (1, 200, 0.75), (3, 0, 0.5)):
+        trainer.watch.alarms, trainer.watch.since = alarms, since
+        report(LATENESS, trainer, meter)
+        assert meter.read(metrics.LEARNER_DRIFTS, learner=LATENESS) == alarms
+        assert meter.read(metrics.LEARNER_TRUST, learner=LATENESS) == trust
 
 
 def test_what_no_checkpoint_holds_is_told_in_the_logs_own_time_and_only_of_examples() -> None:
