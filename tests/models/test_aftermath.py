@@ -53,6 +53,15 @@ def test_a_payment_that_arrives_after_the_mail_is_the_aim_and_no_finding() -> No
     assert findings(firm) == []
 
 
+def test_a_payment_that_reached_us_after_the_mail_and_waited_is_no_finding_either() -> None:
+    build = Events()
+    firm = overdue(build)
+    firm.feed(build.reported(8, firm.triggers[0].trigger_id, DeliveryOutcome.SENT))
+    firm.feed(build.called(9))
+    firm.feed(build.paid(7.5, received=8 + 3 * MINUTE))
+    assert findings(firm) == []
+
+
 def test_a_part_of_the_money_that_waited_in_a_backlog_is_no_finding_while_the_rest_was_rightly_asked_for() -> None:
     build = Events()
     firm = overdue(build)

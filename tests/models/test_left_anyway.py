@@ -74,6 +74,22 @@ def test_a_second_message_that_was_decided_before_that_was_known_is_taken_back(n
     assert said(firm, name) == []
 
 
+def test_what_rode_along_in_a_message_that_left_is_not_told_the_same_step_by_itself() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.issued(0.2, due=3), build.issued(0.3, "I2", due=3)], until_ms=ms(8))
+    (first,) = firm.triggers
+    assert first.anchor == "I1"
+    assert "I2" in first.invoice_ids
+    firm.feed(build.disputed(8.1, "D1", "I1"))
+    firm.wake(ms(12))
+    (second,) = firm.triggers[1:]
+    assert (second.anchor, second.step) == ("I2", first.step)
+    firm.feed(build.reported(12.1, first.trigger_id, DeliveryOutcome.TOO_LATE))
+    assert second.trigger_id in {row.trigger_id for row in firm.outputs if isinstance(row, Retraction)}
+    firm.wake(ms(20))
+    assert len(firm.triggers) == 2
+
+
 def test_what_left_after_it_was_over_for_good_is_counted_once_and_the_next_step_is_not_skipped() -> None:
     build = Events()
     firm = Firm().run([build.profiled(0), build.paid(0.3, "P1", invoice=None)], until_ms=ms(0.3))
