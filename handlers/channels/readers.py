@@ -5,7 +5,7 @@ is: here. A place is taken before a message leaves and given back when it did no
 waits for an hour. Messages about open work take no place and wait for none; neither do receipts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -27,6 +27,13 @@ class Places:
         both = ((self.per_day, DAY_MS), (self.per_week, WEEK_MS))
         return tuple((limit, span) for limit, span in both if limit)
 
+    def next_for(self, trigger_id: str, taken: Mapping[str, int], *, now_ms: int) -> int:
+        """Return when the next place is free, 0 for a message that has one, or where one is; `taken` tells who took one when."""
+        spans = self.spans
+        if not spans or taken.get(trigger_id, 0) > now_ms - spans[-1][1]:
+            return 0
+        return max(_free_from(taken.values(), limit, span, now_ms) for limit, span in spans)
+
 
 class Readers(Protocol):
     """Places by address, in business time. Each call is atomic and may be repeated; all raise RetryError while the store is away.
@@ -39,6 +46,10 @@ class Readers(Protocol):
 
         A message that has a place keeps it.
         """
+        ...
+
+    async def next_place(self, address: str, trigger_id: str, *, now_ms: int) -> int:
+        """Return what `reserve` would, and take nothing."""
         ...
 
     async def refund(self, address: str, trigger_id: str) -> None:
@@ -56,16 +67,18 @@ class MemoryReaders:
 
     async def reserve(self, address: str, trigger_id: str, *, now_ms: int) -> int:
         """See `Readers.reserve`."""
-        spans = self._places.spans
-        if not spans:
+        if not self._places.spans:
             return 0
-        taken = {name: at for name, at in self._taken.get(address, {}).items() if at > now_ms - spans[-1][1]}
-        if trigger_id in taken:
-            return 0
-        until = max(_free_from(taken.values(), limit, span, now_ms) for limit, span in spans)
+        taken = self._taken.get(address, {})
+        until = self._places.next_for(trigger_id, taken, now_ms=now_ms)
         if not until:
-            self._taken[address] = {**taken, trigger_id: now_ms}
+            kept = {name: at for name, at in taken.items() if at > now_ms - self._places.spans[-1][1]}
+            self._taken[address] = {trigger_id: now_ms, **kept}
         return until
+
+    async def next_place(self, address: str, trigger_id: str, *, now_ms: int) -> int:
+        """See `Readers.next_place`."""
+        return self._places.next_for(trigger_id, self._taken.get(address, {}), now_ms=now_ms)
 
     async def refund(self, address: str, trigger_id: str) -> None:
         """See `Readers.refund`."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from handlers.channels.awaited import places_awaited
 from handlers.channels.template_facts import facts_of
 from handlers.commands.options import JsonOption
 from handlers.terminal.documents import in_json
@@ -15,6 +16,7 @@ from handlers.terminal.learnt_words import learnt_json, learnt_lines
 from handlers.terminal.reading import read_shown
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
 from handlers.terminal.wording import tell_decision
+from models.events.envelope import epoch_ms
 from models.learners.activation import renewals_in_force
 from models.learners.otherwise import otherwise
 from models.learners.outside import with_risk
@@ -41,6 +43,7 @@ from models.state.person import overruling
 from models.triggers import CHANNEL_RECORD_ADAPTER, Decision
 from models.workdays import moment
 from streams.engine.program import ClientProgram
+from streams.runtime.clock import make_clock
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings, load_settings
 from streams.state.redis_store import RedisStateStore, connect_redis
@@ -70,7 +73,8 @@ def client(
     """Explain a client: segment and score with reasons, exposure term by term, what is pending, due and was decided.
 
     Also: whose clock counts and who stated it, open tasks, pauses after a reply, what is suppressed until when, by whom it can be
-    lifted, and which runs follow an older policy than the one in force.
+    lifted, what waits for a place at its reader's address (`RAPPORT_READER_PER_DAY`), and which runs follow an older policy than
+    the one in force.
 
     Says what would take the score into another tier, and what somebody could change for messages to leave that do not.
     Reads the committed state from Redis. The last decisions are in it; with --decisions N the latest N come from Kafka, those
@@ -82,14 +86,16 @@ def client(
     started = policy_in_force(settings, facts_stated=facts_of(settings))
     state, blob, found = asyncio.run(_read_client(settings, client_id, decisions))
     bound = ClientProgram(policy=started).under(blob)
+    now_ms = epoch_ms(make_clock(settings.clock_file).now())
+    places = asyncio.run(places_awaited(settings, state, bound.policy, now_ms=now_ms))
     chosen, renewals, stops = bound.policy, renewals_in_force(bound.regime), _stops(bound.regime)
     if as_json:
         said = _client_json(state, found, bound) | {"renewals": renewal_json(state, renewals, chosen.value)}
-        said |= {"policy": chosen.version, "stops": stops}
+        said |= {"policy": chosen.version, "stops": stops, "awaits_a_place": [row.as_json() for row in places]}
         print(in_json(said))
     else:
         lines = [*_client_lines(state, found, bound), *renewal_lines(state, renewals, chosen.value)]
-        print("\n".join([*lines, f"policy in force: {chosen.version}", *stops]))
+        print("\n".join([*lines, *(row.words for row in places), f"policy in force: {chosen.version}", *stops]))
 
 
 @inspect.command

@@ -73,7 +73,15 @@ async def test_each_address_has_places_of_its_own(make: Make) -> None:
 async def test_without_limits_nobody_waits(make: Make) -> None:
     readers = make(Places())
     assert [await readers.reserve("email-a", f"t{number}", now_ms=NOW) for number in range(50)] == [0] * 50
+    assert await readers.next_place("email-a", "new", now_ms=NOW) == 0
     await readers.refund("email-a", "t1")
+
+
+async def test_to_ask_for_the_next_place_takes_none(make: Make) -> None:
+    readers = make(Places(per_day=1))
+    assert [await readers.next_place("email-a", name, now_ms=NOW) for name in "tut"] == [0, 0, 0]
+    await readers.reserve("email-a", "t", now_ms=NOW)
+    assert [await readers.next_place("email-a", name, now_ms=NOW + 1) for name in "tu"] == [0, NOW + DAY_MS]
 
 
 STEP = st.tuples(st.integers(0, 40), st.sampled_from("abcdef"), st.sampled_from(("ask", "ask", "ask", "back")))
@@ -96,8 +104,9 @@ async def test_any_asking_is_answered_as_the_memory_twin_answers_it_and_no_span_
                 await twin.refund("email-a", trigger)
             placed.pop(trigger, None)
             continue
+        before = [await twin.next_place("email-a", trigger, now_ms=now) for twin in twins]
         one, two = [await twin.reserve("email-a", trigger, now_ms=now) for twin in twins]
-        assert one == two
+        assert before == [one, two] == [one, one]
         assert one == 0 or one > now
         if not one and placed.get(trigger, 0) <= now - max((span for _, span in places.spans), default=0):
             placed[trigger] = now
