@@ -140,6 +140,18 @@ async def test_a_timer_that_is_due_is_told_by_one_tick_and_the_next_waits_until_
         await site.looked()
         assert site.ticks == 1
         assert site.world.meter.read(metrics.TIMERS_DUE_BACKLOG, partition="0") == 0
+        assert site.world.meter.read(metrics.CLOCK_AHEAD, partition="0") == 0
+
+
+async def test_after_one_timer_the_next_is_told_as_well() -> None:
+    async with Site(one_event()).at_work() as site:
+        site.clock.advance_to(DUE)
+        await site.world.until_position(2)
+        later = on_log([*[(b"", b"")] * 2, event_content(SECOND + 61, "bob", "e1", "test")])
+        site.flow.log.append(later[-1])
+        site.clock.advance_to(DUE + timedelta(minutes=2))
+        await site.world.until_position(4)
+        assert (site.ticks, site.world.stored.timers) == (2, {})
 
 
 async def test_timers_that_wait_are_shown_with_their_age() -> None:
