@@ -219,6 +219,15 @@ def test_a_book_without_dates_of_payment_is_told_which_column_they_could_be(tmp_
         read(tmp_path / "book.csv", f"customer,invoice,date,amount,Wann\n{rows}")
 
 
+@pytest.mark.parametrize(
+    ("second", "hint"), [("2024-03-31", ", or say which column it is (perhaps: --map due_on=Wann)"), ("", "")]
+)
+def test_a_book_without_a_due_date_is_told_which_column_without_gaps_it_could_be(second: str, hint: str, tmp_path: Path) -> None:
+    rows = f"A,1,2024-03-01,2024-03-31,10.00,2024-04-02\nA,2,2024-03-01,{second},10.00,"
+    _, notes = read(tmp_path / "book.csv", f"customer,invoice,date,Wann,amount,paid on\n{rows}")
+    assert f"  note: no due date in the file: 30 days after issue assumed; change it with --terms{hint}" in notes
+
+
 def test_a_status_without_any_date_settles_on_the_due_date_and_the_plan_says_so(tmp_path: Path) -> None:
     path = tmp_path / "book.csv"
     rows = [f"A,{number},2024-03-01,2024-03-31,5.00,{status}" for number, status in ((1, "Paid"), (2, "Sent"))]

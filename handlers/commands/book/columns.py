@@ -130,6 +130,12 @@ def proposed(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Samp
     return f"; perhaps: {perhaps}" if perhaps else ""
 
 
+def due_proposed(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
+    """Return for people the option that makes a due date of a column without a meaning that holds dates; nothing without one."""
+    name = _likely(mapping, header, sample).get(Meaning.DUE_ON)
+    return f", or say which column it is (perhaps: --map {shlex.quote(f'{Meaning.DUE_ON}={name}')})" if name else ""
+
+
 def _likely(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> dict[Meaning, str]:
     """Return what columns without a known name could mean, by what they hold: to be looked at by a person, never used."""
     cells = {name: [row[place].strip() for row in sample if place < len(row)] for place, name in enumerate(header)}

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
 from handlers.commands.book.column_names import AMOUNTS, DATES, REQUIRED, Meaning
-from handlers.commands.book.columns import PRESETS, choose_columns, describe_header, proposed
+from handlers.commands.book.columns import PRESETS, choose_columns, describe_header, due_proposed, proposed
 from handlers.commands.book.dates import Order, OrderEvidence
 from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
@@ -152,7 +152,7 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
         mark=_mark(survey, asked.decimal, currency),
         currency=currency,
         zone=_zone(asked.timezone),
-        terms_days=_terms(mapping, asked.terms_days, notes),
+        terms_days=_terms(mapping, asked.terms_days, notes, perhaps=due_proposed(mapping, layout.header, sample)),
         source=asked.source,
         rows=survey.rows,
         notes=tuple(notes),
@@ -301,12 +301,12 @@ def _zone(name: str) -> ZoneInfo:
         raise UsageError(message) from error
 
 
-def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str]) -> int:
+def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str], *, perhaps: str) -> int:
     if asked is not None and asked < 0:
         message = f"--terms {asked} is negative; give the days from issue to due date"
         raise UsageError(message)
     if asked is None and Meaning.DUE_ON not in mapping and Meaning.TERMS_DAYS not in mapping:
-        notes.append(f"no due date in the file: {DEFAULT_TERMS_DAYS} days after issue assumed; change it with --terms")
+        notes.append(f"no due date in the file: {DEFAULT_TERMS_DAYS} days after issue assumed; change it with --terms{perhaps}")
     days = DEFAULT_TERMS_DAYS if asked is None else asked
     if Meaning.ISSUED_ON not in mapping:
         notes.append(f"no issue date in the file: {days} days before the due date assumed; change it with --terms")
