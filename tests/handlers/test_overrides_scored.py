@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handlers.commands.overrides.lives import Life
+from handlers.commands.overrides.outcomes import Ending, Outcome
 from handlers.commands.overrides.pooled import by_effect, conflicting
 from handlers.commands.overrides.scoring import Scored, score
+from handlers.commands.overrides.verdicts import Without, judged
 from models.events.signals import DeliveryOutcome, OverrideEffect, OverrideSet
 from models.events.union import AnyClientEvent, AnyControlEvent
 from models.learners.baseline import BASELINE
@@ -48,6 +51,25 @@ def test_how_messages_speak_is_judged_by_what_was_expected_when_it_was_decided(
     assert row.without
     assert row.without[0] in row.words
     assert set(row.without).isdisjoint(row.instead) or effect is OverrideEffect.TONE
+
+
+@pytest.mark.parametrize(
+    ("said", "rules", "learner", "late", "nearer"),
+    [
+        ("slow", "reliable", None, 3, "override"),
+        ("slow", "reliable", 0.9, 3, "rules"),
+        ("reliable", "slow", 0.9, 0, "override"),
+        ("new", "slow", 0.1, 0, "rules"),
+    ],
+)
+def test_a_word_on_the_segment_is_held_against_the_better_of_rules_and_learner(
+    said: str, rules: str, learner: float | None, late: int, nearer: str
+) -> None:
+    event = Events().override(10, OverrideEffect.SEGMENT, until=90, value=said)
+    life = Life((), None, None, ())
+    outcome = Outcome(tuple(Ending(f"I{place}", place < late, 1, is_news=True) for place in range(3)))
+    found, words = judged(event, outcome, Without(rules, learner, life, life))
+    assert found == nearer, words
 
 
 def test_a_word_that_changed_no_message_is_not_judged_by_what_came_after_it() -> None:
@@ -197,8 +219,11 @@ def test_an_invoice_counts_once_however_much_was_said_about_it() -> None:
     one = build.override(239, OverrideEffect.TONE, until=365, value="gentle")
     again = one.model_copy(update={"event_id": "again", "override_id": "O2", "value": "educational"})
     (alone,) = by_effect(scored([*slow_client(build, late=4), one]))
-    (both,) = by_effect(scored([*slow_client(build, late=4), one, again]))
+    rows = scored([*slow_client(build, late=4), one, again])
+    (both,) = by_effect(rows)
     assert (both.overrides, both.invoices, both.late) == (2, alone.invoices, alone.late)
+    (over,) = by_effect([rows[0], replace(rows[1], is_over=False)])
+    assert over.overrides == 1, "of what still holds nothing is said yet"
 
 
 def _word(build: Events, day: float, effect: OverrideEffect, value: str | None, author: str) -> OverrideSet:

@@ -140,6 +140,22 @@ def test_a_relationship_manager_overrides_the_segment_until_the_expiry() -> None
     assert state.care.segment is Segment.NEW
 
 
+@pytest.mark.parametrize("names", [("A", "B"), ("B", "A"), ("A", "A")])
+@pytest.mark.parametrize("first_heard", [0, 1])
+def test_of_two_words_on_a_segment_the_later_holds_and_the_one_before_is_remembered(
+    names: tuple[str, str], first_heard: int
+) -> None:
+    build = Events()
+    words = [
+        build.override(day, OverrideEffect.SEGMENT, until=until, override=name, value=value, received=85)
+        for day, until, name, value in ((80, 120, names[0], "problem"), (82, 100, names[1], "slow"))
+    ]
+    state = final([*monthly(build, 3, late=-2)[:4], *(words if not first_heard else words[::-1])])
+    assert effective_segment(state, ms(90)) is Segment.SLOW
+    # Once it has expired another's word holds again, and of the same one the later took the place of the earlier.
+    assert effective_segment(state, ms(101)) is (Segment.NEW if names[0] == names[1] else Segment.PROBLEM)
+
+
 def test_a_reliable_client_turning_late_gets_a_person_first() -> None:
     build = Events()
     log: list[AnyClientEvent] = [build.profiled(0), *monthly(build, 8, late=-2)]
