@@ -72,6 +72,17 @@ def test_a_word_on_the_segment_is_held_against_the_better_of_rules_and_learner(
     assert found == nearer, words
 
 
+@pytest.mark.parametrize(
+    ("invoice", "nearer", "paid"), [("A", "override", "all 1 invoices were paid"), (None, "open", "1 of 2 ")]
+)
+def test_a_hold_on_one_invoice_is_judged_by_what_became_of_that_one(invoice: str | None, nearer: str, paid: str) -> None:
+    build = Events()
+    bills = [build.issued(240, "A", 90_000, due=254), build.paid(285, "PA", 90_000, "A"), build.issued(284, "B", 90_000, due=298)]
+    word = build.hold(250, until=330).model_copy(update={"invoice_id": invoice})
+    (row,) = scored([build.profiled(0), *monthly(build, 8, late=12), *bills, word, build.called(400)])
+    assert (row.nearer, paid in row.words) == (nearer, True), row.words
+
+
 def test_a_word_that_changed_no_message_is_not_judged_by_what_came_after_it() -> None:
     build = Events()
     (row,) = scored([*slow_client(build, late=-2), build.override(239, OverrideEffect.CHANNEL, until=330, value="sms")])
