@@ -77,7 +77,11 @@ def test_a_word_on_the_segment_is_held_against_the_better_of_rules_and_learner(
 )
 def test_a_hold_on_one_invoice_is_judged_by_what_became_of_that_one(invoice: str | None, nearer: str, paid: str) -> None:
     build = Events()
-    bills = [build.issued(240, "A", 90_000, due=254), build.paid(285, "PA", 90_000, "A"), build.issued(284, "B", 90_000, due=298)]
+    bills: list[AnyClientEvent] = [
+        build.issued(240, "A", 90_000, due=254),
+        build.paid(285, "PA", 90_000, "A"),
+        build.issued(284, "B", 90_000, due=298),
+    ]
     word = build.hold(250, until=330).model_copy(update={"invoice_id": invoice})
     (row,) = scored([build.profiled(0), *monthly(build, 8, late=12), *bills, word, build.called(400)])
     assert (row.nearer, paid in row.words) == (nearer, True), row.words

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
 from models.events.envelope import epoch_ms
-from models.events.signals import ApprovalAnswered, OverrideEffect, Verdict
+from models.events.signals import ApprovalAnswered, OverrideEffect, Style, Verdict
 from models.events.union import AnyClientEvent
 from models.policy.document import document_of, policy_of
 from models.policy.gate import still_allowed
@@ -131,6 +131,17 @@ def test_an_approver_may_soften_and_redirect_a_message_but_not_sharpen_it() -> N
         firm.run([_answer(14.2, task, tone=tone, channel="portal")], until_ms=ms(14.3))
         (message,) = [row for row in firm.triggers if not row.step.startswith(APPROVE)]
         assert (message.tone, message.channel) == (heard, "portal")
+
+
+def test_an_approver_makes_no_message_firmer_than_the_client_wishes() -> None:
+    build = Events()
+    slow = build.override(0.5, OverrideEffect.SEGMENT, until=300, value="slow")
+    wish = build.profiled(0.7).model_copy(update={"style": Style.GENTLE})
+    firm = Firm(policy=_policy()).run([slow, wish, *_late(build)], until_ms=ms(14))
+    (task,) = _asked(firm)
+    firm.run([_answer(14.2, task, tone="structured")], until_ms=ms(14.3))
+    (message,) = _sent(firm)
+    assert message.tone is Tone.GENTLE
 
 
 def test_a_held_message_waits_and_is_asked_about_again() -> None:
