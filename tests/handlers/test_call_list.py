@@ -132,3 +132,9 @@ def test_the_help_of_tasks_teaches_each_ending_and_the_phone_days(capsys: pytest
     assert all(f"│ {word} " in said for word in ("approve", "hold"))  # the endings of a message put before a person
     assert "rapport tasks calls --capacity 8" in said
     assert "RAPPORT_PHONE_DAYS" in said
+
+
+def test_one_call_without_an_answer_says_little_of_a_segment_and_twenty_say_much() -> None:
+    before, one, twenty = (chances_of(ended(TaskOutcome.NO_ANSWER, count, "slow"))["slow"] for count in (0, 1, 20))
+    assert before - 0.1 < one < before
+    assert twenty < before / 2

@@ -97,7 +97,9 @@ def test_thanks_that_are_no_receipt_are_said_to_who_owes_something_late() -> Non
     onboarding = tuple(replace(step, receipt=False) for step in DEFAULT_POLICY.journeys.onboarding)
     policy = replace(DEFAULT_POLICY, journeys=replace(DEFAULT_POLICY.journeys, onboarding=onboarding))
     build = Events()
-    firm = Firm(policy=policy).run([build.profiled(0), build.issued(0, due=2), build.paid(4.96, "P0", 900, None)], until_ms=ms(5))
+    firm = Firm(policy=policy).run(
+        [build.profiled(0), build.issued(0, due=2), build.paid(5.5, "P0", 900, None)], until_ms=ms(5.6)
+    )
     assert [trigger.step for trigger in firm.triggers] == ["thank_you"]
     assert not [output for output in firm.outputs if isinstance(output, Retraction)]
 
