@@ -15,7 +15,7 @@ from models.events.signals import ApprovalAnswered, Verdict
 from models.money import Money
 from models.policy.journeys import Step
 from models.policy.policy import Policy
-from models.policy.precedence import tones_said
+from models.policy.precedence import tone_of_step, tones_said
 from models.policy.silence import Silence
 from models.policy.stakes import person_first
 from models.policy.tones import is_above, nearest
@@ -164,7 +164,8 @@ def _ask(turn: Turn, draft: Draft, before: Approval | None, why: str) -> None:
         valid_days=policy.approval.wait_days,
     )
     days = f"{policy.approval.wait_days} {'day' if policy.approval.wait_days == 1 else 'days'} to decide"
-    about = f"{step.id} by {step.channel} in the tone {step.tone.value}; {days}"
+    tone = tone_of_step(state, step, run, policy, draft.invoice_ids).value
+    about = f"{step.id} by {step.channel} in the tone {tone}; {days}"
     turn.send(
         task,
         run,

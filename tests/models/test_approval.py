@@ -139,6 +139,7 @@ def test_an_approver_makes_no_message_firmer_than_the_client_wishes() -> None:
     wish = build.profiled(0.7).model_copy(update={"style": Style.GENTLE})
     firm = Firm(policy=_policy()).run([slow, wish, *_late(build)], until_ms=ms(14))
     (task,) = _asked(firm)
+    assert "by email in the tone gentle" in task.reasons[1], "they are asked about what would leave"
     firm.run([_answer(14.2, task, tone="structured")], until_ms=ms(14.3))
     (message,) = _sent(firm)
     assert message.tone is Tone.GENTLE
