@@ -77,8 +77,13 @@ def noise_floor(chances: Floats, error: Callable[[Floats, Floats], float] = adap
 
 
 def interval(measure: Callable[[NDArray[np.intp]], float], clients: Sequence[str]) -> tuple[float, float]:
-    """Return a 90 % bootstrap interval of `measure(rows)`, whole clients resampled, for their invoices are not independent."""
+    """Return a 90 % bootstrap interval of `measure(rows)`, whole clients resampled, for their invoices are not independent.
+
+    Of one client alone its invoices are resampled: that says too little, and more than the point that drawing it again would give.
+    """
     names, codes = np.unique(np.array(clients), return_inverse=True)
+    if len(names) == 1:
+        names, codes = np.array(clients), np.arange(len(clients))
     order = np.argsort(codes, kind="stable")
     rows_of = np.split(order, np.searchsorted(codes[order], np.arange(1, len(names))))
     dice = np.random.default_rng(_SEED)

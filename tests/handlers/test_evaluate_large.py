@@ -99,3 +99,10 @@ def test_a_report_of_a_history_too_young_to_judge_its_ranges_says_the_days_alone
     assert "off by 3.0 days on average; the client's usual delay alone by 4.0.</li>" in page
     assert "<li>Too few.</li>" in page
     assert "a &lt;b&gt;" in page
+
+
+def test_an_interval_over_one_client_alone_is_that_of_its_questions_and_not_a_point() -> None:
+    labels = np.arange(200) % 3 == 0
+    low, high = interval(lambda rows: float(labels[rows].mean()), ["c1"] * 200)
+    assert low < labels.mean() < high
+    assert high - low < 0.2
