@@ -79,7 +79,7 @@ def noise_floor(chances: Floats, error: Callable[[Floats, Floats], float] = adap
 def interval(measure: Callable[[NDArray[np.intp]], float], clients: Sequence[str]) -> tuple[float, float]:
     """Return a 90 % bootstrap interval of `measure(rows)`, whole clients resampled, for their invoices are not independent.
 
-    Of one client alone its invoices are resampled: that says too little, and more than the point that drawing it again would give.
+    Of one client alone its invoices are resampled: too narrow, but more than the point that drawing it again would give.
     """
     names, codes = np.unique(np.array(clients), return_inverse=True)
     if len(names) == 1:
