@@ -156,6 +156,7 @@ FEATURES: Final = (
 
 NAMES: Final = tuple(row.name for row in FEATURES)
 INDEX: Final = {name: place for place, name in enumerate(NAMES)}
+_NO_OUTCOME: Final = INDEX["no_outcome"]
 TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in FEATURES))[:12]
 """Hash of names, units and order; a snapshot made with another one is refused."""
 
@@ -171,6 +172,11 @@ _SEASON_DAYS: Final = 730  # before two years have passed, the time of the year 
 def log_amount_of(invoice: Invoice) -> float:
     """Return ln(1 + amount in major units)."""
     return log1p(invoice.minor / 10 ** exponent(invoice.currency))
+
+
+def is_first(features: tuple[float, ...]) -> bool:
+    """Say whether a question is about a client of whom no outcome was known when it was put."""
+    return features[_NO_OUTCOME] > 0
 
 
 def pack(values: list[float]) -> bytes:

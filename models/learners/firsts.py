@@ -4,18 +4,8 @@ Of such a client all that says much is 0, and what is left (terms, amount, the b
 rows of a window that mostly holds clients who are known. So their questions at issue have a window to themselves.
 """
 
-from typing import Final
-
-from models.features import INDEX
+from models.features import is_first
 from models.learners.trees import Leaning, TreesLearner
-
-_NO_OUTCOME: Final = INDEX["no_outcome"]
-_HALF: Final = 0.5
-
-
-def is_first(features: tuple[float, ...]) -> bool:
-    """Say whether a question is about a client of whom no outcome was known when it was put."""
-    return features[_NO_OUTCOME] > _HALF
 
 
 class Firsts:

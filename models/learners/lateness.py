@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from operator import mul
 from typing import Final
 
-from models.features import INDEX, LATE_DAYS, PACKED, Landmark, lateness_features, pack, unpack
+from models.features import INDEX, LATE_DAYS, PACKED, Landmark, is_first, lateness_features, pack, unpack
 from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
 from models.learners.chance import bounded, sigmoid
 from models.learners.explanation import explain
-from models.learners.firsts import is_first
 from models.learners.forest import NO_TREES, SHARE, UNDER, Trees, Walk, joined, opened, weighed
 from models.learners.pay_range import INWARD, LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer

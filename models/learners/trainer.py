@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from models.features import INDEX, LATE_DAYS, TABLE, Landmark, unpack
+from models.features import INDEX, LATE_DAYS, TABLE, Landmark, is_first, unpack
 from models.learners.chance import sigmoid
 from models.learners.cohorts import PayCohorts
 from models.learners.days import DaysLearner
 from models.learners.drift import DriftWatch
 from models.learners.firm import FirmTally
-from models.learners.firsts import Firsts, is_first
+from models.learners.firsts import Firsts
 from models.learners.head import Head, to_line
 from models.learners.judging import Judge
 from models.learners.questions import day_known, examples_in_order
