@@ -117,8 +117,7 @@ def test_another_verdict_must_hold_as_long_as_the_first_would_have() -> None:
 
 def test_who_has_just_been_moved_goes_back_no_sooner_than_anybody_else() -> None:
     build = Events()
-    looks = [build.profiled(day) for day in (447, 476)]
-    log = [*monthly(build, 12, late=-2), build.issued(360, "X", 90_000, due=370), *looks]
+    log = [*monthly(build, 12, late=-2), build.issued(360, "X", 90_000, due=370), build.profiled(447)]
     firm = Firm(policy=BELIEVES).run(log, until_ms=ms(479))
     assert [row.change.after for row in moves(firm) if row.change] == ["reliable", "problem"]
     firm.feed(build.paid(480, "PX", 90_000, "X"))
