@@ -159,6 +159,11 @@ def small_or_retried(found: list[Arrear], state: ClientState, policy: Policy, *,
     dear = too_dear(sums, policy, by)
     if dear is not None:
         return Silence(COST, (dear,))
+    return retried(state, policy)
+
+
+def retried(state: ClientState, policy: Policy) -> Silence | None:
+    """Return why nobody needs to write now: the processor is about to try a payment again, None where it is not."""
     retry = next_retry_ms(state)
     if retry is not None and retry < state.now_ms + policy.retry_days * DAY_MS:
         return Silence("retry", ("the processor is about to try the payment again by itself",), retry + DAY_MS)

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.policy.approval import Draft, Ruling, approval_silence, ask_first
-from models.policy.arrears import Arrear, arrears, offered, small_or_retried, sums_of
+from models.policy.arrears import Arrear, arrears, offered, retried, sums_of
 from models.policy.audience import roles_for
 from models.policy.causes import Hypothesis
 from models.policy.facts import Fact
@@ -200,12 +200,8 @@ def _silence(run: Run, found: Sequence[Arrear], state: ClientState, policy: Poli
 
 def _hopeless(named: list[Arrear], state: ClientState, policy: Policy) -> Silence | None:
     """Return why what is too little for a message of its own is not worth a statement either, or need not be said now."""
-    way = _way(state, policy)
-    dear = too_dear(sums_of(named), policy, way)
-    if dear is not None:
-        return Silence(COST, (dear,))
-    retried = small_or_retried(named, state, policy, by=way)
-    return retried if retried is not None and retried.code == "retry" else None
+    dear = too_dear(sums_of(named), policy, _way(state, policy))
+    return retried(state, policy) if dear is None else Silence(COST, (dear,))
 
 
 def _way(state: ClientState, policy: Policy) -> str:

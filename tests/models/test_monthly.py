@@ -80,6 +80,17 @@ def test_a_statement_names_only_what_is_late_and_free_of_claims_and_each_currenc
         assert all(line.due_on < local_day(epoch_ms(row.decided_at), zone_named("", "UTC")) for line in row.statement)
 
 
+def test_a_statement_waits_while_the_processor_is_about_to_try_again_by_itself() -> None:
+    build = Events()
+    firm = owing_little(build, ("A", SMALL, "EUR"), until=FEBRUARY - 2)
+    declined = build.failed(FEBRUARY - 1, minor=SMALL, invoice="A", retry=FEBRUARY + 2)
+    firm.run([declined], until_ms=ms(FEBRUARY + 2.5))
+    assert told(firm) == [(DecisionOutcome.HELD, "the processor is about to try the payment again by itself")]
+    firm.run([], until_ms=ms(FEBRUARY + 4))
+    (row,) = statements(firm)
+    assert ms(FEBRUARY + 3) <= epoch_ms(row.not_before) < ms(FEBRUARY + 4)
+
+
 @given(stories(), st.integers(1, 28))
 @settings(max_examples=60)
 def test_there_is_one_a_month_at_most_in_open_hours_and_at_its_distance_from_every_other_contact(
