@@ -53,6 +53,15 @@ async def test_what_would_wait_beyond_its_expiry_is_told_so_at_once() -> None:
     assert bench.meter.read(CONTACT_SUPPRESSED, reason="reader") == 1
 
 
+async def test_where_a_channel_has_no_addresses_of_its_own_nothing_waits_for_a_place() -> None:
+    bench = Bench(ScriptedChannel(name="portal"), readers=MemoryReaders(Places(per_day=1)))
+    bench.looks = [CARE] * 3
+    await bench.open()
+    await bench.take(*(trigger(name) for name in "abc"))
+    await bench.work()
+    assert len(bench.channel.sent) == 3
+
+
 async def test_what_takes_no_place_waits_for_none() -> None:
     bench = await bench_with(CARE, *[replace(CARE, takes_place=False)] * 3)
     await bench.take(*(trigger(name) for name in "abcd"))
