@@ -281,7 +281,10 @@ def _checked(firm: Firm, event: AnyEvent) -> None:
     firm.feed(event)
     fresh = firm.outputs[seen:]
     gone = {output.trigger_id for output in fresh if isinstance(output, Retraction)}
-    assert CancelWhen.DECIDED_ANEW not in {output.because for output in fresh if isinstance(output, Retraction)}
+    refused = {
+        output.trigger_id for output in fresh if isinstance(output, Retraction) and output.because is CancelWhen.DECIDED_ANEW
+    }
+    assert refused.isdisjoint(output.trigger_id for output in fresh if isinstance(output, Trigger))
     for output in fresh:
         if isinstance(output, Trigger) and output.trigger_id not in gone:
             assert firm.state is not None
