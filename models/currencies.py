@@ -1,6 +1,6 @@
 """The currencies of ISO 4217 in which anything can be owed: those in use, and for old books those withdrawn since 2010.
 
-Left out is what the standard gives no minor unit: metals, drawing rights, bond units, XTS for tests and XXX for no currency.
+Left out is what the standard gives no minor unit: metals, drawing rights, bond units, the codes for tests and for no currency.
 """
 
 from typing import Final

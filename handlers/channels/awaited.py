@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from handlers.channels.presend import takes_place
 from handlers.channels.readers import Places, Readers
 from handlers.channels.redis_ledger import RedisLedgers
 from models.addresses import digest_of
-from models.events.signals import Purpose
 from models.policy.audience import own_address, reader_of
-from models.policy.budget import costs
 from models.policy.policy import Policy
 from models.state.client import PURPOSES, ClientState, Pending, journey_of
 from models.triggers import Tone
@@ -43,8 +42,7 @@ def candidates(state: ClientState, policy: Policy, *, now_ms: int) -> list[Pendi
         for row in state.care.pending
         if not row.retracted
         and row.not_before_ms <= now_ms < row.expires_ms
-        and PURPOSES[row.purpose] is not Purpose.SERVICING
-        and costs(row, policy)
+        and takes_place(row, policy)
         and _address(state, row)
     ]
 

@@ -10,7 +10,7 @@ from models.policy.audience import reader_of
 from models.policy.budget import costs
 from models.policy.leave import Verdict, known_as, may_leave
 from models.policy.policy import Policy
-from models.state.client import ClientState, Person
+from models.state.client import PURPOSES, ClientState, Pending, Person
 from models.state.codec import decode
 from models.triggers import Trigger
 from streams.engine.program import ClientProgram
@@ -70,10 +70,15 @@ def gate_look(policy: Policy) -> Look:
                     allowed=True,
                     recipient=recipient_of(state, trigger),
                     not_before_ms=now_ms,
-                    takes_place=trigger.purpose is not Purpose.SERVICING and costs(known, current),
+                    takes_place=takes_place(known, current),
                 )
 
     return look
+
+
+def takes_place(row: Pending, policy: Policy) -> bool:
+    """Say whether a message takes a place at its reader's address: care does, open work and receipts do not."""
+    return PURPOSES[row.purpose] is not Purpose.SERVICING and costs(row, policy)
 
 
 def at_any_hour(look: Look) -> Look:

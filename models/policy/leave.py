@@ -161,7 +161,9 @@ def _too_dear(state: ClientState, row: Pending, policy: Policy) -> Answer | None
 def _asked_now(state: ClientState, row: Pending) -> dict[str, int]:
     """Return what is left by now of what a message asks for, in minor units per currency; nothing where it asks for no money."""
     sums: dict[str, int] = {}
-    for item in items(state.ledger, state.now_ms) if row.asked else ():
+    if not row.asked:
+        return sums
+    for item in items(state.ledger, state.now_ms):
         if item.invoice.invoice_id in row.invoice_ids:
             sums[item.invoice.currency] = sums.get(item.invoice.currency, 0) + item.rest
     return dict(sorted(sums.items()))

@@ -65,18 +65,18 @@ class Lane:
         flow: Flow,
         tools: LaneTools,
         stored: Callable[[Grasp], None],
-        standstill: Standstill | None = None,
+        standstill: Standstill,
     ) -> None:
         """Own `slot` in the group's `generation`; `stored` is called with every new position, the first one included.
 
-        `standstill` (none: its own) begins anew with each move; a call that a server fails excuses it.
+        `standstill` begins anew with each move; a call that a server fails excuses it.
         """
         self.slot = slot
         self.inbox = Inbox(most_records=tools.settings.lane_records, most_bytes=tools.settings.lane_bytes)
         self.grasp: Grasp | None = None
         self.halted: str | None = None
         self.busy = False
-        self.standstill = standstill or Standstill(tools.seconds)
+        self.standstill = standstill
         self._generation = generation
         self._stage = stage
         self._flow = flow

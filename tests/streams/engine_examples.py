@@ -9,6 +9,7 @@ from models.events.control import FeedChanged
 from models.events.payments import PaymentReceived
 from models.money import Money
 from streams.engine.fence import Claim, CommitCall, Slot
+from streams.engine.stage import Grasp
 from streams.engine.ticks import make_tick
 from streams.engine.writes import OutboxEntry, Writes
 from streams.wire.codec import encode_event
@@ -21,6 +22,18 @@ START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
 ARRIVED_MS = START_MS + 3_600_000  # by the broker's clock, later than every moment that records tell of
 JUNK = (b"", b"{", b"null", b'{"kind":"nonsense"}', b"\xff")
+
+
+FIRST_GRASP = Grasp(
+    claim=Claim(generation=1, owner="me"),
+    next_offset=0,
+    ver="v",
+    watermark_ms=0,
+    outbox_depth=0,
+    next_due_ms=None,
+    high_water={},
+)
+"""Of a partition that was just taken for the first time; for stages that change nothing of it."""
 
 
 def paid(second: int, *, client: str = "ada", event_id: str = "", source: str = "test") -> PaymentReceived:

@@ -12,13 +12,17 @@ from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Acquired, Birth, Claim, CommitCall, CommitReply, Loaded, Missing, Moved, Slot
 from streams.engine.inbox import Offer
 from streams.engine.lane import Lane, LaneTools
+from streams.engine.lanes import Lanes
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_producer import MemoryProducer
+from streams.engine.patience import Standstill
+from streams.engine.producer import Producer
 from streams.engine.publisher import Publisher
 from streams.engine.stage import Bounds
 from streams.engine.writes import OutboxEntry
-from streams.runtime.clock import ManualClock
+from streams.runtime.clock import ManualClock, monotonic
 from streams.runtime.errors import RetryError
+from streams.runtime.lifecycle import ExitWatchdog
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.state.memory_store import MemoryPartition, MemoryPartitions
@@ -159,17 +163,18 @@ class LaneWorld:
 
     def lane(self, *, generation: int = 1, owner: str = "me", flow: MemoryFlow | None = None) -> "Running":
         """Begin a lane, its publisher and its consumer."""
-        tools = LaneTools(
-            settings=self.settings,
-            clock=ManualClock(datetime(2026, 1, 5, tzinfo=UTC)),
-            meter=self.meter,
-            fence=self.fence,
-            owner=owner,
-            failpoint=make_failpoint(""),
-        )
+        tools = self.tools(owner=owner)
         publisher = Publisher(SLOT, fence=self.fence, producer=self.producer, meter=self.meter, failpoint=make_failpoint(""))
         own_flow = flow or MemoryFlow(self.log)
-        lane = Lane(SLOT, generation=generation, stage=WorldStage(self), flow=own_flow, tools=tools, stored=publisher.wake)
+        lane = Lane(
+            SLOT,
+            generation=generation,
+            stage=WorldStage(self),
+            flow=own_flow,
+            tools=tools,
+            stored=publisher.wake,
+            standstill=Standstill(),
+        )
         running = Running(lane, own_flow)
         self._tasks += [
             asyncio.create_task(lane.run()),
@@ -178,6 +183,20 @@ class LaneWorld:
         ]
         running.work = self._tasks[-3]
         return running
+
+    def tools(
+        self, *, owner: str = "me", clock: ManualClock | None = None, seconds: Callable[[], float] = monotonic
+    ) -> LaneTools:
+        """Return what lanes of this world work with."""
+        return LaneTools(
+            settings=self.settings,
+            clock=clock or ManualClock(datetime(2026, 1, 5, tzinfo=UTC)),
+            meter=self.meter,
+            fence=self.fence,
+            owner=owner,
+            failpoint=make_failpoint(""),
+            seconds=seconds,
+        )
 
     async def close(self) -> None:
         """End everything."""
@@ -236,4 +255,45 @@ class Running:
     async def pump(self) -> None:
         while True:
             self.flow.pump(self.lane)
+            await pause(0)
+
+
+class NotedWatchdog(ExitWatchdog):
+    """Counts the looks at all lanes, and notes for what the process would have ended."""
+
+    def __init__(self) -> None:
+        super().__init__(exit_seconds=1, stall_seconds=1)
+        self.looks = 0
+        self.reasons: list[str] = []
+
+    def beat(self) -> None:
+        self.looks += 1
+
+    def fail(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+class Process:
+    """All lanes of a process around the one partition of `world`, with a consumer and a watchdog that notes."""
+
+    def __init__(self, world: LaneWorld, producer: Producer, *, tools: LaneTools, stage: type[WorldStage] = WorldStage) -> None:
+        self.world = world
+        self.flow = MemoryFlow(world.log)
+        self.watchdog = NotedWatchdog()
+        self.is_fetching = True
+        self.lanes = Lanes(
+            tools=tools, producer=producer, stages={SLOT.topic: lambda _slot: stage(world)}, watchdog=self.watchdog
+        )
+
+    def assign(self) -> None:
+        """Begin to work."""
+        self.lanes.assign([SLOT], generation=1, flow=self.flow)
+
+    async def pump(self) -> None:
+        """Fetch, as the consumer of a worker does."""
+        while True:
+            found = self.flow.log[self.flow.at : self.flow.at + 7] if self.is_fetching and not self.flow.paused else []
+            self.flow.at += len(found)
+            hole = self.lanes.offer(SLOT, found) if found else None
+            self.flow.at = self.flow.at if hole is None else hole
             await pause(0)

@@ -14,10 +14,9 @@ from models.policy.gate import refusal
 from streams.agents.intake import interpret_direct, interpret_webhook
 from streams.agents.merge import IntakeStage
 from streams.agents.readers import INTAKE_READERS
-from streams.engine.fence import Claim, Slot
+from streams.engine.fence import Slot
 from streams.engine.memory_pipeline import read_in_memory
 from streams.engine.memory_producer import MemoryProducer
-from streams.engine.stage import Grasp
 from streams.runtime.clock import ManualClock
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
@@ -30,6 +29,7 @@ from streams.wire.facts import Known, merged
 from streams.wire.records import PlainRecord
 from streams.wire.topics import CLIENT_EVENTS, WEBHOOKS
 from tests.models.views import final
+from tests.streams.engine_examples import FIRST_GRASP
 from tests.streams.receipt_samples import receipt
 from tests.streams.stripe_samples import customer, event
 
@@ -38,15 +38,6 @@ MAIL = "ap@holding.example"
 DIGEST = email_digest(MAIL)
 COMPLAINED, BOUNCED = DeliveryOutcome.COMPLAINED, DeliveryOutcome.BOUNCED_HARD
 COMPLAINT = receipt("message.complained", reference="t1", channel="email")
-GRASP = Grasp(
-    claim=Claim(generation=1, owner="me"),
-    next_offset=0,
-    ver="v",
-    watermark_ms=0,
-    outbox_depth=0,
-    next_due_ms=None,
-    high_water={},
-)
 
 
 class Intake:
@@ -225,7 +216,7 @@ async def test_a_newcomer_who_is_entered_in_the_moment_of_the_complaint_is_told_
         settings=Settings.model_validate({"partitions": 1}),
         meter=Meter(),
     )
-    await stage.prepare([webhook(COMPLAINT, "receipts")], GRASP)
+    await stage.prepare([webhook(COMPLAINT, "receipts")], FIRST_GRASP)
     written = [read_client_event(parse_object(record.value)) for record in producer.topics[CLIENT_EVENTS.name, 0]]
     assert refused([*directory.told, *written]) == [("bo", COMPLAINED, Purpose.SERVICING)]
 

@@ -9,11 +9,10 @@ from models.events.delays import DisputeOpened
 from models.events.union import AnyClientEvent
 from streams.agents.merge import IntakeStage
 from streams.agents.readers import INTAKE_READERS
-from streams.engine.fence import Claim, Slot
+from streams.engine.fence import Slot
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.producer import Outgoing
-from streams.engine.stage import Grasp
 from streams.engine.writes import Writes
 from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError
@@ -30,21 +29,13 @@ from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS, DEAD_LETTERS, PAYMENTS, WEBHOOKS
 from tests.integration.engine_world import payment
 from tests.streams.counting import CountingProgram
+from tests.streams.engine_examples import FIRST_GRASP
 from tests.streams.stripe_samples import charge, customer, dispute, event
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 CHARGED = event("charge.succeeded", charge())
 DISPUTED = event("charge.dispute.created", dispute(charge="ch_1"), event_id="evt_2")
 PROFILED = event("customer.updated", customer(), event_id="evt_3")
-GRASP = Grasp(
-    claim=Claim(generation=1, owner="me"),
-    next_offset=0,
-    ver="v",
-    watermark_ms=0,
-    outbox_depth=0,
-    next_due_ms=None,
-    high_water={},
-)
 
 
 class CountedDirectory(MemoryDirectory):
@@ -112,7 +103,7 @@ async def test_a_charge_tells_whose_the_later_dispute_is_wherever_batches_are_cu
     intake, records = stage(directory, producer), batch(CHARGED, PROFILED, DISPUTED)
     for part in (records[:cut], records[cut:]):
         if part:
-            prepared = await intake.prepare(part, GRASP)
+            prepared = await intake.prepare(part, FIRST_GRASP)
             assert isinstance(prepared, Writes)
     assert disputes(producer) == [("cus_1", "in_1")]
     assert not producer.topics[DEAD_LETTERS.name, 0]
@@ -122,9 +113,9 @@ async def test_a_charge_tells_whose_the_later_dispute_is_wherever_batches_are_cu
 async def test_a_batch_that_tells_and_lacks_nothing_does_not_go_to_the_directory() -> None:
     directory, producer = CountedDirectory(), MemoryProducer(partitions=1)
     nameless = event("customer.updated", customer(email=None, phone=None), event_id="evt_3")
-    await stage(directory, producer).prepare(batch(nameless, b"{", nameless), GRASP)
+    await stage(directory, producer).prepare(batch(nameless, b"{", nameless), FIRST_GRASP)
     direct = PlainRecord(topic="payments", partition=0, offset=0, timestamp=0, key=b"k", value=encode_event(payment(1)))
-    await stage(directory, producer, PAYMENTS.name).prepare([direct], GRASP)
+    await stage(directory, producer, PAYMENTS.name).prepare([direct], FIRST_GRASP)
     assert directory.calls == 0
     assert len(written(producer)) == 3
 
@@ -134,9 +125,9 @@ async def test_while_the_directory_is_away_nothing_is_written_and_the_batch_can_
     directory.away = 1
     intake, records = stage(directory, producer), batch(CHARGED, DISPUTED)
     with pytest.raises(RetryError):
-        await intake.prepare(records, GRASP)
+        await intake.prepare(records, FIRST_GRASP)
     assert not producer.topics[CLIENT_EVENTS.name, 0]
-    await intake.prepare(records, GRASP)
+    await intake.prepare(records, FIRST_GRASP)
     assert disputes(producer) == [("cus_1", "in_1")]
 
 
@@ -150,7 +141,7 @@ async def test_a_record_on_which_a_reader_fails_is_a_dead_letter_and_its_neighbo
 
     producer = MemoryProducer(partitions=1)
     intake = stage(CountedDirectory(), producer, reader=failing)
-    assert isinstance(await intake.prepare(batch(PROFILED, CHARGED, PROFILED), GRASP), Writes)
+    assert isinstance(await intake.prepare(batch(PROFILED, CHARGED, PROFILED), FIRST_GRASP), Writes)
     (letter,) = producer.topics[DEAD_LETTERS.name, 0]
     assert (letter.value, dict(letter.headers)[REASON]) == (CHARGED, Reason.FAILED.encode())
     assert secret.encode() not in dict(letter.headers)[DETAIL]
@@ -161,8 +152,8 @@ async def test_dead_letters_are_counted_by_their_reason_once_their_batch_is_stor
     meter, records = Meter(), batch(PROFILED, b"{", b"{")
     intake = stage(CountedDirectory(), ForgetfulProducer(partitions=1), meter=meter)
     with pytest.raises(RetryError):
-        await intake.prepare(records, GRASP)
-    await intake.prepare(records, GRASP)
+        await intake.prepare(records, FIRST_GRASP)
+    await intake.prepare(records, FIRST_GRASP)
     assert meter.read(DLQ_RECORDS, stage="intake", reason="bad_json") == 0
     for _ in range(2):
         intake.committed()
@@ -172,22 +163,22 @@ async def test_dead_letters_are_counted_by_their_reason_once_their_batch_is_stor
 async def test_what_a_batch_told_is_remembered_before_it_is_done() -> None:
     directory = CountedDirectory()
     with pytest.raises(RetryError):
-        await stage(directory, ForgetfulProducer(partitions=1)).prepare(batch(CHARGED), GRASP)
+        await stage(directory, ForgetfulProducer(partitions=1)).prepare(batch(CHARGED), FIRST_GRASP)
     other = MemoryProducer(partitions=1)
-    await stage(directory, other).prepare(batch(DISPUTED), GRASP)
+    await stage(directory, other).prepare(batch(DISPUTED), FIRST_GRASP)
     assert disputes(other) == [("cus_1", "in_1")]
 
 
 async def test_an_unknown_payment_makes_the_dead_letter_it_always_made_and_driving_it_again_works_later() -> None:
     directory, producer = CountedDirectory(), MemoryProducer(partitions=1)
     intake = stage(directory, producer)
-    await intake.prepare(batch(DISPUTED), GRASP)
+    await intake.prepare(batch(DISPUTED), FIRST_GRASP)
     (record,) = producer.topics[DEAD_LETTERS.name, 0]
     said = dict(record.headers)
     assert (said[REASON].decode(), record.value) == (Reason.NO_CLIENT, DISPUTED)
     assert b"Redrive it after the payment's own webhook has arrived" in said[DETAIL]
-    await intake.prepare(batch(CHARGED), GRASP)
-    await intake.prepare(batch(record.value or b""), GRASP)
+    await intake.prepare(batch(CHARGED), FIRST_GRASP)
+    await intake.prepare(batch(record.value or b""), FIRST_GRASP)
     assert disputes(producer) == [("cus_1", "in_1")]
     assert len(producer.topics[DEAD_LETTERS.name, 0]) == 1
 

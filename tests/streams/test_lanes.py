@@ -7,40 +7,21 @@ from datetime import timedelta
 
 import pytest
 
-from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Missing, Moved
-from streams.engine.lane import LaneTools
-from streams.engine.lanes import Lanes
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.producer import Outgoing
 from streams.engine.stage import Grasp
 from streams.engine.writes import Writes
 from streams.runtime import metrics
 from streams.runtime.clock import ManualClock
-from streams.runtime.lifecycle import ExitWatchdog
 from streams.wire.records import PlainRecord, Record
 from tests.streams.engine_examples import ARRIVED_MS, SLOT, START, START_MS, event_content, on_log
-from tests.streams.lane_world import LaneWorld, MemoryFlow, WorldStage
-from tests.waiting import pause, until_async
+from tests.streams.lane_world import LaneWorld, Process, WorldStage
+from tests.waiting import until_async
 
 NOW = START + timedelta(milliseconds=ARRIVED_MS - START_MS)
 SECOND = (ARRIVED_MS - START_MS) // 1000
 DUE = NOW + timedelta(minutes=1)  # as the counting program says of the first event of a client
-
-
-class Watchdog(ExitWatchdog):
-    """Counts the looks at all lanes, and notes for what the process would have ended."""
-
-    def __init__(self) -> None:
-        super().__init__(exit_seconds=1, stall_seconds=1)
-        self.looks = 0
-        self.reasons: list[str] = []
-
-    def beat(self) -> None:
-        self.looks += 1
-
-    def fail(self, reason: str) -> None:
-        self.reasons.append(reason)
 
 
 class Broker(MemoryProducer):
@@ -66,35 +47,14 @@ class Broker(MemoryProducer):
         return list(range(first, len(self._log)))
 
 
-class Site:
-    """One partition in a process, with a broker, a consumer and a clock."""
+class Site(Process):
+    """One partition in a process at work, with a broker and a clock."""
 
     def __init__(self, log: list[PlainRecord], stage: type[WorldStage] = WorldStage) -> None:
         self.clock = ManualClock(NOW)
-        self.world = LaneWorld(log)
-        self.flow = MemoryFlow(log)
         self.broker = Broker(log, self.clock)
-        self.watchdog = Watchdog()
-        self.is_fetching = True
-        tools = LaneTools(
-            settings=self.world.settings,
-            clock=self.clock,
-            meter=self.world.meter,
-            fence=self.world.fence,
-            owner="me",
-            failpoint=make_failpoint(""),
-        )
-        stages = {SLOT.topic: lambda _slot: stage(self.world)}
-        self.lanes = Lanes(tools=tools, producer=self.broker, stages=stages, watchdog=self.watchdog)
-
-    async def _pump(self) -> None:
-        while True:
-            if self.is_fetching and not self.flow.paused:
-                found = self.flow.log[self.flow.at :]
-                self.flow.at += len(found)
-                if found:
-                    self.lanes.offer(SLOT, found)
-            await pause(0)
+        world = LaneWorld(log)
+        super().__init__(world, self.broker, tools=world.tools(clock=self.clock), stage=stage)
 
     async def looked(self, times: int = 3) -> None:
         """Wait until all lanes were looked at so many times more."""
@@ -109,8 +69,8 @@ class Site:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator["Site"]:
         """Work until left."""
-        self.lanes.assign([SLOT], generation=1, flow=self.flow)
-        tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self.lanes.watch(lambda _slot, _next: False))]
+        self.assign()
+        tasks = [asyncio.create_task(self.pump()), asyncio.create_task(self.lanes.watch(lambda _slot, _next: False))]
         try:
             yield self
             await until_async(lambda: not any(task.done() for task in tasks), what="both to work still")
@@ -166,7 +126,7 @@ async def test_timers_that_wait_are_shown_with_their_age() -> None:
 async def test_a_partition_is_not_fetched_before_its_fence_is_taken() -> None:
     site = Site(one_event())
     site.flow.resume(SLOT)
-    site.lanes.assign([SLOT], generation=1, flow=site.flow)
+    site.assign()
     assert site.flow.paused
     await until_async(lambda: not site.flow.paused, what="the fence")
     assert site.lanes.positions() == {SLOT: 0}

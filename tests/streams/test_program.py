@@ -42,7 +42,7 @@ from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY, DEAD_LETTERS, DECISI
 from tests.models.builders import Events, ms, on, tick_at
 from tests.models.controls import policy_activated
 from tests.models.examples import trained
-from tests.streams.test_intake_stage import GRASP
+from tests.streams.engine_examples import FIRST_GRASP
 
 SNAPSHOT: Final = trained(120).publish()
 
@@ -160,8 +160,8 @@ async def test_a_worker_says_to_monitoring_that_its_release_cannot_use_what_is_i
     stage = ClientsStage(slot, program=ClientProgram(), fence=MemoryFence(MemoryPartitions()), settings=Settings(), meter=meter)
     value = encode_event(tick_at(ms(91)))
     tick = PlainRecord(topic=slot.topic, partition=0, offset=0, timestamp=ms(91), key=CONTROL_KEY, value=value)
-    await stage.prepare([tick], replace(GRASP, regime=in_force(other_table(dump(SNAPSHOT)))))
-    await stage.prepare([tick], replace(GRASP, regime=in_force(raw)))
+    await stage.prepare([tick], replace(FIRST_GRASP, regime=in_force(other_table(dump(SNAPSHOT)))))
+    await stage.prepare([tick], replace(FIRST_GRASP, regime=in_force(raw)))
     assert meter.read(LEARNER_REFUSED, learner="lateness") == refused
     assert meter.read(LEARNER_REFUSED, learner="renewal") == 0
     assert 'learner_refused{learner="renewal"} 0.0' in meter.render().decode()

@@ -2,35 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from streams.engine.failpoints import make_failpoint
 from streams.engine.fence import Acquired, Birth, Claim, Slot
-from streams.engine.lane import LaneTools
-from streams.engine.lanes import Lanes
 from streams.engine.memory_producer import MemoryProducer
 from streams.engine.patience import EXCUSED_TIMES
 from streams.engine.producer import Outgoing
-from streams.runtime.clock import ManualClock
 from streams.runtime.errors import RetryError
-from streams.runtime.lifecycle import ExitWatchdog
 from streams.wire.records import PlainRecord
 from tests.streams.engine_examples import SLOT, event_content, on_log
-from tests.streams.lane_world import FaultyFence, LaneWorld, MemoryFlow, WorldStage
-from tests.waiting import pause, until_async
+from tests.streams.lane_world import FaultyFence, LaneWorld, Process
+from tests.waiting import until_async
 
 STALL_SECONDS = 300
-
-
-class Recording(ExitWatchdog):
-    """Notes for what the process would have ended."""
-
-    def __init__(self) -> None:
-        super().__init__(exit_seconds=1, stall_seconds=1)
-        self.reasons: list[str] = []
-
-    def fail(self, reason: str) -> None:
-        self.reasons.append(reason)
 
 
 class AwayFence(FaultyFence):
@@ -67,37 +50,16 @@ async def another(server: AwayFence | FailingProducer) -> None:
     await until_async(lambda: server.calls > before, what="another call", every=0)
 
 
-class Site:
+class Site(Process):
     """One partition in a process whose watchdog looks at it when the test says so."""
 
     def __init__(self, log: list[PlainRecord], **fields: object) -> None:
         self.now = 0.0
-        self.watchdog = Recording()
-        self.world = LaneWorld(log, stall_seconds=STALL_SECONDS, **fields)
-        self.fence = self.world.fence = AwayFence(self.world.data)
+        world = LaneWorld(log, stall_seconds=STALL_SECONDS, **fields)
+        self.fence = world.fence = AwayFence(world.data)
         self.producer = FailingProducer(partitions=1)
-        self.flow = MemoryFlow(log)
-        tools = LaneTools(
-            settings=self.world.settings,
-            clock=ManualClock(datetime(2026, 1, 5, tzinfo=UTC)),
-            meter=self.world.meter,
-            fence=self.fence,
-            owner="me",
-            failpoint=make_failpoint(""),
-            seconds=lambda: self.now,
-        )
-        stages = {SLOT.topic: lambda _slot: WorldStage(self.world)}
-        self.lanes = Lanes(tools=tools, producer=self.producer, stages=stages, watchdog=self.watchdog)
-        self.lanes.assign([SLOT], generation=1, flow=self.flow)
-
-    async def pump(self) -> None:
-        """Fetch, as the consumer of a worker does."""
-        while True:
-            found = [] if self.flow.paused else self.flow.log[self.flow.at : self.flow.at + 7]
-            self.flow.at += len(found)
-            hole = self.lanes.offer(SLOT, found) if found else None
-            self.flow.at = self.flow.at if hole is None else hole
-            await pause(0)
+        super().__init__(world, self.producer, tools=world.tools(seconds=lambda: self.now))
+        self.assign()
 
     def look(self) -> list[str]:
         """Let the watchdog look; the partition has lag."""
