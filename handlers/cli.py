@@ -74,6 +74,12 @@ COMMANDS: Final = (
     Command("lag", "handlers.commands.lag:lag", "Show how far the workers are behind, per partition.", _LOOK),
     Command("fence", "handlers.commands.fence:fence", "Show where partitions stand; decide what workers must not.", _LOOK),
     Command(
+        "canary",
+        "handlers.commands.canary.commands:canary",
+        "Ask live workers what is known of synthetic clients.",
+        _RUN,
+    ),
+    Command(
         "resettle", "handlers.commands.resettle:resettle", "Make a deployment with more partitions from a stopped one.", _RUN
     ),
     Command(

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from handlers.commands.canary.story import is_canary
 from handlers.commands.files import check_target, replacing, writing
 from handlers.commands.log_file import LogLines, Parties
 from handlers.commands.options import end_of_day_ms
@@ -54,7 +55,8 @@ def export(
         write_log(settings, to, client=client, since_ms=since_ms, until_ms=None if until is None else end_of_day_ms(until))
     )
     left_out = f"; {lines.unreadable:,} records no worker could read are left out" if lines.unreadable else ""
-    erased = f"; {len(lines.forgotten):,} clients were erased and are left out" if lines.forgotten else ""
+    gone = sum(not is_canary(client) for client in lines.forgotten)
+    erased = f"; {gone:,} clients were erased and are left out" if gone else ""
     print(f"{lines.told:,} lines written to {to}{erased}{left_out}")
     return 0
 

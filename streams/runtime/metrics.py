@@ -185,6 +185,8 @@ FEED_HELD: Final = _gauge("feed_clients_held", "Clients with something held back
 INGEST_LAST_ACCEPTED: Final = _gauge("ingest_last_accepted_timestamp_seconds", "When a webhook was last accepted.", "source")
 LINK_REQUESTS: Final = _counter("link_requests_total", "Visits and answers to links in mails.", "choice", "outcome")
 PORTAL_REQUESTS: Final = _counter("portal_requests_total", "Requests of the firm's portal, by what became of them.", "outcome")
+SLO_EVENTS: Final = _counter("slo_events_total", "What was judged for an objective: answers about synthetic clients.", "slo")
+SLO_GOOD: Final = _counter("slo_events_good_total", "Those of them that were as they should be.", "slo")
 INGEST_BYTES: Final = _gauge("ingest_bytes_in_flight", "Bytes of webhooks that Kafka has not acknowledged yet.")
 
 METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

@@ -107,6 +107,7 @@ ROLES: Final = (
         sees=(*INTAKE_TOPICS, CLIENT_EVENTS),
         measures=True,
     ),
+    Role(name="canary", reads=(CLIENT_EVENTS, DECISIONS), writes=(WEBHOOKS,), sees=(CLIENT_EVENTS,)),
     *(_channel(name) for name in CHANNELS),
     Role(name="portal", writes=(SIGNALS, DELAYS), sees=(CLIENT_EVENTS,), mailbox=True),
 )

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from handlers.commands.book.plan import Asked
+from handlers.commands.canary.story import is_canary
 from handlers.commands.experiments.accounts import accounts_of
 from handlers.commands.experiments.companies import companies_of, decided_in_one_name, in_one_name, names_beside
 from handlers.commands.experiments.holdouts import lift_json, lifts_of, tell_lift
@@ -286,7 +287,7 @@ async def _logged(settings: Settings, partition: int, matters: Callable[[Decisio
 
     def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
         decision = Decision.model_validate_json(record.value)
-        if matters(decision):
+        if matters(decision) and not is_canary(decision.client_id):
             clients.add(decision.client_id.encode())
             decisions.setdefault(decision.decision_id, decision)
 

@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from handlers.commands.canary.story import is_canary
 from handlers.commands.feeds.rounds import Rounds
 from handlers.commands.feeds.watch import FeedWatch
 from models.events.control import FeedChanged
@@ -105,6 +106,8 @@ class Tail:
 
     def take(self, topic: str, record: Record) -> None:
         """Tell the watch what `record` of `topic` (name on the broker) says; what nobody can read is no arrival."""
+        if is_canary(record.key):
+            return  # told by us, so it says nothing of any source
         at_ms = record.timestamp
         try:
             if topic == self.settings.topic(WEBHOOKS.name):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from handlers.commands.canary.story import is_canary
 from handlers.commands.log_file import event_in
 from handlers.commands.overrides.pooled import Group, by_effect, conflicting
 from handlers.commands.overrides.scoring import Scored
@@ -37,7 +38,7 @@ class Concerned:
 
     def ask(self, record: Record) -> None:
         """Note of whom a record says that somebody overruled the policy."""
-        if record.key and b'"override.set"' in (record.value or b""):
+        if record.key and b'"override.set"' in (record.value or b"") and not is_canary(record.key):
             self.clients.add(record.key)
 
     def keep(self, record: Record) -> None:

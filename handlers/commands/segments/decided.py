@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from handlers.commands.canary.story import is_canary
 from handlers.terminal.waiting import Counted, uncounted
 from models.triggers import Decision
 from streams.runtime.settings import Settings
@@ -17,7 +18,7 @@ async def moves_decided(settings: Settings, *, counted: Counted = uncounted) -> 
 
         def see(record: Any) -> None:  # noqa: ANN401 - what a client library returned
             count()
-            if b'"change"' in record.value:
+            if b'"change"' in record.value and not is_canary(record.key):
                 decision = Decision.model_validate_json(record.value)
                 found.setdefault(decision.decision_id, decision)
 

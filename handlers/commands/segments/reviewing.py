@@ -7,7 +7,7 @@ quarter is kept, whoever makes it how often; it is open work until a person says
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
@@ -16,6 +16,7 @@ import structlog
 from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
+from handlers.commands.canary.story import is_canary
 from handlers.commands.learners.standing import SETTLE_MINUTES
 from handlers.commands.segments.decided import moves_decided
 from handlers.commands.segments.movers import Quarter, movers, quarter_of
@@ -131,7 +132,7 @@ async def make_due(settings: Settings, store: RedisStateStore, reviews: RedisRev
         return None
     if total(await lag_now(settings), CLIENT_EVENTS.name)[1] > SETTLE_MINUTES * 60:
         return None
-    states = [decode(blob) async for blob in store.every()]
+    states = [row async for row in _clients(store)]
     if not any(0 < row.first_seen_ms < quarter.bounds[1].timestamp() * 1000 for row in states):
         return None  # nobody was known then
     found = movers(await moves_decided(settings), quarter=quarter)
@@ -164,6 +165,14 @@ def tiers_of(states: Iterable[ClientState], policy: Policy, now: datetime) -> tu
         Tier(name=name, cuts=getattr(policy.rfm, field), clients=found.now[name], quarters=getattr(found.cuts, field))
         for name, field in FIELDS.items()
     )
+
+
+async def _clients(store: RedisStateStore) -> AsyncIterator[ClientState]:
+    """Yield the state of every client of the firm's: not of those who were erased, and of no synthetic one."""
+    async for blob in store.every():
+        state = decode(blob)
+        if not state.erased_ms and not is_canary(state.client_id):
+            yield state
 
 
 async def _policy(settings: Settings, store: RedisStateStore) -> Policy:
