@@ -8,6 +8,7 @@ on tuples, as everything a worker needs.
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import inf
 from operator import itemgetter
 from typing import Final, TypeVar
@@ -72,12 +73,19 @@ def deepened(forest: Forest) -> Forest:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trees:
     """Trees for one meaning of "late", ready for scoring: the questions, and the leaves of all trees in a row."""
 
     tests: tuple[Test, ...] = ()
     leaves: tuple[float, ...] = ()
+
+    @cached_property
+    def beyond_neutral(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """What each tree says where all features are 0, and the leaves less that: the same for whatever the trees weigh."""
+        neutrals = tuple([self.leaves[_neutral(test)] for test in self.tests])
+        parts = zip(neutrals, _parts(self.leaves, LEAVES), strict=True)
+        return neutrals, tuple([leaf - neutral for neutral, leaves in parts for leaf in leaves])
 
     def walk(self, features: Sequence[float]) -> Walk:
         """Return the way to the leaf of each tree; it is the same for every meaning of "late". There must be trees."""
@@ -113,8 +121,10 @@ class Trees:
 
 
 NO_TREES: Final = Trees()
+_FORESTS: Final = 16  # remembered opened: weights are published daily, trees are grown anew far more seldom
 
 
+@lru_cache(_FORESTS)
 def opened(forest: Forest) -> tuple[Trees, ...]:
     """Return the trees for each meaning of "late", then for the days late. Raises ValueError for bytes that are no forest."""
     forest = deepened(forest)
@@ -133,13 +143,11 @@ def opened(forest: Forest) -> tuple[Trees, ...]:
 
 def weighed(trees: Trees, weight: float) -> tuple[Trees, float]:
     """Return the trees times `weight`, saying nothing where all features are 0, and what they said there: it goes to a line."""
-    scaled: list[float] = []
+    neutrals, leaves = trees.beyond_neutral
     constant = 0.0
-    for test, leaves in zip(trees.tests, _parts(trees.leaves, LEAVES), strict=True):
-        neutral = trees.leaves[_neutral(test)]
+    for neutral in neutrals:  # one by one: later Pythons add a list up in another way, and figures would hang on the release
         constant += weight * neutral
-        scaled += [weight * (leaf - neutral) for leaf in leaves]
-    return Trees(trees.tests, tuple(scaled)), constant
+    return Trees(trees.tests, tuple([weight * leaf for leaf in leaves])), constant
 
 
 def joined(one: Trees, other: Trees) -> Trees:

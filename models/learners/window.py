@@ -4,7 +4,9 @@ A row is kept when the last answer about an invoice is known, 31 days after due,
 """
 
 from collections import deque
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 from zlib import compress, decompress
 
 import numpy as np
@@ -20,7 +22,8 @@ _LEAST: Final = -100
 _NUMBERS: Final = np.dtype([("mark", "<u4"), ("overdue", "i1"), ("days", "i1")])
 
 
-class Row(NamedTuple):
+@dataclass(slots=True)
+class Row:
     """A question as it was stored, days since due when it was put, days late (`_OPEN` where open), and whose it was."""
 
     features: bytes
@@ -34,27 +37,52 @@ class Window:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.rows: deque[Row] = deque(maxlen=SIZE)
+        self.rows: deque[Row] = deque()
         self.seen = 0
+        # Rows of open invoices, oldest first, by whose they are and what was asked: two invoices of one client may look alike.
+        self._open: dict[tuple[int, bytes], deque[Row]] = {}
 
     def see(self, features: bytes, *, overdue: int, days_late: int | None, mark: int) -> None:
         """Keep one question whose last answer is known; `days_late` is None while the invoice is open."""
         days = _OPEN if days_late is None else min(max(days_late, _LEAST), _OPEN)
-        self.rows.append(Row(features, min(max(overdue, _LEAST), _OPEN), days, mark))
+        if len(self.rows) == SIZE:
+            oldest = self.rows.popleft()
+            if oldest.days == _OPEN:
+                self._next_open(oldest.mark, oldest.features)
+        self._take(Row(features, min(max(overdue, _LEAST), _OPEN), days, mark))
         self.seen += 1
 
     def settle(self, features: bytes, *, days_late: int, mark: int) -> None:
         """Note when an invoice was paid that was still open when its last answer came, if its question is kept."""
-        days = min(days_late, _OPEN - 1)
-        for place, row in enumerate(self.rows):
-            # Two invoices of one client may look alike: what is known of one already stays.
-            if row.days == _OPEN and row.mark == mark and row.features == features:
-                self.rows[place] = row._replace(days=days)
-                return
+        row = self._next_open(mark, features)
+        if row is not None:
+            row.days = min(days_late, _OPEN - 1)
 
     def forget(self, mark: int) -> None:
         """Let go of the rows of a client."""
-        self.rows = deque((row for row in self.rows if row.mark != mark), maxlen=SIZE)
+        self._hold(row for row in self.rows if row.mark != mark)
+
+    def _hold(self, rows: Iterable[Row]) -> None:
+        kept = tuple(rows)
+        self.rows.clear()
+        self._open.clear()
+        for row in kept:
+            self._take(row)
+
+    def _take(self, row: Row) -> None:
+        self.rows.append(row)
+        if row.days == _OPEN:
+            self._open.setdefault((row.mark, row.features), deque()).append(row)
+
+    def _next_open(self, mark: int, features: bytes) -> Row | None:
+        """Take the oldest of the open rows that look so from among them; what is known of one already stays."""
+        alike = self._open.get((mark, features))
+        if alike is None:
+            return None
+        row = alike.popleft()
+        if not alike:
+            del self._open[mark, features]
+        return row
 
     def arrays(self) -> tuple[Floats, Floats, Floats]:
         """Return features, labels (late by more than each limit; nan where it was decided before) and days late (inf: open)."""
@@ -79,4 +107,5 @@ class Window:
             Row(content[place * PACKED : (place + 1) * PACKED], overdue, days, mark)
             for place, (mark, overdue, days) in enumerate(numbers.tolist())
         )
-        self.rows, self.seen = deque(rows, maxlen=SIZE), seen
+        self._hold(rows)
+        self.seen = seen

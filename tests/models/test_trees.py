@@ -236,6 +236,21 @@ def test_of_invoices_that_look_alike_only_one_that_was_open_is_given_a_day_and_n
     assert window.arrays()[2].tolist() == [10, np.inf, 126, np.inf]
 
 
+def test_a_day_of_payment_goes_to_the_oldest_alike_that_is_still_kept_also_after_a_restart_and_an_erasure() -> None:
+    window, raw = Window(), pack(list(features(1)))
+    for mark in (7, 9, 7, *range(100, 100 + SIZE - 2)):  # the first of 7 is pushed out
+        window.see(raw, overdue=-30, days_late=None, mark=mark)
+    again = Window()
+    again.load(window.dump(), window.seen)
+    for each in (window, again):
+        each.forget(9)
+        each.settle(raw, days_late=44, mark=7)
+        each.settle(raw, days_late=55, mark=7)  # nobody is left to whom it could belong
+        each.settle(raw, days_late=66, mark=9)
+        each.settle(raw, days_late=77, mark=100)
+        assert each.arrays()[2].tolist() == [44, 77, *[np.inf] * (SIZE - 3)]
+
+
 def test_what_was_decided_when_it_was_asked_is_no_answer() -> None:
     window = Window()
     window.see(bytes(PACKED), overdue=9, days_late=20, mark=1)
