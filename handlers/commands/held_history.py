@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from handlers.commands.book.column_names import Meaning
+from handlers.commands.book.column_names import NUMBERS, Meaning
 from handlers.commands.book.plan import Asked, likely_columns, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.held import Held, held_by_arrival
@@ -30,6 +30,15 @@ def hold_history(file: Path, *, asked: Asked, form: Format | None = None) -> tup
         raise UsageError(message)
     totals = Totals()
     events = held_by_arrival(read_book(plan, totals=totals, rejects=None))
+    if totals.reported and plan.counts_days:
+        day, count, every = totals.reported
+        without = " ".join(f"--map {meaning}=" for meaning in NUMBERS if meaning in plan.mapping)
+        message = (
+            f"{count:,} of {every:,} late payments in {file.name} would have come on {day}: {plan.counts_days!r} counts up to "
+            "the day of the report, of what is open, and that cannot say who pays late; export settled invoices with their "
+            f"dates of payment, or leave the column out: {without}"
+        )
+        raise UsageError(message)
     return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
 
 
@@ -41,7 +50,7 @@ def _counted(totals: Totals, rows: int) -> Iterator[str]:
     )
     if kinds["credit_note.issued"] and not kinds["invoice.issued"]:
         yield "  note: every amount is below zero: a credit note, which nobody pays late; export the book with the sign turned"
-    yield from (f"  {line}" for line in totals.left_out())
+    yield from (f"  {line}" for line in (*totals.doubts(), *totals.left_out()))
 
 
 def _with_columns(asked: Asked, columns: Sequence[str]) -> Asked:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
+from handlers.commands.book.reading import refuse_packed
 from handlers.commands.book.totals import Totals, read_book
 from handlers.commands.files import needed_file, opened
 from handlers.commands.log_file import HEAD, head_of
@@ -105,6 +106,7 @@ def format_of(path: Path, asked: Format | None) -> Format:
         case ".csv" | ".tsv" | ".txt":
             return "csv"
         case _:
+            refuse_packed(path)
             message = f"{path.name} does not say what it is; add --format csv or --format jsonl"
             raise UsageError(message)
 

@@ -71,7 +71,7 @@ def test_blank_cells_that_a_spreadsheet_left_out_at_the_end_of_a_row_are_blank(t
         ("Paid In Full", Became.PAID),
         ("Bezahlt", Became.PAID),
         ("Closed", Became.PAID),
-        ("Not Paid", Became.UNSAID),
+        ("Not Paid", Became.OPEN),
         ("Partially paid", Became.UNSAID),
         ("Sent", Became.UNSAID),
         ("Uncollectible", Became.UNSAID),

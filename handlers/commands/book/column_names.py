@@ -234,8 +234,9 @@ STEMS: Final[Mapping[Meaning, tuple[str, ...]]] = {
     Meaning.DUE_ON: _DUE,
     Meaning.SETTLED_ON: _PAID,
     Meaning.ISSUED_ON: _ISSUED,
+    Meaning.AMOUNT: ("amt",),
 }
-"""Parts of words that tell which date a column with no known name holds ("Data de Pagamento", "Date of Receipt")."""
+"""Parts of words that tell which date a column with no known name holds ("Data de Pagamento"), or that it holds amounts."""
 
 AGAINST: Final[Mapping[Meaning, tuple[str, ...]]] = {
     Meaning.ISSUED_ON: (*_DUE, *_PAID, "dispute", "reminder"),

@@ -65,12 +65,13 @@ _DATE: Final = re.compile(
 )
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+_COUNT: Final = re.compile(r"\(?[+-]?\d+([.,]\d+)?\)?(\s*(days?|d))?")
 _DAY: Final = re.compile(r"[34]\d{4}(\.0)?|\d{1,2}\.\d{1,2}\.(\d{2}|\d{4})")  # what an amount could be too
 _MONEY: Final = re.compile(r"(?:[A-Z]{3}|\W)*\d[\d.,'\s]*[.,]\d{1,3}(?:[A-Z]{3}|\W)*")
 _SHAPES: Final[Mapping[Meaning, re.Pattern[str]]] = (
     dict.fromkeys(DATES, _DATE)
     | dict.fromkeys(AMOUNTS, _AMOUNT)
-    | dict.fromkeys(NUMBERS, _NUMBER)
+    | dict.fromkeys(NUMBERS, _COUNT)
     | {Meaning.CURRENCY: re.compile(r"\D+")}
 )
 
@@ -113,7 +114,7 @@ def choose_columns(
 
 
 def _lacking(lacking: Sequence[Meaning], mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
-    if sum(1 for name in header if _DATE.fullmatch(name) or _NUMBER.fullmatch(name)) > 1:
+    if sum(1 for name in header if _is_date(name) or _NUMBER.fullmatch(name)) > 1:
         return f"the first line holds no names of columns but a row ({', '.join(header)}); put a line with names above it"
     wanted = " ".join(f"--map {meaning}=COLUMN" for meaning in lacking)
     found = ", ".join(f"{meaning} <- {name}" for meaning, name in mapping.items()) or "none"
@@ -130,10 +131,10 @@ def proposed(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Samp
     return f"; perhaps: {perhaps}" if perhaps else ""
 
 
-def due_proposed(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
-    """Return for people the option that makes a due date of a column without a meaning that holds dates; nothing without one."""
-    name = _likely(mapping, header, sample).get(Meaning.DUE_ON)
-    return f", or say which column it is (perhaps: --map {shlex.quote(f'{Meaning.DUE_ON}={name}')})" if name else ""
+def likely_option(meaning: Meaning, mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
+    """Return for people the option that gives `meaning` to a column that has none and could have it; nothing without one."""
+    name = _likely(mapping, header, sample).get(meaning)
+    return f"--map {shlex.quote(f'{meaning}={name}')}" if name else ""
 
 
 def _likely(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> dict[Meaning, str]:
@@ -156,7 +157,13 @@ def _likely(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sampl
         Meaning.AMOUNT: amounts[:1],
         Meaning.SETTLED_ON: [name for name in dates if name not in placed.values()][:1],
     }
-    return {meaning: names[0] for meaning, names in found.items() if names and meaning not in mapping}
+    return {
+        meaning: names[0]
+        for meaning, names in found.items()
+        if names
+        and meaning not in mapping
+        and not (meaning is Meaning.SETTLED_ON and _speaks_against(letters(names[0]), meaning))
+    }
 
 
 def _is_date(text: str) -> bool:
@@ -209,13 +216,17 @@ def _rank(word: str, meaning: Meaning) -> int | None:
     wanted = NAMES[meaning]
     if word in wanted:
         return wanted.index(word)
-    if any(against in word for against in AGAINST.get(meaning, ())):
+    if _speaks_against(word, meaning):
         return None
     inside = [place for place, name in enumerate(wanted) if len(name) >= _SHORT and name in word]
     if inside:
         return _INSIDE + min(inside)
     stems = [place for place, stem in enumerate(STEMS.get(meaning, ())) if stem in word]
-    return _STEM + min(stems) if stems and not _LABEL.fullmatch(word) else None
+    return _STEM + min(stems) if stems and not (meaning in DATES and _LABEL.fullmatch(word)) else None
+
+
+def _speaks_against(word: str, meaning: Meaning) -> bool:
+    return any(against in word for against in AGAINST.get(meaning, ()))
 
 
 def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:

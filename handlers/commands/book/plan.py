@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cyclopts import Parameter
 
 from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
-from handlers.commands.book.column_names import AMOUNTS, DATES, REQUIRED, Meaning
-from handlers.commands.book.columns import PRESETS, choose_columns, describe_header, due_proposed, proposed
+from handlers.commands.book.column_names import AMOUNTS, DATES, NUMBERS, REQUIRED, Meaning
+from handlers.commands.book.columns import PRESETS, choose_columns, describe_header, likely_option, proposed
 from handlers.commands.book.dates import Order, OrderEvidence
 from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
 from handlers.commands.book.reading import Layout, Row, read_layout, rows
+from handlers.commands.book.terms import read_terms
 from handlers.commands.book.words import is_credit, said
 from handlers.terminal.waiting import shown
 from models.currencies import unknown_currency
@@ -93,6 +94,12 @@ class Plan:
         return Meaning.SETTLED_ON not in self.mapping and Meaning.DAYS_TO_SETTLE not in self.mapping
 
     @property
+    def counts_days(self) -> str:
+        """The column that counts days, where nothing else says when invoices were paid; else nothing."""
+        counted = [self.mapping[meaning] for meaning in NUMBERS if meaning in self.mapping]
+        return counted[0] if counted and Meaning.SETTLED_ON not in self.mapping else ""
+
+    @property
     def dates_payments(self) -> bool:
         """Whether the book says when invoices were paid."""
         return any(meaning in self.mapping for meaning in _PAID_WHEN) or self.payment_rows > 0
@@ -108,6 +115,8 @@ class _Survey:
     credit_rows: int = 0
     dated_rows: int = 0
     unnamed: int = 0
+    without_terms: int = 0
+    unread_terms: str = ""
     orders: dict[Meaning, OrderEvidence] = field(default_factory=dict)
     mark: MarkEvidence = field(default_factory=MarkEvidence)
     currencies: set[str] = field(default_factory=set)
@@ -139,7 +148,8 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
         notes.append(f"{layout.above} lines above the header are left out")
     currency = _currency(survey, mapping, asked.currency, home_currency, notes)
     if Meaning.AMOUNT not in mapping:
-        notes.append(f"no amounts in the file: every invoice counts as {unit_of(currency)}")
+        perhaps = likely_option(Meaning.AMOUNT, mapping, layout.header, sample)
+        notes.append(f"no amounts in the file: every invoice counts as {unit_of(currency)}{perhaps and f'; perhaps: {perhaps}'}")
     dated = any(meaning in mapping for meaning in _PAID_WHEN) or survey.payment_rows > 0
     if not dated and any(meaning in mapping for meaning in (Meaning.SETTLED, Meaning.OUTSTANDING, Meaning.STATUS)):
         notes.append("no dates of payment in the file: what is settled counts as paid on its due date")
@@ -152,7 +162,9 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
         mark=_mark(survey, asked.decimal, currency),
         currency=currency,
         zone=_zone(asked.timezone),
-        terms_days=_terms(mapping, asked.terms_days, notes, perhaps=due_proposed(mapping, layout.header, sample)),
+        terms_days=_terms(
+            mapping, asked.terms_days, notes, survey, perhaps=likely_option(Meaning.DUE_ON, mapping, layout.header, sample)
+        ),
         source=asked.source,
         rows=survey.rows,
         notes=tuple(notes),
@@ -220,6 +232,9 @@ def _count(survey: _Survey, row: Row, places: dict[Meaning, int]) -> None:
         survey.credit_rows += 1
         return
     survey.dated_rows += any(map(cell, _PAID_WHEN))
+    if Meaning.TERMS_DAYS in places and not cell(Meaning.DUE_ON) and read_terms(cell(Meaning.TERMS_DAYS)) is None:
+        survey.without_terms += 1
+        survey.unread_terms = survey.unread_terms or cell(Meaning.TERMS_DAYS)
     if number := cell(Meaning.INVOICE_ID):
         key, issued = _key(cell(Meaning.CLIENT_ID), number.removesuffix(".0")), cell(Meaning.ISSUED_ON)
         first = survey.issued.get(key)
@@ -285,12 +300,17 @@ def _currency(survey: _Survey, mapping: dict[Meaning, str], asked: str | None, h
             message = f"some amounts name a currency ({found}) and some none; say which those are in: --currency"
             raise UsageError(message)
         notes.append(f"the amounts name several currencies ({found}); each is kept apart")
-    elif Meaning.CURRENCY not in mapping and (named := currency_in(mapping.get(Meaning.AMOUNT, "").upper())) in KNOWN_CURRENCIES:
+    elif Meaning.CURRENCY not in mapping and (named := _named_in(mapping.get(Meaning.AMOUNT, "").upper())) in KNOWN_CURRENCIES:
         notes.append(f"{mapping[Meaning.AMOUNT]!r} names {named}")
         return str(named)
     elif Meaning.CURRENCY not in mapping:
         notes.append(f"no currency is named in the file: {home} assumed, the firm's own; change it with --currency")
     return home
+
+
+def _named_in(title: str) -> str | None:
+    """Return the currency that the name of a column names: of several words of three letters, one that is known."""
+    return next((word for word in re.findall(r"[A-Z]{3,}", title) if word in KNOWN_CURRENCIES), currency_in(title))
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -301,13 +321,18 @@ def _zone(name: str) -> ZoneInfo:
         raise UsageError(message) from error
 
 
-def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str], *, perhaps: str) -> int:
+def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str], survey: _Survey, *, perhaps: str) -> int:
     if asked is not None and asked < 0:
         message = f"--terms {asked} is negative; give the days from issue to due date"
         raise UsageError(message)
     if asked is None and Meaning.DUE_ON not in mapping and Meaning.TERMS_DAYS not in mapping:
-        notes.append(f"no due date in the file: {DEFAULT_TERMS_DAYS} days after issue assumed; change it with --terms{perhaps}")
+        which = perhaps and f", or say which column it is (perhaps: {perhaps})"
+        notes.append(f"no due date in the file: {DEFAULT_TERMS_DAYS} days after issue assumed; change it with --terms{which}")
     days = DEFAULT_TERMS_DAYS if asked is None else asked
+    if survey.without_terms:
+        named = survey.unread_terms and f" ({survey.unread_terms!r})"
+        rows = "1 row names" if survey.without_terms == 1 else f"{survey.without_terms:,} rows name"
+        notes.append(f"{rows} no terms in days{named}: {days} days after issue assumed; change it with --terms")
     if Meaning.ISSUED_ON not in mapping:
         notes.append(f"no issue date in the file: {days} days before the due date assumed; change it with --terms")
     return days

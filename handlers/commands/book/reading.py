@@ -22,13 +22,17 @@ _BOMS: Final = (
 _SEPARATORS: Final = (",", ";", "\t", "|", "^", "~")
 _DECLARED: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line by which spreadsheets are told the separator
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zX")
+_COMPRESSED: Final = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zX": "unxz"}
+_MISREAD: Final = re.compile(
+    r"[À-ÖØ-öø-ÿ]{4,}|[^\W\d_]+[³¹¿¯][^\W\d_]+"
+)  # no Western word has so many accented letters in a row, or such a mark within
 _POSTINGS: Final = re.compile(r'"?(EXTF|DTVF)"?;')  # the first line of postings as DATEV exchanges them
 _LOOKED_AT: Final = 20  # records among which the header is looked for: reports begin with a title, a date, a blank line
 _LEAST_NAMES: Final = 3  # columns without which nothing can be a book
 _LONGEST_CELL: Final = 1_000_000  # characters; a stray quote otherwise swallows the rest of a huge file into one cell
 GROUP: Final = "Customer"  # what the column is called that a report with the customer above its rows leaves without a name
 _BLOCK: Final = 1 << 20
+_LONGEST_MARK: Final = 8  # bytes by which kinds of files are told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +166,7 @@ def _others(encoding: str) -> str:
 def _detect_encoding(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(_BLOCK)
-        if start.startswith(_WORKBOOKS):
-            message = f"{path} is a workbook, not text; save its sheet as CSV (in a spreadsheet: Save as, CSV UTF-8)"
-            raise UsageError(message)
-        if start.startswith(_COMPRESSED):
-            message = f"{path} is compressed; unpack it first, for example: gunzip {path}"
-            raise UsageError(message)
+        _refuse_packed(path, start)
         for bom, encoding in _BOMS:
             if start.startswith(bom):
                 return encoding
@@ -178,8 +177,33 @@ def _detect_encoding(path: Path) -> str:
             while text.read(_BLOCK):
                 pass
     except UnicodeDecodeError:
-        return "cp1252"  # what spreadsheets write where they do not write UTF-8; shown in the plan
+        western = start.decode("cp1252", errors="replace")  # what spreadsheets write where not UTF-8; shown in the plan
+        if misread := _MISREAD.search(western):
+            message = (
+                f"{path} is neither UTF-8 nor, to judge by {misread[0]!r}, Western European text; name another --encoding, "
+                "for example cp1250 (Central European), cp1251 (Cyrillic), cp1253 (Greek), cp932 (Japanese) or gb18030 (Chinese)"
+            )
+            raise UsageError(message) from None
+        return "cp1252"
     return "utf-8"
+
+
+def refuse_packed(path: Path) -> None:
+    """Raise UsageError for a file that has to be unpacked or exported before anybody can read it as text."""
+    with path.open("rb") as file:
+        _refuse_packed(path, file.read(_LONGEST_MARK))
+
+
+def _refuse_packed(path: Path, start: bytes) -> None:
+    unpack = next((tool for mark, tool in _COMPRESSED.items() if start.startswith(mark)), None)
+    if unpack is None and start.startswith(_WORKBOOKS):
+        if path.suffix.lower() != ".zip":
+            message = f"{path} is a workbook, not text; save its sheet as CSV (in a spreadsheet: Save as, CSV UTF-8)"
+            raise UsageError(message)
+        unpack = "unzip"
+    if unpack:
+        message = f"{path} is compressed; unpack it first, for example: {unpack} {path}"
+        raise UsageError(message)
 
 
 def _detect_separator(lines: list[str]) -> str:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import floor
 from typing import Final
 
@@ -43,9 +43,9 @@ _METHODS: Final = (
 )
 
 
-_DAYS: Final = re.compile(r"[+-]?\d{1,6}(?:[.,]\d+)?")
+_DAYS: Final = re.compile(r"(?P<below>\()?(?P<days>[+-]?\d{1,6}(?:[.,]\d+)?)(?(below)\))(?:\s*(?:days?|d))?")
 _PLACEHOLDERS: Final = re.compile(
-    r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|[29]999-?12-?31.*"
+    r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|(2999|9999|4712)-?12-?31.*|31-DEC-4712.*"
     r"|0?1[-/.]0?1[-/.](1900|0001).*|(12[-/.]31|31[-/.]12)[-/.][29]999.*"
 )
 _EARLIEST_YEAR: Final = 1971
@@ -63,6 +63,10 @@ class BookReader:
     plan: Plan
     summed: int = 0
     """Invoices read so far whose rows bear different amounts: they were taken for line items and added up."""
+    due_first: int = 0
+    """Invoices read so far that fell due before they were issued."""
+    late_on: Counter[date] = field(default_factory=Counter)
+    """How many late payments of those read so far came on each day."""
     _seen: dict[int, int] = field(default_factory=dict)
     _alike: Counter[int] = field(default_factory=Counter)
     _profiles: dict[str, int] = field(default_factory=dict)
@@ -117,6 +121,7 @@ class BookReader:
         try:
             events = [self._issued(row, bill), *self._settled(row, bill)]
             self._remember(row, bill)
+            self._count(bill)
             return [*self._profiled(row, bill), *events]
         except ValidationError as error:
             first = error.errors()[0]
@@ -199,6 +204,11 @@ class BookReader:
             raise RejectedRowError(message)
         self._seen[key] = row.line
 
+    def _count(self, bill: Bill) -> None:
+        self.due_first += bill.amount.minor > 0 and bill.due_at.date() < bill.issued_at.date()
+        if bill.paid and bill.paid[-1].at > bill.due_at:
+            self.late_on[bill.paid[-1].at.date()] += 1
+
     def _issued(self, row: Row, bill: Bill) -> AnyClientEvent:
         if bill.amount.minor < 0:
             return CreditNoteIssued(
@@ -261,6 +271,8 @@ class BookReader:
 
     def _paid_at(self, row: Row, bill: Bill) -> datetime | None:
         paid_at = self._moment(row, Meaning.SETTLED_ON)
+        if paid_at is None and became(self._cell(row, Meaning.STATUS)) is Became.OPEN:
+            return None  # days of what is open are those so far
         if paid_at is None and (days := self._number(row, Meaning.DAYS_TO_SETTLE)) is not None:
             # The end of business of that day, as if the date itself had been given.
             paid_at = bill.issued_at + timedelta(days=days, hours=SETTLED_AT.hour - ISSUED_AT.hour)
@@ -367,10 +379,12 @@ class BookReader:
         text = self._cell(row, meaning)
         if not text:
             return None
-        if not _DAYS.fullmatch(text):
+        found = _DAYS.fullmatch(text)
+        if found is None:
             message = f"{text!r} in {self.plan.mapping[meaning]!r} is not a number of days"
             raise RejectedRowError(message)
-        return floor(float(text.replace(",", ".")))
+        days = float(found["days"].replace(",", "."))
+        return floor(-abs(days) if found["below"] else days)
 
 
 def _method(text: str) -> PaymentMethod:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ _PARTICULARS: Final = re.compile(
     r"'[^']*'|\S*\d\S*|(?<=invoice )\S+|(?<= of )\S+"
 )  # what differs between rows left out for one reason
 _REASONS_SHOWN: Final = 8
+_FEW: Final = 20  # late payments of which most may be of one day by accident
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class Totals:
     by_currency: dict[str, CurrencyTotals] = field(default_factory=dict)
     rejected: int = 0
     summed: int = 0
+    due_first: int = 0
+    late_on: Counter[date] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Rejection] = field(default_factory=dict)
 
@@ -93,9 +97,34 @@ class Totals:
                 f"{Money(total.settled, code)}, {total.credits:,} credit notes {Money(total.credited, code)}, "
                 f"open {Money(total.open_minor, code)}"
             )
+        yield from self.doubts()
         if self.summed:
             whose = "1 invoice stands" if self.summed == 1 else f"{self.summed:,} invoices stand"
             yield f"note: {whose} on several rows with different amounts: they were taken for its line items and added up"
+
+    @property
+    def reported(self) -> tuple[date, int, int] | None:
+        """The day on which half of the late payments or more came, how many, and of how many; none where they are spread.
+
+        Nobody is paid so: it is the day of the report, and what seems paid then is open.
+        """
+        every = self.late_on.total()
+        if every < _FEW:
+            return None
+        (day, count), *_ = self.late_on.most_common(1)
+        return (day, count, every) if 2 * count >= every else None
+
+    def doubts(self) -> Iterator[str]:
+        """Yield for people what was read as it stands and is hardly meant."""
+        if self.reported:
+            day, count, every = self.reported
+            yield f"note: {count:,} of {every:,} late payments came on {day}; is it the day of the report, what bears it open?"
+        if self.due_first:
+            was, every = "it was" if self.due_first == 1 else "they were", self.kinds["invoice.issued"]
+            yield (
+                f"note: {self.due_first:,} of {every:,} invoices fell due before {was} issued; are the two columns exchanged? "
+                f"--map {Meaning.ISSUED_ON}=COLUMN --map {Meaning.DUE_ON}=COLUMN"
+            )
 
     def left_out(self) -> Iterator[str]:
         """Yield for people why rows were left out: each reason once, how many rows, and the first of them."""
@@ -124,7 +153,7 @@ def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[A
             for event in found:
                 totals.add(event)
                 yield event
-        totals.summed = reader.summed
+        totals.summed, totals.due_first, totals.late_on = reader.summed, reader.due_first, reader.late_on
 
 
 def _rejects_writer(path: Path, plan: Plan, stack: ExitStack) -> "Writer":

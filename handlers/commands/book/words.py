@@ -39,6 +39,7 @@ class Became(Enum):
     """What a status says of an invoice."""
 
     PAID = "paid"
+    OPEN = "open"
     NEVER_OWED = "never owed"
     UNSAID = "unsaid"
 
@@ -63,4 +64,6 @@ def became(text: str) -> Became:
     word = letters(text) if text else ""
     if word in _NEVER_OWED:
         return Became.NEVER_OWED
+    if word in _NOT_YET:
+        return Became.OPEN
     return Became.PAID if word in _PAID or word.startswith("paid") else Became.UNSAID
