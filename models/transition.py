@@ -12,9 +12,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.control import ClockTicked
-from models.events.delays import PromiseMade
 from models.events.envelope import ClientEvent
-from models.events.invoices import InvoiceIssued, InvoiceReinstated
+from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.signals import (
     AddressRefused,
@@ -62,9 +61,8 @@ from models.policy.playbooks import enter_by_time, enter_playbooks, playbook_ent
 from models.policy.policy import Policy
 from models.policy.pruning import prune_runs
 from models.policy.refused import address_refused
-from models.policy.reinstating import ask_what_is_owed
 from models.policy.relationship import enter_onboarding, fire_relationship, relationship_timers
-from models.policy.requests import ask_a_person, ask_about_promise, asked_about
+from models.policy.requests import ask_a_person, ask_people, asked_about
 from models.policy.rerouting import reroute
 from models.policy.turn import Turn
 from models.policy.unanswered import fire_unanswered, forget_answered, note_answer, unanswered_timers
@@ -73,6 +71,7 @@ from models.state.closing import tidy
 from models.state.evolve import evolve
 from models.state.identity import heard
 from models.state.memory import remember, remembers, undecidable
+from models.state.refusing import Refusal, refusal
 from models.triggers import AnyOutput
 
 # No client has that many things due at one moment; the rest is found due again at the next wake-up.
@@ -82,9 +81,10 @@ _BY_DUE: Final = attrgetter("due_ms", "kind", "anchor")
 
 
 class Disposition(StrEnum):
-    """What was done with an event: `duplicate` and `late` ones change nothing."""
+    """What was done with an event: only `applied` ones change anything."""
 
     APPLIED = "applied"
+    REFUSED = "refused"
     DUPLICATE = "duplicate"
     LATE = "late"
 
@@ -97,6 +97,7 @@ class Transition:
     outputs: tuple[AnyOutput, ...]
     next_due_ms: int | None
     disposition: Disposition
+    refusal: Refusal | None = None  # why an event is not folded; workers make a dead letter of it
 
     @property
     def passed_on(self) -> list[AnyClientEvent]:
@@ -115,22 +116,16 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
         if state is None:
             message = "a tick wakes clients that have timers; there is no state to wake"
             raise ValueError(message)
-        turn = Turn(state, policy, scorer)
-        until_ms = max(state.now_ms, event.occurred_ms)
-        _move_on(turn, until_ms)
-        _wake(turn, until_ms)
-        _ask_the_gate(turn, state)
-        return _result(turn, Disposition.APPLIED)
+        return _ticked(state, event, Turn(state, policy, scorer))
     known = state or ClientState(event.client_id, now_ms=event.received_ms)
+    if (against := refusal(known, event)) is not None:
+        return Transition(known, (), _next_due(known), Disposition.REFUSED, against)
     memory, came = known.memory, event.passed_on
-    if came is not None:
-        news = heard(known.identity, came)
-        if news is None:
-            return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
-        known = replace(known, identity=news)
     # What was passed on is known by its number: it may come to one who remembers that it passed through, and is no repetition.
-    if came is None and remembers(memory.ring, event.event_id):
+    news = known.identity if came is None else heard(known.identity, came)
+    if news is None or (came is None and remembers(memory.ring, event.event_id)):
         return Transition(known, (), _next_due(known), Disposition.DUPLICATE)
+    known = known if came is None else replace(known, identity=news)
     now = max(known.now_ms, event.received_ms)
     if came is None and undecidable(received_ms=event.received_ms, now_ms=now, evicted_ms=memory.evicted_ms):
         return Transition(known, (), _next_due(known), Disposition.LATE)
@@ -146,6 +141,14 @@ def transition(state: ClientState | None, event: AnyEvent, *, policy: Policy, sc
     elif not passes_on(turn, event) and not entrusts(turn, event):
         _apply(turn, event)
         _ask_the_gate(turn, known)
+    return _result(turn, Disposition.APPLIED)
+
+
+def _ticked(state: ClientState, tick: ClockTicked, turn: Turn) -> Transition:
+    until_ms = max(state.now_ms, tick.occurred_ms)
+    _move_on(turn, until_ms)
+    _wake(turn, until_ms)
+    _ask_the_gate(turn, state)
     return _result(turn, Disposition.APPLIED)
 
 
@@ -186,7 +189,7 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
     if _leaves(turn, event):
         return
     _fold(turn, event)
-    _ask_people(turn, before, event)
+    ask_people(turn, before, event)
     if isinstance(event, PaymentReceived) and event.source not in turn.state.feeds:
         turn.state = replace(turn.state, feeds=(*turn.state.feeds, event.source)[-FEEDS_KEPT:])
     turn.state = tidy(turn.state)
@@ -210,13 +213,6 @@ def _apply(turn: Turn, event: AnyClientEvent) -> None:
         enter_own(turn, event)
     _plan(turn)
     _fire_due(turn, turn.state.now_ms)
-
-
-def _ask_people(turn: Turn, before: ClientState, event: AnyClientEvent) -> None:
-    if isinstance(event, PromiseMade):
-        ask_about_promise(turn, event)
-    elif isinstance(event, InvoiceReinstated):
-        ask_what_is_owed(turn, before, event)
 
 
 def _paid(turn: Turn, event: PaymentReceived, *, first: bool) -> None:

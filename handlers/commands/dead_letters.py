@@ -1,7 +1,9 @@
 """`rapport dead-letters list|show|redrive` and `dismiss` (`dead_letters`, a cyclopts App)."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Final
 
 import orjson
@@ -19,6 +21,7 @@ from streams.runtime.settings import Settings, load_settings
 from streams.wire.dead_letters import DISMISS
 
 _PREVIEW_BYTES: Final = 4_000
+_INDENT: Final = "    "
 
 dead_letters = App(
     name="dead-letters",
@@ -63,7 +66,7 @@ def list_letters(
     shelf = asyncio.run(LetterBox(load_settings()).survey(wanted, stretch=Stretch(start=start, last=last), limit=limit))
     console = Console()
     if shelf.fitting:
-        console.print(_letters_table(shelf))
+        print("\n".join(letter_lines(shelf, width=console.width if console.is_terminal else None)))
         console.print(_reasons_table(shelf))
     console.print(_bottom_line(shelf), highlight=False)
 
@@ -228,20 +231,34 @@ def _corrected(edit: Path | None) -> bytes | None:
     return body
 
 
-def _letters_table(shelf: Shelf) -> Table:
-    table = Table("place", "first seen", "source", "stage", "reason", "detail", "driven again")
-    for shelved in shelf.shown:
-        letter = shelved.letter
+def letter_lines(shelf: Shelf, *, width: int | None) -> Iterator[str]:
+    """Yield each letter as a line of what it is and, below it, the whole of why, in lines of `width`; None: in one."""
+    places, sources = ([len(name(row)) for row in shelf.shown] for name in (_place, _source))
+    for row in shelf.shown:
+        letter, again = row.letter, _again(shelf, row)
         seen = letter.first_seen.strftime("%Y-%m-%d %H:%M:%S")
-        cells = (str(shelved.place), seen, shelved.source, letter.stage, letter.reason, letter.detail, _again(shelf, shelved))
-        table.add_row(*map(Text, cells))  # Text: what strangers wrote is no markup
-    return table
+        what = f"{letter.stage}: {letter.reason}{f' ({again})' if again else ''}"
+        told = f"{_place(row):{max(places)}}  {seen}  {_source(row):{max(sources)}}  {what}"
+        yield from _within(width, told, later=_INDENT)
+        yield from _within(width, _INDENT + " ".join(letter.detail.split()), later=_INDENT)
+
+
+def _within(width: int | None, line: str, *, later: str) -> Sequence[str]:
+    return wrap(line, width, subsequent_indent=later) if width else (line,)
+
+
+def _place(shelved: Shelved) -> str:
+    return str(shelved.place)
+
+
+def _source(shelved: Shelved) -> str:
+    return shelved.source
 
 
 def _again(shelf: Shelf, shelved: Shelved) -> str:
     if how := shelf.settled.get(str(shelved.place)):
-        return "dismissed" if how == DISMISS else "yes"
-    return "" if shelved.redrivable else "cannot be"
+        return "dismissed" if how == DISMISS else "driven again"
+    return "" if shelved.redrivable else "cannot be driven again"
 
 
 def _reasons_table(shelf: Shelf) -> Table:

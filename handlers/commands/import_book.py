@@ -32,13 +32,15 @@ def import_book(
     service_line help. Rows
     that share an invoice are its lines, its payments or repetitions; in a journal (kind) payments have rows of their own. Where
     a date could be day/month or month/day, or an amount could have thousands or decimals, the command asks instead of guessing.
-    Rows that cannot be read go to a rejects file with line and reason; totals are shown per currency.
+    Rows that cannot be read go to a rejects file with line and reason; totals are shown per currency. Mend them in the book and
+    import it again: what is known already changes nothing.
 
     History builds states, segments and scores; it sends nothing: its events carry their own, past, time of arrival.
 
     Example: rapport import book.csv --dry-run
 
-    Exit codes: 0 imported (rejected rows are counted on screen), 1 Kafka is away or every row was rejected, 2 wrong usage.
+    Exit codes: 0 imported, every row of it; 1 rows were rejected (all others are imported, or would be with --dry-run), or Kafka
+    is away; 2 wrong usage.
     """
     settings = load_settings()
     plan = make_plan(file, asked=asked or Asked(), home_currency=settings.firm_currency)
@@ -58,7 +60,7 @@ def import_book(
     else:
         code = send_all(deliveries(events), settings=settings, sent=Sent())
     _tell(totals, None if dry_run else target)
-    return code if totals.events else 1
+    return code if totals.events and not totals.rejected else 1
 
 
 def _tell(totals: Totals, target: Path | None) -> None:
@@ -68,6 +70,7 @@ def _tell(totals: Totals, target: Path | None) -> None:
     if not totals.rejected:
         return
     where = f", all in {target}" if target else ""
-    print(f"{totals.rejected:,} rows rejected{where}:", file=sys.stderr)
+    rest = ", the others are not" if totals.events else ""
+    print(f"{totals.rejected:,} rows rejected{where}{rest}:", file=sys.stderr)
     for line in totals.left_out():
         print(f"  {line}", file=sys.stderr)

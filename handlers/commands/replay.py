@@ -34,8 +34,8 @@ def replay(
 
     Example: rapport replay history.jsonl --rate 200
 
-    Exit codes: 0 all readable deliveries are acknowledged (unreadable lines are named on standard error), 1 Kafka is away,
-    2 wrong usage.
+    Exit codes: 0 every line is acknowledged, 1 lines could not be read (named on standard error; all others are acknowledged), or
+    Kafka is away, 2 wrong usage.
     """
     _check(rate, skip)
     settings = load_settings()
@@ -45,7 +45,7 @@ def replay(
         for found in history:
             sent.note(found)
         print("\n".join(_summary(sent, verb="would send")))
-        return 0
+        return int(bool(sent.bad_count))
     return send_all(history, settings=settings, sent=sent, rate=rate, skip=skip)
 
 
@@ -60,7 +60,7 @@ def send_all(
             print(f"acknowledged {done:,}; go on with --skip {done} (from the start is safe, too)", file=sys.stderr)
         raise
     print("\n".join(_summary(sent, verb="sent")))
-    return 0
+    return int(bool(sent.bad_count))
 
 
 def _progress(sent: Sent) -> None:

@@ -34,7 +34,10 @@ _Due: TypeAlias = tuple[int, int, str, Trigger | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One event and what it did: the state before (none for a new client) and after, and the outputs in order."""
+    """One event and what it did: the state before (none for a new client) and after, and the outputs in order.
+
+    `refusal` says why a worker would make a dead letter of it; empty where it would not.
+    """
 
     at_ms: int
     event: AnyEvent
@@ -43,6 +46,7 @@ class Happening:
     after: ClientState
     outputs: tuple[AnyOutput, ...]
     disposition: Disposition
+    refusal: str = ""
 
 
 @dataclass(slots=True)
@@ -111,7 +115,8 @@ class Simulation:
     def _think(self, client_id: str, event: AnyEvent, *, at_ms: int) -> Happening:
         before = self.states.get(client_id)
         thought = transition(before, event, policy=self.policy, scorer=self.scorer)
-        self.states[client_id] = thought.state
+        if before is not None or thought.refusal is None:
+            self.states[client_id] = thought.state
         if thought.next_due_ms is not None:
             self._note(thought.next_due_ms, client_id)
         for output in thought.outputs:
@@ -130,6 +135,7 @@ class Simulation:
             after=thought.state,
             outputs=thought.outputs,
             disposition=thought.disposition,
+            refusal=thought.refusal.cause if thought.refusal else "",
         )
 
     def _deliver(self, trigger: Trigger) -> Iterator[Happening]:

@@ -51,7 +51,8 @@ def _lines(happening: Happening, decisions: list[Decision], changes: list[str]) 
     said = "time passes" if isinstance(happening.event, ClockTicked) else tell_event(happening.event)
     yield f"{day(moment):>11}  {name_of(happening.after)}: {said}"
     if happening.disposition is not Disposition.APPLIED:
-        yield f"{'':13}nothing changes: {happening.disposition.value}"
+        why = f" (a worker makes a dead letter of it): {happening.refusal}" if happening.refusal else ""
+        yield f"{'':13}nothing changes: {happening.disposition.value}{why}"
         return
     for change in changes:
         yield f"{'':13}{change}"
@@ -69,6 +70,7 @@ def _as_json(happening: Happening, decisions: list[Decision], changes: list[str]
         "client_id": happening.client_id,
         "event": happening.event.model_dump(mode="json", exclude_none=True),
         "disposition": happening.disposition.value,
+        "refusal": happening.refusal or None,
         "changes": changes,
         "segment": effective_segment(happening.after, happening.at_ms).value,
         "score": None if score is None else score.probability,
@@ -96,12 +98,14 @@ class Totals:
     silences: Counter[str] = field(default_factory=Counter)
     retracted: int = 0
     after_paid: int = 0
+    refused: int = 0
     segments: dict[str, str] = field(default_factory=dict)
 
     def add(self, happening: Happening) -> None:
         """Count one happening."""
         self.segments[happening.client_id] = effective_segment(happening.after, happening.at_ms).value
         self.events += happening.event.source not in INNER_SOURCES
+        self.refused += happening.disposition is Disposition.REFUSED
         for output in happening.outputs:
             if not isinstance(output, Decision):
                 continue
@@ -128,6 +132,8 @@ class Totals:
         events = f"{self.events:,} event{'' if self.events == 1 else 's'}"
         clients = f"{len(self.segments):,} client{'' if len(self.segments) == 1 else 's'}"
         yield f"{events} of {clients}: {segments}"
+        if self.refused:
+            yield f"Refused, as workers make dead letters of them: {self.refused:,}"
         yield f"Sent: {sum(self.triggers.values()):,}, of which taken back in time: {self.retracted:,}"
         if self.after_paid:
             yield f"Sent after they were paid: {self.after_paid:,}"

@@ -59,6 +59,8 @@ class RenewalTelling:
 
     def _fold(self, event: AnyClientEvent) -> None:
         result = transition(self.told.states.get(event.client_id), event, policy=DEFAULT_POLICY, scorer=self._scorer)
+        if result.refusal is not None:
+            return
         self._keep(event.client_id, result)
         for told in result.passed_on:
             self._fold(told)

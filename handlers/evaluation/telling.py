@@ -60,6 +60,8 @@ class Telling:
     def _fold(self, event: AnyClientEvent) -> None:
         state = self._states.get(event.client_id)
         result = transition(state, event, policy=self._policy, scorer=self._scorer)
+        if result.refusal is not None:
+            return
         self._keep(event.client_id, result)
         for told in result.passed_on:
             self._fold(told)

@@ -6,11 +6,14 @@ from typing import Final
 
 from models.events.delays import PromiseMade
 from models.events.envelope import epoch_ms
+from models.events.invoices import InvoiceReinstated
 from models.events.signals import ClientAsked, Purpose, Request
+from models.events.union import AnyClientEvent
 from models.journey_names import RENEWALS
 from models.money import Money
 from models.policy.gate import is_running, renewal_anchor
 from models.policy.journeys import Step
+from models.policy.reinstating import ask_what_is_owed
 from models.policy.replies import written_about
 from models.policy.segments import effective_segment
 from models.policy.turn import Turn, find_run
@@ -39,6 +42,14 @@ _ASKED: Final[Mapping[Request, str]] = MappingProxyType(
         Request.DEFER: "the client wants the renewal to start later",
     }
 )
+
+
+def ask_people(turn: Turn, before: ClientState, event: AnyClientEvent) -> None:
+    """Emit the tasks of an event that leaves something to a person: a promise that is none yet, an invoice that is owed again."""
+    if isinstance(event, PromiseMade):
+        ask_about_promise(turn, event)
+    elif isinstance(event, InvoiceReinstated):
+        ask_what_is_owed(turn, before, event)
 
 
 def ask_a_person(turn: Turn, event: ClientAsked) -> None:

@@ -21,7 +21,6 @@ from models.policy.in_force import in_force
 from models.policy.policy import DEFAULT_POLICY, Policy
 from models.regime import NOTHING_ACTIVATED, ActivePolicy, Regime, decode_regime, encode_regime, regime_after, with_base
 from models.state.client import ClientState
-from models.state.closing import no_place
 from models.state.codec import decode, encode
 from models.transition import Transition, transition
 from streams.runtime.errors import DeadLetterError
@@ -30,9 +29,6 @@ from streams.wire.dead_letters import Reason
 from streams.wire.events import explain
 
 log = structlog.get_logger(__name__)
-
-LEAST_ABSURD: Final = 2**55
-"""Minor units from which an amount is refused: 256 smaller ones add up within 64 bits, in which states and messages keep sums."""
 
 _REMEMBERED: Final = 4  # regimes; all partitions have the same one save for the moments while a change travels
 
@@ -58,10 +54,9 @@ class ClientProgram:
 
     def think(self, state: ClientState | None, event: AnyEvent) -> Transition:
         """Return what `event` does to the client; DeadLetterError for what no sum could hold, or no state has a place for."""
-        _refuse_what_no_sum_holds(event)
-        if state is not None and (cause := no_place(state, event)) is not None:
-            raise DeadLetterError(Reason.NO_PLACE, cause)
         thought = transition(state, event, policy=self.policy, scorer=self.scorer)
+        if thought.refusal is not None:
+            raise DeadLetterError(Reason(thought.refusal.reason), thought.refusal.cause)
         if self.challengers is NOBODY or not thought.outputs:
             return thought
         return replace(thought, outputs=tuple(map(self.challengers.answer, thought.outputs)))
@@ -144,14 +139,6 @@ def _lateness(regime: Regime, role: LearnerRole, rules: Scorer) -> LatenessScore
 @lru_cache(maxsize=16)
 def _activated(active: ActivePolicy, home_zone: str) -> Policy:
     return activated_policy(active, home_zone=home_zone)
-
-
-def _refuse_what_no_sum_holds(event: AnyEvent) -> None:
-    amounts = [getattr(event, "amount", None), *(part.amount for part in getattr(event, "instalments", ()))]
-    for amount in amounts:
-        if amount is not None and amount.minor >= LEAST_ABSURD:
-            cause = f"amount: {amount} is more than anybody owes; fix: in minor units 1250.00 EUR is 125000, and JPY has none"
-            raise DeadLetterError(Reason.BAD_SCHEMA, cause)
 
 
 def _refuse_what_cannot_run(event: AnyControlEvent, before: Regime) -> None:

@@ -45,7 +45,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing and return their names; all have leaders when this returns.
+    """Create the topics that are missing and return their names; all have leaders, and groups a coordinator, when this returns.
 
     Any number of processes may do so at once. FatalError if a topic exists with another number of partitions or with
     settings under which records would be lost, refused or stamped otherwise; RetryError if no broker answers.
@@ -59,6 +59,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
         if flaws := find_flaws(found, settings=settings):
             raise FatalError("; ".join(flaws))
         await _wait_for_leaders(client, set(wanted))
+        await _wait_for_coordinator(client, settings.group)
     return missing
 
 
@@ -157,3 +158,20 @@ async def _wait_for_leaders(client: AIOKafkaAdminClient, names: set[str]) -> Non
             message = f"topics without a leader after {_PATIENCE_SECONDS:.0f} s: {', '.join(sorted(names - led))}"
             raise RetryError(message)
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _wait_for_coordinator(client: AIOKafkaAdminClient, group: str) -> None:
+    """Let a new broker make what it keeps of groups, which it does when it is asked first; a consumer would log that as errors.
+
+    Whoever may not ask has no group, and where it lasts longer the consumer says so.
+    """
+    deadline = monotonic() + _PATIENCE_SECONDS
+    while monotonic() < deadline:
+        try:
+            await client.find_coordinator(group)
+        except KafkaError as error:
+            if not error.retriable:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers.cli import EXIT_FAILED, run
 from handlers.commands.book.amounts import read_amount
 from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.columns import choose_columns
@@ -307,3 +308,20 @@ def _invoice(place: int, minute: int) -> InvoiceIssued:
         amount=Money(1, "EUR"),
         due_at=at,
     )
+
+
+def test_rejected_rows_end_with_one_and_the_others_are_imported_all_the_same(
+    book: WriteBook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = book(PLAIN + "C1,I-1,2024-05-02,2024-06-01,10,\nC1,I-2,soon,2024-06-01,10,\n")
+    monkeypatch.chdir(path.parent)
+    target = path.with_suffix(".jsonl")
+    assert run(["import", str(path), "--to", str(target)]) == EXIT_FAILED
+    assert "1 rows rejected, all in book.rejects.csv, the others are not:" in capsys.readouterr().err
+    assert len(target.read_text(encoding="utf-8").splitlines()) == 1
+    assert run(["import", str(path), "--dry-run"]) == EXIT_FAILED
+    assert run(["replay", str(path), "--dry-run"]) == EXIT_FAILED
+    assert "not a date" in capsys.readouterr().err
+    path.write_text(path.read_text(encoding="utf-8").replace("soon", "2024-05-03"), encoding="utf-8")
+    assert run(["import", str(path), "--dry-run"]) == 0
+    assert run(["replay", str(path), "--dry-run"]) == 0

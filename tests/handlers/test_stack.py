@@ -70,9 +70,15 @@ def listening(port: int) -> Iterator[None]:
         yield
 
 
+async def coordinator(settings: Settings) -> int:
+    async with admin_client(settings) as client:
+        return int(await client.find_coordinator(settings.group))
+
+
 def test_two_stacks_side_by_side_do_not_see_each_other() -> None:
     with LocalStack() as one, LocalStack() as other:
         run_apart(ensure_topics(settings_of(one)))
+        assert run_apart(coordinator(settings_of(one))) >= 0, "who joins a group of a new broker next need not ask twice"
         assert len(run_apart(read_topics(settings_of(one)))) == len(TOPICS)
         assert run_apart(read_topics(settings_of(other))) == {}
         folders = one.folder, other.folder

@@ -146,7 +146,7 @@ def test_letters_are_listed_shown_mended_and_driven_again_once(
     assert run(["dead-letters", "redrive", "--all", "--again", "--limit", "2"]) == 0
     assert len(webhooks(deployment)) == 7
     assert run(["dead-letters", "list"]) == 0
-    assert "yes" in capsys.readouterr().out
+    assert "(driven again)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from models.state.client import ClientState
 from models.transition import Disposition, transition
 from models.triggers import CancelWhen, Decision, Retraction
 from models.workdays import DAY_MS
-from tests.models.builders import Events, ms, tick
+from tests.models.builders import Events, ms, on, tick
 from tests.models.test_journey_laws import Firm
 from tests.models.views import final, fold
 
@@ -186,7 +186,11 @@ def test_an_event_older_than_the_window_is_late_only_when_its_id_could_have_been
 
 def test_an_imported_history_is_not_late() -> None:
     build = Events()
-    log = [build.issued(day, f"I{day}", received=900 + day / 1440) for day in range(300)]
+    log = [
+        event.model_copy(update={"received_at": on(900 + day / 1440)})
+        for day in range(150)
+        for event in (build.issued(day, f"I{day}"), build.paid(day, f"P{day}", invoice=f"I{day}"))
+    ]
     assert {result.disposition for result in fold(log)} == {Disposition.APPLIED}
 
 

@@ -22,6 +22,7 @@ from models.state.client import ClientState
 from models.state.closing import OPEN_INVOICES, PARTS
 from models.state.codec import encode
 from models.state.reckoning import gross, left
+from models.state.refusing import LEAST_ABSURD
 from models.triggers import Decision, Example, Trigger
 from models.workdays import DAY_MS
 from streams.agents.clients import ClientsStage
@@ -30,7 +31,7 @@ from streams.engine.fence import Slot
 from streams.engine.memory_fence import MemoryFence
 from streams.engine.memory_pipeline import MemoryPipeline
 from streams.engine.oracle import fold_partition
-from streams.engine.program import LEAST_ABSURD, ClientProgram
+from streams.engine.program import ClientProgram
 from streams.engine.writes import OutboxEntry
 from streams.runtime.metrics import LEARNER_REFUSED, Meter
 from streams.runtime.settings import Settings

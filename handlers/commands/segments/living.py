@@ -84,6 +84,8 @@ class Living:
 
     def _fold(self, event: AnyClientEvent) -> None:
         result = transition(self._state(event.client_id), event, policy=self.policy, scorer=self._scorer)
+        if result.refusal is not None:
+            return
         self._keep(event.client_id, result)
         for told in result.passed_on:
             self._fold(told)
