@@ -1,7 +1,7 @@
 """`rapport evaluate`: how well would the live system have predicted a history? Exposes the function `evaluate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -13,10 +13,10 @@ from handlers.commands.files import check_target, writing
 from handlers.commands.held_history import hold_history
 from handlers.commands.options import FormOption, LiveOption, ReportOption
 from handlers.evaluation import batch
-from handlers.evaluation.judging import JUDGED, DaysJudged, Judged, judge_days, judge_heads, why_none
+from handlers.evaluation.judging import DaysJudged, Judged, judge_days, judge_heads, steps_of, why_none
 from handlers.evaluation.report import report_page
 from handlers.evaluation.telling import Telling
-from handlers.terminal.waiting import shown
+from handlers.terminal.waiting import counted, shown
 from streams.runtime.settings import load_settings
 from streams.wire.policy_file import policy_in_force
 
@@ -25,6 +25,8 @@ NOTES = (
     "Where a book has a date or a number of days of payment, that payment settles the invoice; a remainder is not waited for.",
     "Invoices entered when the answer was known already are history for their client, but no questions.",
 )
+
+_MANY: Final = 300_000  # steps of judging beside twins, of some 10,000 invoices
 
 
 def evaluate(
@@ -69,11 +71,15 @@ def evaluate(
         out.print(
             "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (it needs libgomp)"
         )
+    steps = steps_of(told.examples, twins=twins)
+    if twins and steps > _MANY:
+        out.print("batch twins take most of the time of a book of this size; --no-twins leaves them out")
     heads = []
-    for head in shown(judge_heads(told.examples, twins=twins), "judging", total=len(JUDGED)):
-        heads.append(head)
-        out.print(head_table(head))
-    days = judge_days(told.examples, twins=twins)
+    with counted("judging", total=steps) as count:
+        for head in judge_heads(told.examples, twins=twins, count=count):
+            heads.append(head)
+            out.print(head_table(head))
+        days = judge_days(told.examples, twins=twins, count=count)
     if days:
         out.print(days_table(days))
         out.print(held_table(days))

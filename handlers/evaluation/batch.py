@@ -46,11 +46,21 @@ def often(days: int) -> str:
 
 
 def refit_regularly(
-    fit: Fit, *, every: int, asked: Floats, known: Floats, features: Halves, targets: Floats, before: Floats, first: int
+    fit: Fit,
+    *,
+    every: int,
+    asked: Floats,
+    known: Floats,
+    features: Halves,
+    targets: Floats,
+    before: Floats,
+    first: int,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Floats:
     """Return predictions in order of `asked` (days) from place `first` on: each fit saw only what was known before its day.
 
-    `before` are the predictions until a first fit is possible, and those ahead of `first`.
+    `before` are the predictions until a first fit is possible, and those ahead of `first`. `done` is told after each fit how
+    many more there are now.
     """
     found = before.copy()
     start = first
@@ -62,7 +72,9 @@ def refit_regularly(
         if len(rows) >= _LEAST and len(np.unique(targets[rows])) > 1:
             fitted = fit(features[rows].astype(np.float64), targets[rows])
             found[start:end] = fitted(features[start:end].astype(np.float64))
-        start = max(end, start + 1)
+        end = max(end, start + 1)
+        done(end - start)
+        start = end
     return found
 
 

@@ -1,6 +1,6 @@
 """From answered questions to the table: each head against its baselines, days late against the client's median."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,7 @@ WHEN: Final = {
     Landmark.DUE: "on the due date",
     Landmark.WEEK_AFTER: "7 days after due",
 }
+_DAYS: Final = (Landmark.ISSUE, LATE_DAYS[-1])  # what the days late are judged on
 _LEAST: Final = 40  # questions in the tail below which a figure would be noise
 _OURS: Final = "Rapport"
 
@@ -107,14 +108,29 @@ class DaysJudged:
     held: tuple[Held, ...]
 
 
-def judge_heads(kept: Kept, *, twins: bool) -> Iterator[Judged]:
+Count = Callable[..., None]
+"""Told how many steps of `steps_of` more are done, and in `words` what is at work."""
+
+
+def steps_of(kept: Kept, *, twins: bool) -> int:
+    """Return of how many steps judging consists: each question asked, once for every twin and once for the figures."""
+    sizes = sum(len(kept.asked(over_days, landmark)[0]) for landmark, over_days in JUDGED)
+    days = len(kept.asked(_DAYS[1], _DAYS[0])[0])
+    return sizes * (1 + len(_TWINS)) + 2 * days if twins else sizes + days
+
+
+def judge_heads(kept: Kept, *, twins: bool, count: Count) -> Iterator[Judged]:
     """Yield each judged head that has enough questions and both outcomes, beside batch `twins` or without."""
     for landmark, over_days in JUDGED:
+        steps = len(kept.asked(over_days, landmark)[0])
+        count(0, words=f"judging more than {over_days} days, {WHEN[landmark]}")
         answers = answers_of(kept, landmark, over_days)
         tail = answers.labels[answers.tail] if len(answers.labels) else answers.labels
         if len(tail) < _LEAST or len(np.unique(tail)) < len((True, False)):
+            count(steps * (1 + len(_TWINS)) if twins else steps)
             continue
-        yield _judge(kept, answers, twins=twins)
+        yield _judge(kept, answers, twins=twins, count=count, steps=steps)
+        count(steps)
 
 
 def why_none(kept: Kept) -> str:
@@ -135,14 +151,19 @@ def why_none(kept: Kept) -> str:
     )
 
 
-def _judge(kept: Kept, answers: Answers, *, twins: bool) -> Judged:
+_TWINS: Final = (("logistic regression", batch.logistic), ("LightGBM", batch.lightgbm_classifier))
+
+
+def _judge(kept: Kept, answers: Answers, *, twins: bool, count: Count, steps: int) -> Judged:
     share = client_share(kept, answers)
     predictors = {_OURS: answers.chances, "client's shrunk share": share}
     if answers.landmark is not Landmark.ISSUE:
         predictors["our score at issue"] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
+    what = f"more than {answers.over_days} days, {WHEN[answers.landmark]}"
     if twins:
         every = batch.refit_days(answers.asked_day[answers.tail])
-        for name, fit in (("logistic regression", batch.logistic), ("LightGBM", batch.lightgbm_classifier)):
+        for name, fit in _TWINS:
+            count(0, words=f"refitting {name}: {what}")
             predictors[f"{name} {batch.often(every)}"] = batch.refit_regularly(
                 fit,
                 every=every,
@@ -152,7 +173,9 @@ def _judge(kept: Kept, answers: Answers, *, twins: bool) -> Judged:
                 targets=answers.labels,
                 before=share,
                 first=answers.tail.start,
+                done=_in_parts(count, steps, of=len(answers.asked_day) - answers.tail.start),
             )
+    count(0, words=f"judging {what}")
     tail = answers.tail
     labels, clients = answers.labels[tail], answers.clients[tail]
     return Judged(
@@ -179,18 +202,27 @@ def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> 
     )
 
 
-def judge_days(kept: Kept, *, twins: bool) -> DaysJudged | None:
+def _in_parts(count: Count, steps: int, *, of: int) -> Callable[[int], None]:
+    """Return what hears how many `of` all questions more are done and counts `steps` altogether."""
+    return lambda more: count(steps * more / of)
+
+
+def judge_days(kept: Kept, *, twins: bool, count: Count) -> DaysJudged | None:
     """Return how good the days were, none without enough settled invoices."""
+    steps = len(kept.asked(_DAYS[1], _DAYS[0])[0])
+    count(0, words="judging the days late")
     found = settlements_of(kept)
     tail = found.tail
     truth = found.truth[tail]
     if len(truth) < _LEAST:
+        count(2 * steps if twins else steps)
         return None
     low, middle, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
     paid = np.isfinite(truth)
     predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
     if twins:
         every = batch.refit_days(found.asked_day[tail])
+        count(0, words="refitting LightGBM: the days late")
         trees = batch.refit_regularly(
             batch.lightgbm_days,
             every=every,
@@ -200,6 +232,7 @@ def judge_days(kept: Kept, *, twins: bool) -> DaysJudged | None:
             targets=found.truth,
             before=found.median,
             first=tail.start,
+            done=_in_parts(count, steps, of=len(truth)),
         )
         predictors[f"LightGBM (absolute error) {batch.often(every)}"] = trees[tail]
     # Days are whole: a range that ends within a day includes it.
@@ -207,6 +240,7 @@ def judge_days(kept: Kept, *, twins: bool) -> DaysJudged | None:
     groups = np.array([group_of(tuple(row.tolist())) for row in found.features[tail]])
     decided = found.decided[tail]
     named = [("all clients", decided), *((name, decided & (groups == place)) for place, name in enumerate(GROUPS))]
+    count(steps)
     return DaysJudged(
         invoices=len(truth),
         settled=int(paid.sum()),

@@ -1,16 +1,21 @@
 """What keeps `rapport evaluate` bounded on a large book: questions kept once, twins refit seldom and never on the future."""
 
+from dataclasses import replace
+from io import StringIO
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from handlers.evaluation.answers import RunningMedian
 from handlers.evaluation.batch import often, refit_days, refit_regularly
-from handlers.evaluation.judging import DaysJudged
+from handlers.evaluation.judging import DaysJudged, judge_days, judge_heads, steps_of
 from handlers.evaluation.kept import Answered, Kept, Put
 from handlers.evaluation.metrics import Floats, auc, interval
 from handlers.evaluation.report import report_page
 from handlers.evaluation.telling import Told
+from handlers.terminal.waiting import TimeToGo, bar
 from models.features import FEATURES, Landmark, pack, unpack
 from tests.models.examples import example
 
@@ -50,6 +55,7 @@ def test_a_twin_sees_only_what_was_known_before_each_refit_and_predicts_everythi
     asked = np.arange(0.0, 300.0)
     known, targets = asked + 20, (np.arange(300) % 2).astype(float)
     fits: list[float] = []
+    done: list[int] = []
 
     def fit(features: Floats, labels: Floats) -> object:
         fits.append(float(features.max()))
@@ -64,10 +70,42 @@ def test_a_twin_sees_only_what_was_known_before_each_refit_and_predicts_everythi
         targets=targets,
         before=np.full(300, -1.0),
         first=180,
+        done=done.append,
     )
+    assert done == [30, 30, 30, 30]
     assert fits == [known[known < day].max() for day in (180, 210, 240, 270)]
     assert (found[:180] == -1.0).all()
     assert (found[180:] == 0.5).all()
+
+
+def test_judging_counts_every_step_whether_a_head_has_figures_or_not() -> None:
+    late = [replace(answered(number, 5), days_late=number % 9) for number in range(300)]
+    kept = Kept([*late, *(answered(number, over, put=4) for over in (15, 30) for number in range(300))])
+    counted: list[float] = []
+    said: list[str | None] = []
+
+    def count(things: float = 1, *, words: str | None = None) -> None:
+        counted.append(things)
+        said.append(words)
+
+    assert list(judge_heads(kept, twins=False, count=count))
+    judge_days(kept, twins=False, count=count)
+    assert sum(counted) == steps_of(kept, twins=False) > 0
+    assert "judging more than 15 days, at issue" in said
+
+
+def test_the_time_to_go_is_that_of_the_whole_and_not_of_the_last_half_minute() -> None:
+    now = [0.0]
+    progress = bar(Console(file=StringIO()), clock=lambda: now[0])
+    task = progress.add_task("telling the history", total=1_000)
+    assert TimeToGo().render(progress.tasks[0]).plain == "-:--:--"
+    for second in range(1, 401):
+        now[0] = second
+        progress.advance(task, 1)
+    now[0] = 500  # a night of the history
+    assert TimeToGo().render(progress.tasks[0]).plain == "0:12:30"
+    progress.update(task, completed=1_000)
+    assert TimeToGo().render(progress.tasks[0]).plain == "0:00:00"
 
 
 def test_refits_are_monthly_and_on_long_histories_no_more_than_two_dozen() -> None:

@@ -176,15 +176,22 @@ def test_what_is_answered_again_by_whole_learners_reaches_all_floors() -> None:
 
 def test_the_batch_twins_are_refit_on_what_was_known_and_our_fold_is_held_against_them() -> None:
     examples = kept(lived("weekly_runs", 2))
-    at_issue = next(judge_heads(examples, twins=True))
+    done: dict[str | None, float] = {}
+
+    def count(things: float = 1, *, words: str | None = None) -> None:
+        done[words] = done.get(words, 0) + things
+
+    at_issue = next(judge_heads(examples, twins=True, count=count))
     rows = {row.predictor: row for row in at_issue.rows}
     assert set(rows) == {"Rapport", "client's shrunk share", "logistic regression monthly", "LightGBM monthly"}
+    assert done[None] == pytest.approx(2 * len(examples.about(5)))  # once for each twin
+    assert "refitting LightGBM: more than 5 days, at issue" in done
     ours, *_, linear, trees = at_issue.rows
     # Both learned, or there would be nothing to be held against; on few bills ours is ahead of one and not far from the other.
     assert min(linear.auc, trees.auc) > 0.8
     assert ours.log_loss < linear.log_loss
     assert ours.log_loss < trees.log_loss + 0.05
-    days = judge_days(examples, twins=True)
+    days = judge_days(examples, twins=True, count=count)
     assert days is not None
     assert list(days.errors) == ["Rapport", "client's median of 12", "LightGBM (absolute error) monthly"]
     assert days.errors["Rapport"] < days.errors["client's median of 12"]
