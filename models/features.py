@@ -63,7 +63,7 @@ class Family(StrEnum):
 
 
 class ClockUsed(StrEnum):
-    """Which clock of the events a feature reads."""
+    """By which clock a feature is read. What moves as time alone passes is read by the client's own, which arrivals set."""
 
     NONE = "none"
     OCCURRED = "occurred"
@@ -130,7 +130,7 @@ FEATURES: Final = (
     Feature("cadence", "log days / 2 - 1.5", _C, "their rhythm of invoices"),
     Feature("disputes", "log count", _R, "past disputes"),
     Feature("declines", "log count", _R, "recent declined payments"),
-    Feature("promises_kept", "share kept less share broken", _R, "how they kept their promises to pay", clock=_REC),
+    Feature("promises_kept", "share kept less share broken", _R, "how they kept their promises to pay"),
     Feature("disputed_now", "0 or 1", _R, "this invoice is disputed"),
     Feature("promised_now", "0 or 1", _R, "a promise to pay covers this invoice", clock=_REC),
     Feature("promised_days", "15 days", _R, "days from the due date to the promised day", clock=_REC),
@@ -142,7 +142,7 @@ FEATURES: Final = (
     *(Feature(f"payday_open_{days}", "logit", _W,
               f"how many of their payments go over {days} days on their weekdays", clock=_REC) for days in LATE_DAYS),
     Feature("payday_days", "15 days", _W, "their usual days late, moved to the weekdays on which they pay", clock=_EFF),
-    *(Feature(f"next_run_{days}", "7 days", _W, f"whether their next payment run pays within {days} days", clock=_EFF)
+    *(Feature(f"next_run_{days}", "7 days", _W, f"whether their next payment run pays within {days} days", clock=_REC)
       for days in LATE_DAYS),
     Feature("run_habit", "share", _W, "how regular their payment runs are"),
     Feature("run_age", "gaps", _C, "time since their last payment day against their rhythm", clock=_REC),

@@ -117,13 +117,13 @@ _NEW_METHOD: Final = {
 }
 
 PATTERNS: Final = (
-    Feature("burst_payments", "payments in two weeks", Family.CADENCE, "payments lately", purpose="relationship"),
+    Feature("burst_payments", "payments in two weeks", Family.CADENCE, "payments lately", ClockUsed.RECEIVED, "relationship"),
     Feature("gap_ratio_paid", "own gaps", Family.CADENCE, "gap now against the usual gap", ClockUsed.RECEIVED, "relationship"),
-    Feature("invoices_13w", "invoices in 13 weeks", Family.CADENCE, "how many invoices", ClockUsed.EFFECTIVE, "relationship"),
-    Feature("mean_invoice", "currency units", Family.AMOUNT, "size of an average invoice", ClockUsed.NONE, "relationship"),
+    Feature("invoices_13w", "invoices in 13 weeks", Family.CADENCE, "how many invoices", ClockUsed.RECEIVED, "relationship"),
+    Feature("mean_invoice", "currency units", Family.AMOUNT, "size of an average invoice", ClockUsed.RECEIVED, "relationship"),
     Feature("mean_lines", "items", Family.AMOUNT, "items on an invoice", ClockUsed.NONE, "relationship"),
     Feature("method_run", "payments", Family.FRICTION, "payments in a row by the same new method", purpose="relationship"),
-    Feature("decline_run", "attempts", Family.FRICTION, "declined attempts in a row", purpose="servicing"),
+    Feature("decline_run", "attempts", Family.FRICTION, "declined attempts in a row", ClockUsed.RECEIVED),
 )
 """The figures behind the patterns as a typed table, in the order of `Measures`."""
 

@@ -77,7 +77,7 @@ class RenewalFeature:
 
 
 RENEWAL_FEATURES: Final = (
-    RenewalFeature("tenure", "log years - .7", _T, "how long the contract has run", _EFF),
+    RenewalFeature("tenure", "log years - .7", _T, "how long the contract has run", _REC),
     RenewalFeature("first_period", "0 or 1", _T, "the contract was never renewed yet"),
     RenewalFeature("renewals", "log count / 1.5", _T, "how often the contract was renewed"),
     RenewalFeature("period", "log2 years", _T, "length of a period", _EFF),
@@ -91,11 +91,11 @@ RENEWAL_FEATURES: Final = (
     RenewalFeature("unbilled", "0 or 1", _L, "no outcome of an invoice known yet"),
     RenewalFeature("overdue", "log count", _L, "invoices overdue today", _REC),
     RenewalFeature("oldest_overdue", "log days / 2", _L, "age of the oldest overdue invoice", _REC),
-    RenewalFeature("disputes", "log count", _F, "disputes of the last year"),
+    RenewalFeature("disputes", "log count", _F, "disputes of the last year", _REC),
     RenewalFeature("disputed_now", "0 or 1", _F, "a dispute is open"),
     RenewalFeature("declines", "log count", _F, "declined payments in a row"),
     RenewalFeature("gap", "log ratio", _A, "time since the last payment against their rhythm", _REC),
-    RenewalFeature("trend", "log ratio", _A, "work billed in the last 90 days against the 90 before", _EFF),
+    RenewalFeature("trend", "log ratio", _A, "work billed in the last 90 days against the 90 before", _REC),
     RenewalFeature("others", "log count", _A, "other running contracts"),
     RenewalFeature("june", "0 or 1", _S, "renews in the second half of June", _EFF),
     RenewalFeature("december", "0 or 1", _S, "renews in the second half of December", _EFF),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from operator import mul
 from typing import Final
 
-from models.features import INDEX, LATE_DAYS, PACKED, Landmark, is_first, lateness_features, pack, unpack
+from models.features import INDEX, LATE_DAYS, OFFSETS, PACKED, Landmark, is_first, lateness_features, pack, unpack
 from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
@@ -237,6 +237,8 @@ def _last_asked(state: ClientState) -> tuple[str, Asked] | None:
     watch = next_watch(state)
     if watch is None or state.habits.known < EVIDENCE:
         return None
+    if state.now_ms // DAY_MS - watch.due_day >= OFFSETS[Landmark.WEEK_AFTER]:
+        return None  # a due date that was moved to before leaves no question put since
     asked = last_question(watch)
     answered = len(asked.features) == PACKED and asked.chances and asked.chances[0] != DECIDED
     return (watch.invoice_id, asked) if answered else None

@@ -253,7 +253,9 @@ def _step(
         state = replace(state, now_ms=at_ms)
     if step.landmark is not None:
         done = replace(watch, stage=watch.stage + 1)
-        row = None if watch.settled_day else _invoice_of(state, watch.invoice_id)
+        # The due date was moved to before: as of that landmark nothing can be asked any more, for the state has gone on.
+        has_passed = at_ms < state.now_ms
+        row = None if watch.settled_day or has_passed else _invoice_of(state, watch.invoice_id)
         if row is None:
             return state, done
         # However late the client is woken: nothing has changed its state since, so the question is put as of its own time.
@@ -263,7 +265,7 @@ def _step(
     late = not watch.settled_day or watch.settled_day - watch.due_day > step.over_days
     questions = _questions(watch, before_ms=at_ms)
     if questions:
-        examples.append(_example(state, watch, questions, known_ms=at_ms, over_days=step.over_days, late=late))
+        examples.append(_example(state, watch, questions, known_ms=state.now_ms, over_days=step.over_days, late=late))
     mark, place = mark_of(watch.invoice_id), LATE_DAYS.index(step.over_days)
     habits = (
         with_longer(state.habits, mark, place=place - 1, late=late) if place else with_answer(state.habits, Answer(mark, late))

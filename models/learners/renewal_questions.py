@@ -206,10 +206,10 @@ def _example(
     state: ClientState, period: Period, contract: Contract, *, at_ms: int, renewed: bool, raised: bool, left: bool
 ) -> RenewalExample:
     began = min(contract.started_ms or period.began_ms, period.began_ms)
-    # Validated as a whole, like the examples of invoices.
+    # Validated as a whole, like the examples of invoices. A date that was moved back is past when that is told: known only then.
     fields = {
         "client_id": state.client_id,
-        "decided_at": moment(at_ms),
+        "decided_at": moment(max(at_ms, state.now_ms)),
         "contract_id": period.contract_id,
         "contract_type": period.contract_type,
         "segment": state.care.segment.value,
@@ -226,7 +226,7 @@ def _example(
         "cost": contract.cost if contract.currency == period.currency else 0,
         "currency": period.currency,
         "table": RENEWAL_TABLE,
-        "questions": tuple(map(_question, period.asked)),
+        "questions": tuple(_question(row) for row in period.asked if row.at_ms < at_ms),
         "cohort": cohort_of(state, contract.service_line, period.contract_type),
     }
     return RenewalExample.model_validate(fields)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,28 @@ def test_commands_options_settings_and_metrics_that_a_document_names_exist(name:
 def test_commands_are_found_in_prose_in_fences_and_over_the_end_of_a_line_and_wrong_ones_are_told() -> None:
     text = "`rapport policy\nlint FILE --templates DIR`:\n\n```sh\nrapport lag --wrong\n```\n`rapport clients split|part ID`"
     assert [unknown(words) for words in commands_in(text)] == [[], ["--wrong"], ["part"]]
+
+
+def numbers(row: str) -> list[float]:
+    return [float(cell.replace(",", "")) for cell in re.findall(r"\d[\d,.]*\d|\d", row)]
+
+
+def test_the_arithmetic_of_scaling_rests_on_what_was_measured() -> None:
+    """After `make bench-scale` the unit costs named in docs/scaling.md follow, and with them its table."""
+    scaling, benchmarks = ((REPOSITORY / "docs" / name).read_text(encoding="utf-8") for name in ("scaling.md", "benchmarks.md"))
+    measured = [
+        numbers(row) for row in re.findall(r"^\| [\d,]+ \|.*$", benchmarks.split("<!-- scale begins -->")[1], re.MULTILINE)[:3]
+    ]
+    costs, sizes = [row[3] for row in measured], [row[6] for row in measured]
+    (told,) = re.findall(r"\((\d+) in a small firm, (\d+) to (\d+)\s", scaling)
+    assert [float(each) for each in told] == pytest.approx([costs[0], *sorted(costs[1:])], rel=0.1)
+    (kilobytes,) = re.findall(r"with `s` ([\d.]+) to ([\d.]+) KB", scaling)
+    assert [1000 * float(each) for each in kilobytes] == pytest.approx([min(sizes), max(sizes)], rel=0.1)
+    dear = float(told[2])
+    for clients, row in ((1e3, "1 thousand"), (1e6, "1 million"), (1e8, "100 million")):
+        (cells,) = re.findall(rf"^\| {row} \|(.*)$", scaling, re.MULTILINE)
+        daily, peak, workers, partitions, *_ = (numbers(cell)[0] for cell in cells.split("|")[:4])
+        assert daily == clients / 2
+        assert peak == pytest.approx(10 * daily / 86_400, rel=0.05)
+        assert workers == max(1, ceil(1.5 * peak * dear / 1e6))
+        assert partitions >= 4 * workers

@@ -1,5 +1,6 @@
 """Questions, answers and learners: what is asked when, what is remembered, and what survives a restart."""
 
+from array import array
 from base64 import b64decode
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -23,10 +24,11 @@ from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load,
 from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
+from models.state.habits import features_of
 from models.transition import transition
 from models.triggers import Example
-from tests.models.builders import Events, ms, tick
-from tests.models.examples import DECISIVE, example, noise, trained
+from tests.models.builders import Events, ms, on, tick
+from tests.models.examples import DECISIVE, example, noise, trained, with_features
 from tests.models.test_segments import monthly
 from tests.models.views import final, fold, outputs_of
 
@@ -67,6 +69,49 @@ def test_a_settled_invoice_is_not_asked_about_any_more() -> None:
     build = Events()
     found = examples_of([build.issued(0, "I1", 1_000, due=30), build.paid(2, "P1", 1_000, "I1"), tick(70)])
     assert [question.landmark for question in found[-1].questions] == [Landmark.ISSUE]
+
+
+def test_an_answer_comes_with_what_was_seen_when_the_question_was_put_whatever_became_known_since() -> None:
+    build = Events()
+    asked: list[AnyEvent] = [*monthly(build, 4, late=2), build.issued(150, "X", due=180)]
+    (watch,) = (row for row in final(asked).habits.watches if row.invoice_id == "X")
+    since: list[AnyEvent] = [build.disputed(151, "D1", "X"), build.issued(152, "LATE", due=155), build.failed(160, "F1")]
+    answered = [row for row in examples_of([*asked, *since, tick(250)]) if row.invoice_id == "X"]
+    assert [row.over_days for row in answered] == [5, 15, 30]
+    assert {b64decode(row.questions[0].features) for row in answered} == {features_of(watch)[0]}
+
+
+def moved_to_before(kind: str) -> list[AnyEvent]:
+    """An invoice whose due date was moved to before that very day: by an amendment, or as its plan was cancelled."""
+    build = Events()
+    if kind == "amended":
+        return [build.issued(0, "I1", due=60), build.amended(30, "I1", due=20), tick(100)]
+    parts = [(60.0, 50_000), (95.0, 50_000)]
+    plan: list[AnyEvent] = [build.planned(10, "L1", "I1", parts=parts), build.plan_cancelled(90, "L1")]
+    return [build.issued(0, "I1", 100_000, due=30), *plan, tick(100)]
+
+
+@pytest.mark.parametrize(("kind", "known"), [("amended", [30, 35.625, 50.625]), ("plan cancelled", [90, 90, 90])])
+def test_where_a_due_date_moves_back_nothing_is_asked_as_of_a_day_that_has_passed_nor_known_before_the_word(
+    kind: str, known: list[float]
+) -> None:
+    found = examples_of(moved_to_before(kind))
+    assert [(row.over_days, row.late) for row in found] == [(5, True), (15, True), (30, True)]
+    assert [[question.landmark for question in row.questions] for row in found] == [[Landmark.ISSUE]] * 3
+    assert [row.decided_at for row in found] == [on(day) for day in known]
+
+
+def test_of_an_invoice_that_is_late_as_its_plan_was_cancelled_the_rules_speak_and_not_what_was_said_at_issue() -> None:
+    build, scorer = Events(), LatenessScorer(trained(200).publish())
+    agreed: list[AnyEvent] = [
+        build.issued(200, "X", due=230),
+        build.planned(210, "L1", "X", parts=[(260, 50_000), (300, 50_000)]),
+    ]
+    log = [*monthly(build, 6, late=12), *agreed]
+    assert scorer.opinion(final(log)) is not None
+    after = final([*log, build.plan_cancelled(280, "L1")])
+    assert scorer.opinion(after) is None
+    assert scorer.score(after) == BASELINE.score(after)
 
 
 def test_a_voided_invoice_leaves_no_question_and_no_history() -> None:
@@ -196,6 +241,19 @@ def test_a_snapshot_says_by_which_libraries_it_was_made() -> None:
     raw = dump(trained(50).publish())
     for name in ("numpy", "river"):
         assert version(name).encode() in raw[raw.index(name.encode()) :][:40]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_everybody_is_judged_by_what_was_said_before_the_answer_was_learned(is_first: bool) -> None:
+    trainer, row = trained(200), with_features(example(500), no_outcome=float(is_first))
+    (asked,) = row.questions
+    before = trainer.heads[Landmark.ISSUE, 5].chance(unpack(b64decode(asked.features)))
+    trainer.take(row)
+    trainer.turn(trainer.day + 1)
+    judge = trainer.judge
+    latest = [abs(array("f", series.recent)[-1]) - 1.0 for series in (judge.candidate, judge.live)]
+    assert latest == pytest.approx([before, asked.chances[0]], abs=1e-6)
+    assert before != pytest.approx(trainer.heads[Landmark.ISSUE, 5].chance(unpack(b64decode(asked.features))), abs=1e-6)
 
 
 def test_drift_lowers_trust_and_trust_comes_back() -> None:

@@ -66,6 +66,12 @@ def test_a_renewal_is_asked_about_ninety_thirty_and_fourteen_days_before_and_ans
     assert found.decided_at == on(YEAR + 30)
 
 
+def test_what_a_date_that_was_moved_back_answers_is_known_when_that_was_told_and_not_before() -> None:
+    (row,) = answers([agreed(0, YEAR), agreed(300, 200)])
+    assert row.decided_at == on(300)
+    assert row.questions == ()
+
+
 def test_good_and_bad_news_become_known_on_the_same_day_however_early_they_came() -> None:
     early = answers([agreed(0, YEAR), agreed(200, 2 * YEAR), tick(YEAR + 31)])
     late = answers([agreed(0, YEAR), ended(200), tick(YEAR + 31)])

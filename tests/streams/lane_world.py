@@ -20,7 +20,7 @@ from streams.engine.producer import Producer
 from streams.engine.publisher import Publisher
 from streams.engine.stage import Bounds
 from streams.engine.writes import OutboxEntry
-from streams.runtime.clock import ManualClock, monotonic
+from streams.runtime.clock import Clock, ManualClock, monotonic
 from streams.runtime.errors import RetryError
 from streams.runtime.lifecycle import ExitWatchdog
 from streams.runtime.metrics import Meter
@@ -161,9 +161,11 @@ class LaneWorld:
         self.log = log
         self._tasks: list[asyncio.Task[None]] = []
 
-    def lane(self, *, generation: int = 1, owner: str = "me", flow: MemoryFlow | None = None) -> "Running":
+    def lane(
+        self, *, generation: int = 1, owner: str = "me", flow: MemoryFlow | None = None, clock: Clock | None = None
+    ) -> "Running":
         """Begin a lane, its publisher and its consumer."""
-        tools = self.tools(owner=owner)
+        tools = self.tools(owner=owner, clock=clock)
         publisher = Publisher(SLOT, fence=self.fence, producer=self.producer, meter=self.meter, failpoint=make_failpoint(""))
         own_flow = flow or MemoryFlow(self.log)
         lane = Lane(
@@ -184,9 +186,7 @@ class LaneWorld:
         running.work = self._tasks[-3]
         return running
 
-    def tools(
-        self, *, owner: str = "me", clock: ManualClock | None = None, seconds: Callable[[], float] = monotonic
-    ) -> LaneTools:
+    def tools(self, *, owner: str = "me", clock: Clock | None = None, seconds: Callable[[], float] = monotonic) -> LaneTools:
         """Return what lanes of this world work with."""
         return LaneTools(
             settings=self.settings,

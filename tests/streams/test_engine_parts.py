@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,21 @@ def test_versions_the_engine_was_not_tested_with_are_refused_unless_allowed() ->
         check_versions(Settings(), installed=lambda _name: "9.9.9")
     check_versions(Settings(allow_untested_versions=True), installed=lambda _name: "9.9.9")
     assert set(TESTED_VERSIONS) == {"faust-streaming", "aiokafka"}
+
+
+def test_a_worker_refuses_a_client_library_that_it_was_not_tested_with_before_anything_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "aiokafka-9.9.9.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: aiokafka\nVersion: 9.9.9\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        with pytest.raises(UsageError, match=r"aiokafka 9\.9\.9 is installed, the engine was tested with 0\.14\.0"):
+            run_worker(Settings(metrics_port=port), CountingProgram())
 
 
 def test_a_worker_says_when_faust_lacks_its_compiled_extension_and_what_to_do() -> None:

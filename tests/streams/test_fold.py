@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.events.control import ClockTicked
 from models.events.union import AnyEvent
 from streams.engine.fold import ClientsFold, ControlBatch, Program, TickBatch, cut
 from streams.engine.oracle import fold_partition
@@ -124,6 +125,21 @@ def test_a_trigger_tells_when_its_event_was_received_and_logged() -> None:
         record = records[at.position.src_offset]
         event = decode_event(record.value)
         assert read_stations(at.headers) == {"received_ms": event.received_ms, "logged_ms": record.timestamp}
+
+
+class Reminding(CountingProgram):
+    def think(self, state: Tally | None, event: AnyEvent) -> Counted:
+        thought = super().think(state, event)
+        return replace(thought, outputs=(make_trigger(thought.state),)) if isinstance(event, ClockTicked) else thought
+
+
+def test_a_trigger_that_a_tick_set_off_tells_when_that_was_made_and_logged() -> None:
+    records = on_log([event_content(0, "ada", "e0", "test"), tick_content(3_000)])
+    stored = Stored(Reminding())
+    stored.feed(records, [1])
+    (trigger,) = (at for at in stored.outbox if at.topic.startswith("triggers."))
+    tick = decode_event(records[1].value)
+    assert read_stations(trigger.headers) == {"received_ms": tick.received_ms, "logged_ms": records[1].timestamp}
 
 
 def test_a_timer_fires_once_however_many_ticks_find_it_due() -> None:

@@ -199,6 +199,23 @@ async def test_a_group_that_the_broker_forgot_begins_a_new_incarnation() -> None
         assert world.stored.fence.incarnation == 1
 
 
+async def test_who_was_fenced_by_a_new_incarnation_does_not_take_it_back_by_the_higher_generation_of_a_forgotten_group() -> None:
+    async with world_of(make_log(80), idle_check_seconds=60) as world:
+        old = MemoryFlow(world.log[:40])
+        world.lane(generation=57, owner="before", flow=old)
+        await world.until_position(40)
+        old.member = False
+        world.lane(generation=1, owner="after")
+        await world.until_done()
+        world.log += make_log(84)[80:]
+        old.log = world.log
+        await until_async(lambda: old.proofs > 1, what="the old owner's doubts")
+        await world.until_done()
+        assert_equals_oracle(world)
+        assert world.stored.fence is not None
+        assert (world.stored.fence.owner, world.stored.fence.incarnation) == ("after", 1)
+
+
 async def test_records_that_the_client_library_lost_are_read_again() -> None:
     async with world_of(make_log(60)) as world:
         flow = MemoryFlow(world.log)

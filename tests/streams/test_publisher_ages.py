@@ -1,6 +1,6 @@
-"""How long an event took to become a trigger on its topic, as the publisher counts it."""
+"""How long an event took to become a trigger on its topic, as the publisher counts it and as each trigger tells by station."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -15,8 +15,9 @@ from streams.engine.writes import Writes
 from streams.runtime.clock import ManualClock
 from streams.runtime.metrics import EVENT_TO_TRIGGER, OUTBOX_DEPTH, OUTBOX_OLDEST_AGE, Meter
 from streams.state.memory_store import MemoryPartitions
-from streams.wire.headers import LOGGED
-from tests.streams.engine_examples import SLOT, commit_call, entry
+from streams.wire.headers import LOGGED, STATIONS, read_stations
+from tests.streams.engine_examples import SLOT, commit_call, entry, event_content, on_log
+from tests.streams.lane_world import LaneWorld
 
 LOGGED_MS = 1_767_600_000_000
 
@@ -67,3 +68,24 @@ async def test_how_much_waits_and_for_how_long_is_shown_while_nothing_moves_and_
     while await publisher.publish_some():
         pass
     assert shown() == (0, False)
+
+
+class RunningClock(ManualClock):
+    """Goes on by a second each time it is read."""
+
+    def now(self) -> datetime:
+        self.advance_to(super().now() + timedelta(seconds=1))
+        return super().now()
+
+
+async def test_every_trigger_tells_when_its_event_was_received_logged_folded_and_only_then_stored() -> None:
+    world = LaneWorld(on_log([event_content(number, "ada", f"e{number}", "test") for number in range(40)]))
+    world.lane(clock=RunningClock(datetime(2026, 1, 5, 12, tzinfo=UTC)))
+    try:
+        await world.until_done()
+    finally:
+        await world.close()
+    told = [read_stations(record.headers) for record in world.producer.topics["triggers.email", 0]]
+    assert len(told) > 5
+    assert all(row.keys() == set(STATIONS) for row in told)
+    assert all(row["received_ms"] <= row["logged_ms"] < row["folded_ms"] < row["committed_ms"] for row in told)
