@@ -102,7 +102,7 @@ def think(program: Program[S], state: S | None, event: AnyEvent) -> Thought[S]:
         raise failed_on(error) from error
 
 
-class _Readable(msgspec.Struct, frozen=True):
+class _Readable(msgspec.Struct, frozen=True, gc=False):  # neither part can point back to it
     record: Record
     event: AnyClientEvent
 
@@ -184,8 +184,13 @@ class ClientsFold(Generic[S]):
 
     def read_events(self, records: Sequence[Record]) -> EventBatch:
         """Decode a batch that is about clients."""
-        letters = [self._letter(record) for record in records]
-        clients = dict.fromkeys(letter.event.client_id for letter in letters if isinstance(letter, _Readable))
+        letters: list[_Letter] = []
+        clients: dict[str, None] = {}
+        for record in records:
+            letter = self._letter(record)
+            letters.append(letter)
+            if isinstance(letter, _Readable):
+                clients[letter.event.client_id] = None
         return EventBatch(letters, tuple(clients), records[-1].offset + 1)
 
     def _about_partition(self, record: Record, watermark_ms: int) -> EventBatch | TickBatch | ControlBatch:
@@ -294,16 +299,17 @@ class Page(Generic[S]):
 
     def fold(self, letter: _Letter) -> None:
         """Fold the next letter of the batch; an event that the core refuses or fails on is a dead letter and changes nothing."""
-        match letter:
-            case _Readable(record=record, event=event):
-                try:
-                    thought = self._think(event.client_id, event)
-                except DeadLetterError as error:
-                    self.refuse(event.kind, error, self.outlet(record, event))
-                else:
-                    self._keep(record, event, thought)
-            case _Unreadable(error=error):
-                self.refuse("unreadable", error, self.outlet(letter.record))
+        record = letter.record
+        if isinstance(letter, _Unreadable):
+            self.refuse("unreadable", letter.error, self.outlet(record))
+            return
+        event = letter.event
+        try:
+            thought = self._think(event.client_id, event)
+        except DeadLetterError as error:
+            self.refuse(event.kind, error, self.outlet(record, event))
+        else:
+            self._keep(record, event, thought)
 
     def _keep(self, record: Record, event: AnyClientEvent, thought: Thought[S]) -> None:
         outcome = _OUTCOMES[thought.disposition]

@@ -36,9 +36,9 @@ def unpack_entry(position: Position, packed: bytes) -> OutboxEntry:
     )
 
 
-def stream_id(position: Position) -> str:
+def stream_id(position: Position) -> bytes:
     """Return the stream id of `position`; offsets are shifted by one because Redis refuses the id 0-0."""
-    return f"{position.src_offset + 1}-{position.idx}"
+    return b"%d-%d" % (position.src_offset + 1, position.idx)
 
 
 def position_of(identifier: bytes) -> Position:

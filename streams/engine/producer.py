@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -27,20 +27,27 @@ _REQUEST_MS: Final = 15_000
 _STOP_SECONDS: Final = 5.0
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+Headers: TypeAlias = Sequence[tuple[str, bytes]]
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record to produce. `topic` is the bare name of the topic table; `partition` none leaves it to the key."""
 
     topic: str
     partition: int | None
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
 
 
-def outgoing(entry: OutboxEntry) -> Outgoing:
-    """Return the record that publishes `entry`; nothing, on a compacted topic, takes the record of the same key away."""
+def outgoing(entry: OutboxEntry, more: Headers = ()) -> Outgoing:
+    """Return the record that publishes `entry` with `more` headers after its own.
+
+    Nothing, on a compacted topic, takes the record of the same key away.
+    """
     value = None if not entry.value and entry.topic in COMPACTED else entry.value
-    return Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=value, headers=entry.headers)
+    headers = (*entry.headers, *more) if more else entry.headers
+    return Outgoing(topic=entry.topic, partition=entry.partition, key=entry.key, value=value, headers=headers)
 
 
 class Producer(Protocol):

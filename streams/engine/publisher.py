@@ -4,15 +4,13 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
-
-from msgspec.structs import replace
+from typing import Final, TypeAlias
 
 from models.events.envelope import epoch_ms
 from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
 from streams.engine.patience import Standstill, patiently
-from streams.engine.producer import Producer, outgoing
+from streams.engine.producer import Headers, Producer, outgoing
 from streams.engine.stage import Grasp
 from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
@@ -21,10 +19,13 @@ from streams.runtime.metrics import Meter
 from streams.wire.headers import COMMITTED, FOLDED, LOGGED, Position, read_station
 from streams.wire.topics import TRIGGERS
 
-_MOST_AT_ONCE: Final = 500
+_MOST_AT_ONCE: Final = 1000
 _MOST_HANDED: Final = 4 * _MOST_AT_ONCE  # beyond that they wait in Redis only: memory stays flat while Kafka is away
 _TRIGGERS: Final = frozenset(topic.name for topic in TRIGGERS.values())
 _NOTHING: Final = Position(-1, -1)
+
+_Handed: TypeAlias = tuple[OutboxEntry, Headers]
+"""An entry, and the times of its last stations where we know them: they are no part of what is stored, a replay has others."""
 
 
 class Publisher:
@@ -61,7 +62,7 @@ class Publisher:
         self._standstill = standstill
         self._clock = clock or SystemClock()
         self._grasp: Grasp | None = None
-        self._handed: deque[OutboxEntry] | None = None  # the whole stored outbox as far as we know; none: it has to be read
+        self._handed: deque[_Handed] | None = None  # the whole stored outbox as far as we know; none: it has to be read
         self._missed = False  # something was stored since we last looked, and not kept in `_handed`
         self._wanted = asyncio.Event()
         self._waiting_since: float | None = None
@@ -84,8 +85,10 @@ class Publisher:
         fresh, grasp.fresh = grasp.fresh, ()
         handed = self._handed
         if handed is not None and len(handed) + len(fresh) <= _MOST_HANDED:
-            handed += [_stamped(entry, grasp) for entry in fresh]
-            if not grasp.outbox_depth or (handed and grasp.outbox_head is not None and grasp.outbox_head >= handed[0].position):
+            times = _times(grasp)
+            handed += [(entry, times) for entry in fresh]
+            oldest = handed[0][0].position if handed else None
+            if not grasp.outbox_depth or (oldest is not None and grasp.outbox_head is not None and grasp.outbox_head >= oldest):
                 return
         self._handed = None
         self._missed = True
@@ -101,19 +104,20 @@ class Publisher:
     async def publish_some(self) -> bool:
         """Publish the oldest entries; returns whether there are more. After RetryError it may be called again."""
         handed, grasp = self._handed, self._grasp
+        entries: list[_Handed]
         if handed is None:
             self._missed = False
-            entries = await self._fence.read_outbox(self._slot, limit=_MOST_AT_ONCE)
+            entries = [(entry, ()) for entry in await self._fence.read_outbox(self._slot, limit=_MOST_AT_ONCE)]
         else:
             entries = list(islice(handed, _MOST_AT_ONCE))
         if not entries:
             return self._rest(0, grasp)
         started = monotonic()
         news = self._news(entries)
-        await self._producer.send_all([outgoing(entry) for entry in news])
+        await self._producer.send_all([outgoing(entry, times if entry.topic in _TRIGGERS else ()) for entry, times in news])
         self._observe_ages(news)
         self._failpoint(failpoints.BEFORE_TRIM)
-        left = await self._fence.trim(self._slot, entries[-1].position)
+        left = await self._fence.trim(self._slot, entries[-1][0].position)
         self._meter.observe(metrics.STAGE_DURATION, monotonic() - started, topic=self._slot.topic, stage="publish")
         if handed is not None and handed is self._handed:
             for _ in entries:
@@ -131,27 +135,23 @@ class Publisher:
             self._handed = deque()  # empty, and nobody but our own lane adds to it: from here on we are told of all
         return left > 0 or (self._missed and self._handed is None)
 
-    def _news(self, entries: Sequence[OutboxEntry]) -> list[OutboxEntry]:
+    def _news(self, entries: Sequence[_Handed]) -> Sequence[_Handed]:
         """Leave out what was published before Redis lost everything: the fence remembers how far that was, by topic."""
         marks = self._grasp.high_water if self._grasp is not None else {}
-        news = []
-        published: Counter[str] = Counter()
-        suppressed: Counter[str] = Counter()
-        for entry in entries:
-            if entry.position > marks.get(entry.topic, _NOTHING):
-                news.append(entry)
-                published[entry.topic] += 1
-            else:
-                suppressed[entry.topic] += 1
+        news = entries
+        if marks:
+            news = [handed for handed in entries if handed[0].position > marks.get(handed[0].topic, _NOTHING)]
+        published = Counter([entry.topic for entry, _ in news])
+        suppressed = Counter([entry.topic for entry, _ in entries]) - published if marks else {}
         for metric, counts in ((metrics.OUTPUTS_PUBLISHED, published), (metrics.OUTPUTS_SUPPRESSED, suppressed)):
             for topic, count in counts.items():
                 self._meter.count(metric, count, topic=topic)
         return news
 
-    def _observe_ages(self, published: Sequence[OutboxEntry]) -> None:
+    def _observe_ages(self, published: Sequence[_Handed]) -> None:
         """Note how long ago the events behind the triggers just published reached the log."""
         now_ms = epoch_ms(self._clock.now())
-        told = (read_station(entry.headers, LOGGED) for entry in published if entry.topic in _TRIGGERS)
+        told = (read_station(entry.headers, LOGGED) for entry, _ in published if entry.topic in _TRIGGERS)
         ages = [max(now_ms - logged_ms, 0) / 1000 for logged_ms in told if logged_ms is not None]
         self._meter.observe_all(metrics.EVENT_TO_TRIGGER, ages)
 
@@ -163,9 +163,5 @@ class Publisher:
         self._meter.set(metrics.OUTBOX_OLDEST_AGE, age, **labels)
 
 
-def _stamped(entry: OutboxEntry, grasp: Grasp) -> OutboxEntry:
-    """Return a trigger with the times of its last stations; they are no part of what is stored, for a replay has others."""
-    if entry.topic not in _TRIGGERS:
-        return entry
-    times = ((FOLDED, b"%d" % grasp.folded_ms), (COMMITTED, b"%d" % grasp.committed_ms))
-    return replace(entry, headers=entry.headers + times)
+def _times(grasp: Grasp) -> Headers:
+    return (FOLDED, b"%d" % grasp.folded_ms), (COMMITTED, b"%d" % grasp.committed_ms)

@@ -196,7 +196,7 @@ def pack_commit(call: CommitCall) -> bytes:
             due += (b"%d" % moment, client.encode())
     outbox: list[bytes] = []
     for entry in writes.outbox:
-        outbox += (stream_id(entry.position).encode(), pack_entry(entry))
+        outbox += (stream_id(entry.position), pack_entry(entry))
     head = (
         b"%d" % call.claim.generation,
         call.claim.owner.encode(),

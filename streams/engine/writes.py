@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     CONTROL = "control"
 
 
-class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record to publish. `topic` is the bare name of the topic table; `position` orders entries of a partition."""
 
     position: Position

@@ -1,7 +1,8 @@
 """The headers of everything we publish: where it came from, so that a reader can tell a repetition from news."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from streams.runtime.errors import DeadLetterError
@@ -54,12 +55,22 @@ class Origin:
 def origin_headers(src_topic: str, src_partition: int, position: Position, *, kind: str) -> tuple[tuple[str, bytes], ...]:
     """Return the Kafka headers of an output, as `Origin.to_headers` does, without an object per output; ASCII decimals."""
     return (
-        (SRC_TOPIC, src_topic.encode()),
-        (SRC_PARTITION, b"%d" % src_partition),
+        *_home(src_topic, src_partition),
         (SRC_OFFSET, b"%d" % position.src_offset),
         (IDX, b"%d" % position.idx),
-        (KIND, kind.encode()),
+        _kind(kind),
     )
+
+
+# These repeat with every output of a partition.
+@lru_cache(maxsize=1024)
+def _home(src_topic: str, src_partition: int) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return (SRC_TOPIC, src_topic.encode()), (SRC_PARTITION, b"%d" % src_partition)
+
+
+@lru_cache(maxsize=64)
+def _kind(kind: str) -> tuple[str, bytes]:
+    return KIND, kind.encode()
 
 
 def read_stations(headers: Iterable[tuple[str, bytes]]) -> dict[str, int]:
@@ -68,9 +79,9 @@ def read_stations(headers: Iterable[tuple[str, bytes]]) -> dict[str, int]:
     return {name: int(found[name]) for name in STATIONS if name in found}
 
 
-def read_station(headers: Iterable[tuple[str, bytes]], station: str) -> int | None:
+def read_station(headers: Sequence[tuple[str, bytes]], station: str) -> int | None:
     """Return one of the stations alone, in epoch ms; none where the headers do not tell it."""
-    for name, value in headers:
+    for name, value in reversed(headers):  # stations come after all that tells the origin
         if name == station:
             return int(value)
     return None
