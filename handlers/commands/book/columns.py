@@ -54,6 +54,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 
 _SAID: Final[Mapping[str, Meaning]] = {"paid": Meaning.SETTLED_ON, "payment": Meaning.SETTLED_ON}
+_FIRM: Final = (Meaning.SETTLED_ON, Meaning.AMOUNT)  # what is expected or paid of it is something else
 _LONGEST_SHOWN: Final = 24
 _INSIDE: Final = 100  # rank of a name that merely contains a known one
 _STEM: Final = 200  # of one that holds dates and contains a part of a word that says which
@@ -160,9 +161,7 @@ def _likely(mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sampl
     return {
         meaning: names[0]
         for meaning, names in found.items()
-        if names
-        and meaning not in mapping
-        and not (meaning is Meaning.SETTLED_ON and _speaks_against(letters(names[0]), meaning))
+        if names and meaning not in mapping and not (meaning in _FIRM and _speaks_against(letters(names[0]), meaning))
     }
 
 

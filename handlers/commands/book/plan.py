@@ -232,7 +232,8 @@ def _count(survey: _Survey, row: Row, places: dict[Meaning, int]) -> None:
         survey.credit_rows += 1
         return
     survey.dated_rows += any(map(cell, _PAID_WHEN))
-    if Meaning.TERMS_DAYS in places and not cell(Meaning.DUE_ON) and read_terms(cell(Meaning.TERMS_DAYS)) is None:
+    says_when = Meaning.DUE_ON in places or Meaning.TERMS_DAYS in places
+    if says_when and not cell(Meaning.DUE_ON) and read_terms(cell(Meaning.TERMS_DAYS)) is None:
         survey.without_terms += 1
         survey.unread_terms = survey.unread_terms or cell(Meaning.TERMS_DAYS)
     if number := cell(Meaning.INVOICE_ID):
@@ -331,8 +332,10 @@ def _terms(mapping: dict[Meaning, str], asked: int | None, notes: list[str], sur
     days = DEFAULT_TERMS_DAYS if asked is None else asked
     if survey.without_terms:
         named = survey.unread_terms and f" ({survey.unread_terms!r})"
-        rows = "1 row names" if survey.without_terms == 1 else f"{survey.without_terms:,} rows name"
-        notes.append(f"{rows} no terms in days{named}: {days} days after issue assumed; change it with --terms")
+        rows = "1 row has" if survey.without_terms == 1 else f"{survey.without_terms:,} rows have"
+        notes.append(
+            f"{rows} neither a due date nor terms in days{named}: {days} days after issue assumed; change it with --terms"
+        )
     if Meaning.ISSUED_ON not in mapping:
         notes.append(f"no issue date in the file: {days} days before the due date assumed; change it with --terms")
     return days

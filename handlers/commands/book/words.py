@@ -4,12 +4,13 @@ import re
 from enum import Enum
 from typing import Final
 
-from handlers.commands.book.column_names import Meaning, letters
+from handlers.commands.book.column_names import NUMBERS, Meaning, letters
 
 _BLANKS: Final = frozenset({"na", "n/a", "#n/a", "#null!", "nan", "nat", "none", "null", "nil", r"\n"})
 _LONGEST: Final = max(map(len, _BLANKS))
 _MARKS: Final = re.compile(r"[\s\-–—.?_*/]*")  # noqa: RUF001 (dashes that people write where there is nothing)
 
+_PAID_WHEN: Final = (Meaning.SETTLED_ON, *NUMBERS)
 _SUM: Final = re.compile(r"[1-9]")
 
 _NOT_YET: Final = frozenset((
@@ -52,9 +53,9 @@ def is_blank(text: str) -> bool:
 
 
 def said(text: str, meaning: Meaning) -> str:
-    """Return what a cell says, nothing where it is blank; of a date of payment, also where a word says that there is none yet."""
+    """Return what a cell says, nothing where it is blank; of when it was paid, also where a word says that it is not yet."""
     text = text.strip()
-    if is_blank(text) or (meaning is Meaning.SETTLED_ON and not text[0].isdigit() and letters(text) in _NOT_YET):
+    if is_blank(text) or (meaning in _PAID_WHEN and not text[0].isdigit() and letters(text) in _NOT_YET):
         return ""
     return text
 
