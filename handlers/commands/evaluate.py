@@ -14,6 +14,7 @@ from handlers.commands.held_history import hold_history
 from handlers.commands.options import FormOption, LiveOption, ReportOption
 from handlers.evaluation import batch
 from handlers.evaluation.judging import DaysJudged, Judged, judge_days, judge_heads, steps_of, why_none
+from handlers.evaluation.kept import Kept
 from handlers.evaluation.report import report_page
 from handlers.evaluation.telling import Telling
 from handlers.terminal.waiting import counted, shown
@@ -66,23 +67,7 @@ def evaluate(
         return 1
     told = Telling(policy).tell(shown(events, "telling the history"))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
-    twins = batch.is_installed() and not no_twins
-    if not batch.is_installed():
-        out.print(
-            "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (it needs libgomp)"
-        )
-    steps = steps_of(told.examples, twins=twins)
-    if twins and steps > _MANY:
-        out.print("batch twins take most of the time of a book of this size; --no-twins leaves them out")
-    heads = []
-    with counted("judging", total=steps) as count:
-        for head in judge_heads(told.examples, twins=twins, count=count):
-            heads.append(head)
-            out.print(head_table(head))
-        days = judge_days(told.examples, twins=twins, count=count)
-    if days:
-        out.print(days_table(days))
-        out.print(held_table(days))
+    heads, days = _judged(told.examples, twins=_twins(out, wanted=not no_twins), out=out)
     silence = "" if heads else why_none(told.examples)
     if report is not None:
         name = file.name if file else "the running deployment"
@@ -92,6 +77,33 @@ def evaluate(
     if silence:
         out.print(silence, markup=False)
     return 0 if heads or (days and days.errors) else 1
+
+
+def _twins(out: Console, *, wanted: bool) -> bool:
+    """Return whether batch twins are judged as well; says so where they are not installed."""
+    if not batch.is_installed():
+        out.print(
+            "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (it needs libgomp)"
+        )
+        return False
+    return wanted
+
+
+def _judged(examples: Kept, *, twins: bool, out: Console) -> tuple[list[Judged], DaysJudged | None]:
+    """Judge all heads and the days, and show each as it is done."""
+    steps = steps_of(examples, twins=twins)
+    if twins and steps > _MANY:
+        out.print("batch twins take most of the time of a book of this size; --no-twins leaves them out")
+    heads = []
+    with counted("judging", total=steps) as count:
+        for head in judge_heads(examples, twins=twins, count=count):
+            heads.append(head)
+            out.print(head_table(head))
+        days = judge_days(examples, twins=twins, count=count)
+    if days:
+        out.print(days_table(days))
+        out.print(held_table(days))
+    return heads, days
 
 
 def head_table(head: Judged) -> Table:
