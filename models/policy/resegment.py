@@ -20,7 +20,8 @@ from models.policy.tones import CEILINGS, is_above
 from models.policy.turn import Turn
 from models.state.balances import exposures
 from models.state.client import ClientState, Segment, Timer, TimerKind
-from models.state.history import Lateness
+from models.state.history import Lateness, payable_ms
+from models.state.reckoning import owed
 from models.triggers import DecisionOutcome, SegmentChange
 from models.workdays import DAY_MS
 
@@ -34,7 +35,11 @@ PLAIN_DAYS: Final = 60
 
 
 def segment_timers(state: ClientState, policy: Policy) -> list[Timer]:
-    """Return when the segment may change without an event: the first months' ends, the end of a verdict's persistence."""
+    """Return when the segment may change without an event.
+
+    At the first months' ends, at the end of a verdict's persistence, and when an open invoice is so long past due that the rules
+    see it otherwise.
+    """
     care, rules, now = state.care, policy.segments, state.now_ms
     if care.segment is Segment.NEW:
         for days in (rules.new_days, rules.new_limit_days):
@@ -42,16 +47,37 @@ def segment_timers(state: ClientState, policy: Policy) -> list[Timer]:
             if now < end:
                 return [Timer(end, TimerKind.SEGMENT)]
         return []
+    looks = [_looked_at_anew(state, policy), _grown_old(state, policy)]
+    found = [at for at in looks if at > now]
+    return [Timer(min(found), TimerKind.SEGMENT)] if found else []
+
+
+def _looked_at_anew(state: ClientState, policy: Policy) -> int:
+    """Return when the client could alarm, or when a verdict that does not hold yet is judged again; 0: not by itself."""
+    care, rules, now = state.care, policy.segments, state.now_ms
     if care.candidate is care.segment:
-        at = alarm_ms(state, policy)
-        return [Timer(at, TimerKind.SEGMENT)] if at > now else []
+        return alarm_ms(state, policy)
     due = care.candidate_since_ms + rules.persist_days * DAY_MS
     if now >= due:
         # It was judged when it was due, and the filter did not agree.
         due += ((now - due) // RECHECK_MS + 1) * RECHECK_MS
         if due > care.candidate_since_ms + rules.persist_days * DAY_MS + RECHECKS * RECHECK_MS:
-            return []
-    return [Timer(due, TimerKind.SEGMENT)]
+            return 0
+    return due
+
+
+def _grown_old(state: ClientState, policy: Policy) -> int:
+    """Return when the next open invoice is so old that it counts as very late, or makes a problem by itself; 0: none will be.
+
+    Nobody hears of a client who stops paying and buys nothing more: time alone must tell. What is contested or too little is
+    found out when it is judged.
+    """
+    if state.care.segment is Segment.PROBLEM:
+        return 0
+    days = (policy.segments.problem_days, policy.segments.problem_overdue_days)
+    rows = [payable_ms(row, state) for row in state.ledger.invoices if not row.settled_ms and owed(row)]
+    moments = (due_ms + (limit + 1) * DAY_MS for due_ms in rows for limit in days)
+    return min((at for at in moments if at > state.now_ms), default=0)
 
 
 def resegment(turn: Turn) -> None:

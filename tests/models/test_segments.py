@@ -10,9 +10,9 @@ from models.policy.material import material_lateness
 from models.policy.policy import DEFAULT_POLICY, Policy, SegmentRules
 from models.policy.rfm import rfm
 from models.policy.segments import effective_segment, verdict
-from models.state.client import ClientState, Segment
+from models.state.client import ClientState, Segment, TimerKind
 from models.triggers import Decision, DecisionOutcome, Trigger
-from tests.models.builders import Events, ms, tick
+from tests.models.builders import Events, ms, on, tick
 from tests.models.test_journey_laws import Firm
 from tests.models.views import final
 
@@ -94,6 +94,20 @@ def weekly(build: Events) -> list[AnyClientEvent]:
         log.append(build.issued(7 * week, f"W{week}", 90_000, due=7 * week + 3))
         log.append(build.paid(7 * week + (3 if letter == "O" else 9), f"P{week}", 90_000, f"W{week}"))
     return sorted(log, key=lambda event: event.received_ms)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_who_stops_paying_and_is_not_heard_of_any_more_moves_on_the_day_on_which_anybody_would(*, heard: bool) -> None:
+    build = Events()
+    story = [*monthly(build, 4, late=20), build.issued(120, "NEVER", 90_000, due=134)]
+    if heard:
+        story += [build.called(134 + day) for day in range(76, 200, 4)]
+    firm = Firm().run(story, until_ms=ms(500))
+    _, second = moves(firm)
+    assert second.reasons[0] == "from slow to problem: an invoice is 104 days past due"
+    assert (second.decided_at - on(134)).days == 104
+    assert firm.state is not None
+    assert not [timer for timer in firm.state.care.timers if timer.kind is TimerKind.SEGMENT]
 
 
 def test_a_verdict_that_was_broken_by_the_dead_band_must_hold_anew() -> None:

@@ -129,7 +129,8 @@ def test_a_client_with_one_open_invoice_has_no_alarm_to_wait_for() -> None:
     build = Events()
     firm = Firm().run([*monthly(build, 8, late=-2), build.issued(240, "X1", 90_000, due=250)])
     assert firm.state is not None
-    assert not [row for row in firm.state.care.timers if row.kind == TimerKind.SEGMENT]
+    grown_old = ms(250 + DEFAULT_POLICY.segments.problem_days + 1)
+    assert [row.due_ms for row in firm.state.care.timers if row.kind == TimerKind.SEGMENT] == [grown_old]
 
 
 def without_news(day: float) -> Policy:
