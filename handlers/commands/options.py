@@ -31,6 +31,10 @@ PolicyOption: TypeAlias = Annotated[
     Path | None, Parameter(name="--policy", help="The policy file; default: RAPPORT_POLICY_FILE, else the shipped policy.")
 ]
 ReportOption: TypeAlias = Annotated[Path | None, Parameter(help="Write the report as a page (HTML) here.")]
+SampleOption: TypeAlias = Annotated[
+    int | None,
+    Parameter(name="--sample", help="Live so many clients only, drawn by their names, and say what that means for all of them."),
+]
 TemplatesOption: TypeAlias = Annotated[
     Path | None,
     Parameter(name="--templates", help="Folder of the firm's own templates; default: RAPPORT_TEMPLATES, else ours only."),

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from handlers.channels.template_facts import facts_of
-from handlers.commands.options import Author
+from handlers.commands.options import Author, SampleOption
 from handlers.commands.policies.choosing import active_policy
 from handlers.commands.policies.moving import backtested, draws
 from handlers.commands.regime_changes import author_named, put_in_force, worded
@@ -37,6 +37,7 @@ def activate(
     reason: Annotated[str, Parameter(help="Why; it is kept with the activation.")],
     author: Author = None,
     yes: Annotated[bool, Parameter(name="--yes", negative=(), help="Do not ask.")] = False,
+    sample: SampleOption = None,
     movers: Annotated[int, Parameter(help="With --yes: so many clients may come to stand elsewhere, as the list says.")] = 0,
     without_backtest: Annotated[
         str | None, Parameter(help="Why nobody looks first who moves, where that cannot wait; it is kept with the activation.")
@@ -46,7 +47,9 @@ def activate(
 
     Refuses what `rapport policy lint` calls wrong, shows what differs from the policy in force, and asks. One that draws segments
     or audiences otherwise is first back-tested: the whole log is lived under both, and who would stand elsewhere is listed.
-    With --yes it goes in force only if that is nobody, or at most --movers; what was found is kept with the reason.
+    With --yes it goes in force only if that is nobody, or at most --movers; what was found is kept with the reason. Where clients
+    are very many, --sample 2000 lives that many and says how many of all would move, with the 95 % interval; --movers is then
+    held against its upper end.
 
     Journeys that have begun keep steps and tones of the policy they were begun under, until `rapport policy migrate` moves them;
     hours, gaps, budgets and emergency stops are always those in force, and a stop never waits for any of this. To go back,
@@ -65,7 +68,7 @@ def activate(
         print(f"{after.version} is in force already.")
         return 0
     print("\n".join(differences(settings, active, read)))
-    found = tried(settings, active, after, without=without_backtest)
+    found = tried(settings, active, after, without=without_backtest, sample=sample)
     check_movers(found, yes=yes, most=movers)
     if not yes and not _agreed(after.version, settings.partitions):
         print("Nothing was changed.")
@@ -80,14 +83,16 @@ def activate(
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What is known of an activation before it: how many clients come to stand elsewhere, and what is kept of that."""
+    """What is known of an activation before it: how many clients come to stand elsewhere, at most, and what is kept of that."""
 
     movers: int = 0
     note: str = ""
 
 
-def tried(settings: Settings, active: ActivePolicy | None, after: Policy, *, without: str | None) -> Tried:
-    """Say who moves, where a policy draws segments or audiences otherwise than the one in force."""
+def tried(
+    settings: Settings, active: ActivePolicy | None, after: Policy, *, without: str | None, sample: int | None = None
+) -> Tried:
+    """Say who moves, where a policy draws segments or audiences otherwise than the one in force; of all, or by a sample."""
     before = policy_of(_document_before(settings, active)[0], home_zone=settings.firm_timezone)
     if draws(before) == draws(after):
         return Tried()
@@ -98,12 +103,15 @@ def tried(settings: Settings, active: ActivePolicy | None, after: Policy, *, wit
         print("It draws segments or audiences otherwise, and nobody has looked who moves.")
         return Tried(note=f"without a back-test: {without.strip()}")
     print("It draws segments or audiences otherwise. Who moves, by the log of this deployment:")
-    found = backtested(before, after)
+    found = backtested(before, after, sample=sample)
     if found is None:
         print("nobody is known yet")
         return Tried(note="back-tested: nobody is known yet")
     print("\n".join(tell(found)))
-    return Tried(len(found.movers), f"back-tested: {len(found.movers):,} of {found.clients:,} clients move")
+    said = f"back-tested: {len(found.movers):,} of {found.clients:,} clients move"
+    if (of_all := found.of_all) is not None:
+        said += f", a sample of {of_all.clients:,}: about {of_all.about:,} move (95 %: {of_all.least:,} to {of_all.most:,})"
+    return Tried(found.at_most, said)
 
 
 def check_movers(found: Tried, *, yes: bool, most: int) -> None:

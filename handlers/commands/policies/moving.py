@@ -5,7 +5,7 @@ from dataclasses import replace
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import NothingToldError, needed_history
 from handlers.commands.held_history import hold_history
-from handlers.commands.segments.shifts import Trial, compare
+from handlers.commands.segments.shifts import Trial, compare_sample
 from models.policy.policy import Policy
 
 
@@ -18,13 +18,13 @@ def draws(policy: Policy) -> tuple[object, ...]:
     return rules, policy.audiences, policy.max_age.segment_days, policy.small_share, policy.small_units
 
 
-def backtested(before: Policy, after: Policy) -> Trial | None:
-    """Live the log of the running deployment under both policies; None where it knows nobody yet.
+def backtested(before: Policy, after: Policy, *, sample: int | None = None) -> Trial | None:
+    """Live the log of the running deployment, or so many of its clients, under both policies; None where it knows nobody yet.
 
     Raises RetryError while a server is away.
     """
     try:
         with needed_history(None, live=True) as path:
-            return compare(hold_history(path, asked=Asked())[0], before, after)
+            return compare_sample(hold_history(path, asked=Asked())[0], before, after, clients=sample)
     except NothingToldError:
         return None

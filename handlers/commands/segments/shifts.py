@@ -1,11 +1,12 @@
 """Two policies over one history: who would be in another segment, who would join or leave an audience, since when and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
 from handlers.commands.segments.living import Living
+from handlers.commands.segments.sampling import Extrapolated, extrapolated, sample
 from models.events.union import AnyClientEvent
 from models.policy.belonging import audiences_of
 from models.policy.policy import Policy
@@ -55,7 +56,10 @@ class Belonging:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What changes between two policies at the end of a history, and how many moves each made on the way."""
+    """What changes between two policies at the end of a history, and how many moves each made on the way.
+
+    `drawn_of`: so many clients the history has, where only a sample of them was lived; 0: all were.
+    """
 
     old: str
     new: str
@@ -63,6 +67,19 @@ class Trial:
     moves: tuple[int, int]
     shifts: tuple[Shift, ...]
     belongings: tuple[Belonging, ...]
+    drawn_of: int = 0
+
+    @property
+    def of_all(self) -> Extrapolated | None:
+        """How many of all clients would stand elsewhere, by a sample; None where all were looked at."""
+        if self.drawn_of <= self.clients:
+            return None
+        return extrapolated(len(self.movers), drawn=self.clients, clients=self.drawn_of)
+
+    @property
+    def at_most(self) -> int:
+        """How many clients would stand elsewhere: all that were found, or the upper end of what a sample says of all."""
+        return len(self.movers) if self.of_all is None else self.of_all.most
 
     @property
     def movers(self) -> frozenset[str]:
@@ -75,6 +92,7 @@ class Trial:
             "against": {"version": self.old, "moves": self.moves[0]},
             "policy": {"version": self.new, "moves": self.moves[1]},
             "clients": self.clients,
+            "of_all": None if self.of_all is None else self.of_all.as_json(),
             "movers": [row.as_json() for row in self.shifts],
             "audiences": [row.as_json() for row in self.belongings],
         }
@@ -113,6 +131,14 @@ def compare(events: Sequence[AnyClientEvent], old: Policy, new: Policy) -> Trial
     return Trial(old.version, new.version, len(becomes.states), counts, tuple(found), tuple(changed))
 
 
+def compare_sample(events: Sequence[AnyClientEvent], old: Policy, new: Policy, *, clients: int | None) -> Trial:
+    """Do the same for a sample of so many clients; None: for all."""
+    if clients is None:
+        return compare(events, old, new)
+    drawn = sample(events, clients=clients)
+    return replace(compare(drawn.events, old, new), drawn_of=drawn.clients)
+
+
 def last_moves(moves: Sequence[Decision]) -> dict[str, Decision]:
     """Return the last move of each client."""
     return {row.client_id: row for row in moves}
@@ -120,7 +146,9 @@ def last_moves(moves: Sequence[Decision]) -> dict[str, Decision]:
 
 def tell(found: Trial) -> Iterator[str]:
     """Yield what changes, for people."""
-    yield f"{found.clients:,} clients; {found.moves[0]:,} moves under {found.old}, {found.moves[1]:,} under {found.new}"
+    of_all = found.of_all
+    whole = "" if of_all is None else f" of {of_all.clients:,}, drawn by their names"
+    yield f"{found.clients:,} clients{whole}; {found.moves[0]:,} moves under {found.old}, {found.moves[1]:,} under {found.new}"
     yield from shift_lines(found.shifts)
     for joins, words in ((True, "join"), (False, "leave")):
         rows = [row for row in found.belongings if row.joins is joins]
@@ -129,7 +157,12 @@ def tell(found: Trial) -> Iterator[str]:
             yield f"{len(own):,} {words} the audience {name}{_more(len(own))}"
             yield from (f"  {row.client_id}, since {row.since}: {row.cause}" for row in own[:_SHOWN])
     if not found.shifts and not found.belongings:
-        yield "nobody would stand elsewhere at the end of this history"
+        yield f"nobody {whole and 'of these '}would stand elsewhere at the end of this history"
+    if of_all is not None:
+        yield (
+            f"of all {of_all.clients:,} clients about {of_all.about:,} would stand elsewhere;"
+            f" 95 % interval: {of_all.least:,} to {of_all.most:,}"
+        )
 
 
 def shift_lines(rows: Sequence[Shift]) -> Iterator[str]:
