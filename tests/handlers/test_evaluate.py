@@ -10,9 +10,12 @@ import pytest
 from handlers.commands.book.plan import Asked
 from handlers.commands.evaluate import evaluate
 from handlers.commands.held_history import hold_history
-from handlers.evaluation.kept import Answered
+from handlers.evaluation.answers import settlements_of
+from handlers.evaluation.kept import Answered, Kept, Put
 from handlers.evaluation.telling import Telling
 from models.events.union import AnyClientEvent
+from models.features import LATE_DAYS, PACKED, Landmark
+from models.workdays import DAY_MS
 from streams.runtime.errors import UsageError
 from tests.models.examples import noise
 
@@ -94,6 +97,30 @@ def test_no_label_is_learned_before_it_is_known(tmp_path: Path) -> None:
         assert all(question.asked_ms // 86_400_000 <= known_day for question in row.questions)
         if row.over_days:
             assert known_day == row.due_day + row.over_days + 1
+
+
+def test_the_usual_delay_that_we_are_held_against_knows_no_end_before_its_day() -> None:
+    """Of three bills asked on days 0, 20 and 21 of which the first was paid on day 20, nine days late."""
+    kept = Kept()
+    for number, (asked, ended) in enumerate(((0, 20), (20, 40), (21, 90))):
+        due = ended - 9
+        put = Put(Landmark.ISSUE, asked * DAY_MS, bytes(PACKED), (0.3, 0.2, 0.1), (-5.0, 0.0, 9.0, 12.0))
+        for over, known, questions in ((0, ended, ()), (LATE_DAYS[-1], due + 31, (put,))):
+            kept.add(
+                Answered(
+                    "ada",
+                    f"B{number}",
+                    over,
+                    late=over == 0,
+                    days_late=9,
+                    due_day=due,
+                    known_ms=known * DAY_MS,
+                    questions=questions,
+                )
+            )
+    found = settlements_of(kept)
+    assert found.median.tolist() == [0.0, 0.0, 9.0]
+    assert found.known_day.tolist() == [20.0, 40.0, 90.0]
 
 
 def test_the_report_stands_on_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,6 +147,25 @@ def test_payback_is_the_month_in_which_the_survivors_have_earned_the_cost() -> N
     assert payback(row, row, of).months == 3
 
 
+def test_how_surely_it_is_known_when_a_group_pays_back_is_told_from_the_earliest_month_to_the_latest() -> None:
+    few = Months(
+        FIRM,
+        "EUR",
+        tuple([20] * 12 + [10] * 12),
+        tuple([0] * 11 + [10] + [0] * 12),
+        (200_000,) * 12 + (100_000,) * 12,
+        20,
+        2e5,
+        2.2e9,
+    )
+    found = payback(few, few, ValueTerms(acquisition_units=1_500))
+    assert found.low is not None
+    assert found.months is not None
+    assert found.high is not None
+    assert found.low < found.months < found.high
+    assert found.words == f"{found.months} months ({found.low} to {found.high})"
+
+
 def test_tallies_keep_currencies_apart_and_their_size() -> None:
     tallies = Retention()
     for number in range(50):

@@ -1,9 +1,13 @@
 """The circuit for a reliable payer who suddenly turns late: people first, nothing harsher, nobody moved meanwhile."""
 
+import pytest
+
 from models.events.signals import DeliveryOutcome
 from models.events.union import AnyClientEvent
 from models.policy.in_force import in_force
+from models.policy.material import material_lateness
 from models.policy.policy import DEFAULT_POLICY, Policy, SegmentRules
+from models.policy.segments import is_alarming
 from models.regime import LateFeed, Regime
 from models.state.client import Segment, TimerKind
 from models.triggers import CancelWhen, Decision, DecisionOutcome, Retraction, Trigger
@@ -41,6 +45,14 @@ def test_time_alone_raises_the_alarm_and_opens_both_tasks_the_same_day() -> None
     assert sorted(row.step for row in tasks) == ["contact_check", "personal_contact"]
     assert {row.channel for row in tasks} <= DEFAULT_POLICY.internal_channels
     assert all(ms(ALARM) <= row.decided_at.timestamp() * 1000 < ms(ALARM + 0.9) for row in tasks)
+
+
+@pytest.mark.parametrize("segment", Segment)
+def test_nobody_but_a_reliable_payer_turns_late_suddenly(segment: Segment) -> None:
+    firm = Firm().run(turning_late(Events()), until_ms=ms(ALARM + 0.9))
+    assert firm.state is not None
+    past = material_lateness(firm.state, DEFAULT_POLICY)
+    assert is_alarming(past, segment, DEFAULT_POLICY) is (segment is Segment.RELIABLE)
 
 
 def test_nothing_is_sent_by_itself_while_a_person_is_waited_for() -> None:

@@ -1,15 +1,16 @@
 """The interleavings of lanes, publishers and the fence: the design holds, and what it rests on cannot be left out."""
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
 import pytest
 
 from streams.runtime.clock import fresh_id
-from tests.conftest import Servers
+from tests.conftest import REPOSITORY, Servers
 from tests.simulator.many import report, run_many
 from tests.simulator.run import Simulator
-from tests.simulator.variants import MUTANTS, SHIPPED, Variant
+from tests.simulator.variants import MUTANTS, SHIPPED, Invariant, Variant
 
 SEEDS = 500
 KNOWN = {"unchecked load, generation off": 239}
@@ -60,6 +61,14 @@ def test_every_text_that_a_mutant_cuts_stands_once_in_the_shipped_scripts() -> N
     for mutant in MUTANTS:
         for cut in mutant.cuts:
             assert shipped.count(cut.text) == 1, f"{mutant.name}: {cut.text}"
+
+
+def test_the_page_names_all_invariants_and_for_each_mutant_those_that_catch_it() -> None:
+    page = (REPOSITORY / "docs" / "chaos.md").read_text(encoding="utf-8")
+    invariants, mutants = (page.split(head)[1].split("\n\n")[0] for head in ("| invariant | says |", "| left out | caught by |"))
+    assert set(re.findall(r"^\| (I\d) \|", invariants, re.MULTILINE)) == set(Invariant)
+    told = [re.findall(r"I\d", row) for row in re.findall(r"^\| [^|]+ \| (I.*) \|$", mutants, re.MULTILINE)]
+    assert sorted(told) == sorted(sorted(caught) for caught in {each.name: each.caught_by for each in MUTANTS}.values())
 
 
 @pytest.mark.integration
