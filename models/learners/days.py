@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 
 from models.features import INDEX, LATE_DAYS
-from models.learners.bins import WIDTH
 from models.learners.errors import Errors
 from models.learners.expansion import Vector, expand
 from models.learners.kalman import KalmanLinear, refuse_infinite
 from models.learners.opinions import Opinions
 from models.learners.pay_range import group_of, scale_of
+from models.learners.prior import days_variances
 from models.learners.trees import TreesLearner
 
 _UNIT: Final = 15.0  # days per unit of the feature `median_days`
@@ -30,8 +30,9 @@ _PACE: Final = 0.01  # of the typical error
 _MEDIAN: Final = INDEX["median_days"]
 _PAYDAY: Final = INDEX["payday_days"]
 _RUN: Final = INDEX["run_days"]
-_OPINIONS: Final = 9
-_PRIOR: Final = 0.01
+_LOSSES: Final = (20.0, 20.0, 20.0, 8.0, 20.0, 14.0, 14.0, 14.0, 14.0)
+"""Of each opinion before any settlement, as `_said` gives them: the client's median has a lead, its halves half of that."""
+
 _OPEN: Final = LATE_DAYS[-1]
 _STILL_OPEN: Final = _OPEN + 1.0
 
@@ -39,14 +40,12 @@ _STILL_OPEN: Final = _OPEN + 1.0
 class DaysLearner:
     """Middle and range of the days late at one landmark."""
 
-    def __init__(self, trees: TreesLearner) -> None:
-        """Start from the client's median and a wide range; `trees` are those of the landmark."""
-        variances = np.full(WIDTH, _PRIOR)
-        variances[0] = 1.0
-        self.line = KalmanLinear(variances, forgetting=_FORGETTING)
+    def __init__(self, trees: TreesLearner, prior: Vector) -> None:
+        """Start near the client's median, from the `prior` weights and a wide range; `trees` are those of the landmark."""
+        self.line = KalmanLinear(days_variances(), mean=prior, forgetting=_FORGETTING)
         self.typical = 5.0
         self.errors = Errors()
-        self.opinions = Opinions(_OPINIONS)
+        self.opinions = Opinions(_LOSSES)
         self._trees = trees
 
     def middle(self, features: tuple[float, ...], wide: Vector) -> float:

@@ -22,10 +22,10 @@ _STEEPEST_GRADIENT: Final = 4.0
 class GradientLogistic:
     """Logistic regression by SGD on bounded features, InverseScaling(.05, .4), gradients clipped."""
 
-    def __init__(self, size: int) -> None:
-        """Start from zero weights."""
-        self.weights: Vector = np.zeros(size)
-        self.seen = 0
+    def __init__(self, weights: Vector, *, seen: int = 0) -> None:
+        """Start from `weights` that are worth `seen` answers: steps are as small as after so many."""
+        self.weights: Vector = weights.copy()
+        self.seen = seen
         self._loss = Log()
         self._schedule = InverseScaling(_RATE, power=_POWER)
 

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-import numpy as np
-
-from models.features import FEATURES, INDEX, LATE_DAYS, Family, Landmark
-from models.learners.bins import BIN_VALUE, CUTS, LINES, WIDTH
+from models.features import INDEX, LATE_DAYS, Landmark
+from models.learners.bins import BIN_VALUE, CUTS, LINES
 from models.learners.blend import BLENDED, Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import sigmoid
@@ -14,23 +12,12 @@ from models.learners.firsts import Firsts
 from models.learners.forest import SHARE, UNDER
 from models.learners.gradient import GradientLogistic
 from models.learners.kalman import KalmanLinear
+from models.learners.prior import WORTH, prior_variances
 from models.learners.snapshot import Line
 from models.learners.trees import Leaning, TreesLearner
 
 KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning.md says what else was tried)
 _FORGETTING: Final = 0.9997
-_PRIOR: Final = 0.05
-_PRIOR_INTERCEPT: Final = 1.0
-_PRIOR_SEASON: Final = 0.02  # the calendar may explain little, or it explains everything by accident
-
-
-def _variances() -> Vector:
-    found = np.full(WIDTH, _PRIOR)
-    found[0] = _PRIOR_INTERCEPT
-    for place, row in enumerate(FEATURES, 1):
-        if row.family is Family.SEASON:
-            found[place] = _PRIOR_SEASON
-    return found
 
 
 class Head:
@@ -40,12 +27,14 @@ class Head:
     toward those of first invoices.
     """
 
-    def __init__(self, landmark: Landmark, days: int, trees: TreesLearner, *, firsts: Firsts | None = None) -> None:
-        """Start knowing nothing; `trees` are shared by the heads of a landmark. `firsts`: of the heads at issue."""
+    def __init__(
+        self, landmark: Landmark, days: int, trees: TreesLearner, *, prior: Vector, firsts: Firsts | None = None
+    ) -> None:
+        """Start from the `prior` weights; `trees` are shared by the heads of a landmark. `firsts`: of the heads at issue."""
         self.landmark = landmark
         self.days = days
-        self.kalman = KalmanLinear(_variances(), forgetting=_FORGETTING)
-        self.gradient = GradientLogistic(WIDTH)
+        self.kalman = KalmanLinear(prior_variances(), mean=prior, forgetting=_FORGETTING)
+        self.gradient = GradientLogistic(prior, seen=WORTH)
         self.blend = Blend()
         self.recalibration = Recalibration()
         self.leaning = Leaning()
@@ -102,7 +91,8 @@ class Head:
             weights[0] += leaned * forest.intercepts[LATE_DAYS.index(self.days)]
             for place in self._under:
                 weights[place + 1] += leaned * SHARE
-        return to_line(weights, landmark=self.landmark, days=self.days, seen=self.kalman.seen, trees=leaned)
+        # What the prior is worth is among what the gradient has seen, so a line that began from it is ripe from the start.
+        return to_line(weights, landmark=self.landmark, days=self.days, seen=self.gradient.seen, trees=leaned)
 
     def _leaned(self, line: float, trees: float | None) -> float:
         return line if trees is None else line + self.leaning.share(self.kalman.seen) * (trees - line)

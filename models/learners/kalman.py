@@ -38,10 +38,10 @@ class KalmanLinear:
     costs one packed product and one packed rank-one update, which are less than full matrices would cost.
     """
 
-    def __init__(self, variances: Vector, *, forgetting: float = 1.0) -> None:
-        """Start from weights of mean 0 with the given prior `variances`."""
+    def __init__(self, variances: Vector, *, mean: Vector | None = None, forgetting: float = 1.0) -> None:
+        """Start from weights of the given prior `mean` (0 where none is given) and `variances`."""
         size = len(variances)
-        self.mean: Vector = np.zeros(size)
+        self.mean: Vector = np.zeros(size) if mean is None else mean.copy()
         self._diagonal = np.arange(size) * (np.arange(size) + 3) // 2
         self._columns, self._rows = np.tril_indices(size)
         self._packed: Vector = np.zeros(size * (size + 1) // 2)

@@ -15,12 +15,12 @@ _WORST: Final = 12.0  # typical errors; an accident counts no more than that
 
 
 class Opinions:
-    """Fading losses of some opinions. Without any loss all weigh the same."""
+    """Fading losses of some opinions; who has lost less weighs more."""
 
-    def __init__(self, count: int) -> None:
-        """Start with `count` opinions that are equally good."""
-        self.losses = [0.0] * count
-        self._form = struct.Struct(f"{count}d")
+    def __init__(self, losses: Sequence[float]) -> None:
+        """Start from the `losses` that are expected of each, in typical errors; they fade as those that are seen."""
+        self.losses = list(losses)
+        self._form = struct.Struct(f"{len(losses)}d")
 
     def see(self, errors: Sequence[float], *, typical: float) -> None:
         """Count how far off each opinion was, in units of the `typical` error."""

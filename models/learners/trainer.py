@@ -18,6 +18,7 @@ from models.learners.firm import FirmTally
 from models.learners.firsts import Firsts
 from models.learners.head import Head, to_line
 from models.learners.judging import Judge
+from models.learners.prior import HEADS, days_means, prior_means
 from models.learners.questions import day_known, examples_in_order
 from models.learners.snapshot import (
     Checkpoint,
@@ -36,14 +37,6 @@ from models.state.habits import mark_of
 from models.triggers import Example, Question
 from models.workdays import DAY_MS
 
-HEADS: Final = tuple(
-    (landmark, days)
-    for landmark in Landmark
-    for days in LATE_DAYS
-    if not (landmark is Landmark.WEEK_AFTER and days == LATE_DAYS[0])  # decided by then
-)
-"""Landmark and meaning of "late" of every head."""
-
 _SHARE: Final = INDEX[f"still_open_{LATE_DAYS[0]}"]
 
 
@@ -51,16 +44,21 @@ class LatenessTrainer:
     """Learns lateness at all landmarks from the log of examples."""
 
     def __init__(self) -> None:
-        """Start with an empty log."""
+        """Start with an empty log, from what holds for other firms."""
+        means = prior_means()
         self.trees = {landmark: TreesLearner(landmark) for landmark in Landmark}
         self.firsts = TreesLearner(Landmark.ISSUE)
         self.heads = {
             (landmark, days): Head(
-                landmark, days, self.trees[landmark], firsts=Firsts(self.firsts) if landmark is Landmark.ISSUE else None
+                landmark,
+                days,
+                self.trees[landmark],
+                prior=means[landmark, days],
+                firsts=Firsts(self.firsts) if landmark is Landmark.ISSUE else None,
             )
             for landmark, days in HEADS
         }
-        self.days = {landmark: DaysLearner(self.trees[landmark]) for landmark in Landmark}
+        self.days = {landmark: DaysLearner(self.trees[landmark], mean) for landmark, mean in days_means().items()}
         self.tally = FirmTally()
         self.watch = DriftWatch()
         self.judge = Judge()

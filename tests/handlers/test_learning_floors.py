@@ -126,6 +126,32 @@ def _answer(scorer: LatenessScorer, put: Put, *, overdue: int) -> Put:
     )
 
 
+class Blank(LatenessTrainer):
+    """Begins from weights of zero, as if no firm had ever been seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for head in self.heads.values():
+            head.kalman.mean[:] = head.gradient.weights[:] = 0.0
+
+
+def first_loss(examples: Kept) -> float:
+    """Return the log loss of the first third of what was asked before due."""
+    said, labels = [], []
+    for landmark in BEFORE_DUE:
+        answers = answers_of(examples, landmark, LATE_DAYS[0])
+        first = slice(len(answers.labels) // 3)
+        said.append(answers.chances[first])
+        labels.append(answers.labels[first])
+    return log_loss(np.concatenate(said), np.concatenate(labels))
+
+
+@pytest.mark.parametrize(("firm", "seed"), [("weekly_runs", 1), ("moody", 4)])
+def test_the_first_answers_of_a_firm_are_foretold_better_from_what_holds_for_others(firm: str, seed: int) -> None:
+    log = lived(firm, seed)
+    assert first_loss(answered_by(LatenessTrainer(), log)) < first_loss(answered_by(Blank(), log)) - 0.01
+
+
 class OthersFeatures(LatenessTrainer):
     """Learns each answer with the features of another invoice: a table whose rows were shuffled."""
 

@@ -31,7 +31,7 @@ class Subject:
 
 SUBJECTS = (
     Subject("kalman", lambda: KalmanLinear(np.full(WIDTH, 0.05), forgetting=0.9997)),
-    Subject("gradient", lambda: GradientLogistic(WIDTH)),
+    Subject("gradient", lambda: GradientLogistic(np.zeros(WIDTH))),
 )
 VECTORS = st.lists(st.floats(-4, 4, width=16), min_size=len(FEATURES), max_size=len(FEATURES)).map(tuple)
 EXAMPLES = st.lists(st.integers(0, 500), min_size=1, max_size=60)

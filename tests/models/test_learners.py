@@ -177,8 +177,9 @@ def test_learning_finds_what_separates_late_from_prompt() -> None:
     assert late > 3 * prompt
 
 
-def test_a_young_learner_says_what_the_conditional_share_says() -> None:
-    scorer = LatenessScorer(LatenessTrainer().publish())
+def test_a_young_line_of_a_release_without_a_prior_says_what_the_conditional_share_says() -> None:
+    published = LatenessTrainer().publish()
+    scorer = LatenessScorer(replace(published, lines=tuple(replace(row, seen=0) for row in published.lines)))
     features = [0.0] * len(FEATURES)
     features[INDEX["still_open_5"]] = 1.0
     assert scorer.chances(tuple(features), landmark=Landmark.ISSUE, overdue=-30)[0] == pytest.approx(7311, abs=2)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.features import FEATURES, INDEX, Landmark
+from models.learners.bins import WIDTH
 from models.learners.days import DaysLearner
 from models.learners.errors import CELLS, Errors
 from models.learners.expansion import expand
@@ -16,7 +17,7 @@ from models.learners.trees import TreesLearner
 
 
 def beginner() -> DaysLearner:
-    return DaysLearner(TreesLearner(Landmark.ISSUE))
+    return DaysLearner(TreesLearner(Landmark.ISSUE), np.zeros(WIDTH))
 
 
 def client(*, median: float = 0.0, spread: float = 0.5) -> tuple[float, ...]:
@@ -127,7 +128,7 @@ def test_a_learner_of_an_older_release_keeps_its_line_and_begins_its_range_anew(
 
 
 def test_of_several_opinions_the_one_that_was_nearer_lately_weighs_most() -> None:
-    opinions = Opinions(3)
+    opinions = Opinions([0.0] * 3)
     assert opinions.weights == [1 / 3] * 3
     for _ in range(100):
         opinions.see([9.0, 1.0, 5.0], typical=3.0)
