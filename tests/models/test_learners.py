@@ -200,6 +200,11 @@ def test_too_little_history_is_an_answer() -> None:
     build = Events()
     scorer = LatenessScorer(trained(200).publish())
     assert scorer.score(final([build.issued(0, "I1", due=30)])) is None
+    for known in (2, 3):
+        state = final([*monthly(build, known, late=12), build.issued(200, "X", 90_000, due=230)])
+        assert state.habits.known == known
+        assert (scorer.score(state) is None) is (known < 3)
+        assert (scorer.opinion(state) is None) is (known < 3)
 
 
 def test_a_score_has_reasons_in_words_and_a_counterfactual() -> None:

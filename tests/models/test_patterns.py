@@ -51,6 +51,8 @@ def test_a_burst_of_small_payments_is_against_the_clients_own_pace_and_size() ->
     large = [build.paid(340 + place, f"L{place}", 90_000, None, method=CARD) for place in range(5)]
     assert not found([*every(30, 12, build), *large], at=345)
     assert not found([*every(3, 110, build, minor=9_000)], at=330)
+    often = [*every(4, 85, build), *(build.paid(341 + place, f"O{place}", 9_000, None, method=CARD) for place in range(7))]
+    assert Pattern.SMALL_BURST not in found(often, at=348)
 
 
 def test_a_first_fortnight_of_small_payments_is_a_burst_without_any_history() -> None:
@@ -66,6 +68,15 @@ def test_a_gap_is_wide_by_the_clients_own_rhythm(rhythm: int, wide: int) -> None
     assert Pattern.WIDENING_GAP not in found(log, at=last + wide - 1)
     assert found(log, at=last + wide)[Pattern.WIDENING_GAP].startswith(f"no payment for {wide} days, usually every {rhythm}")
     assert Pattern.WIDENING_GAP not in found(log, at=last + RULES.gap_lapsed_days + 1)
+
+
+def test_a_gap_is_not_wide_before_it_is_longer_than_any_that_is_remembered() -> None:
+    days = (0, 10, 20, 60, 70, 80)
+    log: list[AnyClientEvent] = [
+        Events().paid(day, f"P{day}", 100_000, None).model_copy(update={"event_id": f"e{day}"}) for day in days
+    ]
+    assert Pattern.WIDENING_GAP not in found(log, at=80 + 40)
+    assert "usually every 10, never more than 40" in found(log, at=80 + 41)[Pattern.WIDENING_GAP]
 
 
 def test_when_a_gap_will_be_wide_is_known_beforehand() -> None:
@@ -93,6 +104,8 @@ def test_a_shift_of_method_names_both_and_what_the_new_one_means() -> None:
     words = found(log, at=245)[Pattern.METHOD_SHIFT]
     assert words.startswith("the last 3 payments by bank debit, before mostly by card: procurement discipline")
     assert Pattern.METHOD_SHIFT not in found(log[:-1], at=215)
+    mixed = [build.paid(30 * place, f"M{place}", 100_000, None, method=(CARD, DEBIT)[place % 2]) for place in range(6)]
+    assert Pattern.METHOD_SHIFT not in found([*mixed, *log[-3:]], at=245)
 
 
 def test_a_streak_of_declines_ends_with_money_and_fades() -> None:
