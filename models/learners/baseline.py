@@ -6,6 +6,7 @@ says, with many what the client did.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +17,7 @@ from models.learners.renewal_scorer import UNLEARNED, RenewalScorer
 from models.learners.scorer import DECIDED, PER_CHANCE, Score
 from models.state.client import ClientState, Segment
 from models.state.habits import Asked
-from models.state.history import lived_lateness
+from models.state.history import Lateness, lived_lateness
 from models.state.rows import Invoice
 from models.workdays import DAY_MS
 
@@ -40,14 +41,9 @@ class ShrunkLateShare:
             return None
         prior = self.priors[state.care.segment]
         probability = round((past.late + self.strength * prior) / (past.labelled + self.strength), 4)
-        reasons = [
-            f"{past.late} of {past.labelled} invoices were paid more than 5 days late, or are open for longer",
-            f"clients of the segment {state.care.segment.value!r} pay late in {prior:.0%} of cases",
-        ]
-        if past.overdue_now:
-            reasons.insert(0, f"{past.overdue_now} overdue now, the oldest by {past.oldest_overdue_days} days")
         newest = past.recent[-1].settled_ms if past.recent and not past.overdue else state.now_ms
-        return Score(probability, tuple(reasons), plain=probability, as_of_ms=newest, version=self.version)
+        why = partial(_reasons, past, state.care.segment, prior)
+        return Score(probability, why, plain=probability, as_of_ms=newest, version=self.version)
 
     def assess(self, state: ClientState, invoice: Invoice, *, now_ms: int, seen_ms: int, landmark: Landmark) -> Asked:
         """Answer with the client's share of invoices that passed each limit, of those that were open this long.
@@ -63,6 +59,15 @@ class ShrunkLateShare:
             ]
         )
         return Asked(int(landmark), now_ms, raw, chances, (), self.version)
+
+
+def _reasons(past: Lateness, segment: Segment, prior: float) -> tuple[str, ...]:
+    overdue = (f"{past.overdue_now} overdue now, the oldest by {past.oldest_overdue_days} days",) if past.overdue_now else ()
+    return (
+        *overdue,
+        f"{past.late} of {past.labelled} invoices were paid more than 5 days late, or are open for longer",
+        f"clients of the segment {segment.value!r} pay late in {prior:.0%} of cases",
+    )
 
 
 BASELINE: Final = ShrunkLateShare()

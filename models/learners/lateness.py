@@ -7,6 +7,7 @@ tuples: for sixty numbers it beats an array library.
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import mul
 from typing import Final
 
@@ -191,17 +192,14 @@ class LatenessScorer:
 
         None ("too little history") while fewer than three outcomes of the client are known, whatever the learners think.
         """
-        plain = self._rules.score(state)
         found = _last_asked(state)
         if found is None:
-            return plain
+            return self._rules.score(state)
         invoice_id, asked = found
-        features = unpack(asked.features)
-        line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
-        chance = self._leaned(asked.chances[0] / PER_CHANCE, plain)
+        chance = self._leaned(asked.chances[0] / PER_CHANCE, state)
         return Score(
             chance,
-            explain(line, features, state),
+            partial(self._reasons, asked, state),
             plain=chance,
             as_of_ms=asked.at_ms,
             about=invoice_id,
@@ -210,6 +208,10 @@ class LatenessScorer:
             version=asked.version,
             is_leaned=asked.is_leaned or self.trust < 1.0,
         )
+
+    def _reasons(self, asked: Asked, state: ClientState) -> tuple[str, ...]:
+        features = unpack(asked.features)
+        return explain(self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]], features, state)
 
     def opinion(self, state: ClientState) -> float | None:
         """Return what these learners themselves say of the invoice that `score` is about, None where the rules speak for it.
@@ -222,10 +224,11 @@ class LatenessScorer:
         asked = found[1]
         features = unpack(asked.features)
         line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
-        return self._leaned(line.chance(features), self._rules.score(state))
+        return self._leaned(line.chance(features), state)
 
-    def _leaned(self, chance: float, plain: Score | None) -> float:
+    def _leaned(self, chance: float, state: ClientState) -> float:
         """Return the chance with the rules' share in it that a lowered trust gives back to them."""
+        plain = self._rules.score(state) if self.trust < 1.0 else None
         return round(chance if plain is None else self.trust * chance + (1.0 - self.trust) * plain.probability, 4)
 
 

@@ -26,7 +26,7 @@ def with_risk(score: Score | None, state: ClientState) -> Score | None:
     )
     # What a challenger would have said in the champion's place is told, so the report moves both.
     challenger = None if score.challenger is None else _shifted(score.challenger, shift)
-    return replace(score, probability=after, challenger=challenger, reasons=(*score.reasons, words))
+    return replace(score, probability=after, challenger=challenger, why=lambda: (*score.reasons, words))
 
 
 def _shifted(chance: float, shift: float) -> float:

@@ -1,6 +1,7 @@
 """What every learner offers to the policy: a probability with reasons, or no answer."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from models.features import Landmark
@@ -23,6 +24,8 @@ DECIDED: Final = -1
 class Score:
     """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first.
 
+    `why` finds the reasons once somebody asks: with many trees they cost more than all else of a decision, which reads none.
+
     `challenger` is what a learner that is tried beside the one that decides says of the same invoice, under its version.
 
     `plain` is the probability before anything from outside moved it, `as_of_ms` when what it rests on was read. A learner also
@@ -30,7 +33,7 @@ class Score:
     """
 
     probability: float
-    reasons: tuple[str, ...]
+    why: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
     challenger: float | None = None
     challenger_version: str = ""
     plain: float = 0.0
@@ -40,6 +43,11 @@ class Score:
     trained_ms: int = 0
     version: str = ""
     is_leaned: bool = False
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, strongest reason first; found anew each time."""
+        return self.why()
 
 
 class Scorer(Protocol):

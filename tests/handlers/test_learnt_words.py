@@ -12,7 +12,7 @@ from models.workdays import DAY_MS
 
 VALUES: Final = tuple(0.5 if row.name == "late_share" else -1.25 if row.name == "to_go" else 0.0 for row in FEATURES)
 SCORE: Final = Score(
-    0.31, (), plain=0.31, as_of_ms=117 * DAY_MS, about="Rödl & Søn-7", features=pack(list(VALUES)), version="lateness-9"
+    0.31, plain=0.31, as_of_ms=117 * DAY_MS, about="Rödl & Søn-7", features=pack(list(VALUES)), version="lateness-9"
 )
 
 

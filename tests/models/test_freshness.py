@@ -90,7 +90,7 @@ def test_a_score_that_is_too_old_is_told_and_not_used() -> None:
 def test_what_counts_under_a_stricter_policy_counts_under_a_laxer_one(
     asked: int, taught: int, ages: tuple[int, int], taught_ages: tuple[int, int]
 ) -> None:
-    score = Score(0.4, ("so",), plain=0.4, as_of_ms=asked * DAY_MS, features=b"xx", trained_ms=taught * DAY_MS)
+    score = Score(0.4, plain=0.4, as_of_ms=asked * DAY_MS, features=b"xx", trained_ms=taught * DAY_MS)
 
     def counts(place: int) -> bool:
         strictest = [sorted(pair, key=lambda most: most or 10_000, reverse=True)[place] for pair in (ages, taught_ages)]
@@ -104,7 +104,7 @@ def test_what_counts_under_a_stricter_policy_counts_under_a_laxer_one(
 
 
 def test_a_learner_that_has_not_been_taught_for_long_is_named_as_the_reason() -> None:
-    score = Score(0.4, (), plain=0.4, as_of_ms=119 * DAY_MS, about="I1", features=b"xx", trained_ms=10 * DAY_MS)
+    score = Score(0.4, plain=0.4, as_of_ms=119 * DAY_MS, about="I1", features=b"xx", trained_ms=10 * DAY_MS)
     found, read = score_read(score, 120 * DAY_MS, MaxAge(score_days=30, learner_days=60))
     assert found is None
     assert read is not None
@@ -231,7 +231,7 @@ def test_ages_are_written_down_and_read_back() -> None:
 
 
 def test_what_was_said_while_the_learners_were_trusted_less_is_fair_and_says_so() -> None:
-    _, read = score_read(Score(0.4, ("so",), features=b"xx", is_leaned=True), DAY_MS, MaxAge())
+    _, read = score_read(Score(0.4, features=b"xx", is_leaned=True), DAY_MS, MaxAge())
     assert read is not None
     assert read.quality is Quality.FAIR
     assert "while clients paid differently" in told(read)

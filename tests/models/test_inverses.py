@@ -144,8 +144,9 @@ def _read(state: ClientState) -> dict[str, object]:
     rhythm = {
         name: row for name, row in asdict(state.rhythm).items() if name not in {"labels", "labelled", "late", "written_off"}
     }
-    learned = {"rhythm": rhythm, "habits": state.habits, "lateness": lateness(state), "score": BASELINE.score(state)}
-    return {**figures, **learned, "invoices": invoices}
+    score = BASELINE.score(state)
+    learned = {"rhythm": rhythm, "habits": state.habits, "lateness": lateness(state), "score": score}
+    return {**figures, **learned, "why": score and score.reasons, "invoices": invoices}
 
 
 def _history(build: Events) -> list[AnyClientEvent]:

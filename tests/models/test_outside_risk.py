@@ -42,7 +42,7 @@ def known(*events: AnyClientEvent) -> ClientState:
 @given(chance=st.floats(0, 1), weight=st.floats(-1, 1), other=st.floats(-1, 1))
 def test_a_report_moves_a_score_monotonically_and_never_beyond_the_cap(chance: float, weight: float, other: float) -> None:
     def moved(by: float) -> float:
-        found = with_risk(Score(chance, ()), known(reported(10, by)))
+        found = with_risk(Score(chance), known(reported(10, by)))
         assert found is not None
         return found.probability
 
@@ -53,7 +53,7 @@ def test_a_report_moves_a_score_monotonically_and_never_beyond_the_cap(chance: f
 
 def test_it_softens_as_well_as_it_firms_up_and_says_so() -> None:
     for weight, word in ((0.8, "raises"), (-0.8, "lowers")):
-        found = with_risk(Score(0.5, ("first",)), known(reported(10, weight)))
+        found = with_risk(Score(0.5, lambda: ("first",)), known(reported(10, weight)))
         assert found is not None
         assert (found.probability > 0.5) == (weight > 0)
         assert found.reasons[0] == "first"
@@ -61,16 +61,16 @@ def test_it_softens_as_well_as_it_firms_up_and_says_so() -> None:
 
 
 def test_a_challenger_is_moved_as_the_one_that_decides_is() -> None:
-    found = with_risk(Score(0.3, (), challenger=0.3, challenger_version="other"), known(reported(10, 0.8)))
+    found = with_risk(Score(0.3, challenger=0.3, challenger_version="other"), known(reported(10, 0.8)))
     assert found is not None
     assert found.challenger == found.probability > 0.3
-    alone = with_risk(Score(0.3, ()), known(reported(10, 0.8)))
+    alone = with_risk(Score(0.3), known(reported(10, 0.8)))
     assert alone is not None
     assert alone.challenger is None
 
 
 def test_what_has_expired_says_nothing_and_abstaining_stays_abstaining() -> None:
-    plain = Score(0.4, ())
+    plain = Score(0.4)
     assert with_risk(plain, known(reported(10, 1, until=15))) is plain
     assert with_risk(plain, known(reported(10, 1, until=20))) is plain
     assert with_risk(plain, known(reported(10, 1, until=20.01))) is not plain
