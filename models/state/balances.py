@@ -23,12 +23,13 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 
 class _Latest:
-    """What `items` said last: one event asks for the same several times, and a client may have hundreds."""
+    """What `items` said last, and `paid_in_effect` of that: an event asks it several times, and a client may have hundreds."""
 
-    __slots__ = ("said",)
+    __slots__ = ("paid", "said")
 
     def __init__(self) -> None:
         self.said: tuple[Ledger | None, int, tuple[Item, ...]] = (None, 0, ())
+        self.paid: tuple[tuple[Item, ...], frozenset[str]] = ((), _NONE)
 
 
 _LATEST: Final = _Latest()
@@ -37,10 +38,15 @@ _LATEST: Final = _Latest()
 def items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
     """Return the open invoices, oldest due first, each with what of it may be asked for at `now_ms`."""
     known, at_ms, found = _LATEST.said  # read and written as one, for threads
-    if known is not ledger or at_ms != now_ms:
+    if known is not ledger or (at_ms != now_ms and _knows_time(ledger)):
         found = _items(ledger, now_ms)
         _LATEST.said = (ledger, now_ms, found)
     return found
+
+
+def _knows_time(ledger: Ledger) -> bool:
+    """Say whether time alone may change what `items` says: a promise ends, an instalment falls due, a payment is not awaited."""
+    return bool(ledger.promises or ledger.plans) or any(row.pending for row in ledger.payments)
 
 
 def _items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
@@ -78,12 +84,17 @@ def _items(ledger: Ledger, now_ms: int) -> tuple[Item, ...]:
 
 def paid_in_effect(ledger: Ledger, now_ms: int) -> frozenset[str]:
     """Return the open invoices of which money and credit on account, which name none of them, leave at most a trifle."""
-    found = [
-        row.invoice.invoice_id
-        for row in items(ledger, now_ms)
-        if (row.covered or row.invoice.paid or row.invoice.credited) and is_trifle(row.left - row.covered, row.invoice)
-    ]
-    return frozenset(found) if found else _NONE
+    rows = items(ledger, now_ms)
+    known, paid = _LATEST.paid  # as one, as above; it follows from the rows alone
+    if known is not rows:
+        found = [
+            row.invoice.invoice_id
+            for row in rows
+            if (row.covered or row.invoice.paid or row.invoice.credited) and is_trifle(row.left - row.covered, row.invoice)
+        ]
+        paid = frozenset(found) if found else _NONE
+        _LATEST.paid = (rows, paid)
+    return paid
 
 
 def exposures(ledger: Ledger, now_ms: int) -> tuple[Exposure, ...]:

@@ -134,14 +134,14 @@ def applied(invoice: Invoice) -> tuple[int, int]:
 
 def left(invoice: Invoice) -> int:
     """Return what is still owed on the invoice."""
-    # This is asked of every invoice several times an event: nothing is called.
-    issued_at, given_up_at = invoice.issued_at, invoice.written_off_at
-    if issued_at <= invoice.voided_at:
+    # This is asked of every invoice several times an event: nothing is called, and what is usual is asked first.
+    rest, issued_at = invoice.minor - invoice.credited - invoice.paid, invoice.issued_at
+    if rest <= 0 or issued_at <= invoice.voided_at:
         return 0
+    given_up_at = invoice.written_off_at
     if given_up_at > 0 and given_up_at >= issued_at and given_up_at >= invoice.amended_at:
         return 0  # as in is_written_off
-    rest = invoice.minor - invoice.credited - invoice.paid
-    return rest if rest > 0 else 0  # noqa: FURB136 - see above
+    return rest
 
 
 def owed(invoice: Invoice) -> int:
