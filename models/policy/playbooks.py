@@ -118,18 +118,23 @@ def _last_day(day: int, edge: int) -> int:
 def _is_surge(state: ClientState, entry: SurgeEntry, end_day: int) -> bool:
     """Say whether enough was paid in the season, at twice the pace of the rest of the year before it at least.
 
-    Of a client who came in or shortly before the season, nobody knows what pace is usual.
+    Of a client who came in or shortly before the season, nobody knows what pace is usual. As many payments as it takes must be
+    remembered (see `_surge_ms`).
     """
     first, days = _first_day(entry.season, end_day), state.rhythm.pay_days
-    if len(days) < entry.payments or days[-entry.payments] < first:
+    if days[-entry.payments] < first:
         return False
     length = end_day - first + 1
     span = _YEAR_DAYS - length
+    known = min(span, first - day_of(state.first_seen_ms))
+    if known < _LEAST_SPAN:
+        return False
+    paid = season_payments(state, entry.season, end_day)
+    if paid < entry.payments:
+        return False
     edge = tail_before(day_of(state.now_ms))
     before = sum(row.payments for row in state.rhythm.buckets if first - span <= _last_day(row.day, edge) < first)
-    known = min(span, first - day_of(state.first_seen_ms))
-    paid = season_payments(state, entry.season, end_day)
-    return known >= _LEAST_SPAN and paid >= entry.payments and paid * known >= _SURGE * before * length
+    return paid * known >= _SURGE * before * length
 
 
 def _enter(turn: Turn, playbook: Playbook, anchor: str) -> None:
@@ -149,6 +154,8 @@ def _entry_ms(playbook: Playbook, state: ClientState, policy: Policy) -> int | N
 
 
 def _surge_ms(playbook: Playbook, entry: SurgeEntry, state: ClientState) -> int | None:
+    if len(state.rhythm.pay_days) < entry.payments:
+        return None  # at a glance: most clients have not paid that often
     # Payments of the season's last day count until it is over, those of its first day from the first moment on.
     season, day = entry.season, day_of(state.now_ms) - 1
     if not season.holds(_month_and_day(day)):

@@ -122,7 +122,6 @@ def _crowded(state: ClientState) -> bool:
     ledger, person = state.ledger, state.person
     return (
         len(ledger.invoices) > CLOSED_INVOICES
-        or len(ledger.payments) > PAYMENTS
         or _overflows(ledger.payments)
         or max(len(ledger.credits), len(ledger.disputes), len(ledger.promises), len(ledger.plans)) > CLAIMS
         or max(len(person.consents), len(person.overrides), len(person.contracts)) > PERSONAL
@@ -130,14 +129,20 @@ def _crowded(state: ClientState) -> bool:
 
 
 def _overflows(rows: Sequence[Payment]) -> bool:
-    return sum([len(row.parts) for row in rows]) > PARTS or sum([len(row.reductions) for row in rows]) > REDUCTIONS
+    return (
+        len(rows) > PAYMENTS
+        or sum([len(row.parts) for row in rows]) > PARTS
+        or sum([len(row.reductions) for row in rows]) > REDUCTIONS
+    )
 
 
 def _too_old(rows: Sequence[Payment]) -> set[int]:
     """Return which rows have to go so that the rest fits: the oldest first; ties by id, so that every replay takes the same."""
-    kept = sorted(rows, key=lambda row: (row.touched_ms, row.payment_id))
     gone = set[int]()
-    while len(kept) > PAYMENTS or _overflows(kept):
+    if not _overflows(rows):
+        return gone
+    kept = sorted(rows, key=lambda row: (row.touched_ms, row.payment_id))
+    while _overflows(kept):
         gone.add(id(kept.pop(0)))
     return gone
 
