@@ -69,6 +69,14 @@ def test_invoices_that_fall_due_before_they_were_issued_are_told(tmp_path: Path)
     assert "note: 1 of 2 invoices fell due before it was issued; are the two columns exchanged? --map issued_on=" in notes
 
 
+def test_amounts_under_a_word_for_payment_are_no_dates(tmp_path: Path) -> None:
+    header = "customer,invoice,issue date,due date,amount,settled,number of days until payment"
+    rows = [f"A,{number},2024-01-01,2024-01-31,{cell},{cell},13" for number, cell in enumerate(("672.78", "5101.98", "21136.34"))]
+    bills, notes = read(tmp_path / "book.csv", [header, *rows])
+    assert "0 rows rejected" in notes
+    assert {row[3] for row in bills.values()} == {"2024-01-14"}
+
+
 def test_a_word_where_days_are_counted_is_an_invoice_that_is_open(tmp_path: Path) -> None:
     header = "customer,invoice,issue date,due date,amount,days late"
     bills, notes = read(tmp_path / "book.csv", [header, aged(1, 4), aged(2, 0).removesuffix("0") + "open"])

@@ -66,6 +66,7 @@ _DATE: Final = re.compile(
 )
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+_DECIMAL: Final = re.compile(r"\d+[.,]\d+")
 _COUNT: Final = re.compile(r"\(?[+-]?\d+([.,]\d+)?\)?(\s*(days?|d))?")
 _DAY: Final = re.compile(r"[34]\d{4}(\.0)?|\d{1,2}\.\d{1,2}\.(\d{2}|\d{4})")  # what an amount could be too
 _MONEY: Final = re.compile(r"(?:[A-Z]{3}|\W)*\d[\d.,'\s]*[.,]\d{1,3}(?:[A-Z]{3}|\W)*")
@@ -234,8 +235,13 @@ def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:
     if shape is None:
         return True
     cells = [cell for row in sample if place < len(row) and (cell := said(row[place], meaning))]
-    fitting = sum(1 for cell in cells if shape.fullmatch(cell))
+    fitting = sum(1 for cell in cells if shape.fullmatch(cell) and not (meaning in DATES and _is_amount(cell)))
     return 2 * fitting >= len(cells)
+
+
+def _is_amount(cell: str) -> bool:
+    """Say whether a cell that has the shape of a date is a number with decimals, and no day as programs count them."""
+    return bool(_DECIMAL.fullmatch(cell)) and not _is_date(cell)
 
 
 def _is_days(sample: Sample, place: int) -> bool:
