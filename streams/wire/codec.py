@@ -43,8 +43,15 @@ def _told(part: BaseModel) -> dict[str, Any]:
     return {name: value for name, value in part.__dict__.items() if value is not None}
 
 
-def _plain(part: BaseModel | str) -> dict[str, Any] | str:
-    return str(part) if isinstance(part, str) else _told(part)  # the name of a firm's own journey is a string of its own kind
+def _plain(part: object) -> object:
+    """Return what the writer knows in the place of `part`: fields of a contract, or the plain kind of a string or number of its own."""
+    if isinstance(part, BaseModel):
+        return _told(part)
+    for kind in (str, int, float):
+        if isinstance(part, kind):
+            return kind(part)
+    message = f"outputs hold plain values only, not {type(part).__name__}"
+    raise TypeError(message)
 
 
 # Most events have an output, and outputs hold plain values only: this takes half the time of pydantic's own writer, which walks
