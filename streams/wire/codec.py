@@ -44,7 +44,7 @@ def _told(part: BaseModel) -> dict[str, Any]:
 
 
 def _plain(part: object) -> object:
-    """Return what the writer knows in the place of `part`: fields of a contract, or the plain kind of a string or number of its own."""
+    """Return what the writer knows in the place of `part`: the fields of a contract, the plain form of a string or number."""
     if isinstance(part, BaseModel):
         return _told(part)
     for kind in (str, int, float):
