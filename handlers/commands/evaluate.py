@@ -38,7 +38,7 @@ def evaluate(
     form: FormOption = None,
     report: ReportOption = None,
     no_twins: Annotated[
-        bool, Parameter(name="--no-twins", negative=(), help="Leave out batch learners: most of the time of a large book.")
+        bool, Parameter(name="--no-twins", negative=(), help="Leave out batch learners: a third of the time of a large book.")
     ] = False,
     asked: Asked | None = None,
 ) -> int:
@@ -93,7 +93,7 @@ def _judged(examples: Kept, *, twins: bool, out: Console) -> tuple[list[Judged],
     """Judge all heads and the days, and show each as it is done."""
     steps = steps_of(examples, twins=twins)
     if twins and steps > _MANY:
-        out.print("batch twins take most of the time of a book of this size; --no-twins leaves them out")
+        out.print("batch twins take half as long again as telling a book of this size; --no-twins leaves them out")
     heads = []
     with counted("judging", total=steps) as count:
         for head in judge_heads(examples, twins=twins, count=count):
