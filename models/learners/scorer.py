@@ -24,7 +24,7 @@ DECIDED: Final = -1
 class Score:
     """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first.
 
-    `why` finds the reasons once somebody asks: with many trees they cost more than all else of a decision, which reads none.
+    `why` finds the reasons once somebody asks: a decision reads none.
 
     `challenger` is what a learner that is tried beside the one that decides says of the same invoice, under its version.
 
