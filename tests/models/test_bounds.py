@@ -14,11 +14,13 @@ from models.policy.outcomes import RETRACTED_KEPT
 from models.state.client import ClientState, Pending
 from models.state.closing import LONG_IDS_BYTES, PARTS, REDUCTIONS, STATE_LIMIT_BYTES
 from models.state.codec import encode
+from models.state.habits import KEPT, RUNS_KEPT
 from models.state.windows import CURRENCIES
 from models.triggers import Decision, DecisionOutcome
 from tests.models.builders import Events, ms
 from tests.models.test_money_laws import accounted
-from tests.models.views import fold
+from tests.models.test_segments import monthly
+from tests.models.views import final, fold
 
 Attack: TypeAlias = Callable[[Events, int, float, Callable[[str, int], str]], AnyClientEvent]
 CODES: Final = tuple(map("".join, product(ascii_uppercase[:9], repeat=3)))
@@ -114,3 +116,10 @@ def test_messages_taken_back_of_which_no_channel_says_anything_are_forgotten_the
     assert [row.trigger_id for row in told.state.care.pending] == ["T3", *(f"T{number}" for number in range(45 - kept, 45))]
     said = [row for row in told.outputs if isinstance(row, Decision) and row.outcome is DecisionOutcome.UNACKNOWLEDGED]
     assert [row.trigger_id for row in said] == [f"T{number}" for number in range(45 - kept) if number != 3]
+
+
+def test_what_is_remembered_of_how_invoices_ended_does_not_grow_with_their_number() -> None:
+    few, many = (final(monthly(Events(), count, late=2)).habits for count in (20, 45))
+    for habits in (few, many):
+        assert (len(habits.endings), len(habits.answers), len(habits.runs)) == (KEPT, KEPT, RUNS_KEPT)
+    assert many.known - few.known == 25

@@ -17,7 +17,7 @@ from models.learners.baseline import BASELINE
 from models.learners.blend import Blend
 from models.learners.calibration import Recalibration
 from models.learners.chance import log_loss
-from models.learners.explanation import contributions, explain
+from models.learners.explanation import contributions, counterfactual, explain
 from models.learners.kalman import DivergedError
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load, seal
@@ -238,6 +238,16 @@ def test_a_reason_says_in_which_direction_it_moves_the_score_and_from_where(valu
     assert found[1] == direction
     assert int(found[3]) == round(100 * line.chance(tuple(features)))
     assert (int(found[2]) < int(found[3])) is (direction == "raises")
+
+
+def test_the_counterfactual_is_the_chance_with_nothing_else_overdue() -> None:
+    line = next(compiled(row) for row in trained(300).publish().lines if (row.landmark, row.days) == (0, 5))
+    features = dict.fromkeys((row.name for row in FEATURES), 0.0)
+    book = dict.fromkeys(("overdue_others", "long_overdue_others", "oldest_overdue", "overdue_share"), 2.0)
+    with_it, without = (line.chance(tuple((features | changed).values())) for changed in (book, {}))
+    told = counterfactual(line, tuple((features | book).values()), with_it)
+    assert told == f"with no other invoice overdue today this would be {without:.0%}, not {with_it:.0%}"
+    assert not counterfactual(line, tuple(features.values()), without)
 
 
 def test_contributions_sum_to_the_logit() -> None:
