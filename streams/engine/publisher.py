@@ -20,7 +20,7 @@ from streams.wire.headers import COMMITTED, FOLDED, LOGGED, Position, read_stati
 from streams.wire.topics import TRIGGERS
 
 _MOST_AT_ONCE: Final = 1000
-_MOST_HANDED: Final = 2 * _MOST_AT_ONCE  # beyond that they wait in Redis only: memory stays flat while Kafka is away
+_MOST_HANDED: Final = 3 * _MOST_AT_ONCE  # beyond that they wait in Redis only: memory stays flat while Kafka is away
 _TRIGGERS: Final = frozenset(topic.name for topic in TRIGGERS.values())
 _NOTHING: Final = Position(-1, -1)
 

@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     portal_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8081, description="Its port; 0 takes a free one.")
 
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=1_000, description="Most records folded in one batch; what waits makes it, so it is small unless we are behind."
+        default=2_000, description="Most records folded in one batch; what waits makes it, so it is small unless we are behind."
     )
     lane_records: Annotated[int, Field(ge=1)] = Field(
         default=4_000, description="Records waiting in a lane before its partition is paused."
