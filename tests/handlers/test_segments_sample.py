@@ -7,7 +7,7 @@ from math import comb
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handlers.cli import EXIT_USAGE, run
@@ -46,6 +46,8 @@ def tail(marked: int, *, found: int, drawn: int, clients: int, fewer: bool) -> F
         lambda all_: st.integers(1, all_).flatmap(lambda n: st.tuples(st.integers(0, n), *map(st.just, (n, all_))))
     )
 )
+@example((0, 1, 40))  # as likely as the bound, exactly
+@example((1, 1, 40))
 def test_the_interval_holds_just_the_numbers_under_which_the_finding_is_no_wonder(case: tuple[int, int, int]) -> None:
     found, drawn, clients = case
     told = extrapolated(found, drawn=drawn, clients=clients)

@@ -13,6 +13,7 @@ from models.ids import derive
 from streams.runtime.errors import UsageError
 
 _ERROR: Final = 0.05
+_WONDER: Final = _ERROR / 2 * (1 + 1e-9)  # logarithms are not exact: 1 in 40 must not be more than 2.5 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ def extrapolated(found: int, *, drawn: int, clients: int) -> Extrapolated:
     Statistician 41 (1987)). Clients count as drawn one by one, although companies are drawn whole.
     """
     least, most = found, clients - (drawn - found)
-    low = _first(least, most, lambda many: _at_most(drawn - found, drawn, clients - many, clients) > _ERROR / 2)
-    high = _first(least, most, lambda many: _at_most(found, drawn, many + 1, clients) <= _ERROR / 2)
+    low = _first(least, most, lambda many: _at_most(drawn - found, drawn, clients - many, clients) > _WONDER)
+    high = _first(least, most, lambda many: _at_most(found, drawn, many + 1, clients) <= _WONDER)
     return Extrapolated(clients, round(found * clients / drawn) if drawn else 0, low, high)
 
 
