@@ -22,6 +22,7 @@ from streams.sources.lookup import Reader, Reading
 from streams.state.memory_directory import MemoryDirectory
 from streams.wire.codec import decode_event, encode_event
 from streams.wire.facts import NOBODY
+from streams.wire.headers import Headers
 from streams.wire.records import PlainRecord, Record
 from streams.wire.topics import CLIENT_EVENTS, CONTROL_KEY
 
@@ -76,9 +77,7 @@ class MemoryPipeline(Generic[S]):
         self._watermark_ms = 0
         self._received: dict[str, int] = {}
 
-    def receive(
-        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
-    ) -> list[Step[S]]:
+    def receive(self, topic: str, value: bytes, *, key: bytes | None = None, headers: Headers = ()) -> list[Step[S]]:
         """Take a record of a public topic (bare name) at the clock's present time and follow it all the way.
 
         An unreadable record appears among `entries` as a dead letter and gives no step.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -15,6 +15,7 @@ from streams.runtime import metrics
 from streams.runtime.errors import RetryError
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
+from streams.wire.headers import Headers
 from streams.wire.kafka import begun, kafka_options
 from streams.wire.topics import COMPACTED
 
@@ -25,9 +26,6 @@ _BATCH_BYTES: Final = 512 * 1024  # topics take 1 MiB at once; a batch is one ro
 _PARTITIONER: Final = DefaultPartitioner()
 _REQUEST_MS: Final = 15_000
 _STOP_SECONDS: Final = 5.0
-
-
-Headers: TypeAlias = Sequence[tuple[str, bytes]]
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):

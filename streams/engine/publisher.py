@@ -10,13 +10,13 @@ from models.events.envelope import epoch_ms
 from streams.engine import failpoints
 from streams.engine.fence import Fence, Slot
 from streams.engine.patience import Standstill, patiently
-from streams.engine.producer import Headers, Producer, outgoing
+from streams.engine.producer import Producer, outgoing
 from streams.engine.stage import Grasp
 from streams.engine.writes import OutboxEntry
 from streams.runtime import metrics
 from streams.runtime.clock import Clock, SystemClock, monotonic
 from streams.runtime.metrics import Meter
-from streams.wire.headers import COMMITTED, FOLDED, LOGGED, Position, read_station
+from streams.wire.headers import COMMITTED, FOLDED, LOGGED, Headers, Position, read_station
 from streams.wire.topics import TRIGGERS
 
 _MOST_AT_ONCE: Final = 1000

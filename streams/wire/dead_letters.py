@@ -1,13 +1,12 @@
 """Records that can never be handled: kept with their original bytes, where they failed and why, so they can be driven again."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Self
 
 from streams.runtime.errors import DeadLetterError
-from streams.wire.headers import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC
+from streams.wire.headers import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, Headers
 from streams.wire.records import Record
 
 STAGE: Final = "stage"
@@ -132,7 +131,7 @@ def settled_by(record: Record) -> tuple[str, str] | None:
     return (found[REDRIVEN].decode(errors="replace"), how) if how in {REDRIVE, DISMISS} and REDRIVEN in found else None
 
 
-def _originals(headers: Sequence[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+def _originals(headers: Headers) -> tuple[tuple[str, bytes], ...]:
     return tuple((name.removeprefix(ORIGINAL), value) for name, value in headers if name.startswith(ORIGINAL))
 
 

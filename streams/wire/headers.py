@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from streams.runtime.errors import DeadLetterError
 
@@ -23,6 +23,10 @@ STATIONS = (RECEIVED, LOGGED, FOLDED, COMMITTED)
 When the trigger was published is the timestamp of its own record. The last two are by the worker's clock and are left out where
 the worker that publishes is not the one that folded.
 """
+
+
+Headers: TypeAlias = Sequence[tuple[str, bytes]]
+"""Headers of a record in the order they are written; a name may repeat."""
 
 
 class Position(NamedTuple):
@@ -79,7 +83,7 @@ def read_stations(headers: Iterable[tuple[str, bytes]]) -> dict[str, int]:
     return {name: int(found[name]) for name in STATIONS if name in found}
 
 
-def read_station(headers: Sequence[tuple[str, bytes]], station: str) -> int | None:
+def read_station(headers: Headers, station: str) -> int | None:
     """Return one of the stations alone, in epoch ms; none where the headers do not tell it."""
     for name, value in reversed(headers):  # stations come after all that tells the origin
         if name == station:

@@ -92,19 +92,24 @@ def test_versions_the_engine_was_not_tested_with_are_refused_unless_allowed() ->
     assert set(TESTED_VERSIONS) == {"faust-streaming", "aiokafka"}
 
 
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """Hold a port of this machine while the test runs, as another process would."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        yield held.getsockname()[1]
+
+
 def test_a_worker_refuses_a_client_library_that_it_was_not_tested_with_before_anything_has_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_port: int
 ) -> None:
     installed = tmp_path / "aiokafka-9.9.9.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: aiokafka\nVersion: 9.9.9\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        with pytest.raises(UsageError, match=r"aiokafka 9\.9\.9 is installed, the engine was tested with 0\.14\.0"):
-            run_worker(Settings(metrics_port=port), CountingProgram())
+    with pytest.raises(UsageError, match=r"aiokafka 9\.9\.9 is installed, the engine was tested with 0\.14\.0"):
+        run_worker(Settings(metrics_port=taken_port), CountingProgram())
 
 
 def test_a_worker_says_when_faust_lacks_its_compiled_extension_and_what_to_do() -> None:
@@ -214,23 +219,17 @@ async def test_operators_find_both_addresses_where_the_settings_say_for_as_long_
         await ask(port, b"GET /health HTTP/1.1\r\n\r\n")
 
 
-async def test_a_port_that_another_process_holds_is_refused_by_its_name() -> None:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}.*RAPPORT_METRICS_PORT"):
-            await HealthServer(Meter(), ailments=list).start("127.0.0.1", port)
+async def test_a_port_that_another_process_holds_is_refused_by_its_name(taken_port: int) -> None:
+    with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{taken_port}.*RAPPORT_METRICS_PORT"):
+        await HealthServer(Meter(), ailments=list).start("127.0.0.1", taken_port)
 
 
-def test_a_worker_whose_port_is_taken_says_so_and_how_to_mend_it_before_anything_has_begun(restored_loops: None) -> None:
+def test_a_worker_whose_port_is_taken_says_so_and_how_to_mend_it_before_anything_has_begun(
+    restored_loops: None, taken_port: int
+) -> None:
     assert restored_loops is None
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: Address already in use; fix: .*--metrics-port"):
-            run_worker(Settings(metrics_port=port), CountingProgram())
+    with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{taken_port}: Address already in use; fix: .*--metrics-port"):
+        run_worker(Settings(metrics_port=taken_port), CountingProgram())
 
 
 def test_every_metric_of_the_table_can_be_counted_and_is_shown_under_its_name() -> None:
