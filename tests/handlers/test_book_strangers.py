@@ -1,13 +1,16 @@
 """Books as strangers export them: what would have been read wrongly without a word, or refused without a way on."""
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, strategies as st
 
 from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.columns import choose_columns
+from handlers.commands.book.dates import read_moment
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.book.words import Became, became
@@ -113,6 +116,23 @@ def test_a_year_of_two_digits_that_stands_first_is_not_taken_for_a_day(tmp_path:
     events, notes = read(tmp_path / "book.csv", "\n".join([HEADER, *rows]))
     assert [row[1] for row in bills(events)] == [f"{day}" for day in days]
     assert "issued_on       <- issue date (ymd)" in notes
+
+
+@pytest.mark.parametrize("form", ["%d%m%Y", "%m%d%Y"])
+def test_eight_digits_that_end_with_the_year_are_read_in_the_order_of_the_column(form: str, tmp_path: Path) -> None:
+    days = [date(2019, 1, 2) + timedelta(days=17 * number) for number in range(50)]
+    rows = [f"A,{number},{day:{form}},{day + timedelta(days=14):{form}},10.00," for number, day in enumerate(days)]
+    rows[0] = rows[0].replace(",0", ",")  # as a number in a spreadsheet
+    events, _ = read(tmp_path / "book.csv", "\n".join([HEADER, *rows]))
+    assert [row[1] for row in bills(events)] == [f"{day}" for day in days]
+
+
+@given(day=st.dates(min_value=date(1900, 1, 1), max_value=date(2099, 12, 31)))
+def test_eight_digits_are_never_two_days(day: date) -> None:
+    for text in (f"{day:%Y%m%d}", f"{day:%d%m%Y}", f"{day:%d%m%Y}.0"):
+        moment = read_moment(text, order="dmy", zone=ZoneInfo("UTC"), at=time())
+        assert moment is not None
+        assert moment.date() == day
 
 
 def test_currencies_are_known_by_code_symbol_or_word(tmp_path: Path) -> None:

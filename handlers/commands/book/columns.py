@@ -61,7 +61,8 @@ _STEM: Final = 200  # of one that holds dates and contains a part of a word that
 _LABEL: Final = re.compile(r".*(?:(?<!pa)id|no|nr|num|number|nummer|code|key|ref)")
 _SHORT: Final = 5  # letters; shorter words sit in many names
 _DATE: Final = re.compile(
-    r"\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[2-6]\d{4}(\.\d+)?|1[0-7]\d{8}(\d{3})?(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*"
+    r"\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[0-3]?\d[0-3]\d(?:19|20)\d\d(\.0)?"
+    r"|[2-6]\d{4}(\.\d+)?|1[0-7]\d{8}(\d{3})?(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*"
     r"|\d{1,2}[^\W\d]{3,9}\d{2,4}.*|\d{4}[年년].*"
 )
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)

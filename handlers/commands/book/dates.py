@@ -38,6 +38,9 @@ _ZONES: Final = {
 _ZONE: Final = rf"\s*(?P<zone>{'|'.join(_ZONES)}|(?:UTC|GMT)?[+-]\d{{2}}(?::?\d{{2}})?)?(?:\[[\w/+-]+\])?"
 _YEAR_FIRST: Final = re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})" + _CLOCK + _ZONE)
 _COMPACT: Final = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:\.0)?")
+_YEAR_LAST: Final = re.compile(
+    r"(?P<first>\d{1,2})(?P<second>\d{2})(?P<year>(?:19|20)\d{2})(?:\.0)?"
+)  # a leading zero may be lost
 _NUMBERS: Final = re.compile(r"(?P<first>\d{1,2})([-/.])(?P<second_number>\d{1,2})\2(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE)
 _DAY_NAMED: Final = re.compile(
     r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]*(?P<name>[^\W\d_]+)\.?[-/., ]*(?P<year>\d{4}|\d{2})" + _CLOCK + _ZONE
@@ -52,6 +55,7 @@ _SINCE_1970: Final = re.compile(r"(?P<seconds>1[0-7]\d{8})(?:\d{3})?(?:\.\d+)?")
 _SERIAL_ZERO: Final = date(1899, 12, 30)
 _PIVOT: Final = 69  # two-digit years: 69-99 are 1969-1999, 00-68 are 2000-2068, as POSIX reads them
 _MONTHS_IN_YEAR: Final = 12
+_LAST_DAY: Final = 31
 _YEAR_DIGITS: Final = 32  # of two digits from here on can be no day
 
 
@@ -67,7 +71,7 @@ class OrderEvidence:
 
     def see(self, text: str) -> None:
         """Take one cell into account; blank cells say nothing."""
-        match = _NUMBERS.fullmatch(_WEEKDAY.sub("", text.strip(), count=1))
+        match = _NUMBERS.fullmatch(_spelled(text))
         if match is None:
             return
         first, second = int(match["first"]), int(match["second_number"])
@@ -97,7 +101,7 @@ def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> 
 
     Raise ValueError with a reason for people when the cell is no date, or `order` would be needed and is unknown.
     """
-    text = _WEEKDAY.sub("", text.strip(), count=1)
+    text = _spelled(text)
     if not text:
         return None
     if serial := _SERIAL.fullmatch(text):
@@ -112,6 +116,17 @@ def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> 
     if offset is None:
         return moment.replace(tzinfo=zone).astimezone(UTC)
     return datetime.fromisoformat(f"{moment.isoformat()}{_iso_offset(offset)}").astimezone(UTC)
+
+
+def _spelled(text: str) -> str:
+    """Return the cell without a weekday, and eight digits that end with the year (as 31012024) as other books write them.
+
+    No eight digits can be read both ways: what would be the year in front is the day and the month, and 20 is no month.
+    """
+    text = _WEEKDAY.sub("", text.strip(), count=1)
+    if (match := _YEAR_LAST.fullmatch(text)) and max(int(match["first"]), int(match["second"])) <= _LAST_DAY:
+        return f"{match['first']}/{match['second']}/{match['year']}"
+    return text
 
 
 def _of_serial(serial: re.Match[str], *, zone: ZoneInfo, at: time) -> datetime:
