@@ -6,7 +6,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.columns import choose_columns
