@@ -3,7 +3,7 @@
 On a firm whose payers keep to rules the learners are too timid; where payers change, the client's own shares (of the invoices
 still open this long, how many passed the limit) are sooner right. The weights come from a Kalman logistic regression of three
 inputs, in plain numbers: the logit of the learners, and how far each share stands from it. There is no intercept on purpose: one
-that moves costs ranking and calibration (docs/learning.md).
+that moves costs ranking and calibration (docs/learning-trials.md).
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """Stochastic gradient descent with river's loss and schedule: the second opinion beside the Kalman filter.
 
-It forgets faster and is wrong in other places, so that the average of the two is better than either (docs/learning.md). river's
-own pipeline keeps weights in dictionaries; with features that are bounded already, its loss and its schedule on one array do the
-same arithmetic faster (a tenth of the time, measured once by hand).
+It forgets faster and is wrong in other places, so that the average of the two is better than either
+(docs/learning-trials.md). river's own pipeline keeps weights in dictionaries; with features that are bounded already, its loss
+and its schedule on one array do the same arithmetic faster (a tenth of the time, measured once by hand).
 """
 
 from typing import Final

@@ -16,7 +16,7 @@ from models.learners.prior import WORTH, prior_variances
 from models.learners.snapshot import Line
 from models.learners.trees import Leaning, TreesLearner
 
-KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning.md says what else was tried)
+KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning-trials.md says what else was tried)
 _FORGETTING: Final = 0.9997
 
 

@@ -14,7 +14,7 @@ from models.state.client import ClientState, Contract
 from models.state.renewals import Fate, Period
 from models.workdays import DAY_MS
 
-_DOUBT: Final = 0.3  # standard error of the logits of a learner's path, taken together (docs/learning.md: measured)
+_DOUBT: Final = 0.3  # standard error of the logits of a learner's path, taken together (docs/learning-trials.md: measured)
 
 
 @dataclass(frozen=True, slots=True)

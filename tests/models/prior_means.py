@@ -5,8 +5,8 @@ takes some minutes. `--without NAME` leaves out histories whose name begins so: 
 
 Each history is told to the live core. What it knows of the weights of a head is taken from the second derivative where they fit
 best (Laplace's approximation). Firms are draws from one normal distribution with a variance per weight, fitted by EM (empirical
-Bayes: Carlin and Louis 2000, chapter 3). Its mean is shipped: that of the heads drawn further to zero, as docs/learning.md says
-why, and all without the calendar, which invented firms share.
+Bayes: Carlin and Louis 2000, chapter 3). Its mean is shipped: that of the heads drawn further to zero, as
+docs/learning-trials.md says why, and all without the calendar, which invented firms share.
 """
 
 import sys
