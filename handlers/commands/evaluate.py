@@ -38,15 +38,16 @@ def evaluate(
     form: FormOption = None,
     report: ReportOption = None,
     no_twins: Annotated[
-        bool, Parameter(name="--no-twins", negative=(), help="Leave out batch learners: a third of the time of a large book.")
+        bool, Parameter(name="--no-twins", negative=(), help="Leave out the other learners: a third of the time of a large book.")
     ] = False,
     asked: Asked | None = None,
 ) -> int:
     """Tell a receivables CSV, or any history, to the live core and hold its predictions against what happened.
 
     Events go in by order of arrival; every probability is stored before its outcome is known, and an outcome is learned only when
-    it would have been known. Held against the client's shrunk share and, with `pip install 'rapport[evaluate]'`, against batch
-    logistic regression and LightGBM refit every month on the same features.
+    it would have been known. Held against the client's shrunk share and learners on the same features: river's logistic
+    regression, taught online, and, with `pip install 'rapport[evaluate]'`, batch logistic regression and LightGBM, refit
+    every month.
 
     Columns are found by name and by what they hold, and shown; --map overrules them. Where one is missing, or dates or amounts
     could be read in two ways, the error names the option that says it. rapport import FILE --dry-run shows only how it is read.
@@ -80,8 +81,8 @@ def evaluate(
 
 
 def _twins(out: Console, *, wanted: bool) -> bool:
-    """Return whether batch twins are judged as well; says so where they are not installed."""
-    if not batch.is_installed():
+    """Return whether other learners are judged as well; says so where the batch ones are not installed."""
+    if wanted and not batch.is_installed():
         out.print(
             "batch twins are left out: pip install 'rapport\\[evaluate]' brings scikit-learn and LightGBM (it needs libgomp)"
         )
@@ -93,7 +94,7 @@ def _judged(examples: Kept, *, twins: bool, out: Console) -> tuple[list[Judged],
     """Judge all heads and the days, and show each as it is done."""
     steps = steps_of(examples, twins=twins)
     if twins and steps > _MANY:
-        out.print("batch twins take half as long again as telling a book of this size; --no-twins leaves them out")
+        out.print("other learners take half as long again as telling a book of this size; --no-twins leaves them out")
     heads = []
     with counted("judging", total=steps) as count:
         for head in judge_heads(examples, twins=twins, count=count):

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from handlers.evaluation import batch
+from handlers.evaluation import batch, online
 from handlers.evaluation.answers import TAIL, Answers, answers_of, client_share, settlements_of
 from handlers.evaluation.kept import Kept
 from handlers.evaluation.metrics import (
@@ -116,18 +116,18 @@ def steps_of(kept: Kept, *, twins: bool) -> int:
     """Return of how many steps judging consists: each question asked, once for every twin and once for the figures."""
     sizes = sum(len(kept.asked(over_days, landmark)[0]) for landmark, over_days in JUDGED)
     days = len(kept.asked(_DAYS[1], _DAYS[0])[0])
-    return sizes * (1 + len(_TWINS)) + 2 * days if twins else sizes + days
+    return sizes * (2 + len(_refit())) + (3 if _refit() else 2) * days if twins else sizes + days
 
 
 def judge_heads(kept: Kept, *, twins: bool, count: Count) -> Iterator[Judged]:
-    """Yield each judged head that has enough questions and both outcomes, beside batch `twins` or without."""
+    """Yield each judged head that has enough questions and both outcomes; `twins`: beside other learners."""
     for landmark, over_days in JUDGED:
         steps = len(kept.asked(over_days, landmark)[0])
         count(0, words=f"judging more than {over_days} days, {WHEN[landmark]}")
         answers = answers_of(kept, landmark, over_days)
         tail = answers.labels[answers.tail] if len(answers.labels) else answers.labels
         if len(tail) < _LEAST or len(np.unique(tail)) < len((True, False)):
-            count(steps * (1 + len(_TWINS)) if twins else steps)
+            count(steps * (2 + len(_refit())) if twins else steps)
             continue
         yield _judge(kept, answers, twins=twins, count=count, steps=steps)
         count(steps)
@@ -154,6 +154,11 @@ def why_none(kept: Kept) -> str:
 _TWINS: Final = (("logistic regression", batch.logistic), ("LightGBM", batch.lightgbm_classifier))
 
 
+def _refit() -> tuple[tuple[str, batch.Fit], ...]:
+    """Return the batch learners that are installed."""
+    return _TWINS if batch.is_installed() else ()
+
+
 def _judge(kept: Kept, answers: Answers, *, twins: bool, count: Count, steps: int) -> Judged:
     share = client_share(kept, answers)
     predictors = {_OURS: answers.chances, "client's shrunk share": share}
@@ -161,8 +166,16 @@ def _judge(kept: Kept, answers: Answers, *, twins: bool, count: Count, steps: in
         predictors["our score at issue"] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
     what = f"more than {answers.over_days} days, {WHEN[answers.landmark]}"
     if twins:
+        count(0, words=f"teaching {online.NAME}: {what}")
+        predictors[online.NAME] = online.chances_online(
+            asked=answers.asked_day,
+            known=answers.known_day,
+            features=answers.features,
+            labels=answers.labels,
+            done=_in_parts(count, steps, of=len(answers.asked_day)),
+        )
         every = batch.refit_days(answers.asked_day[answers.tail])
-        for name, fit in _TWINS:
+        for name, fit in _refit():
             count(0, words=f"refitting {name}: {what}")
             predictors[f"{name} {batch.often(every)}"] = batch.refit_regularly(
                 fit,
@@ -215,12 +228,23 @@ def judge_days(kept: Kept, *, twins: bool, count: Count) -> DaysJudged | None:
     tail = found.tail
     truth = found.truth[tail]
     if len(truth) < _LEAST:
-        count(2 * steps if twins else steps)
+        count((3 if _refit() else 2) * steps if twins else steps)
         return None
     low, middle, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
     paid = np.isfinite(truth)
     predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
     if twins:
+        count(0, words=f"teaching {online.NAME}: the days late")
+        taught = online.days_online(
+            asked=found.asked_day,
+            known=found.known_day,
+            features=found.features,
+            days=found.truth,
+            usual=found.median,
+            done=_in_parts(count, steps, of=len(found.asked_day)),
+        )
+        predictors[f"{online.NAME} (absolute error)"] = taught[tail]
+    if twins and batch.is_installed():
         every = batch.refit_days(found.asked_day[tail])
         count(0, words="refitting LightGBM: the days late")
         trees = batch.refit_regularly(

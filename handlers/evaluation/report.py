@@ -163,6 +163,7 @@ def _words() -> Iterator[str]:
     yield "<b>Log loss</b>: the price of being surely wrong; lower is better. <b>Calibration error</b>: by how much the chances "
     yield "given differ from what happened, in tenths of the scale; in equal bins, in ten groups of the same number. "
     yield "<b>90 % range</b>: where the figure would fall if other clients of the same kind had been drawn. "
+    yield "<b>river, online</b>: the usual learner that is taught answer by answer, on the same features. "
     yield "<b>Refit monthly</b>: batch learners that see all answers known by then and the same features.</small></p>"
 
 
