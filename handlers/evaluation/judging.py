@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from handlers.evaluation import batch, online
-from handlers.evaluation.answers import TAIL, Answers, answers_of, client_share, settlements_of
+from handlers.evaluation.answers import TAIL, Answers, Settlements, answers_of, client_share, settlements_of
 from handlers.evaluation.kept import Kept
 from handlers.evaluation.metrics import (
     Bin,
@@ -234,31 +234,7 @@ def judge_days(kept: Kept, *, twins: bool, count: Count) -> DaysJudged | None:
     paid = np.isfinite(truth)
     predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
     if twins:
-        count(0, words=f"teaching {online.NAME}: the days late")
-        taught = online.days_online(
-            asked=found.asked_day,
-            known=found.known_day,
-            features=found.features,
-            days=found.truth,
-            usual=found.median,
-            done=_in_parts(count, steps, of=len(found.asked_day)),
-        )
-        predictors[f"{online.NAME} (absolute error)"] = taught[tail]
-    if twins and batch.is_installed():
-        every = batch.refit_days(found.asked_day[tail])
-        count(0, words="refitting LightGBM: the days late")
-        trees = batch.refit_regularly(
-            batch.lightgbm_days,
-            every=every,
-            asked=found.asked_day,
-            known=found.known_day,
-            features=found.features,
-            targets=found.truth,
-            before=found.median,
-            first=tail.start,
-            done=_in_parts(count, steps, of=len(truth)),
-        )
-        predictors[f"LightGBM (absolute error) {batch.often(every)}"] = trees[tail]
+        predictors |= {name: days[tail] for name, days in _other_days(found, count, steps).items()}
     # Days are whole: a range that ends within a day includes it.
     inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
     groups = np.array([group_of(tuple(row.tolist())) for row in found.features[tail]])
@@ -281,3 +257,33 @@ def judge_days(kept: Kept, *, twins: bool, count: Count) -> DaysJudged | None:
             if rows.sum() >= _LEAST
         ),
     )
+
+
+def _other_days(found: Settlements, count: Count, steps: int) -> dict[str, Floats]:
+    """Return the days late that other learners say of each question."""
+    count(0, words=f"teaching {online.NAME}: the days late")
+    said = {
+        f"{online.NAME} (absolute error)": online.days_online(
+            asked=found.asked_day,
+            known=found.known_day,
+            features=found.features,
+            days=found.truth,
+            usual=found.median,
+            done=_in_parts(count, steps, of=len(found.truth)),
+        )
+    }
+    if batch.is_installed():
+        every = batch.refit_days(found.asked_day[found.tail])
+        count(0, words="refitting LightGBM: the days late")
+        said[f"LightGBM (absolute error) {batch.often(every)}"] = batch.refit_regularly(
+            batch.lightgbm_days,
+            every=every,
+            asked=found.asked_day,
+            known=found.known_day,
+            features=found.features,
+            targets=found.truth,
+            before=found.median,
+            first=found.tail.start,
+            done=_in_parts(count, steps, of=len(found.truth) - found.tail.start),
+        )
+    return said
