@@ -199,13 +199,7 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
     policy = bound.policy
     yield from describe(state)
     yield from standing(state, policy)
-    score = _score(state, bound)
-    if score is None:
-        yield "score: none that counts (too little history, or too old); the rules of the segment decide"
-    else:
-        yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
-        yield from (f"  {reason}" for reason in score.reasons)
-        yield from (f"  otherwise: {row.words}" for row in otherwise(state, bound.scorer))
+    yield from score_lines(state, bound)
     yield from learnt_lines(tuple(readings(state, policy, bound.scorer)), with_values=False)
     words = overruling(state, state.now_ms)
     if len(words) > 1:
@@ -229,6 +223,17 @@ def _client_lines(state: ClientState, decisions: list[Decision], bound: ClientPr
     if decisions:
         yield f"latest {len(decisions)} decisions:"
         yield from _decision_lines(decisions)
+
+
+def score_lines(state: ClientState, bound: ClientProgram) -> Iterator[str]:
+    """Say the score as a decision would use it now, why it is so, and what would take it into another tier."""
+    score = _score(state, bound)
+    if score is None:
+        yield "score: none that counts (too little history, or too old); the rules of the segment decide"
+        return
+    yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
+    yield from (f"  {reason}" for reason in score.reasons)
+    yield from (f"  otherwise: {row.words}" for row in otherwise(state, bound.scorer))
 
 
 def _score(state: ClientState, bound: ClientProgram) -> Score | None:

@@ -81,9 +81,11 @@ def test_the_webhook_that_is_signed_by_hand_is_believed_and_read() -> None:
     assert (event.kind, event.client_id) == ("invoice.issued", "hollis-wray")
 
 
-def test_the_parts_made_from_the_code_are_up_to_date() -> None:
-    assert sorted(names(TEXT)) == sorted(PARTS)
-    assert renewed(TEXT) == TEXT, "make them anew: .venv/bin/python -m tests.readme"
+@pytest.mark.parametrize("document", PARTS, ids=lambda document: document.name)
+def test_the_parts_made_from_the_code_are_up_to_date(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert sorted(names(text)) == sorted(PARTS[document])
+    assert renewed(document) == text, "make them anew: .venv/bin/python -m tests.readme"
 
 
 def test_every_promise_names_a_test_that_exists() -> None:

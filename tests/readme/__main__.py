@@ -1,5 +1,6 @@
-"""`python -m tests.readme`: make the generated parts of README.md anew."""
+"""`python -m tests.readme`: make the generated parts of README.md and docs/learning.md anew."""
 
-from tests.readme.parts import README, renewed
+from tests.readme.parts import PARTS, renewed
 
-README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
+for document in PARTS:
+    document.write_text(renewed(document), encoding="utf-8")

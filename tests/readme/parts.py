@@ -1,4 +1,4 @@
-"""The parts of README.md that are made from the code: `python -m tests.readme` puts them there, a test compares them."""
+"""The parts of documents that are made from the code: `python -m tests.readme` puts them there, a test compares them."""
 
 import re
 import subprocess
@@ -11,9 +11,11 @@ from handlers.cli import COMMANDS, GROUPS
 from streams.runtime.settings import Settings
 from streams.wire.topics import DAY_MS, TOPICS, Partitioning
 from tests.readme.following import follow_a_payment
+from tests.readme.scoring import score_a_client
 
 REPOSITORY: Final = Path(__file__).parents[2]
 README: Final = REPOSITORY / "README.md"
+LEARNING: Final = REPOSITORY / "docs" / "learning.md"
 _PART: Final = re.compile(r"(<!-- made from the code: (?P<name>[a-z-]+) -->\n)(?P<content>.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -52,20 +54,18 @@ def tour() -> str:
     return f"```text\n{said.stdout.rstrip()}\n```"
 
 
-PARTS: Final[Mapping[str, Callable[[], str]]] = {
-    "commands": commands,
-    "settings": settings,
-    "topics": topics,
-    "tour": tour,
-    "one-payment": follow_a_payment,
+PARTS: Final[Mapping[Path, Mapping[str, Callable[[], str]]]] = {
+    README: {"commands": commands, "settings": settings, "topics": topics, "tour": tour, "one-payment": follow_a_payment},
+    LEARNING: {"score": score_a_client},
 }
 
 
-def renewed(text: str) -> str:
-    """Return the README with all its made parts made anew."""
-    return _PART.sub(lambda found: f"{found[1]}{PARTS[found['name']]()}\n{found[4]}", text)
+def renewed(document: Path) -> str:
+    """Return the text of a document with all its made parts made anew."""
+    made, text = PARTS[document], document.read_text(encoding="utf-8")
+    return _PART.sub(lambda found: f"{found[1]}{made[found['name']]()}\n{found[4]}", text)
 
 
 def names(text: str) -> list[str]:
-    """Return which parts the README has."""
+    """Return which parts a document has."""
     return [found["name"] for found in _PART.finditer(text)]
