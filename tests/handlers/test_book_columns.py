@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from handlers.commands.book.column_names import Meaning
 from handlers.commands.book.columns import choose_columns
 from streams.runtime.errors import UsageError
 
@@ -235,6 +236,68 @@ EXPORTS: Final[dict[str, tuple[str, str, str]]] = {
         "A,2,2024-02-03,2024-03-04,120.00,2024-02-28",
         "cust_ref,inv_no,raised_on,payment_deadline,net_value,received_on",
     ),
+    "Business Central, customer ledger entries in German": (
+        ("Buchungsdatum;Belegdatum;Belegart;Belegnr.;Debitorennr.;Debitorenname;Ursprungsbetrag;Betrag;Restbetrag;"
+        "Fälligkeitsdatum;Offen;Geschlossen am"),
+        "03.02.2024;03.02.2024;Rechnung;RE1;10042;Ardent;120,00;120,00;0,00;04.03.2024;Nein;28.02.2024",
+        "Debitorennr.,Belegnr.,Belegdatum,Fälligkeitsdatum,Betrag,Geschlossen am",
+    ),
+    "TOTVS Protheus, fields of the receivables table": (
+        ("E1_CLIENTE;E1_LOJA;E1_NOMCLI;E1_PREFIXO;E1_NUM;E1_PARCELA;E1_TIPO;E1_EMISSAO;E1_VENCTO;E1_VENCREA;E1_VALOR;E1_SALDO;"
+        "E1_BAIXA"),
+        "000123;01;Ardent;1;000045;A;NF;03/02/2024;04/03/2024;04/03/2024;120,00;0,00;28/02/2024",
+        "E1_CLIENTE,E1_NUM,E1_EMISSAO,E1_VENCTO,E1_VALOR,E1_BAIXA",
+    ),
+    "Portuguese, short": (
+        "Cliente;NF;Emissão;Vencimento;Baixa;Valor",
+        "Ardent;45;03/02/2024;04/03/2024;28/02/2024;120,00",
+        "Cliente,NF,Emissão,Vencimento,Valor,Baixa",
+    ),
+    "Spanish, abbreviated": (
+        "Cod. Cliente;Nombre;Nº Fra.;F. Factura;F. Vto.;F. Cobro;Importe",
+        "43000001;Ardent;45;03/02/2024;04/03/2024;28/02/2024;120,00",
+        "Cod. Cliente,Nº Fra.,F. Factura,F. Vto.,Importe,F. Cobro",
+    ),
+    "Italian, abbreviated": (
+        "Cod. Cliente;Rag. Soc.;N. Doc.;Data Doc.;Data Scad.;Data Pag.;Importo",
+        "C1;Ardent;45;03/02/2024;04/03/2024;28/02/2024;120,00",
+        "Cod. Cliente,N. Doc.,Data Doc.,Data Scad.,Importo,Data Pag.",
+    ),
+    "a register of checks": (
+        "Vendor Name,Invoice Number,Invoice Date,Check Date,Check Number,Amount",
+        "Ardent,45,02/03/2024,02/28/2024,555,120.00",
+        "Vendor Name,Invoice Number,Invoice Date,-,Amount,Check Date",
+    ),
+    "a log of a process": (
+        "Document,Account,Document Date,Invoice Received = Arrival,Payment performed,Gross Amount",
+        "3100,C1,2024-02-03,2024-02-05 07:22:00,2024-02-28,-120.00",
+        "Account,-,Document Date,-,Gross Amount,Payment performed",
+    ),
+    "English, cash received": (
+        "Debtor,Ref,Raised On,Gross (GBP),Cash Received",
+        "A,2,03/02/2024,120.00,28/02/2024",
+        "Debtor,Ref,Raised On,-,Gross (GBP),Cash Received",
+    ),
+    "Croatian": (
+        "Kupac;Broj računa;Datum računa;Datum dospijeća;Iznos;Datum plaćanja",
+        "A;2;03.02.2024;04.03.2024;1.120,00;28.02.2024",
+        "Kupac,Broj računa,Datum računa,Datum dospijeća,Iznos,Datum plaćanja",
+    ),
+    "Greek": (
+        "Πελάτης;Τιμολόγιο;Ημερομηνία Έκδοσης;Ημερομηνία Λήξης;Ποσό;Ημερομηνία Πληρωμής",
+        "A;2;03/02/2024;04/03/2024;1.120,00;28/02/2024",
+        "Πελάτης,Τιμολόγιο,Ημερομηνία Έκδοσης,Ημερομηνία Λήξης,Ποσό,Ημερομηνία Πληρωμής",
+    ),
+    "Russian": (
+        "Контрагент;Номер счёта;Дата счёта;Срок оплаты;Сумма;Дата оплаты",
+        "A;2;03.02.2024;04.03.2024;1 120,00;28.02.2024",
+        "Контрагент,Номер счёта,Дата счёта,Срок оплаты,Сумма,Дата оплаты",
+    ),
+    "Korean": (
+        "거래처,청구서번호,청구일,만기일,금액,입금일",
+        "A,2,2024-02-03,2024-03-04,120000,2024-02-28",
+        "거래처,청구서번호,청구일,만기일,금액,입금일",
+    ),
 }  # fmt: skip
 
 MEANINGS: Final = ("client_id", "invoice_id", "issued_on", "due_on", "amount", "settled_on")
@@ -265,3 +328,19 @@ def test_a_date_without_gaps_is_proposed_as_the_due_date_and_not_as_the_day_of_p
     sample = [["A", "1", "2024-02-03", "9.50", "2024-03-04", "2024-02-28"], ["A", "2", "2024-02-03", "9.50", "2024-03-04", ""]]
     with pytest.raises(UsageError, match="--map due_on=erst --map settled_on=dann"):
         choose_columns(header, sample=sample)
+
+
+def test_an_account_that_is_the_same_in_every_row_is_the_firms_own_and_not_the_client() -> None:
+    header = ["Date", "Document Number", "Name", "Account", "Amount", "Date Closed"]
+    rows = [["2/3/2024", f"INV{number}", f"C{number % 5}", "1200 Receivable", "120.00", "2/28/2024"] for number in range(30)]
+    assert choose_columns(header, sample=rows)[Meaning.CLIENT_ID] == "Name"
+    header[2] = "Partner"
+    assert choose_columns(header, sample=rows)[Meaning.CLIENT_ID] == "Partner"
+    told = choose_columns(header, sample=rows, given=["client_id=Account"])
+    assert told[Meaning.CLIENT_ID] == "Account"
+
+
+def test_a_book_of_one_client_keeps_its_client() -> None:
+    header = ["Customer", "Customer Name", "Date", "Amount", "Date Paid"]
+    found = choose_columns(header, sample=[["C1", "Ardent", "2/3/2024", "120.00", "2/28/2024"]] * 30)
+    assert (found[Meaning.CLIENT_ID], found[Meaning.NAME]) == ("Customer", "Customer Name")

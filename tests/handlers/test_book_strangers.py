@@ -291,6 +291,47 @@ def test_a_book_in_which_every_amount_is_below_zero_is_told_so(tmp_path: Path) -
     assert "every amount is below zero" in notes
 
 
+def test_a_list_for_a_printer_is_read_without_its_lines_repeated_headers_and_totals(tmp_path: Path) -> None:
+    line, header = "-" * 90, "|  |Account |DocumentNo|Type|Doc. Date |Net due dt|Clearing  | Amount in LC|LCurr|"
+    rows = [
+        f"|  |C{number % 3}      |180000{number}   |RV  |03.02.2024|04.03.2024|28.02.2024|       120.00|EUR  |"
+        for number in range(6)
+    ]
+    total = "|* |        |          |    |          |          |          |       720.00|EUR  |"
+    text = "\n".join(["Customer Line Items", "", line, header, line, *rows[:3], line, header, line, *rows[3:], line, total, line])
+    events, notes = read(tmp_path / "items.txt", text)
+    assert bills(events) == [(f"180000{number}", "2024-02-03", 12_000, "2024-02-28") for number in range(6)]
+    assert {event.client_id for event in events} == {"C0", "C1", "C2"}
+    assert "7 rows: 6 invoices" in notes
+    assert "1 row, first line 16: 'Account' is blank" in notes
+
+
+def payables(count: int, reversals: int) -> str:
+    rows = [f"A,{number},2024-03-01,2024-03-31,-10.00,2024-04-02" for number in range(count)]
+    return "\n".join([HEADER, *rows, *(f"A,R{number},2024-03-05,2024-03-31,10.00,2024-04-02" for number in range(reversals))])
+
+
+def test_a_ledger_that_writes_what_is_owed_below_zero_is_evaluated_with_the_sign_turned(tmp_path: Path) -> None:
+    events, notes = read(tmp_path / "book.csv", payables(40, 3))
+    assert bills(events) == [(str(number), "2024-03-01", 1000, "2024-04-02") for number in range(40)]
+    assert sum(isinstance(event, CreditNoteIssued) for event in events) == 3
+    assert "note: 40 of 43 amounts with a payment are below zero: the sign is turned" in notes
+
+
+def test_many_credit_notes_among_invoices_stay_credit_notes(tmp_path: Path) -> None:
+    events, notes = read(tmp_path / "book.csv", payables(40, 20))
+    assert len(bills(events)) == 20
+    assert "turned" not in notes
+
+
+def test_a_ledger_below_zero_is_not_imported_as_if_it_were_owed_to_the_firm(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text(payables(40, 3))
+    plan = make_plan(path, asked=Asked(), home_currency="EUR")
+    assert sum(isinstance(event, InvoiceIssued) for event in read_book(plan, totals=Totals(), rejects=None)) == 3
+    assert "most amounts are below zero" in "\n".join(describe_plan(plan))
+
+
 def test_a_debit_and_credit_listing_settles_by_the_number_it_names(tmp_path: Path) -> None:
     rows = ["01/03/2024,A,7,31/03/2024,10.00,0.00", "02/03/2024,A,8,31/03/2024,10.00,0.00", "25/04/2024,A,8,,0.00,10.00"]
     events, _ = read(tmp_path / "book.csv", "\n".join(["date,client,reference,due date,debit,credit", *rows]))

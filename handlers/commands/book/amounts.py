@@ -24,6 +24,7 @@ _CODE: Final = re.compile(r"\b([A-Z]{3})\b")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE][+-]?\d{1,2}")
 _NUMBER: Final = re.compile(r"[+-]?[\d.,' \u00a0\u202f’]*\d[\d.,' \u00a0\u202f’]*")  # noqa: RUF001 (the apostrophe that Swiss books group with)
 _GROUPING: Final = re.compile(r"[' \u00a0\u202f’]")  # noqa: RUF001 (likewise)
+_BELOW: Final = re.compile(r"[^\d]*[-\u2212(].*\d.*|.*\d[^\d]*[-\u2212][^\d]*")
 _NOISE: Final = Decimal(
     "0.0001"
 )  # of a minor unit: what binary floats leave behind when a program writes 103.53 as 103.53000000000003
@@ -82,6 +83,11 @@ def currency_in(text: str) -> str | None:
     if code := _CODE.search(text):
         return code[1]
     return next((code for symbol, code in SYMBOLS.items() if symbol in text), None)
+
+
+def is_below_zero(text: str) -> bool:
+    """Say whether a cell writes an amount below zero: with a minus before or behind it, in brackets, or marked as credit."""
+    return bool(_BELOW.fullmatch(text.strip()) or _CREDIT.search(text.strip()))
 
 
 def read_amount(text: str, *, currency: str, mark: Mark, rounded: bool = False) -> Money | None:

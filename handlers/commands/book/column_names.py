@@ -69,7 +69,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "asiakasnumero musteri musterikodu carikod cariadi cari custref clientref customerref kontragent "
                 "vendor supplierid suppliername supplier debitorennummer debitornummer debitor kontonummer kontakt kundnr "
                 "kundnamn klient nabywca odbiorca custno cust konto particulars partyname 顧客id 顧客コード 顧客番号 "
-                "顧客名 顧客 取引先コード 取引先名 取引先 得意先コード 得意先名 得意先 客户编号 客户名称 客户"
+                "顧客名 顧客 取引先コード 取引先名 取引先 得意先コード 得意先名 得意先 客户编号 客户名称 客户 "
+                "debtorcode e1cliente kupac πελατης контрагент покупатель клиент 거래처 고객"
             ),
         ),
         (
@@ -82,7 +83,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "invno invnum invnumber inv voucherno vouchernumber reference invoiceref invoicereference ref number numero "
                 "bilagsnummer bilagsnr bilag numpiece numeropiece nopiece piece notafiscal nfe cislofaktury cislodokladu "
                 "szamlaszam szamlasorszam laskunumero laskunro lasku faturano faturanumarasi fatura beleg docno factuur "
-                "numer num no nr id 請求書番号 請求番号 发票号码 发票号 发票编号"
+                "numer num no nr id 請求書番号 請求番号 发票号码 发票号 发票编号 "
+                "nofra numfra ndoc numdoc journalentry nf e1num brojracuna τιμολογιο "
+                "αριθμοςτιμολογιου αρτιμολογιου номерсчета номердокумента 청구서번호 계산서번호"
             ),
         ),
         (
@@ -102,7 +105,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "fakturadato fakturadatum bilagsdato datepiece dateemission datedemission fechaexpedicion fechadeexpedicion "
                 "datadocumento dataemissione datadeemissao dataemissao ausgestelltam datumvystaveni vystaveno szamlakelte kelt "
                 "kiallitasdatuma dataemiterii laskunpaiva laskunpaivays faturatarihi dato raisedon raised dateraised "
-                "createdutc 請求日 請求書日付 発行日 开票日期 发票日期"
+                "createdutc 請求日 請求書日付 発行日 开票日期 发票日期 "
+                "datumracuna ημερομηνιαεκδοσης датасчета датадокумента датавыставления 청구일 발행일"
             ),
         ),
         (
@@ -115,7 +119,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "forfaldsdato forfallsdato forfallodatum betalingsfrist zahlungsfrist zahlbarbis faelligzum datelimite "
                 "datelimitedepaiement fechalimitedepago paymentdeadline deadline payby payableby datumsplatnosti splatnost "
                 "fizetesihatarido hatarido esedekesseg scadenta erapaiva vadetarihi vade sonodemetarihi "
-                "到期日期 到期日"
+                "到期日期 到期日 "
+                "datumdospijeca rokplacanja ημερομηνιαληξης срокоплаты оплатитьдо 만기일 지급기한"
             ),
         ),
         (
@@ -134,7 +139,8 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "totale valor totaalbedrag bedrag kwotabrutto kwota belopp amountdueoriginal gross amountdue amt invamt "
                 "invoiceamt amountinv value sum debit linetotal soll umsatzsoll belob belop fakturabelob summa summe castka "
                 "celkem osszeg bruttoosszeg vegosszeg valoare suma tutar toplamtutar totaal valortotal "
-                "請求金額 金額 金额 发票金额"
+                "請求金額 金額 金额 发票金额 "
+                "iznos ποσο сумма 금액 청구금액"
             ),
         ),
         (Meaning.CREDIT, "credit credits creditamount haben betraghaben habenbetrag umsatzhaben haber avere"),
@@ -155,7 +161,9 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "datereglement datedereglement fechapago fechadepago fechacobro datapagamento betaaldatum datazaplaty "
                 "paymentreceived paymentdt datereceived pymtdt receivedon remitted betaltdato betalingsdato datumuhrady "
                 "uhrazeno fizetesdatuma fizetve dataplatii maksupaiva maksettu odemetarihi datadorecebimento datarecebimento "
-                "入金日 支払日 付款日期 收款日期"
+                "入金日 支払日 付款日期 收款日期 "
+                "checkdate chequedate warrantdate datumplacanja datumuplate ημερομηνιαπληρωμης датаоплаты датаплатежа "
+                "입금일 결제일"
             ),
         ),
         (
@@ -179,7 +187,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "outstanding balance openbalance openamount amountopen amountresidual outstandingamount invoiceamountdue "
                 "balancedue amountduesigned amountresidualsigned remaining amountremaining offen offenerbetrag solde restant "
                 "restbetrag restbelob restbelop restbelopp aterstar resteapayer resteapercevoir restedu residuo daincassare "
-                "saldopendiente pendiente openstaandbedrag openstaand pozostalodozaplaty pozostalo dozaplaty zbyva"
+                "e1saldo saldopendiente pendiente openstaandbedrag openstaand pozostalodozaplaty pozostalo dozaplaty zbyva"
             ),
         ),
         (
@@ -196,7 +204,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
                 "rechnungsstatus zahlungsstatus zahlstatus statut etat estado stato state stav allapot durum tila"
             ),
         ),
-        (Meaning.SIDE, "shkzg debitcredit debitcreditindicator drcr crdr sollhaben sollhabenkennzeichen"),
+        (Meaning.SIDE, "shkzg debitcredit debitcreditindicator drcr crdr sollhaben sollhabenkennzeichen sh"),
         (Meaning.DISPUTED, "disputed indispute isdisputed dispute contested"),
         (
             Meaning.NAME,
@@ -215,7 +223,7 @@ NAMES: Final[Mapping[Meaning, tuple[str, ...]]] = {
 }  # fmt: skip
 
 _DUE: Final = (
-    "due", "matur", "fallig", "faellig", "echeance", "vencim", "scaden", "verval", "forfall", "forfald", "termin", "frist",
+    "due", "matur", "fallig", "faellig", "echeance", "venc", "vto", "scad", "verval", "forfall", "forfald", "termin", "frist",
     "limit", "deadline", "payby", "payable", "zahlbar", "uiterst", "splatn", "hatarido", "esedek", "erapaiv", "vadetar",
     "sonodeme",
 )  # fmt: skip
@@ -223,7 +231,7 @@ _PAID: Final = (
     "paid", "payment", "paydate", "paydt", "payon", "settle", "clear", "receipt", "collect", "closed", "remit", "zahl",
     "ausgleich", "beglichen", "paiement", "paye", "reglement", "regle", "encaisse", "pago", "pagad", "cobr", "incass",
     "pagament", "betaal", "betal", "zaplat", "uhrad", "uhraz", "fizet", "kiegyenl", "platii", "maksu", "maksettu", "odeme",
-    "tahsil", "receb", "quitac", "acquitt",
+    "tahsil", "receb", "quitac", "acquitt", "baixa", "datapag", "dtpag", "geschlossen", "cashrec",
 )  # fmt: skip
 _ISSUED: Final = (
     "issue", "inv", "bill", "document", "doc", "trx", "txn", "transaction", "rechnung", "beleg", "emis", "wystaw", "factu",

@@ -59,12 +59,15 @@ _LONGEST_SHOWN: Final = 24
 _INSIDE: Final = 100  # rank of a name that merely contains a known one
 _STEM: Final = 200  # of one that holds dates and contains a part of a word that says which
 _LABEL: Final = re.compile(r".*(?:(?<!pa)id|no|nr|num|number|nummer|code|key|ref)")
+_SAME: Final = 1_000  # of one that should tell clients apart and holds the same in all of many rows: the account of the firm
+_MANY: Final = 20  # rows
 _SHORT: Final = 5  # letters; shorter words sit in many names
 _DATE: Final = re.compile(
     r"\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[0-3]?\d[0-3]\d(?:19|20)\d\d(\.0)?"
     r"|[2-6]\d{4}(\.\d+)?|1[0-7]\d{8}(\d{3})?(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*"
     r"|\d{1,2}[^\W\d]{3,9}\d{2,4}.*|\d{4}[年년].*"
 )
+_WRITTEN: Final = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 _AMOUNT: Final = re.compile(r"[^\d]{0,6}\d[\d.,' \u00a0\u202f\u2019]*(e[+-]?\d+)?[^\d]{0,6}", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?")
 _DECIMAL: Final = re.compile(r"\d+[.,]\d+")
@@ -192,8 +195,9 @@ def guess(
     """
     plain = {name: letters(name) for name in header if name not in taken}
     places = {name: place for place, name in enumerate(header)}
+    alike = {name for name, place in places.items() if _is_alike(sample, place)}
     ranked = sorted(
-        (rank, order, places[name], meaning, name)
+        (rank + _SAME * (meaning is Meaning.CLIENT_ID and name in alike), order, places[name], meaning, name)
         for order, meaning in enumerate(NAMES)
         if meaning not in settled
         for name, word in plain.items()
@@ -203,7 +207,9 @@ def guess(
     for _, _, _, meaning, name in ranked:
         if meaning not in mapping and name not in mapping.values():
             mapping[meaning] = name
-    if Meaning.CLIENT_ID not in mapping and Meaning.NAME in mapping:
+    known = mapping.get(Meaning.CLIENT_ID)
+    better = known is None or (known in alike and mapping.get(Meaning.NAME) not in alike)
+    if Meaning.NAME in mapping and Meaning.CLIENT_ID not in settled and better:
         mapping[Meaning.CLIENT_ID] = mapping.pop(Meaning.NAME)  # a book without numbers knows its clients by name
     paid = mapping.get(Meaning.SETTLED, "")
     if paid and Meaning.SETTLED_ON not in {*mapping, *settled} and _is_days(sample, places[paid]):
@@ -232,6 +238,8 @@ def _speaks_against(word: str, meaning: Meaning) -> bool:
 
 def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:
     """Say whether most of what stands in a column looks like its meaning; a column of blanks may mean anything."""
+    if meaning is Meaning.INVOICE_ID:
+        return not _is_dates(sample, place)
     shape = _SHAPES.get(meaning)
     if shape is None:
         return True
@@ -240,9 +248,20 @@ def _holds(sample: Sample, place: int, meaning: Meaning) -> bool:
     return 2 * fitting >= len(cells)
 
 
+def _is_alike(sample: Sample, place: int) -> bool:
+    """Say whether a column holds the same in each of many rows."""
+    return len(sample) >= _MANY and len({row[place].strip() for row in sample if place < len(row)} - {""}) == 1
+
+
 def _is_amount(cell: str) -> bool:
     """Say whether a cell that has the shape of a date is a number with decimals, and no day as programs count them."""
     return bool(_DECIMAL.fullmatch(cell)) and not _is_date(cell)
+
+
+def _is_dates(sample: Sample, place: int) -> bool:
+    """Say whether all that a column holds are dates with marks between day, month and year."""
+    cells = [row[place].strip() for row in sample if place < len(row) and row[place].strip()]
+    return bool(cells) and all(_WRITTEN.match(cell) and _is_date(cell) for cell in cells)
 
 
 def _is_days(sample: Sample, place: int) -> bool:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cyclopts import Parameter
 
-from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in
+from handlers.commands.book.amounts import Mark, MarkEvidence, currency_in, is_below_zero
 from handlers.commands.book.column_names import AMOUNTS, DATES, NUMBERS, REQUIRED, Meaning
 from handlers.commands.book.columns import PRESETS, choose_columns, describe_header, likely_option, proposed
 from handlers.commands.book.dates import Order, OrderEvidence
@@ -33,6 +33,7 @@ _PAID_WHEN: Final = (Meaning.SETTLED_ON, Meaning.DAYS_TO_SETTLE, Meaning.DAYS_LA
 _CUT_SHORT: Final = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+")
 _SAMPLE: Final = 200  # rows looked at to see what the columns hold
 _ACCIDENTS: Final = 20
+_TURNED: Final = 9  # amounts below zero for each above among what was paid: so many credit notes nobody writes
 _FEW_REPEAT: Final = 0.02  # of the rows: fewer that contradict an earlier row are errors of the book
 
 
@@ -83,6 +84,8 @@ class Plan:
     payment_rows: int = 0
     dated_rows: int = 0
     for_figures: bool = False
+    turned: bool = False
+    """Whether what is owed stands below zero, as in ledgers of what a firm owes or of its liabilities, and is to be turned."""
 
     def key(self, client_id: str, invoice_id: str) -> int:
         """Return under which number in `repeated` an invoice is known."""
@@ -114,6 +117,7 @@ class _Survey:
     payment_rows: int = 0
     credit_rows: int = 0
     dated_rows: int = 0
+    below_zero: int = 0
     unnamed: int = 0
     without_terms: int = 0
     unread_terms: str = ""
@@ -150,6 +154,11 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
     if Meaning.AMOUNT not in mapping:
         perhaps = likely_option(Meaning.AMOUNT, mapping, layout.header, sample)
         notes.append(f"no amounts in the file: every invoice counts as {unit_of(currency)}{perhaps and f'; perhaps: {perhaps}'}")
+    below = survey.below_zero > max(_ACCIDENTS, _TURNED * (survey.dated_rows - survey.below_zero))
+    if below and for_figures:
+        notes.append(f"{survey.below_zero:,} of {survey.dated_rows:,} amounts with a payment are below zero: the sign is turned")
+    elif below:
+        notes.append("most amounts are below zero: credit notes, which nobody owes; export the book with the sign turned")
     dated = any(meaning in mapping for meaning in _PAID_WHEN) or survey.payment_rows > 0
     if not dated and any(meaning in mapping for meaning in (Meaning.SETTLED, Meaning.OUTSTANDING, Meaning.STATUS)):
         notes.append("no dates of payment in the file: what is settled counts as paid on its due date")
@@ -173,6 +182,7 @@ def make_plan(path: Path, *, asked: Asked, home_currency: str, for_figures: bool
         payment_rows=survey.payment_rows,
         dated_rows=survey.dated_rows,
         for_figures=for_figures,
+        turned=below and for_figures,
     )
 
 
@@ -225,13 +235,16 @@ def _count(survey: _Survey, row: Row, places: dict[Meaning, int]) -> None:
         place = places.get(meaning)
         return said(row.cells[place], meaning) if place is not None and place < len(row.cells) else ""
 
-    if kind_of(cell(Meaning.KIND)) is RowKind.PAYMENT:
+    kind = kind_of(cell(Meaning.KIND))
+    if kind is RowKind.PAYMENT:
         survey.payment_rows += 1
         return
     if on_credit_side(cell(Meaning.SIDE)) or is_credit(cell(Meaning.AMOUNT), cell(Meaning.CREDIT)):
         survey.credit_rows += 1
         return
-    survey.dated_rows += any(map(cell, _PAID_WHEN))
+    dated = any(map(cell, _PAID_WHEN))
+    survey.dated_rows += dated
+    survey.below_zero += dated and kind is RowKind.INVOICE and is_below_zero(cell(Meaning.AMOUNT))
     says_when = Meaning.DUE_ON in places or Meaning.TERMS_DAYS in places
     if says_when and not cell(Meaning.DUE_ON) and read_terms(cell(Meaning.TERMS_DAYS)) is None:
         survey.without_terms += 1

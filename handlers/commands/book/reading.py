@@ -27,6 +27,7 @@ _MISREAD: Final = re.compile(
     r"[À-ÖØ-öø-ÿ]{4,}|[^\W\d_]+[³¹¿¯][^\W\d_]+"
 )  # no Western word has so many accented letters in a row, or such a mark within
 _POSTINGS: Final = re.compile(r'"?(EXTF|DTVF)"?;')  # the first line of postings as DATEV exchanges them
+_RULE: Final = re.compile(r"[-=_+|*\s]*")  # what a list for a printer draws between its parts
 _LOOKED_AT: Final = 20  # records among which the header is looked for: reports begin with a title, a date, a blank line
 _LEAST_NAMES: Final = 3  # columns without which nothing can be a book
 _LONGEST_CELL: Final = 1_000_000  # characters; a stray quote otherwise swallows the rest of a huge file into one cell
@@ -86,7 +87,7 @@ def _find_header(path: Path, start: str, separator: str) -> tuple[int, list[str]
     records: list[list[str]] = []
     try:
         for cells in csv.reader(start.splitlines(keepends=True), delimiter=separator, skipinitialspace=True):
-            if any(cell.strip() for cell in cells):
+            if not _says_nothing(cells):
                 records.append(cells)
             if len(records) == _LOOKED_AT:
                 break
@@ -118,7 +119,7 @@ def _is_entry(cells: Sequence[str]) -> bool:
 
 
 def rows(layout: Layout) -> Iterator[Row]:
-    """Yield every row below the header, blank lines left out. Memory does not grow with the file."""
+    """Yield every row below the header, without blank lines, drawn lines and repeated headers. Memory stays the same."""
     csv.field_size_limit(min(_LONGEST_CELL, sys.maxsize))
     with _open(layout.path, layout.encoding) as file:
         reader = csv.reader(file, delimiter=layout.separator, skipinitialspace=True)
@@ -131,15 +132,27 @@ def rows(layout: Layout) -> Iterator[Row]:
             except csv.Error as error:
                 raise _unclosed(layout.path, before + 1, error) from error
             line, before = before + 1, reader.line_num
-            if not any(cell.strip() for cell in cells):
+            if _says_nothing(cells):
                 continue
             if above:
                 above -= 1
+                continue
+            if _is_header(cells, layout.header):
                 continue
             if layout.grouped and cells[0].strip():
                 group = cells[0].strip()
                 continue
             yield Row(line=line, cells=(group, *cells[1:]) if layout.grouped else tuple(cells))
+
+
+def _says_nothing(cells: Sequence[str]) -> bool:
+    """Say whether a row is blank, or a line that is drawn from one end to the other."""
+    return not any(cell.strip() for cell in cells) or all(map(_RULE.fullmatch, cells))
+
+
+def _is_header(cells: Sequence[str], header: Sequence[str]) -> bool:
+    """Say whether a row repeats the names of the columns, as lists for a printer do on each page."""
+    return all(not (said := cell.strip()) or said == name for cell, name in zip(cells, header, strict=False))
 
 
 def _unclosed(path: Path, line: int, error: csv.Error) -> UsageError:

@@ -138,10 +138,7 @@ class BookReader:
         client_id = self._need(row, Meaning.CLIENT_ID)
         currency = self._currency(row)
         credited = is_credit(self._cell(row, Meaning.AMOUNT), self._cell(row, Meaning.CREDIT))
-        if Meaning.AMOUNT in self.plan.mapping:
-            amount = self._money(row, Meaning.CREDIT if credited else Meaning.AMOUNT, currency)
-        else:
-            amount = unit_of(currency)
+        amount = self._owed(row, Meaning.CREDIT if credited else Meaning.AMOUNT, currency)
         issued_at = self._moment(row, Meaning.ISSUED_ON) if Meaning.ISSUED_ON in self.plan.mapping else self._before_due(row)
         kind = kind_of(self._cell(row, Meaning.KIND))
         if issued_at is None and kind is RowKind.PAYMENT:
@@ -367,6 +364,12 @@ class BookReader:
             message = f"{text!r} is no date of a book that is kept today"
             raise RejectedRowError(message)
         return moment
+
+    def _owed(self, row: Row, meaning: Meaning, currency: str) -> Money | None:
+        if Meaning.AMOUNT not in self.plan.mapping:
+            return unit_of(currency)
+        amount = self._money(row, meaning, currency)
+        return Money(-amount.minor, currency) if amount and self.plan.turned else amount
 
     def _amount(self, row: Row, meaning: Meaning, bill: Bill) -> Money | None:
         return self._money(row, meaning, bill.amount.currency)
