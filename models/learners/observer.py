@@ -60,7 +60,11 @@ def _new_centres() -> "KMeans":
     # river, numpy and pandas come with it: whoever only reads reviews that were made does not wait for them.
     from river.cluster import KMeans
 
-    return KMeans(n_clusters=CLUSTERS, halflife=HALFLIFE, seed=SEED)
+    centres = KMeans(n_clusters=CLUSTERS, halflife=HALFLIFE, seed=SEED)
+    # Else river draws where a centre begins as it walks a set of names, in another order in each process.
+    for centre in centres.centers.values():
+        centre.update({name: centre[name] for name in SEEN})
+    return centres
 
 
 @dataclass(slots=True)

@@ -1,6 +1,9 @@
 """`rapport segments`: steadiness held against the rules alone, the quarterly movers, cut-points of the tiers."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -246,3 +249,21 @@ def test_an_observation_that_is_not_finite_is_refused() -> None:
     assert observer.seen == 0
     observer.look(figures)
     assert 0 <= observer.group_of(figures) < CLUSTERS
+
+
+def test_the_same_observations_give_the_same_groups_in_every_process() -> None:
+    """Python walks a set of words in another order in each process; where centres begin must not hang on that."""
+    told = (
+        "from models.learners.observer import SEEN, ClusterObserver\n"
+        "observer = ClusterObserver()\n"
+        "rows = [dict.fromkeys(SEEN, 0.0) | {name: step / 4} for step in range(-8, 9) for name in SEEN]\n"
+        "for row in rows: observer.look(row)\n"
+        "print([observer.group_of(row) for row in rows])"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(said) == 1
