@@ -13,6 +13,7 @@ from handlers.commands.files import check_target, writing
 from handlers.commands.held_history import hold_history
 from handlers.commands.options import FormOption, LiveOption, ReportOption
 from handlers.evaluation import batch
+from handlers.evaluation.drawn import FEW_CLIENTS, Lead, bare, signed
 from handlers.evaluation.judging import DaysJudged, Judged, judge_days, judge_heads, steps_of, why_none
 from handlers.evaluation.kept import Kept
 from handlers.evaluation.report import report_page
@@ -26,6 +27,15 @@ NOTES = (
     "Where a book has a date or a number of days of payment, that payment settles the invoice; a remainder is not waited for.",
     "Invoices entered when the answer was known already are history for their client, but no questions.",
 )
+
+LEGEND = (
+    "Rapport is: by how much it is ahead of the predictor in the row, or behind; the 90 % range over clients drawn again, the "
+    "same for both. Without a word the two are not told apart. Of ten that are equal, one is told apart by chance.\n"
+    "In hindsight: the best that one number per client can do on the very invoices judged. Nobody knows it before, and with few "
+    "invoices a client it is far too good. A client's other invoices, earlier and later, say what knowing only whose invoice it "
+    "is may come to. Who tells a client's invoices apart can beat both."
+)
+"""What the tables mean, said once ahead of them."""
 
 _MANY: Final = 300_000  # steps of judging beside twins, of some 10,000 invoices
 
@@ -95,6 +105,7 @@ def _judged(examples: Kept, *, twins: bool, out: Console) -> tuple[list[Judged],
     steps = steps_of(examples, twins=twins)
     if twins and steps > _MANY:
         out.print("other learners take half as long again as telling a book of this size; --no-twins leaves them out")
+    out.print(LEGEND, markup=False)
     heads = []
     with counted("judging", total=steps) as count:
         for head in judge_heads(examples, twins=twins, count=count):
@@ -108,37 +119,62 @@ def _judged(examples: Kept, *, twins: bool, out: Console) -> tuple[list[Judged],
 
 
 def head_table(head: Judged) -> Table:
-    """Return one head and its baselines for the terminal."""
-    title = f"P({head.title}): {head.questions:,} questions, {head.share:.1%} came true"
-    table = Table(title=title, title_justify="left")
+    """Return one head, its baselines and what hindsight knows, for the terminal."""
+    title = f"P({head.title}): {head.questions:,} questions of {head.clients:,} clients, {head.share:.1%} came true"
+    table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("predictor")
-    for name in ("AUC", "90 %", "log loss", "90 %", "calibration error", "in equal bins"):
+    for name in ("AUC", "Rapport is", "log\nloss", "Rapport is", "error in\ntenths", "equal\nbins"):
         table.add_column(name, justify="right")
     for row in head.rows:
+        ours = row is head.rows[0]
         table.add_row(
             row.predictor,
-            f"{row.auc:.4f}",
-            f"{row.auc_range[0]:.3f}-{row.auc_range[1]:.3f}",
-            f"{row.log_loss:.4f}",
-            f"{row.log_loss_range[0]:.3f}-{row.log_loss_range[1]:.3f}",
-            f"{row.calibration_error:.4f}",
-            f"{row.adaptive_error:.4f}",
+            f"{row.auc:.3f}",
+            "" if ours else _compared(row.auc_lead, 3),
+            f"{row.log_loss:.3f}",
+            "" if ours else _compared(row.log_loss_lead, 3),
+            f"{row.calibration_error:.3f}",
+            f"{row.adaptive_error:.3f}",
         )
+    table.add_section()
+    known = head.hindsight
+    table.add_row("client's share, in hindsight", f"{known.own_auc:.3f}", "", f"{known.own_log_loss:.3f}")
+    table.add_row("share of its other invoices", f"{known.others_auc:.3f}", "", f"{known.others_log_loss:.3f}")
+    (auc_low, auc_high), (loss_low, loss_high) = head.auc_range, head.log_loss_range
+    telling = head.rows[0].auc_lead.clients
+    few = f"; {telling:,} with the rarer outcome: too few to tell predictors apart" if telling < FEW_CLIENTS else ""
     table.caption = (
-        f"perfect predictions of this number would show {head.floor_in_tenths[0]:.3f} and {head.floor[0]:.3f} in equal bins, "
-        f"one in twenty {head.floor_in_tenths[1]:.3f} and {head.floor[1]:.3f}"
+        f"Rapport's own 90 % ranges: AUC {auc_low:.3f}-{auc_high:.3f}, log loss {loss_low:.3f}-{loss_high:.3f}; clients with one "
+        f"question: {known.alone:,}{few}\n"
+        f"error of perfect predictions: {head.floor_in_tenths[0]:.3f} and {head.floor[0]:.3f}, one in twenty "
+        f"{head.floor_in_tenths[1]:.3f} and {head.floor[1]:.3f}"
     )
     return table
+
+
+def _compared(lead: Lead, digits: int) -> str:
+    """Return the 90 % range of the lead, with a word where it is told apart from none."""
+    if lead.word == "ahead":
+        return f"ahead {bare(lead.low, digits)}-{bare(lead.high, digits)}"
+    if lead.word == "behind":
+        return f"behind {bare(lead.high, digits)}-{bare(lead.low, digits)}"
+    return f"{signed(lead.low, digits)} to {signed(lead.high, digits)}"
 
 
 def days_table(days: DaysJudged) -> Table:
     """Return the days late for the terminal."""
     title = f"days after due, predicted at issue: {days.invoices:,} invoices, {days.settled:,} of them settled"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("predictor")
     table.add_column("mean absolute error", justify="right")
-    for name, error in days.errors.items():
-        table.add_row(name, f"{error:.3f}")
+    table.add_column("Rapport is", justify="right")
+    for place, (name, error) in enumerate(days.errors.items()):
+        table.add_row(name, f"{error:.3f}", _compared(days.leads[name], 2) if place else "")
+    if known := days.hindsight:
+        table.add_section()
+        table.add_row("each client's own median, known in hindsight", f"{known.own:.3f}")
+        table.add_row("median of its other invoices, earlier and later", f"{known.others:.3f}")
+        table.caption = f"of {known.clients:,} clients, {known.alone:,} with one invoice only"
     return table
 
 

@@ -1,6 +1,6 @@
 """From answered questions to the table: each head against its baselines, days late against the client's median."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,8 @@ import numpy as np
 
 from handlers.evaluation import batch, online
 from handlers.evaluation.answers import TAIL, Answers, Settlements, answers_of, client_share, settlements_of
+from handlers.evaluation.drawn import Drawn, Lead, lead_of, ninety
+from handlers.evaluation.hindsight import DaysKnown, SharesKnown, days_known, shares_known
 from handlers.evaluation.kept import Kept
 from handlers.evaluation.metrics import (
     Bin,
@@ -15,8 +17,7 @@ from handlers.evaluation.metrics import (
     adaptive_error,
     auc,
     calibration_error,
-    interval,
-    log_loss,
+    log_losses,
     noise_floor,
     reliability,
 )
@@ -45,34 +46,41 @@ WHEN: Final = {
 _DAYS: Final = (Landmark.ISSUE, LATE_DAYS[-1])  # what the days late are judged on
 _LEAST: Final = 40  # questions in the tail below which a figure would be noise
 _OURS: Final = "Rapport"
+AT_ISSUE: Final = "our score at issue"
+"""The row that says what waiting has told: Rapport's lead over its own earlier score, on the same questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One predictor of one head on the tail: figures with 90 % intervals."""
+    """One predictor of one head on the tail, and Rapport's lead over it; over itself that is 0."""
 
     predictor: str
     auc: float
-    auc_range: tuple[float, float]
+    auc_lead: Lead
     log_loss: float
-    log_loss_range: tuple[float, float]
+    log_loss_lead: Lead
     calibration_error: float
     adaptive_error: float
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One head: how many questions in the tail, the share that came true, every predictor, and our reliability.
+    """One head: how many questions in the tail, the share that came true, every predictor (Rapport first), our reliability.
 
-    `floor` is the calibration error in equal bins that chance alone gives perfect predictions of this number: its mean and its
-    95 % point; `floor_in_tenths` the same in tenths of the scale.
+    `auc_range` and `log_loss_range` are Rapport's own 90 % ranges, `hindsight` what nobody could have known. `floor` is the
+    calibration error in equal bins that chance alone gives perfect predictions of this number: its mean and its 95 % point;
+    `floor_in_tenths` the same in tenths of the scale.
     """
 
     landmark: Landmark
     over_days: int
     questions: int
+    clients: int
     share: float
     rows: tuple[Row, ...]
+    auc_range: tuple[float, float]
+    log_loss_range: tuple[float, float]
+    hindsight: SharesKnown
     bins: tuple[Bin, ...]
     floor: tuple[float, float]
     floor_in_tenths: tuple[float, float]
@@ -96,15 +104,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class DaysJudged:
-    """Days late predicted at issue: mean absolute errors by predictor over what was settled, and how often the promises held.
+    """Days late predicted at issue: mean absolute errors by predictor over what was settled, Rapport's leads over the others.
 
     Promises are judged where the promised range had passed by the end of the history; one about an invoice that was open then
-    has not held. The first of `held` is about all clients.
+    has not held. The first of `held` is about all clients. `hindsight` is of the settled ones, none where none is.
     """
 
     invoices: int
     settled: int
     errors: dict[str, float]
+    leads: dict[str, Lead]
+    hindsight: DaysKnown | None
     held: tuple[Held, ...]
 
 
@@ -163,7 +173,7 @@ def _judge(kept: Kept, answers: Answers, *, twins: bool, count: Count, steps: in
     share = client_share(kept, answers)
     predictors = {_OURS: answers.chances, "client's shrunk share": share}
     if answers.landmark is not Landmark.ISSUE:
-        predictors["our score at issue"] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
+        predictors[AT_ISSUE] = np.where(np.isnan(answers.at_issue), answers.chances, answers.at_issue)
     what = f"more than {answers.over_days} days, {WHEN[answers.landmark]}"
     if twins:
         count(0, words=f"teaching {online.NAME}: {what}")
@@ -190,29 +200,46 @@ def _judge(kept: Kept, answers: Answers, *, twins: bool, count: Count, steps: in
             )
     count(0, words=f"judging {what}")
     tail = answers.tail
-    labels, clients = answers.labels[tail], answers.clients[tail]
+    labels, drawn = answers.labels[tail], Drawn(answers.clients[tail])
+    rows, auc_range, log_loss_range = _compared({name: chances[tail] for name, chances in predictors.items()}, labels, drawn)
     return Judged(
         landmark=answers.landmark,
         over_days=answers.over_days,
         questions=len(labels),
+        clients=drawn.clients,
         share=float(labels.mean()),
-        rows=tuple(_row(name, chances[tail], labels, clients) for name, chances in predictors.items()),
+        rows=rows,
+        auc_range=auc_range,
+        log_loss_range=log_loss_range,
+        hindsight=shares_known(answers.labels, answers.clients, tail),
         bins=tuple(reliability(answers.chances[tail], labels)),
         floor=noise_floor(answers.chances[tail]),
         floor_in_tenths=noise_floor(answers.chances[tail], calibration_error),
     )
 
 
-def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> Row:
-    return Row(
-        predictor=name,
-        auc=auc(chances, labels),
-        auc_range=interval(lambda rows: auc(chances[rows], labels[rows]), clients),
-        log_loss=log_loss(chances, labels),
-        log_loss_range=interval(lambda rows: log_loss(chances[rows], labels[rows]), clients),
-        calibration_error=calibration_error(chances, labels),
-        adaptive_error=adaptive_error(chances, labels),
+def _compared(
+    predictors: Mapping[str, Floats], labels: Floats, drawn: Drawn
+) -> tuple[tuple[Row, ...], tuple[float, float], tuple[float, float]]:
+    """Return a row for each predictor, Rapport held against all of them, and Rapport's own 90 % ranges of AUC and log loss."""
+    ranked = {name: auc(chances, labels) for name, chances in predictors.items()}
+    losses = {name: log_losses(chances, labels) for name, chances in predictors.items()}
+    aucs = {name: drawn.aucs(chances, labels) for name, chances in predictors.items()}
+    means = {name: drawn.means(lost) for name, lost in losses.items()}
+    telling = drawn.telling(labels)
+    rows = tuple(
+        Row(
+            predictor=name,
+            auc=ranked[name],
+            auc_lead=lead_of(ranked[_OURS] - ranked[name], aucs[_OURS] - aucs[name], clients=telling),
+            log_loss=float(losses[name].mean()),
+            log_loss_lead=lead_of(float(losses[name].mean() - losses[_OURS].mean()), means[name] - means[_OURS], clients=telling),
+            calibration_error=calibration_error(chances, labels),
+            adaptive_error=adaptive_error(chances, labels),
+        )
+        for name, chances in predictors.items()
     )
+    return rows, ninety(aucs[_OURS]), ninety(means[_OURS])
 
 
 def _in_parts(count: Count, steps: int, *, of: int) -> Callable[[int], None]:
@@ -230,33 +257,56 @@ def judge_days(kept: Kept, *, twins: bool, count: Count) -> DaysJudged | None:
     if len(truth) < _LEAST:
         count((3 if _refit() else 2) * steps if twins else steps)
         return None
-    low, middle, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
-    paid = np.isfinite(truth)
-    predictors = {_OURS: middle, "client's median of 12": found.median[tail]}
+    predictors = {_OURS: found.predicted[tail, LEVELS.index(0.5)], "client's median of 12": found.median[tail]}
     if twins:
         predictors |= {name: days[tail] for name, days in _other_days(found, count, steps).items()}
-    # Days are whole: a range that ends within a day includes it.
-    inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
-    groups = np.array([group_of(tuple(row.tolist())) for row in found.features[tail]])
-    decided = found.decided[tail]
-    named = [("all clients", decided), *((name, decided & (groups == place)) for place, name in enumerate(GROUPS))]
     count(steps)
+    paid = np.isfinite(truth)
+    off = {name: np.abs(truth - days)[paid] for name, days in predictors.items()} if paid.any() else {}
     return DaysJudged(
         invoices=len(truth),
         settled=int(paid.sum()),
-        errors={name: float(np.abs(truth - days)[paid].mean()) for name, days in predictors.items()} if paid.any() else {},
-        held=tuple(
-            Held(
+        errors={name: float(errors.mean()) for name, errors in off.items()},
+        leads=_leads_of_days(off, [client for client, ended in zip(found.clients[tail], paid, strict=True) if ended]),
+        hindsight=_days_in_hindsight(found) if paid.any() else None,
+        held=tuple(_promises(found)),
+    )
+
+
+def _leads_of_days(off: Mapping[str, Floats], clients: Sequence[str]) -> dict[str, Lead]:
+    drawn = Drawn(clients)
+    means = {name: drawn.means(errors) for name, errors in off.items()}
+    return {
+        name: lead_of(float(errors.mean() - off[_OURS].mean()), means[name] - means[_OURS], clients=drawn.clients)
+        for name, errors in off.items()
+    }
+
+
+def _promises(found: Settlements) -> Iterator[Held]:
+    """Yield how the promises held for all clients, then for each group."""
+    tail = found.tail
+    truth, decided = found.truth[tail], found.decided[tail]
+    low, _, by_then, high = (found.predicted[tail, LEVELS.index(level)] for level in LEVELS)
+    # Days are whole: a range that ends within a day includes it.
+    inside = (truth >= np.floor(low)) & (truth <= np.ceil(high))
+    groups = np.array([group_of(tuple(row.tolist())) for row in found.features[tail]])
+    for name, rows in (("all clients", decided), *((name, decided & (groups == place)) for place, name in enumerate(GROUPS))):
+        if rows.sum() >= _LEAST:
+            yield Held(
                 name,
                 int(rows.sum()),
                 float(inside[rows].mean()),
                 float((truth <= np.ceil(by_then))[rows].mean()),
                 float(np.median((np.ceil(high) - np.floor(low))[rows])),
             )
-            for name, rows in named
-            if rows.sum() >= _LEAST
-        ),
-    )
+
+
+def _days_in_hindsight(found: Settlements) -> DaysKnown:
+    settled = np.isfinite(found.truth)
+    judged = np.zeros(len(settled), dtype=np.bool_)
+    judged[found.tail] = True
+    clients = [client for client, ended in zip(found.clients, settled, strict=True) if ended]
+    return days_known(found.truth[settled], clients, judged[settled])
 
 
 def _other_days(found: Settlements, count: Count, steps: int) -> dict[str, Floats]:

@@ -1,6 +1,6 @@
-"""How good probabilities and ranges were: AUC, log loss, calibration error, coverage; intervals by resampling clients."""
+"""How good probabilities were: AUC, log loss, calibration error, and what chance alone does to the last."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -31,8 +31,14 @@ def auc(chances: Floats, labels: Floats) -> float:
 
 def log_loss(chances: Floats, labels: Floats) -> float:
     """Return the mean logarithmic loss in nats; chances are bounded to [.001, .999]."""
+    return float(log_losses(chances, labels).mean())
+
+
+def log_losses(chances: Floats, labels: Floats) -> Floats:
+    """Return the logarithmic loss of each chance in nats; chances are bounded to [.001, .999]."""
     bounded = np.clip(chances, _EDGE, 1 - _EDGE)
-    return float(-(labels * np.log(bounded) + (1 - labels) * np.log(1 - bounded)).mean())
+    losses: Floats = -(labels * np.log(bounded) + (1 - labels) * np.log(1 - bounded))
+    return losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +80,6 @@ def noise_floor(chances: Floats, error: Callable[[Floats, Floats], float] = adap
     dice = np.random.default_rng(_SEED)
     found = [error(chances, (dice.random(len(chances)) < chances).astype(np.float64)) for _ in range(_resamples(len(chances)))]
     return float(np.mean(found)), float(np.quantile(found, 0.95))
-
-
-def interval(measure: Callable[[NDArray[np.intp]], float], clients: Sequence[str]) -> tuple[float, float]:
-    """Return a 90 % bootstrap interval of `measure(rows)`, whole clients resampled, for their invoices are not independent.
-
-    Of one client alone its invoices are resampled: too narrow, but more than the point that drawing it again would give.
-    """
-    names, codes = np.unique(np.array(clients), return_inverse=True)
-    if len(names) == 1:
-        names, codes = np.array(clients), np.arange(len(clients))
-    order = np.argsort(codes, kind="stable")
-    rows_of = np.split(order, np.searchsorted(codes[order], np.arange(1, len(names))))
-    dice = np.random.default_rng(_SEED)
-    found = []
-    for _ in range(_resamples(len(clients))):
-        rows = np.concatenate([rows_of[code] for code in dice.integers(0, len(names), len(names))])
-        value = measure(rows)
-        if np.isfinite(value):
-            found.append(value)
-    if not found:
-        return float("nan"), float("nan")
-    low, high = np.quantile(found, [0.05, 0.95])
-    return float(low), float(high)
 
 
 def _resamples(rows: int) -> int:

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from msgspec.structs import replace
 
-from handlers.evaluation.metrics import Bin, Floats, auc, calibration_error, interval, log_loss, reliability
+from handlers.evaluation.drawn import Drawn, ninety
+from handlers.evaluation.metrics import Bin, Floats, auc, calibration_error, log_loss, reliability
 from models.learners.lifetime import ValueTerms
 from models.learners.renewal import PublishedRenewals
 from models.learners.renewal_trainer import RenewalTrainer, renewal_day
@@ -139,7 +140,7 @@ def _judged(
 
 
 def _row(name: str, chances: Floats, labels: Floats, clients: Sequence[str]) -> ChanceRow:
-    span = interval(lambda rows: auc(chances[rows], labels[rows]), clients)
+    span = ninety(Drawn(clients).aucs(chances, labels))
     return ChanceRow(name, auc(chances, labels), span, log_loss(chances, labels), calibration_error(chances, labels))
 
 

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import Final
 
-from handlers.evaluation.judging import WHEN, DaysJudged, Judged
+from handlers.evaluation.drawn import Lead, signed
+from handlers.evaluation.judging import AT_ISSUE, WHEN, DaysJudged, Judged
 from handlers.evaluation.telling import Told
 from models.features import LATE_DAYS, Landmark
 from models.workdays import moment
 
 _SIDE = 200
 _MARGIN = 34
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1d2430;background:#fff}
-h1{font-size:1.6rem;line-height:1.25;margin-bottom:.3rem}h2{font-size:1.15rem;margin:2rem 0 .2rem}p{margin:.3rem 0 .8rem}
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:82rem;margin:2rem auto;padding:0 1rem;color:#1d2430;background:#fff}
+h1{font-size:1.6rem;line-height:1.25;margin-bottom:.3rem}h2{font-size:1.15rem;margin:2rem 0 .2rem}
+p{margin:.3rem 0 .8rem;max-width:62rem}
 table{border-collapse:collapse;margin:.4rem 0 1rem;font-variant-numeric:tabular-nums}
-td,th{padding:.25rem .55rem;text-align:right;border-bottom:1px solid #e3e6ea}th{font-weight:600;color:#556}
-td:first-child,th:first-child{text-align:left}.ours{font-weight:600;background:#eef8f2}small,figcaption{color:#667;font-size:.82rem}
-.answer{background:#f5f7f9;border-left:4px solid #2a8;padding:.7rem 1rem;margin:1rem 0}.answer li{margin:.2rem 0}
+td,th{padding:.25rem .4rem;text-align:right;border-bottom:1px solid #e3e6ea}th{font-weight:600;color:#556}
+td:first-child,th:first-child{text-align:left}.ours{font-weight:600;background:#eef8f2}.known td{color:#667;font-style:italic}
+small,figcaption{color:#667;font-size:.82rem}
+.answer{background:#f5f7f9;border-left:4px solid #2a8;padding:.7rem 1rem;margin:1rem 0;max-width:62rem}.answer li{margin:.2rem 0}
 .head{display:flex;flex-wrap:wrap;gap:1.5rem;align-items:flex-start}figure{margin:.4rem 0;width:17rem}
 pre{font-size:.8rem;overflow-x:auto}svg{overflow:visible}svg text{font-size:10px;fill:#667}
 @media(max-width:50rem){table{display:block;overflow-x:auto}.head>*{max-width:100%}}"""
@@ -64,12 +68,19 @@ def _answer(heads: Sequence[Judged], days: DaysJudged | None, silence: str) -> I
     for head in heads:
         if head.over_days == LATE_DAYS[0] and head.landmark in {Landmark.ISSUE, Landmark.DUE}:
             yield _sentence(head)
+            yield from _waited(head)
     if days and days.errors:
         ours, usual = list(days.errors.values())[:2]
         yield (
             f"<li>The expected day of payment is off by {ours:.1f} days on average; the client's usual delay alone "
             f"by {usual:.1f}.{_range_held(days)}</li>"
         )
+        if known := days.hindsight:
+            yield (
+                f"<li>No one number per client could be off by less than {known.own:.1f} days, even in hindsight; the median of "
+                f"all other invoices of a client, earlier and later, is off by {known.others:.1f}. Only who tells a client's "
+                "invoices apart can be better than both.</li>"
+            )
     if silence:
         yield f"<li>{escape(silence[0].upper() + silence[1:])}.</li>"
     yield "</ul></div>"
@@ -84,23 +95,59 @@ def _sentence(head: Judged) -> str:
     best = max(rest, key=lambda row: row.auc)
     return (
         f"<li>Asked {WHEN[head.landmark]}, Rapport puts an invoice that will be late above one that will not in "
-        f"{ours.auc:.0%} of cases (the best of the others, {escape(best.predictor)}: {best.auc:.0%}; dice: 50%). "
+        f"{ours.auc:.0%} of cases (the best of the others, {escape(best.predictor)}: {best.auc:.0%}, "
+        f"{_VERDICTS[best.auc_lead.word]}; dice: 50%). "
         f"Its percentages are off by {ours.adaptive_error:.1%} on average; "
         f"{head.floor[0]:.1%} is what chance alone does to perfect ones.</li>"
     )
 
 
-def _head(head: Judged) -> Iterator[str]:
-    yield f"<h2>P({escape(head.title)})</h2><p>{head.questions:,} questions; {head.share:.1%} of the invoices were late.</p>"
-    yield "<div class=head><table><tr><th>predictor<th>AUC<th><small>90 % range</small><th>log loss<th><small>90 % range</small>"
-    yield "<th>calibration<br>error<th>in equal<br>bins"
+_VERDICTS: Final = {
+    "ahead": "which Rapport is ahead of by more than chance",
+    "behind": "which Rapport is behind by more than chance",
+    "not told apart": "not told apart from Rapport",
+    "too few clients": "with too few clients to tell the two apart",
+}
+
+
+def _waited(head: Judged) -> Iterator[str]:
+    """Say what was gained since issue, on the same questions."""
     for row in head.rows:
-        ours = " class=ours" if row is head.rows[0] else ""
-        yield (
-            f"<tr{ours}><td>{escape(row.predictor)}<td>{row.auc:.3f}<td><small>{_span(row.auc_range)}</small>"
-            f"<td>{row.log_loss:.3f}<td><small>{_span(row.log_loss_range)}</small><td>{row.calibration_error:.3f}"
-            f"<td>{row.adaptive_error:.3f}"
+        if row.predictor == AT_ISSUE:
+            yield (
+                f"<li>Against its own score at issue, on the same questions, the score {WHEN[head.landmark]} gains AUC "
+                f"{_gained(row.auc_lead)} and log loss {_gained(row.log_loss_lead)}. By knowing that an invoice is open still "
+                "the log loss gains in any case, the AUC only by what tells these invoices apart.</li>"
+            )
+
+
+def _gained(lead: Lead) -> str:
+    word = {"ahead": "a gain", "behind": "a loss"}.get(lead.word, lead.word)
+    return f"{signed(lead.by, 3)} ({signed(lead.low, 3)} to {signed(lead.high, 3)}: {word})".replace("-", "&minus;")
+
+
+def _head(head: Judged) -> Iterator[str]:
+    yield f"<h2>P({escape(head.title)})</h2><p>{head.questions:,} questions of {head.clients:,} clients; "
+    yield f"{head.share:.1%} of the invoices were late.</p>"
+    yield "<div class=head><table><tr><th>predictor<th>AUC<th>Rapport is<th>log loss<th>Rapport is"
+    yield "<th>calibration<br>error<th>in equal<br>bins"
+    for place, row in enumerate(head.rows):
+        ours = "" if place else " class=ours"
+        ranked, lost = (
+            (_compared(row.auc_lead, 3), _compared(row.log_loss_lead, 3))
+            if place
+            else (f"<small>{_span(head.auc_range)}</small>", f"<small>{_span(head.log_loss_range)}</small>")
         )
+        yield (
+            f"<tr{ours}><td>{escape(row.predictor)}<td>{row.auc:.3f}<td>{ranked}<td>{row.log_loss:.3f}<td>{lost}"
+            f"<td>{row.calibration_error:.3f}<td>{row.adaptive_error:.3f}"
+        )
+    known = head.hindsight
+    for name, auc, log_loss in (
+        ("client's own share, in hindsight", known.own_auc, known.own_log_loss),
+        ("share of its other invoices", known.others_auc, known.others_log_loss),
+    ):
+        yield f"<tr class=known><td>{name}<td>{auc:.3f}<td><td>{log_loss:.3f}<td><td><td>"
     yield (
         "<tr><td colspan=5><small>perfect predictions of this number, by chance (one in twenty: "
         f"{head.floor_in_tenths[1]:.3f}, {head.floor[1]:.3f} or more)</small>"
@@ -146,10 +193,14 @@ def _y(share: float) -> float:
 def _days(days: DaysJudged) -> Iterator[str]:
     yield "<h2>Days after the due date, predicted at issue</h2>"
     yield f"<p>{days.invoices:,} invoices, {days.settled:,} of them settled.</p>"
-    yield "<div class=head><table><tr><th>predictor<th>mean absolute error, days"
+    yield "<div class=head><table><tr><th>predictor<th>mean absolute<br>error, days<th>Rapport is"
     for place, (name, error) in enumerate(days.errors.items()):
         ours = "" if place else " class=ours"
-        yield f"<tr{ours}><td>{escape(name)}<td>{error:.2f}"
+        yield f"<tr{ours}><td>{escape(name)}<td>{error:.2f}<td>{_compared(days.leads[name], 2) if place else ''}"
+    if known := days.hindsight:
+        yield f"<tr class=known><td>each client's own median of these, in hindsight<td>{known.own:.2f}<td>"
+        yield f"<tr class=known><td>median of its other invoices, earlier and later<td>{known.others:.2f}<td>"
+        yield f"<tr><td colspan=3><small>{known.clients:,} clients, {known.alone:,} of them with one invoice</small>"
     yield "</table><table><tr><th>clients<th>invoices<th>in the<br>90 % range<th>median<br>days wide<th>paid by the<br>90 % date"
     for row in days.held:
         yield f"<tr><td>{escape(row.group)}<td>{row.invoices:,}<td>{row.in_range:.1%}<td>{row.width:.0f}<td>{row.by_then:.1%}"
@@ -162,9 +213,20 @@ def _words() -> Iterator[str]:
     yield "<b>AUC</b>: of a late and a punctual invoice, how often the late one got the higher chance; 0.5 is dice. "
     yield "<b>Log loss</b>: the price of being surely wrong; lower is better. <b>Calibration error</b>: by how much the chances "
     yield "given differ from what happened, in tenths of the scale; in equal bins, in ten groups of the same number. "
-    yield "<b>90 % range</b>: where the figure would fall if other clients of the same kind had been drawn. "
+    yield "<b>Rapport is</b>: its lead over the predictor in that row on the same questions, and the 90 % range of the lead if "
+    yield "other clients of the same kind had been drawn (in its own row: the range of its figure). Ahead or behind is a range "
+    yield "that leaves nought out; of ten predictors just as good about one is called so by chance, and other months are not in "
+    yield "the range. <b>In hindsight</b>: the best that one number per client can do on the very invoices judged. Nobody can "
+    yield "know it in advance; with few invoices a client it is far too good, and of a client with one it knows everything. The "
+    yield "share or median of the client's <i>other</i> invoices does not know the one that is judged: about what knowing only "
+    yield "whose invoice it is may come to. Who tells a client's invoices apart, by amount, terms or day, can beat both. "
     yield "<b>river, online</b>: the usual learner that is taught answer by answer, on the same features. "
     yield "<b>Refit monthly</b>: batch learners that see all answers known by then and the same features.</small></p>"
+
+
+def _compared(lead: Lead, digits: int) -> str:
+    by, low, high = (signed(value, digits).replace("-", "&minus;") for value in (lead.by, lead.low, lead.high))
+    return f"{lead.word}<br><small>{by} ({low} to {high})</small>"
 
 
 def _span(pair: tuple[float, float]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handlers.commands.book.plan import Asked
-from handlers.commands.evaluate import evaluate
+from handlers.commands.evaluate import LEGEND, evaluate
 from handlers.commands.held_history import hold_history
 from handlers.evaluation.answers import settlements_of
 from handlers.evaluation.kept import Answered, Kept, Put
@@ -135,6 +135,10 @@ def test_the_report_stands_on_its_own(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "P(more than 5 days late, asked at issue)" in shown
     assert "client's median of 12" in shown
     assert "batch twins are left out" not in shown
+    assert " ".join(LEGEND.split()) in " ".join(shown.split())
+    assert "each client's own median, known in hindsight" in shown
+    assert "Against its own score at issue, on the same questions" in page
+    assert max(len(line) for line in shown.splitlines() if "│" in line) <= 110
     assert shown.count("LightGBM monthly") == shown.count("logistic regression monthly") == shown.count("asked ")
 
 

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from handlers.evaluation.answers import RunningMedian
 from handlers.evaluation.batch import often, refit_days, refit_regularly
+from handlers.evaluation.drawn import Drawn, Lead, ninety
 from handlers.evaluation.judging import DaysJudged, judge_days, judge_heads, steps_of
 from handlers.evaluation.kept import Answered, Kept, Put
-from handlers.evaluation.metrics import Floats, auc, interval
+from handlers.evaluation.metrics import Floats, auc
 from handlers.evaluation.report import report_page
 from handlers.evaluation.telling import Told
 from handlers.terminal.waiting import TimeToGo, bar
@@ -114,11 +115,11 @@ def test_refits_are_monthly_and_on_long_histories_no_more_than_two_dozen() -> No
     assert often(100) == "every 100 days"
 
 
-def test_intervals_of_large_books_draw_fewer_times_and_still_hold_the_figure() -> None:
+def test_the_range_of_a_large_book_is_narrow_and_holds_the_figure() -> None:
     dice = np.random.default_rng(2)
     labels = (dice.random(30_000) < 0.3).astype(float)
     chances = np.clip(0.3 + 0.2 * labels + dice.normal(0, 0.2, 30_000), 0, 1)
-    low, high = interval(lambda rows: auc(chances[rows], labels[rows]), [f"c{number % 900}" for number in range(30_000)])
+    low, high = ninety(Drawn([f"c{number % 900}" for number in range(30_000)]).aucs(chances, labels))
     assert low < auc(chances, labels) < high < low + 0.02
 
 
@@ -132,7 +133,10 @@ def test_the_running_median_is_the_middle_of_the_sorted_values_after_each_one(va
 
 
 def test_a_report_of_a_history_too_young_to_judge_its_ranges_says_the_days_alone() -> None:
-    days = DaysJudged(invoices=50, settled=50, errors={"Rapport": 3.0, "client's median of 12": 4.0}, held=())
+    leads = dict.fromkeys(("Rapport", "client's median of 12"), Lead(1.0, 0.5, 1.5, clients=30))
+    days = DaysJudged(
+        invoices=50, settled=50, errors={"Rapport": 3.0, "client's median of 12": 4.0}, leads=leads, hindsight=None, held=()
+    )
     page = report_page("book.csv", told=Told(), heads=[], days=days, silence="too few", reading=["a <b>"], notes=[])
     assert "off by 3.0 days on average; the client's usual delay alone by 4.0.</li>" in page
     assert "<li>Too few.</li>" in page
@@ -141,6 +145,6 @@ def test_a_report_of_a_history_too_young_to_judge_its_ranges_says_the_days_alone
 
 def test_an_interval_over_one_client_alone_is_that_of_its_questions_and_not_a_point() -> None:
     labels = np.arange(200) % 3 == 0
-    low, high = interval(lambda rows: float(labels[rows].mean()), ["c1"] * 200)
+    low, high = ninety(Drawn(["c1"] * 200).means(labels.astype(float)))
     assert low < labels.mean() < high
     assert high - low < 0.2
