@@ -127,3 +127,30 @@ def test_the_arithmetic_of_scaling_rests_on_what_was_measured() -> None:
         assert peak == pytest.approx(10 * daily / 86_400, rel=0.05)
         assert workers == max(1, ceil(1.5 * peak * dear / 1e6))
         assert partitions >= 4 * workers
+
+
+def test_what_benchmarks_say_is_reached_is_what_their_tables_say() -> None:
+    """After a bench the goals at the top of docs/benchmarks.md follow."""
+    text = (REPOSITORY / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+    def cell(table: str, row: str, column: int) -> float:
+        made = text.split(f"<!-- {table} begins -->")[1].split(f"<!-- {table} ends -->")[0]
+        (cells,) = re.findall(rf"^\| {row}[^|]*\|(.*)$", made, re.MULTILINE)
+        return numbers(cells.split("|")[column])[0]
+
+    ours, quix, stock = (
+        cell("peers alone", row, 2) for row in ("Rapport, 1 worker", "Quix Streams", "stock Faust, event by event")
+    )
+    measured = [
+        [cell("core", "a year, two invoices a month", 0)],
+        [cell("core", "a year, an invoice a month", 3) / 1000],
+        [ours],
+        [quix / ours, stock / ours],
+        [cell("scale", "1,000,000", 4)],
+        [cell("restart", "2, that keep their names", 2)],
+        [cell("latency", r"\*\*accepted by the gateway", 2)],
+        [cell("gateway", "verifies, publishes", 1)],
+    ]
+    goals = text.split("## What is reached")[1].split("\n## ")[0]
+    rows = [row.split("|") for row in re.findall(r"^\| (?!---|what \|).*$", goals, re.MULTILINE)]
+    assert [numbers(row[3]) for row in rows] == [pytest.approx(each, rel=0.05) for each in measured]
