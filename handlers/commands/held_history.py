@@ -1,15 +1,17 @@
 """A book or a recorded history, read once and held on disk: what is evaluated, lived through again, or learned from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from handlers.commands.book.column_names import NUMBERS, Meaning
 from handlers.commands.book.plan import Asked, likely_columns, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
-from handlers.commands.held import Held, held_by_arrival
+from handlers.commands.book.unpaid_end import Ends, UnpaidEnd, is_of
+from handlers.commands.held import Held, held, held_by_arrival
 from handlers.commands.history import format_of
 from handlers.commands.options import Format
 from handlers.commands.simulate import events_of
+from models.events.union import AnyClientEvent
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import load_settings
 
@@ -29,7 +31,8 @@ def hold_history(file: Path, *, asked: Asked, form: Format | None = None) -> tup
         )
         raise UsageError(message)
     totals = Totals()
-    events = held_by_arrival(read_book(plan, totals=totals, rejects=None))
+    ends = Ends()
+    events = held_by_arrival(_seen(read_book(plan, totals=totals, rejects=None), ends))
     if totals.reported and plan.counts_days:
         day, count, every = totals.reported
         without = " ".join(f"--map {meaning}=" for meaning in NUMBERS if meaning in plan.mapping)
@@ -39,7 +42,24 @@ def hold_history(file: Path, *, asked: Asked, form: Format | None = None) -> tup
             f"dates of payment, or leave the column out: {without}"
         )
         raise UsageError(message)
-    return events, [*describe_plan(plan), *_counted(totals, plan.rows)]
+    notes = [*describe_plan(plan), *_counted(totals, plan.rows)]
+    if end := ends.unpaid():
+        events = held(event for event in events if not is_of(event, end))
+        notes.append(_missing(end))
+    return events, notes
+
+
+def _seen(events: Iterable[AnyClientEvent], ends: Ends) -> Iterator[AnyClientEvent]:
+    for event in events:
+        ends.see(event)
+        yield event
+
+
+def _missing(end: UnpaidEnd) -> str:
+    return (
+        f"  note: {len(end.keys):,} invoices issued from {end.since} on are open, nearly all there are, while earlier ones are "
+        f"paid until {end.until}: their payments are missing from the file, and they are left out"
+    )
 
 
 def _counted(totals: Totals, rows: int) -> Iterator[str]:
