@@ -127,7 +127,8 @@ def _gained(lead: Lead) -> str:
 
 
 def _head(head: Judged) -> Iterator[str]:
-    yield f"<h2>P({escape(head.title)})</h2><p>{head.questions:,} questions of {head.clients:,} clients; "
+    yield f"<h2>P({escape(head.title)})</h2><p>{head.questions:,} questions of {head.clients:,} clients, "
+    yield f"{head.hindsight.alone:,} of them with one question; "
     yield f"{head.share:.1%} of the invoices were late.</p>"
     yield "<div class=head><table><tr><th>predictor<th>AUC<th>Rapport is<th>log loss<th>Rapport is"
     yield "<th>calibration<br>error<th>in equal<br>bins"

@@ -232,6 +232,9 @@ def test_the_page_says_how_much_is_chance_what_waiting_told_and_what_nobody_coul
         in page
     )
     assert "40 clients, 5 of them with one invoice" in page
+    assert "1,000 questions of 90 clients, 7 of them with one question; 20.0% of the invoices were late." in page.replace(
+        "\n", ""
+    )
     assert "share of its other invoices" in page
 
 
