@@ -78,6 +78,12 @@ def evaluate(
         return 1
     told = Telling(policy).tell(shown(events, "telling the history"))
     out.print(f"{told.events:,} events of {told.clients:,} clients; weights published {told.versions:,} times")
+    if told.refused:
+        notes.append(
+            f"note: {told.refused:,} invoices are left out with their payments: so many of their client were open that its state "
+            "had no place for them"
+        )
+        out.print(notes[-1], markup=False)
     heads, days = _judged(told.examples, twins=_twins(out, wanted=not no_twins), out=out)
     silence = "" if heads else why_none(told.examples)
     if report is not None:

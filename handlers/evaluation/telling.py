@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from handlers.evaluation.kept import Kept
 from handlers.evaluation.states import States
 from handlers.evaluation.wakeups import Wakeups
+from models.events.invoices import InvoiceIssued
 from models.events.union import AnyClientEvent
 from models.learners.lateness import LatenessScorer
 from models.learners.trainer import LatenessTrainer
@@ -29,6 +30,8 @@ class Told:
     first_ms: int = 0
     last_ms: int = 0
     versions: int = 0
+    refused: int = 0
+    """Invoices for which the state of their client had no place."""
 
 
 class Telling:
@@ -43,6 +46,7 @@ class Telling:
         self._states = States()
         self._wakeups = Wakeups()
         self._day = 0
+        self._refused: set[tuple[str, str]] = set()
 
     def tell(self, events: Iterable[AnyClientEvent]) -> Told:
         """Tell all events; timers that would be due after the last one stay unasked, as their answers are not known."""
@@ -58,9 +62,16 @@ class Telling:
         return self.told
 
     def _fold(self, event: AnyClientEvent) -> None:
+        about = (event.client_id, getattr(event, "invoice_id", None) or "")
+        is_issue = isinstance(event, InvoiceIssued)
+        if about in self._refused and not is_issue:
+            return  # its payment would count as money for what else is open, and that as paid early
         state = self._states.get(event.client_id)
         result = transition(state, event, policy=self._policy, scorer=self._scorer)
         if result.refusal is not None:
+            if is_issue and about not in self._refused:
+                self._refused.add(about)
+                self.told.refused += 1
             return
         self._keep(event.client_id, result)
         for told in result.passed_on:
