@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from handlers.commands.book.plan import Asked
+from handlers.commands.book.horizon import AskedToJudge
 from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
 from handlers.commands.held_history import hold_history
@@ -50,7 +50,7 @@ def evaluate(
     no_twins: Annotated[
         bool, Parameter(name="--no-twins", negative=(), help="Leave out the other learners: a third of the time of a large book.")
     ] = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Tell a receivables CSV, or any history, to the live core and hold its predictions against what happened.
 
@@ -61,6 +61,7 @@ def evaluate(
 
     Columns are found by name and by what they hold, and shown; --map overrules them. Where one is missing, or dates or amounts
     could be read in two ways, the error names the option that says it. rapport import FILE --dry-run shows only how it is read.
+    Where a CSV lists invoices longer than it knows their payments, the rest is left out and said, unless --blank-is-unpaid.
 
     Example: rapport evaluate book.csv --report report.html
 
@@ -69,7 +70,7 @@ def evaluate(
     policy = policy_in_force(load_settings())
     check_target(report, "--report")
     with needed_history(file, live=live) as path:
-        events, notes = hold_history(path, form=form, asked=asked or Asked())
+        events, notes = hold_history(path, form=form, asked=asked or AskedToJudge())
     out = Console(width=120, highlight=False)
     for line in notes:
         out.print(line, markup=False)
@@ -88,7 +89,9 @@ def evaluate(
     silence = "" if heads else why_none(told.examples)
     if report is not None:
         name = file.name if file else "the running deployment"
-        page = report_page(name, told=told, heads=heads, days=days, silence=silence, reading=notes, notes=NOTES)
+        page = report_page(
+            name, told=told, heads=heads, days=days, silence=silence, unknown=notes.unknown, reading=notes, notes=NOTES
+        )
         _write(report, page)
         out.print(f"report: {report}", markup=False)
     if silence:

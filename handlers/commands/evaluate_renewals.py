@@ -13,8 +13,8 @@ from handlers.commands.agreements.columns import Field
 from handlers.commands.agreements.events import contract_history
 from handlers.commands.agreements.reading import Agreements, AskedContracts, read_agreements
 from handlers.commands.book.plan import Asked, make_plan
-from handlers.commands.book.totals import Totals, read_book
 from handlers.commands.files import check_target, writing
+from handlers.commands.known_book import known_book, say_unknown
 from handlers.commands.options import ReportOption
 from handlers.evaluation.contract_world import FIRST_DAY, World
 from handlers.evaluation.renewal_judging import ChancesJudged, Truth, judge_after, judge_chances, judge_values
@@ -179,7 +179,9 @@ def _from_file(file: Path, book: Path | None, asked: AskedContracts, money: Aske
     history = contract_history(found, period_days=asked.period_days)
     events: list[AnyClientEvent] = list(history.events)
     if book is not None:
-        events += read_book(make_plan(book, asked=Asked(), home_currency=home), totals=Totals(), rejects=None)
+        told, _, unknown = known_book(make_plan(book, asked=Asked(), home_currency=home), Asked())
+        say_unknown(book, unknown)
+        events += told
     events = [event for event in events if event.received_ms < (history.last_day + 1) * DAY_MS]
     events.sort(key=lambda event: event.received_ms)
     first = min(span.start for spans in history.spans.values() for span in spans)

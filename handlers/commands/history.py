@@ -9,11 +9,13 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
+from handlers.commands.book.horizon import AskedToJudge, refuse_for_logs
 from handlers.commands.book.ordering import by_arrival
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.reading import refuse_packed
 from handlers.commands.book.totals import Totals, read_book
 from handlers.commands.files import needed_file, opened
+from handlers.commands.known_book import known_book, say_unknown
 from handlers.commands.log_file import HEAD, head_of
 from handlers.commands.options import Format
 from models.events.envelope import epoch_ms
@@ -114,6 +116,7 @@ def format_of(path: Path, asked: Format | None) -> Format:
 def read_history(path: Path, *, form: Format, asked: Asked, home_currency: str) -> Iterator[Delivery | BadLine]:
     """Yield every delivery of the file; a book's rows come in order of arrival, lines of JSON in the order of the file.
 
+    Of a book by which something is judged (AskedToJudge) only what it knows the outcome of; what is left out is said on stderr.
     Raises UsageError for a file that cannot be read, and at the end for one of which nothing could be.
     """
     needed_file(path)
@@ -134,9 +137,15 @@ def _read(path: Path, *, form: Format, asked: Asked, home_currency: str) -> Iter
     if form == "csv":
         plan = make_plan(path, asked=asked, home_currency=home_currency)
         totals = Totals()
-        yield from deliveries(read_book(plan, totals=totals, rejects=None))
+        if isinstance(asked, AskedToJudge):
+            events, totals, unknown = known_book(plan, asked)
+            say_unknown(path, unknown)
+            yield from deliveries(events)
+        else:
+            yield from deliveries(read_book(plan, totals=totals, rejects=None))
         yield from (BadLine(bad.line, bad.reason, alike=totals.reasons[words]) for words, bad in totals.examples.items())
         return
+    refuse_for_logs(asked)
     head_of(path)  # of an exported log all is believed, or nothing
     with opened(path) as file:
         yield from read_lines(file)

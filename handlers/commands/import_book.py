@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from handlers.commands.book.horizon import look
 from handlers.commands.book.plan import Asked, make_plan
 from handlers.commands.book.totals import Totals, describe_plan, read_book
 from handlers.commands.files import check_target, writing
@@ -60,6 +61,9 @@ def import_book(
     else:
         code = send_all(deliveries(events), settings=settings, sent=Sent())
     _tell(totals, None if dry_run else target)
+    if dry_run and plan.dates_payments:
+        for line in look(totals.outcomes, plan.zone).said:
+            print(f"  note: {line}; to an import these invoices are open")
     return code if totals.events and not totals.rejected else 1
 
 

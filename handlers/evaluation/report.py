@@ -32,15 +32,20 @@ def report_page(
     heads: Sequence[Judged],
     days: DaysJudged | None,
     silence: str,
+    unknown: Sequence[str],
     reading: Sequence[str],
     notes: Sequence[str],
 ) -> str:
-    """Return the page: `silence` says why there are no heads, `reading` how the file was read. The same gives the same text."""
+    """Return the page: `silence` says why there are no heads, `unknown` what was left out, `reading` how the file was read.
+
+    The same gives the same text.
+    """
     title = f"How well would Rapport have predicted {escape(name)}?"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>",
         _about(told),
+        *(f"<p>{escape(line.strip().removeprefix('note: '))}.</p>" for line in unknown),
         *_answer(heads, days, silence),
     ]
     for head in heads:

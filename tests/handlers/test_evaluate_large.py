@@ -137,7 +137,7 @@ def test_a_report_of_a_history_too_young_to_judge_its_ranges_says_the_days_alone
     days = DaysJudged(
         invoices=50, settled=50, errors={"Rapport": 3.0, "client's median of 12": 4.0}, leads=leads, hindsight=None, held=()
     )
-    page = report_page("book.csv", told=Told(), heads=[], days=days, silence="too few", reading=["a <b>"], notes=[])
+    page = report_page("book.csv", told=Told(), heads=[], days=days, silence="too few", unknown=[], reading=["a <b>"], notes=[])
     assert "off by 3.0 days on average; the client's usual delay alone by 4.0.</li>" in page
     assert "<li>Too few.</li>" in page
     assert "a &lt;b&gt;" in page

@@ -221,7 +221,7 @@ def test_the_page_says_how_much_is_chance_what_waiting_told_and_what_nobody_coul
     head = replace(judged(Row(AT_ISSUE, 0.8, unsure, 0.4, ahead, 0.1, 0.1)), over_days=5)
     leads = {"Rapport": Lead(0, 0, 0, 90), "client's median of 12": ahead, "LightGBM": few}
     days = DaysJudged(99, 90, dict.fromkeys(leads, 4.0), leads, DaysKnown(2.5, 3.5, 40, 5), ())
-    page = report_page("book.csv", told=Told(), heads=[head], days=days, silence="", reading=[], notes=[])
+    page = report_page("book.csv", told=Told(), heads=[head], days=days, silence="", unknown=[], reading=[], notes=[])
     assert "the score on the due date gains AUC &minus;.010 (&minus;.046 to +.030: not told apart) and log loss +.050" in page
     assert "(+.012 to +.200: a gain)" in page
     assert f"{AT_ISSUE}: 80%, not told apart from Rapport" in page

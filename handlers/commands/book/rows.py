@@ -19,30 +19,23 @@ from handlers.commands.book.bills import Bill, Part, RejectedRowError, Rejection
 from handlers.commands.book.column_names import REQUIRED, Meaning
 from handlers.commands.book.dates import read_moment
 from handlers.commands.book.gathering import gather
+from handlers.commands.book.horizon import WHOLE, Horizon, Outcomes
 from handlers.commands.book.journal import Entry, apply_payments
 from handlers.commands.book.kinds import RowKind, kind_of, on_credit_side
+from handlers.commands.book.methods import method_in
 from handlers.commands.book.plan import ISSUED_AT, SETTLED_AT, Plan, unit_of
 from handlers.commands.book.reading import Row, rows
 from handlers.commands.book.terms import read_terms
 from handlers.commands.book.words import Became, became, is_credit, said
 from models.events.delays import DisputeClosed, DisputeOpened
 from models.events.invoices import CreditNoteIssued, InvoiceIssued
-from models.events.payments import PaymentMethod, PaymentReceived
+from models.events.payments import PaymentReceived
 from models.events.signals import ClientProfiled
 from models.events.union import AnyClientEvent
 from models.ids import derive
 from models.money import Money
 
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "ja", "oui", "si", "sí"})
-_METHODS: Final = (
-    (PaymentMethod.CARD, ("card", "visa", "master", "amex", "karte", "carte")),
-    (PaymentMethod.BANK_DEBIT, ("debit", "ach", "sepa", "lastschrift")),
-    (PaymentMethod.WIRE, ("wire", "transfer", "bank", "überweisung", "virement", "eft")),
-    (PaymentMethod.CHECK, ("check", "cheque", "scheck", "chèque")),
-    (PaymentMethod.CASH, ("cash", "bar")),
-)
-
-
 _DAYS: Final = re.compile(r"(?P<below>\()?(?P<days>[+-]?\d{1,6}(?:[.,]\d+)?)(?(below)\))(?:\s*(?:days?|d))?")
 _PLACEHOLDERS: Final = re.compile(
     r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|(2999|9999|4712)-?12-?31.*|31-DEC-4712.*"
@@ -61,6 +54,11 @@ class BookReader:
     """
 
     plan: Plan
+    known: Horizon = WHOLE
+    beyond: int = 0
+    """Rows read so far that are left out because the book does not know what came of them."""
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    """What the invoices told so far say of how they were paid."""
     summed: int = 0
     """Invoices read so far whose rows bear different amounts: they were taken for line items and added up."""
     due_first: int = 0
@@ -80,8 +78,7 @@ class BookReader:
         """Yield for each row its events or its rejection, in the order of the file; rows that share an invoice come last."""
         shared: dict[int, list[tuple[Row, Bill]]] = {}
         journal: list[Entry] = []
-        for row in rows(self.plan.layout):
-            bill = self._parsed(row)
+        for row, bill in self._known_rows():
             if isinstance(bill, Rejection):
                 yield bill
             elif bill.kind is RowKind.PAYMENT:
@@ -104,9 +101,16 @@ class BookReader:
         for entry, reason in apply_payments(journal):
             yield self._told(entry.row, entry.bill) if not reason else Rejection(entry.row.line, reason, entry.row.cells)
 
-    def _parsed(self, row: Row) -> Bill | Rejection:
+    def _known_rows(self) -> Iterator[tuple[Row, Bill | Rejection]]:
+        for row in rows(self.plan.layout):
+            if (bill := self._parsed(row)) is None:
+                self.beyond += 1
+            else:
+                yield row, bill
+
+    def _parsed(self, row: Row) -> Bill | Rejection | None:
         try:
-            return self._bill(row)
+            return self.known.of(self._bill(row))
         except (ValueError, OverflowError) as error:
             return Rejection(line=row.line, reason=str(error), cells=row.cells)
 
@@ -202,6 +206,7 @@ class BookReader:
         self._seen[key] = row.line
 
     def _count(self, bill: Bill) -> None:
+        self.outcomes.add(bill, self.plan.zone)
         self.due_first += bill.amount.minor > 0 and bill.due_at.date() < bill.issued_at.date()
         if bill.paid and bill.paid[-1].at > bill.due_at:
             self.late_on[bill.paid[-1].at.date()] += 1
@@ -243,7 +248,7 @@ class BookReader:
                 payment_id=derive("import.payment", bill.client_id, bill.invoice_id, *number),
                 invoice_id=bill.invoice_id,
                 amount=part.amount,
-                method=_method(self._cell(row, Meaning.METHOD)),
+                method=method_in(self._cell(row, Meaning.METHOD)),
             )
 
     def _paid(self, row: Row, bill: Bill) -> tuple[Part, ...]:
@@ -388,8 +393,3 @@ class BookReader:
             raise RejectedRowError(message)
         days = float(found["days"].replace(",", "."))
         return floor(-abs(days) if found["below"] else days)
-
-
-def _method(text: str) -> PaymentMethod:
-    lowered = text.lower()
-    return next((method for method, words in _METHODS if any(word in lowered for word in words)), PaymentMethod.OTHER)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from handlers.commands.book.bills import Rejection
 from handlers.commands.book.column_names import Meaning
+from handlers.commands.book.horizon import WHOLE, Horizon, Outcomes
 from handlers.commands.book.plan import Plan
 from handlers.commands.book.rows import BookReader
 from handlers.terminal.waiting import shown
@@ -60,6 +61,8 @@ class Totals:
     rejected: int = 0
     summed: int = 0
     due_first: int = 0
+    beyond: int = 0
+    outcomes: Outcomes = field(default_factory=Outcomes)
     late_on: Counter[date] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Rejection] = field(default_factory=dict)
@@ -138,11 +141,11 @@ class Totals:
         return self.by_currency.setdefault(money.currency, CurrencyTotals())
 
 
-def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[AnyClientEvent]:
-    """Yield the events of a whole book while counting them; rejected rows go to the CSV at `rejects`, made when needed."""
+def read_book(plan: Plan, *, totals: Totals, rejects: Path | None, known: Horizon = WHOLE) -> Iterator[AnyClientEvent]:
+    """Yield the events of a book as far as it is `known`, and count them; rejected rows go to the CSV at `rejects`, if needed."""
     with ExitStack() as stack:
         writer = None
-        reader = BookReader(plan)
+        reader = BookReader(plan, known)
         for found in shown(reader.read_all(), "reading the book", total=plan.rows):
             if isinstance(found, Rejection):
                 totals.reject(found)
@@ -154,6 +157,7 @@ def read_book(plan: Plan, *, totals: Totals, rejects: Path | None) -> Iterator[A
                 totals.add(event)
                 yield event
         totals.summed, totals.due_first, totals.late_on = reader.summed, reader.due_first, reader.late_on
+        totals.beyond, totals.outcomes = reader.beyond, reader.outcomes
 
 
 def _rejects_writer(path: Path, plan: Plan, stack: ExitStack) -> "Writer":

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from handlers.commands.book.plan import Asked
+from handlers.commands.book.horizon import AskedToJudge
 from handlers.commands.learners.budgeting import budget
 from handlers.commands.learners.checking import check as run_check
 from handlers.commands.learners.choosing import challenger, champion, pinned, promoted, rolled_back, trusted
@@ -217,7 +217,7 @@ learners.command(budget)
 
 
 @learners.command
-def cohorts(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOption = False) -> int:
+def cohorts(file: Book = None, /, *, asked: AskedToJudge | None = None, json_: JsonOption = False) -> int:
     """Show how clients of one onboarding month, service line or contract type go: days to pay, renewals, raises.
 
     "paid by day 30" is the share of invoices paid within 30 days after they were issued; "kept" is the share of contracts still
@@ -238,7 +238,7 @@ def cohorts(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOpti
 
 
 @learners.command
-def seasons(file: Book = None, /, *, asked: Asked | None = None, json_: JsonOption = False) -> int:
+def seasons(file: Book = None, /, *, asked: AskedToJudge | None = None, json_: JsonOption = False) -> int:
     """Show the year by half months: when many contracts renew (cliff), when less goes well (freeze), and more (favourable).
 
     A half month is marked when it differs from the rest of the year in two years at least, by more than chance and by enough to
@@ -268,11 +268,11 @@ def _nothing(file: Path | None) -> str:
     return f"no invoice of {file.name} is answered: none fell due a month before its end"
 
 
-def _tallies(file: Path | None, asked: Asked | None) -> tuple[PayCohorts, RenewalCohorts]:
+def _tallies(file: Path | None, asked: AskedToJudge | None) -> tuple[PayCohorts, RenewalCohorts]:
     """Return what is known of invoices and renewals, by the running trainer or from a file."""
     settings = load_settings()
     if file is not None:
-        return pay_cohorts(file, asked=asked or Asked(), settings=settings), RenewalCohorts()
+        return pay_cohorts(file, asked=asked or AskedToJudge(), settings=settings), RenewalCohorts()
     if asked is not None:
         message = "how a file is to be read was said, but not which: name it first"
         raise UsageError(message)

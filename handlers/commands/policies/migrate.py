@@ -135,7 +135,7 @@ def _told(
 ) -> tuple[ClientProgram, tuple[ClientState, ...], int]:
     """Return what holds at the end of a history, and its clients then."""
     chosen = chosen_policy(None)
-    events = told_events(history, form=form, asked=asked)
+    events = told_events(history, form=form, asked=asked or Asked())
     now_ms = max(event.received_ms for event in events) if as_of is None else end_of_day_ms(as_of)
     life = live(chosen, events, until_ms=now_ms, controls=read_controls(history))
     states = life.simulation.states

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from handlers.commands.book.horizon import AskedToJudge
 from handlers.commands.book.plan import Asked
 from handlers.commands.export import history_of
 from handlers.commands.files import check_target, writing
@@ -41,7 +42,7 @@ def try_policy(
     from_live: LiveOption = False,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Tell a history under two policies and print who gains or loses which contacts, per step and segment, with reasons.
 
@@ -54,7 +55,7 @@ def try_policy(
     """
     policies = [(chosen_policy(name), name is not None) for name in (against, file)]
     with history_of(history, live=from_live) as path:
-        events = told_events(path, form=form, asked=asked)
+        events = told_events(path, form=form, asked=asked or AskedToJudge())
         until_ms = _last_ms(events) if until is None else end_of_day_ms(until)
         old, new = (live(chosen, events, until_ms=until_ms, controls=held_in(path, fixed=fixed)) for chosen, fixed in policies)
     found = backtest.compare(old, new)
@@ -74,7 +75,7 @@ def forecast(
     file: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Say which contacts would leave on which day if nothing else happens, per client, and what waits for what.
 
@@ -97,7 +98,7 @@ def forecast(
         return _from_live(days=days, client=client, as_json=as_json)
     start_ms, life, before = _ahead(
         chosen_policy(file),
-        told_events(history, form=form, asked=asked),
+        told_events(history, form=form, asked=asked or AskedToJudge()),
         days=days,
         as_of_ms=None if as_of is None else end_of_day_ms(as_of),
         controls=held_in(history, fixed=file is not None),
@@ -178,7 +179,7 @@ def adopt(
         raise UsageError(message)
     chosen = chosen_policy(file)
     check_target(holds, "--holds")
-    events = told_events(book, form=form, asked=asked)
+    events = told_events(book, form=form, asked=asked or Asked())
     moment_ms = _last_ms(events) if as_of is None else end_of_day_ms(as_of)
     known = [event for event in events if event.received_ms <= moment_ms]
     if not known:
@@ -192,9 +193,9 @@ def adopt(
     return 0
 
 
-def told_events(file: Path | None, *, form: Format | None, asked: Asked | None) -> Held:
-    """Return the events of a history."""
-    return held(events_of(file, form=form, asked=asked or Asked()))
+def told_events(file: Path | None, *, form: Format | None, asked: Asked) -> Held:
+    """Return the events of a history; of a book that is AskedToJudge only what it knows the outcome of."""
+    return held(events_of(file, form=form, asked=asked))
 
 
 def _last_ms(events: Held) -> int:

@@ -9,10 +9,11 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from handlers.commands.book.plan import Asked
+from handlers.commands.book.horizon import AskedToJudge
 from handlers.commands.export import needed_history
 from handlers.commands.files import check_target, writing
 from handlers.commands.held_history import hold_history
+from handlers.commands.known_book import say_unknown
 from handlers.commands.options import (
     AgainstOption,
     Author,
@@ -71,7 +72,7 @@ def evaluate(
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Live a history three times and say how steady segments are: rules alone, filter alone, and both as in production.
 
@@ -102,7 +103,7 @@ def movers(
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Report who moved between segments in a quarter: from, to, why, how sure, and the money involved.
 
@@ -137,7 +138,7 @@ def tiers(
     live: LiveOption = False,
     policy: PolicyOption = None,
     form: FormOption = None,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Propose cut-points of the recency, frequency and monetary tiers from the firm's own quartiles, ready for the policy file.
 
@@ -174,7 +175,7 @@ def graces(
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Propose how long a courtesy each segment gets after the due date, ready for the policy file (support.segment_grace).
 
@@ -214,7 +215,7 @@ def observe(
     policy: PolicyOption = None,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Let a clustering observer look at a history and propose patterns. It reads, and moves nobody.
 
@@ -244,7 +245,7 @@ def backtest(
     live: LiveOption = False,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Say who would stand in another segment, or in another audience, under a new policy: from where, to where, when and why.
 
@@ -273,7 +274,7 @@ def windows(
     live: LiveOption = False,
     form: FormOption = None,
     as_json: JsonOption = False,
-    asked: Asked | None = None,
+    asked: AskedToJudge | None = None,
 ) -> int:
     """Propose when clients can decide about money: months in which they paid or began contracts year after year.
 
@@ -342,9 +343,11 @@ def _name(file: Path | None) -> str:
     return "the running deployment" if file is None else file.name
 
 
-def _history(file: Path | None, *, live: bool, form: Format | None, asked: Asked | None) -> Sequence[AnyClientEvent]:
+def _history(file: Path | None, *, live: bool, form: Format | None, asked: AskedToJudge | None) -> Sequence[AnyClientEvent]:
     with needed_history(file, live=live) as path:
-        return hold_history(path, form=form, asked=asked or Asked())[0]
+        events, notes = hold_history(path, form=form, asked=asked or AskedToJudge())
+        say_unknown(path, notes.unknown)
+        return events
 
 
 def _judged_table(name: str, found: list[Judged]) -> Table:
