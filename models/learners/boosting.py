@@ -25,7 +25,9 @@ ANEW: Final = 10
 
 _RATE: Final = 0.35
 _DRAWN: Final = 6.0  # toward 0, in units of curvature: a leaf of few examples says little
-_POINTS: Final = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95)  # quantiles of a feature at which it may be asked about
+POINTS: Final = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95)
+"""Quantiles of a feature at which it may be asked about."""
+
 _NEWTON_STEPS: Final = 6
 _LONGEST_STEP: Final = 2.0  # in logits: where shares are sure and wrong there is no curvature, and Newton alone runs away
 _SCREENED: Final = 1  # the level after which only questions are looked at that were among the best of it
@@ -37,17 +39,27 @@ _USUAL: Final = [INDEX[name] for name in UNDER_DAYS]
 _UNDER: Final = tuple([INDEX[f"{name}_{days}"] for days in LATE_DAYS] for name in UNDER)
 
 
-def grow(landmark: Landmark, features: Floats, labels: Floats, days: Floats, *, standing: Forest | None = None) -> Forest:
+def grow(
+    landmark: Landmark,
+    features: Floats,
+    labels: Floats,
+    days: Floats,
+    *,
+    standing: Forest | None = None,
+    under: Floats | None = None,
+) -> Forest:
     """Return trees for questions (rows) and their answers.
 
     `labels` has a column per meaning of "late", nan where it had been decided; `days` are days late, infinite where an invoice
-    was still open. Of the trees that are `standing`, the first half stay, with new leaves, behind the new ones.
+    was still open. Of the trees that are `standing`, the first half stay, with new leaves, behind the new ones. `under` are
+    `shares_under` and `usual_days` where `features` are too coarse to say.
     """
     places, points = _questions(features)
     above = (features[:, places] > points).astype(np.float32)
     known = np.isfinite(labels).astype(np.float32)
     answers = np.nan_to_num(labels)
-    logits = shares_under(features)
+    logits = shares_under(features) if under is None else under[:, : len(LATE_DAYS)].copy()
+    usual = usual_days(features) if under is None else under[:, -1]
     intercepts = _intercepts(logits, answers, known)
     logits += intercepts
     kept = _kept(standing) if standing is not None else []
@@ -72,16 +84,15 @@ def grow(landmark: Landmark, features: Floats, labels: Floats, days: Floats, *, 
         places=b"".join(one.astype(np.uint8).tobytes() for one, _ in asked),
         points=b"".join(one.astype("<f2").tobytes() for _, one in asked),
         leaves=np.array(leaves, dtype="<f2").tobytes(),
-        days=_days(features, days / _UNIT, asked).tobytes(),
+        days=_days(features, days / _UNIT - usual, asked).tobytes(),
     )
 
 
-def _days(features: Floats, days: Floats, asked: list[tuple[Places, Floats]]) -> Floats:
-    """Return a number per tree and leaf, so that their sum on top of the usual delay comes near the median of the days late.
+def _days(features: Floats, off: Floats, asked: list[tuple[Places, Floats]]) -> Floats:
+    """Return a number per tree and leaf, so that their sum comes near the median of what invoices are `off` their usual delay.
 
     No invoice pulls by more than half as much again as the typical error; one that is still open pulls as one paid much later.
     """
-    off = days - features[:, _USUAL].mean(axis=1)
     settled = np.isfinite(off)
     strongest = _STRONGEST * max(float(np.median(np.abs(off[settled]))), 1 / _UNIT) if settled.any() else 1.0
     found = np.zeros((len(asked), LEAVES), dtype="<f2")
@@ -113,9 +124,15 @@ def shares_under(features: Floats) -> Floats:
     return found
 
 
+def usual_days(features: Floats) -> Floats:
+    """Return what lies under the trees for the days late, in units of 15 days."""
+    found: Floats = features[:, _USUAL].mean(axis=1)
+    return found
+
+
 def _questions(features: Floats) -> tuple[Places, Floats]:
     """Return places and points of all questions that some example answers with yes and some with no."""
-    cuts = np.quantile(features, _POINTS, axis=0, method="lower")
+    cuts = np.quantile(features, POINTS, axis=0, method="lower")
     highest = features.max(axis=0)
     places, points = [], []
     for place in range(features.shape[1]):

@@ -22,7 +22,10 @@ FORMAT: Final = 4
 4: with trees of their own for first invoices.
 """
 
-_READ: Final = (1, 2, 3, FORMAT)
+CHECKPOINT_FORMAT: Final = 5
+"""Of checkpoints alone. 5: windows may hold coarse rows. Weights are written as before, so workers need not be upgraded first."""
+
+_READ: Final = (1, 2, 3, FORMAT, CHECKPOINT_FORMAT)
 SIZE_LIMIT: Final = 64 * 1024
 """Most bytes of published weights: they travel through the log and are read by every worker."""
 
@@ -154,14 +157,18 @@ def dump(value: LatenessWeights | Checkpoint) -> bytes:
     """Return the bytes of published weights or a checkpoint. Raises SnapshotError when they are too large or not finite."""
     if isinstance(value, LatenessWeights):
         guard(value)
-    return seal(value, schema=TABLE, limit=SIZE_LIMIT if isinstance(value, LatenessWeights) else CHECKPOINT_LIMIT)
+        return seal(value, schema=TABLE, limit=SIZE_LIMIT)
+    return seal(value, schema=TABLE, limit=CHECKPOINT_LIMIT, written=CHECKPOINT_FORMAT)
 
 
-def seal(value: msgspec.Struct, *, schema: str, limit: int) -> bytes:
-    """Return the bytes of one struct of a learner with the feature table `schema`. Raises SnapshotError beyond `limit` bytes."""
+def seal(value: msgspec.Struct, *, schema: str, limit: int, written: int = FORMAT) -> bytes:
+    """Return the bytes of one struct of a learner with the feature table `schema`. Raises SnapshotError beyond `limit` bytes.
+
+    `written` is the format that a release must know to read it.
+    """
     libraries = {name: version(name) for name in _LIBRARIES}
     envelope = _Envelope(type(value).__name__, schema, libraries, msgspec.msgpack.encode(value))
-    content = bytes([FORMAT]) + msgspec.msgpack.encode(envelope)
+    content = bytes([written]) + msgspec.msgpack.encode(envelope)
     raw = _MAGIC + blake2b(content, digest_size=_SUM).digest() + content
     if len(raw) > limit:
         message = f"a snapshot of {len(raw):,} bytes exceeds {limit:,}: learn fewer heads, or raise the limit on purpose"

@@ -99,6 +99,9 @@ class LatenessTrainer:
         if not ready:
             return False
         self._waiting = [row for row in self._waiting if day_known(row) >= day]
+        known = max(map(day_known, ready)) - self.tally.first_day
+        for learner in self.trees.values():
+            learner.window.widen(days=known)
         for example in examples_in_order(ready):
             self._learn(example)
         for learner in self._every_trees():

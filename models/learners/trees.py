@@ -14,7 +14,8 @@ from models.learners.window import Window
 
 _FIRST: Final = 150  # answered questions before the first trees
 _MORE: Final = 0.4  # of what had been seen, before trees are grown anew
-_MOST: Final = 500  # but not more than so many questions
+_MOST: Final = 500  # but not more than so many questions,
+_PART: Final = 0.25  # or a quarter of those that are kept: growing from more of them costs more
 _PLACES: Final = {days: tuple(INDEX[f"{name}_{days}"] for name in UNDER) for days in LATE_DAYS}
 
 _SHARE: Final = 0.3
@@ -38,11 +39,12 @@ class TreesLearner:
 
     def grow_if_due(self) -> None:
         """Grow the trees anew when enough questions were answered since."""
-        wanted = min(_MOST, int(_MORE * self._grown_at)) if self._grown_at else _FIRST
+        most = max(_MOST, int(_PART * len(self.window.rows)))
+        wanted = min(most, int(_MORE * self._grown_at)) if self._grown_at else _FIRST
         if self.window.seen - self._grown_at < wanted or not self.window.rows:
             return
         self._grown_at = self.window.seen
-        self._stand(grow(self.landmark, *self.window.arrays(), standing=self.forest))
+        self._stand(grow(self.landmark, *self.window.arrays(), standing=self.forest, under=self.window.under()))
 
     def value(self, features: tuple[float, ...], *, days: int) -> float | None:
         """Return the logit of more than `days` days late, None while there are no trees."""

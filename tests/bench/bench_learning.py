@@ -1,7 +1,7 @@
 """What learning costs: a question with its features, an example, a snapshot both ways, activation. Prints, asserts nothing."""
 
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from functools import cache
 from typing import Final
@@ -18,6 +18,7 @@ from models.learners.forest import opened
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import Checkpoint, LatenessWeights, dump, load
 from models.learners.trainer import LatenessTrainer
+from models.learners.window import LARGEST, SIZE, Window
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
 from models.transition import transition
@@ -81,6 +82,17 @@ def with_trees(count: int) -> LatenessTrainer:
     return trainer
 
 
+def wide_window() -> Window:
+    """Return a window as a firm has it that answers much: full of coarse rows."""
+    window = Window()
+    for number in range(LARGEST):
+        if number % SIZE == 0:
+            window.widen(1)
+        asked = example(number).questions[0]
+        window.see(b64decode(asked.features), overdue=0, days_late=number % 40, mark=number % 50)
+    return window
+
+
 def test_what_learning_costs() -> None:
     trainer = with_trees(EXAMPLES)
     weights, checkpoint = trainer.publish(), trainer.checkpoint()
@@ -95,6 +107,9 @@ def test_what_learning_costs() -> None:
     window = trainer.trees[Landmark.DUE].window.arrays()
     examples = [on_the_due_date(number) for number in range(EXAMPLES, EXAMPLES + 400)]
     grown = next(one for one in weights.forests if one.landmark == Landmark.DUE)
+    wide = wide_window()
+    of_many, under = wide.arrays(), wide.under()
+    packed = b64decode(examples[0].questions[0].features)
 
     def features_alone() -> object:
         return lateness_features(state, row, now_ms=now, seen_ms=now, landmark=Landmark.DUE, firm=scorer.firm)
@@ -129,6 +144,12 @@ def test_what_learning_costs() -> None:
             "us",
         ),
         ("grow them again, half of them new", best_us(lambda: grow(Landmark.DUE, *window, standing=grown), rounds=2), "us"),
+        (
+            f"the same from {LARGEST:,} coarse rows, each {LARGEST // 4:,} answers",
+            best_us(lambda: grow(Landmark.DUE, *of_many, standing=grown, under=under), rounds=2),
+            "us",
+        ),
+        ("take one row into a wide window", best_us(lambda: wide.see(packed, overdue=0, days_late=0, mark=1)), "us"),
         ("dump weights", best_us(lambda: dump(weights), rounds=50), "us"),
         ("load weights", best_us(lambda: load(raw, LatenessWeights), rounds=50), "us"),
         ("activation: load, compile, first score", best_us(lambda: _activate(raw, features), rounds=50), "us"),

@@ -16,7 +16,7 @@ from models.learners.kalman import DivergedError, KalmanLinear
 from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import CHECKPOINT_LIMIT, SIZE_LIMIT, Checkpoint, LatenessWeights, dump, load
 from models.learners.trainer import LatenessTrainer
-from models.learners.window import SIZE
+from models.learners.window import LARGEST, SIZE
 from models.triggers import Example
 from tests.models.examples import example, with_features
 
@@ -139,17 +139,21 @@ def test_trees_are_the_same_whatever_the_order_within_a_day_and_wherever_the_tra
     assert second.save() == straight.save()
 
 
-def test_a_trainer_whose_windows_are_full_of_noise_fits_its_limits() -> None:
+@pytest.mark.parametrize(("days", "size"), [(10_000, SIZE), (30, LARGEST)])
+def test_a_trainer_whose_windows_are_full_of_noise_fits_its_limits(days: int, size: int) -> None:
     trainer = learned(told_to_the_end())
-    rows = np.random.default_rng(1).uniform(-1, 1, (SIZE, len(FEATURES))).astype("<f2")
+    rows = np.random.default_rng(1).uniform(-1, 1, (size, len(FEATURES))).astype("<f2")
     every = (*trainer.trees.values(), trainer.firsts)
     for number, row in enumerate(rows):
         for learner in every:
+            if learner is not trainer.firsts and number % SIZE == 0:
+                learner.window.widen(days)
             late = None if number % 3 else 0
             learner.window.see(row.tobytes(), overdue=-30, days_late=late, mark=number * 2_654_435_761 % 2**32)
     for learner in every:
         learner.grow_if_due()
-    assert all(len(learner.window.rows) == SIZE for learner in every)
+    assert all(len(learner.window.rows) == size for learner in trainer.trees.values())
+    assert len(trainer.firsts.window.rows) == SIZE
     assert len(trainer.publish().forests) == len(Landmark)
     assert trainer.publish().firsts
     assert len(dump(trainer.publish())) <= SIZE_LIMIT
