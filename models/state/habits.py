@@ -21,7 +21,7 @@ from models.workdays import DAY_MS, moment
 
 KEPT: Final = 16  # beyond sixteen outcomes the slow average (a tenth each) has forgotten all but a fifth
 RECENT: Final = 12  # of which the median, the spread and the conditional shares are taken
-WATCHED: Final = 64  # weekly invoices need about ten; a burst beyond this is counted in `unwatched`, not learned from
+WATCHED: Final = 128  # a client billed twice a day needs about ninety; what is beyond is counted in `unwatched`, not learned from
 FAST: Final = 0.3  # a third of the weight is the last outcome: notices a change within three invoices
 SLOW: Final = 0.1
 DAYS_FLOOR: Final = -30  # one invoice paid a year early or late must not own an average

@@ -24,7 +24,7 @@ from models.learners.snapshot import LatenessWeights, SnapshotError, dump, load,
 from models.learners.trainer import LatenessTrainer
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
-from models.state.habits import features_of
+from models.state.habits import WATCHED, features_of
 from models.transition import transition
 from models.triggers import Example
 from models.workdays import DAY_MS
@@ -143,8 +143,8 @@ def test_an_invoice_adopted_with_its_payment_is_history_but_never_a_question() -
 
 def test_a_burst_of_invoices_is_counted_rather_than_kept() -> None:
     build = Events()
-    state = final([build.issued(index / 1000, f"I{index}", due=30) for index in range(100)])
-    assert len(state.habits.watches) == 64
+    state = final([build.issued(index / 1000, f"I{index}", due=30) for index in range(WATCHED + 36)])
+    assert len(state.habits.watches) == WATCHED
     assert state.habits.unwatched == 36
 
 
