@@ -17,7 +17,7 @@ import numpy as np
 from models.features import INDEX, LATE_DAYS
 from models.learners.errors import Errors
 from models.learners.expansion import Vector, expand
-from models.learners.kalman import KalmanLinear, refuse_infinite
+from models.learners.kalman import A_DAY, FORGETTING, KalmanLinear, refuse_infinite
 from models.learners.opinions import Opinions
 from models.learners.pay_range import group_of, scale_of
 from models.learners.prior import days_variances
@@ -25,7 +25,6 @@ from models.learners.trees import TreesLearner
 
 _UNIT: Final = 15.0  # days per unit of the feature `median_days`
 _FLATTEST: Final = 0.5  # errors below this share of the typical one count as equal: where the absolute loss is smoothed
-_FORGETTING: Final = 0.9997
 _PACE: Final = 0.01  # of the typical error
 _MEDIAN: Final = INDEX["median_days"]
 _PAYDAY: Final = INDEX["payday_days"]
@@ -42,7 +41,7 @@ class DaysLearner:
 
     def __init__(self, trees: TreesLearner, prior: Vector) -> None:
         """Start near the client's median, from the `prior` weights and a wide range; `trees` are those of the landmark."""
-        self.line = KalmanLinear(days_variances(), mean=prior, forgetting=_FORGETTING)
+        self.line = KalmanLinear(days_variances(), mean=prior, forgetting=FORGETTING, a_day=A_DAY)
         self.typical = 5.0
         self.errors = Errors()
         self.opinions = Opinions(_LOSSES)
@@ -82,6 +81,12 @@ class DaysLearner:
         leaned = trees + with_trees / 2
         own += (with_paydays + with_runs + with_median + with_trees) / 2
         return own, paydays + with_paydays / 2, runs + with_runs / 2 + leaned / 2, leaned
+
+    def turn(self) -> None:
+        """Begin a new day of settlements."""
+        self.line.turn()
+        self.errors.turn()
+        self.opinions.turn()
 
     def learn(self, features: tuple[float, ...], *, days_late: int) -> None:
         """Learn one settlement. Raises DivergedError for numbers that are not finite; nothing is changed then."""

@@ -17,7 +17,8 @@ from models.learners.pay_range import GROUPS, LEVELS
 CELLS: Final = 96
 _REACH: Final = 4.2  # of the arcus sinus hyperbolicus: errors up to 33 scales are told apart
 _EDGES: Final[Vector] = np.sinh(np.linspace(-_REACH, _REACH, CELLS + 1))
-_FADE: Final = 0.995  # per error: about the last 200 count, so that a range follows a firm that changes
+_FADE: Final = 0.995  # per error: about the last 200 count where few are paid a day, so that a range follows a firm that changes
+_A_DAY: Final = 5  # errors of a day that fade what was seen: a window is weeks long also where hundreds are paid a day
 _POOLED: Final = 15.0  # errors of all groups that weigh with a group's own
 _GUESSED: Final = 8.0  # errors that the first guess weighs
 _BELOW: Final = 0.7  # mean error of the guess on either side, in scales: late is further than early
@@ -46,6 +47,11 @@ class Errors:
     def __init__(self) -> None:
         """Start with the guess alone."""
         self.rows: Vector = np.zeros((len(GROUPS) + 1, CELLS))
+        self._today = [0] * len(self.rows)
+
+    def turn(self) -> None:
+        """Begin a new day."""
+        self._today = [0] * len(self.rows)
 
     def see(self, group: int, error: float, *, open_after: float | None = None) -> None:
         """Count an error; `open_after` is the error at which it had been counted as open."""
@@ -81,7 +87,9 @@ class Errors:
     def _add(self, group: int, change: Vector) -> None:
         for place in (group, len(GROUPS)):
             row = self.rows[place]
-            row *= _FADE
+            self._today[place] += 1
+            if self._today[place] <= _A_DAY:
+                row *= _FADE
             row += change
             np.maximum(row, 0.0, out=row)
 

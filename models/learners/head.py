@@ -11,13 +11,12 @@ from models.learners.expansion import Vector, expand
 from models.learners.firsts import Firsts
 from models.learners.forest import SHARE, UNDER
 from models.learners.gradient import GradientLogistic
-from models.learners.kalman import KalmanLinear
+from models.learners.kalman import A_DAY, FORGETTING, KalmanLinear
 from models.learners.prior import WORTH, prior_variances
 from models.learners.snapshot import Line
 from models.learners.trees import Leaning, TreesLearner
 
 KALMAN_SHARE: Final = 2 / 3  # in the logit; the rest is the gradient learner's (docs/learning-trials.md says what else was tried)
-_FORGETTING: Final = 0.9997
 
 
 class Head:
@@ -33,7 +32,7 @@ class Head:
         """Start from the `prior` weights; `trees` are shared by the heads of a landmark. `firsts`: of the heads at issue."""
         self.landmark = landmark
         self.days = days
-        self.kalman = KalmanLinear(prior_variances(), mean=prior, forgetting=_FORGETTING)
+        self.kalman = KalmanLinear(prior_variances(), mean=prior, forgetting=FORGETTING, a_day=A_DAY)
         self.gradient = GradientLogistic(prior, seen=WORTH)
         self.blend = Blend()
         self.recalibration = Recalibration()
@@ -42,6 +41,10 @@ class Head:
         self._trees = trees
         self._shares = tuple(INDEX[f"{name}_{days}"] for name in BLENDED)
         self._under = tuple(INDEX[f"{name}_{days}"] for name in UNDER)
+
+    def turn(self) -> None:
+        """Begin a new day of answers."""
+        self.kalman.turn()
 
     def learn(self, features: tuple[float, ...], *, late: bool, pace: float = 1.0) -> float:
         """Learn one answered question; blend and recalibration first, from what the learners would say before they learn it.

@@ -10,6 +10,7 @@ from math import exp
 from typing import Final
 
 _FADE: Final = 0.995  # per answer: about the last 200 count
+_A_DAY: Final = 5  # answers of a day that fade what was seen
 _SHARPNESS: Final = 0.25  # per loss of the typical size
 _WORST: Final = 12.0  # typical errors; an accident counts no more than that
 
@@ -20,11 +21,18 @@ class Opinions:
     def __init__(self, losses: Sequence[float]) -> None:
         """Start from the `losses` that are expected of each, in typical errors; they fade as those that are seen."""
         self.losses = list(losses)
+        self._today = 0
         self._form = struct.Struct(f"{len(losses)}d")
+
+    def turn(self) -> None:
+        """Begin a new day."""
+        self._today = 0
 
     def see(self, errors: Sequence[float], *, typical: float) -> None:
         """Count how far off each opinion was, in units of the `typical` error."""
-        self.losses = [_FADE * loss + min(abs(error) / typical, _WORST) for loss, error in zip(self.losses, errors, strict=True)]
+        self._today += 1
+        fade = _FADE if self._today <= _A_DAY else 1.0
+        self.losses = [fade * loss + min(abs(error) / typical, _WORST) for loss, error in zip(self.losses, errors, strict=True)]
 
     @property
     def weights(self) -> list[float]:

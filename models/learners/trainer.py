@@ -102,6 +102,10 @@ class LatenessTrainer:
         known = max(map(day_known, ready)) - self.tally.first_day
         for learner in self.trees.values():
             learner.window.widen(days=known)
+        for head in self.heads.values():
+            head.turn()
+        for days in self.days.values():
+            days.turn()
         for example in examples_in_order(ready):
             self._learn(example)
         for learner in self._every_trees():
