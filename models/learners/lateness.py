@@ -5,7 +5,7 @@ tuples: for sixty numbers it beats an array library.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import mul
@@ -211,7 +211,19 @@ class LatenessScorer:
 
     def _reasons(self, asked: Asked, state: ClientState) -> tuple[str, ...]:
         features = unpack(asked.features)
-        return explain(self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]], features, state)
+        line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
+        return (*self._since(line.chance(features), asked, state), *explain(line, features, state))
+
+    def _since(self, now: float, asked: Asked, state: ClientState) -> Iterator[str]:
+        """Say why the score is another number than the one that the reasons lead to, where people would see that it is."""
+        then = asked.chances[0] / PER_CHANCE
+        if f"{then:.0%}" != f"{now:.0%}":
+            since = f"by what has been learned since it would be {now:.0%}, which the reasons are about"
+            yield f"it was {then:.0%} when it was asked; {since}"
+        leaned = self._leaned(then, state)
+        if f"{leaned:.0%}" != f"{then:.0%}":
+            share = f"plain rules have {1.0 - self.trust:.0%} of the say, as payers changed lately"
+            yield f"{share}: {leaned:.0%} with them, {then:.0%} without"
 
     def opinion(self, state: ClientState) -> float | None:
         """Return what these learners themselves say of the invoice that `score` is about, None where the rules speak for it.
