@@ -126,7 +126,8 @@ def steps_of(kept: Kept, *, twins: bool) -> int:
     """Return of how many steps judging consists: each question asked, once for every twin and once for the figures."""
     sizes = sum(len(kept.asked(over_days, landmark)[0]) for landmark, over_days in JUDGED)
     days = len(kept.asked(_DAYS[1], _DAYS[0])[0])
-    return sizes * (2 + len(_refit())) + (3 if _refit() else 2) * days if twins else sizes + days
+    of_heads, of_days = _rounds(twins=twins)
+    return sizes * of_heads + days * of_days
 
 
 def judge_heads(kept: Kept, *, twins: bool, count: Count) -> Iterator[Judged]:
@@ -137,7 +138,7 @@ def judge_heads(kept: Kept, *, twins: bool, count: Count) -> Iterator[Judged]:
         answers = answers_of(kept, landmark, over_days)
         tail = answers.labels[answers.tail] if len(answers.labels) else answers.labels
         if len(tail) < _LEAST or len(np.unique(tail)) < len((True, False)):
-            count(steps * (2 + len(_refit())) if twins else steps)
+            count(steps * _rounds(twins=twins)[0])
             continue
         yield _judge(kept, answers, twins=twins, count=count, steps=steps)
         count(steps)
@@ -167,6 +168,12 @@ _TWINS: Final = (("logistic regression", batch.logistic), ("LightGBM", batch.lig
 def _refit() -> tuple[tuple[str, batch.Fit], ...]:
     """Return the batch learners that are installed."""
     return _TWINS if batch.is_installed() else ()
+
+
+def _rounds(*, twins: bool) -> tuple[int, int]:
+    """Return how often each question is gone over, of a head and of the days: for the figures and for every other learner."""
+    refit = _refit()
+    return (2 + len(refit), 2 + bool(refit)) if twins else (1, 1)
 
 
 def _judge(kept: Kept, answers: Answers, *, twins: bool, count: Count, steps: int) -> Judged:
@@ -255,7 +262,7 @@ def judge_days(kept: Kept, *, twins: bool, count: Count) -> DaysJudged | None:
     tail = found.tail
     truth = found.truth[tail]
     if len(truth) < _LEAST:
-        count((3 if _refit() else 2) * steps if twins else steps)
+        count(steps * _rounds(twins=twins)[1])
         return None
     predictors = {_OURS: found.predicted[tail, LEVELS.index(0.5)], "client's median of 12": found.median[tail]}
     if twins:

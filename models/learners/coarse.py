@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import FEATURES, INDEX, LATE_DAYS, PACKED
-from models.learners.boosting import POINTS, Floats
-from models.learners.forest import SHARE, UNDER, UNDER_DAYS
+from models.features import FEATURES, LATE_DAYS, PACKED
+from models.learners.boosting import POINTS, Floats, shares_under, usual_days
 
 _ANYWHERE: Final = (-1.2, -0.5, -0.15, 0.0, 0.15, 0.5, 1.2)
 """Points of every feature besides its own: what is alike in all rows at first may differ later, as the season does."""
@@ -20,9 +19,9 @@ _COUNT: Final = len(POINTS) + len(_ANYWHERE)  # fifteen: sixteen places between 
 _HALF: Final = 4  # bits
 _CODES: Final = (len(FEATURES) + 1) // 2
 _NUMBERS: Final = "<e"
-_UNDER: Final = np.dtype((_NUMBERS, 4))  # what lies under the trees: a logit per meaning of "late", and the usual days
-_SHARES: Final = np.array([[INDEX[f"{name}_{days}"] for days in LATE_DAYS] for name in UNDER])
-_USUAL: Final = np.array([INDEX[name] for name in UNDER_DAYS])
+_UNDER: Final = np.dtype(
+    (_NUMBERS, len(LATE_DAYS) + 1)
+)  # what lies under the trees: a logit per meaning of "late", and the usual days
 COARSE: Final = _CODES + _UNDER.itemsize
 """Bytes of a coarse row."""
 
@@ -50,7 +49,8 @@ class Coarse:
         values = np.frombuffer(features, dtype=_NUMBERS).astype(np.float32)
         codes = np.zeros(2 * _CODES, dtype=np.uint8)
         codes[: len(values)] = np.add.reduce(values > self._across, axis=0, dtype=np.uint8)
-        under = np.append(SHARE * values[_SHARES].sum(axis=0), values[_USUAL].mean()).astype(_NUMBERS)
+        row = values[np.newaxis]
+        under = np.append(shares_under(row), usual_days(row)).astype(_NUMBERS)
         return (codes[::2] << _HALF | codes[1::2]).tobytes() + under.tobytes()
 
     def features(self, rows: bytes) -> Floats:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from models.learners.daily import Daily
 from models.learners.expansion import Vector
 from models.learners.pay_range import GROUPS, LEVELS
 
@@ -47,11 +48,12 @@ class Errors:
     def __init__(self) -> None:
         """Start with the guess alone."""
         self.rows: Vector = np.zeros((len(GROUPS) + 1, CELLS))
-        self._today = [0] * len(self.rows)
+        self._daily = [Daily(_A_DAY) for _ in self.rows]
 
     def turn(self) -> None:
         """Begin a new day."""
-        self._today = [0] * len(self.rows)
+        for daily in self._daily:
+            daily.turn()
 
     def see(self, group: int, error: float, *, open_after: float | None = None) -> None:
         """Count an error; `open_after` is the error at which it had been counted as open."""
@@ -87,8 +89,7 @@ class Errors:
     def _add(self, group: int, change: Vector) -> None:
         for place in (group, len(GROUPS)):
             row = self.rows[place]
-            self._today[place] += 1
-            if self._today[place] <= _A_DAY:
+            if self._daily[place].ages():
                 row *= _FADE
             row += change
             np.maximum(row, 0.0, out=row)

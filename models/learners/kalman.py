@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg.blas import dspmv, dspr
 
 from models.learners.chance import sigmoid
+from models.learners.daily import Daily
 from models.learners.expansion import Vector
 
 _LEAST_VARIANCE: Final = 1e-4  # of a Bernoulli outcome: a certain miss must not throw the weights
@@ -58,8 +59,7 @@ class KalmanLinear:
         self._scale = 1.0
         self.forgetting = forgetting
         self.seen = 0
-        self._a_day = a_day
-        self._today = 0
+        self._daily = Daily(a_day)
 
     @property
     def variances(self) -> Vector:
@@ -69,7 +69,7 @@ class KalmanLinear:
 
     def turn(self) -> None:
         """Begin a new day."""
-        self._today = 0
+        self._daily.turn()
 
     def value(self, wide: Vector) -> float:
         """Return the linear prediction for an expanded vector."""
@@ -100,8 +100,7 @@ class KalmanLinear:
             self._forget()
 
     def _forget(self) -> None:
-        if self._today < self._a_day:
-            self._today += 1
+        if self._daily.ages():
             self._scale /= self.forgetting
         if self.seen % _CLAMP_EVERY:
             return

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from math import exp
 from typing import Final
 
+from models.learners.daily import Daily
+
 _FADE: Final = 0.995  # per answer: about the last 200 count
 _A_DAY: Final = 5  # answers of a day that fade what was seen
 _SHARPNESS: Final = 0.25  # per loss of the typical size
@@ -21,17 +23,16 @@ class Opinions:
     def __init__(self, losses: Sequence[float]) -> None:
         """Start from the `losses` that are expected of each, in typical errors; they fade as those that are seen."""
         self.losses = list(losses)
-        self._today = 0
+        self._daily = Daily(_A_DAY)
         self._form = struct.Struct(f"{len(losses)}d")
 
     def turn(self) -> None:
         """Begin a new day."""
-        self._today = 0
+        self._daily.turn()
 
     def see(self, errors: Sequence[float], *, typical: float) -> None:
         """Count how far off each opinion was, in units of the `typical` error."""
-        self._today += 1
-        fade = _FADE if self._today <= _A_DAY else 1.0
+        fade = _FADE if self._daily.ages() else 1.0
         self.losses = [fade * loss + min(abs(error) / typical, _WORST) for loss, error in zip(self.losses, errors, strict=True)]
 
     @property

@@ -49,15 +49,6 @@ def test_a_trainer_forgets_as_much_in_a_busy_day_as_in_a_day() -> None:
 
 
 def test_errors_of_a_busy_day_do_not_push_out_those_of_the_weeks_before() -> None:
-    def errors(*, a_day: int) -> float:
-        found = Errors()
-        for error in (*[-6.0] * 60, *[6.0] * 60):
-            if not found.rows[-1].sum() % a_day:
-                found.turn()
-            found.see(0, error)
-        return found.quantiles()[0][0]
-
-    assert errors(a_day=1_000) == pytest.approx(errors(a_day=5), abs=1.0)
     old = Errors()
     for _ in range(100):
         old.turn()
