@@ -2,7 +2,10 @@
 
 Every tree asks the same question on all paths of a level (oblivious trees), so that the best one is found by a single product of
 matrices: gradients of each node times "is feature f above point p". One structure serves the three meanings of "late", which
-steadies it and lets a worker walk it once. Nothing is drawn by lot. The same questions then get leaves for the days late.
+steadies it and lets a worker walk it once. Nothing is drawn by lot.
+
+The days late have trees of their own, of the same kind and from the same questions to choose from: what tells a day from the next
+says nothing of a limit that both are far from. They are grown toward the median, on top of what is usual.
 
 To look for questions is what costs. So where trees stand already, half of them are new; the newer half of the others keep
 their questions, behind the new ones, with new leaves from the latest examples.
@@ -18,6 +21,8 @@ from models.learners.forest import DEPTH, LEAVES, SHARE, UNDER, UNDER_DAYS, Fore
 
 Floats = NDArray[np.floating[Any]]
 Places = NDArray[np.intp]
+Asked = tuple[Places, Floats]
+"""Places and points of questions: all that may be asked, or those of one tree."""
 
 TREES: Final = 20
 ANEW: Final = 10
@@ -34,7 +39,10 @@ _SCREENED: Final = 1  # the level after which only questions are looked at that 
 _BEST: Final = 3  # one in so many
 _BITS: Final[Places] = 1 << np.arange(DEPTH, dtype=np.intp)[::-1]  # of a leaf's number: the first question is the highest
 _UNIT: Final = 15.0  # days
-_STRONGEST: Final = 1.5
+_STILL_OPEN: Final = 45.0 / _UNIT  # late, is what an invoice counts as that was open when its row was kept
+_LEAST: Final = 1.0 / _UNIT  # that the typical error counts as
+_STRONGEST: Final = 3.0  # typical errors: further off pulls no more when questions are chosen
+_HIGHEST: Final = 60.0 / _UNIT  # that a leaf may ask for
 _USUAL: Final = [INDEX[name] for name in UNDER_DAYS]
 _UNDER: Final = tuple([INDEX[f"{name}_{days}"] for days in LATE_DAYS] for name in UNDER)
 
@@ -62,9 +70,9 @@ def grow(
     usual = usual_days(features) if under is None else under[:, -1]
     intercepts = _intercepts(logits, answers, known)
     logits += intercepts
-    kept = _kept(standing) if standing is not None else []
+    kept, days_kept = _kept(standing) if standing is not None else ([], [])
     wanted = TREES - len(kept)
-    asked: list[tuple[Places, Floats]] = []
+    asked: list[Asked] = []
     leaves = []
     for number in range(TREES if len(places) else 0):
         chance = 1 / (1 + np.exp(-logits))
@@ -78,38 +86,77 @@ def grow(
         grown = _leaves(leaf, slopes, curves)
         logits += grown[leaf]
         leaves.append(grown)
+    late = np.where(np.isfinite(days), days / _UNIT, _STILL_OPEN)
+    days_asked, days_leaves = _days((features, above), (places, points), late - usual, kept=days_kept)
+    asked_of, points_of = _written(asked)
+    days_places, days_points = _written(days_asked)
     return Forest(
         landmark=int(landmark),
         intercepts=tuple(intercepts.tolist()),
-        places=b"".join(one.astype(np.uint8).tobytes() for one, _ in asked),
-        points=b"".join(one.astype("<f2").tobytes() for _, one in asked),
+        places=asked_of,
+        points=points_of,
         leaves=np.array(leaves, dtype="<f2").tobytes(),
-        days=_days(features, days / _UNIT - usual, asked).tobytes(),
+        days=days_leaves.tobytes(),
+        days_places=days_places,
+        days_points=days_points,
     )
 
 
-def _days(features: Floats, off: Floats, asked: list[tuple[Places, Floats]]) -> Floats:
-    """Return a number per tree and leaf, so that their sum comes near the median of what invoices are `off` their usual delay.
+def _days(rows: tuple[Floats, Floats], questions: Asked, off: Floats, *, kept: list[Asked]) -> tuple[list[Asked], Floats]:
+    """Return questions and leaves of trees whose sum comes near the median of what invoices are `off` their usual delay.
 
-    No invoice pulls by more than half as much again as the typical error; one that is still open pulls as one paid much later.
+    `rows` are features, and whether they are above each point that may be asked about. The leaves of the first tree hold what all
+    are off by. Of trees that are `kept`, the questions stay.
     """
-    settled = np.isfinite(off)
-    strongest = _STRONGEST * max(float(np.median(np.abs(off[settled]))), 1 / _UNIT) if settled.any() else 1.0
-    found = np.zeros((len(asked), LEAVES), dtype="<f2")
-    for number, (places, points) in enumerate(asked):
-        leaf = _leaf(features, places, points)
-        pulls = np.clip(off, -strongest, strongest)
-        found[number] = _RATE * np.bincount(leaf, pulls, LEAVES) / (np.bincount(leaf, minlength=LEAVES) + _DRAWN)
-        off -= found[number][leaf]
+    features, above = rows
+    places, points = questions
+    found = np.zeros((TREES if len(places) else 0, LEAVES), dtype="<f2")
+    asked: list[Asked] = []
+    level = float(np.median(off))
+    strongest = _STRONGEST * max(float(np.median(np.abs(off - level))), _LEAST)
+    alike = np.ones((1, len(off)), dtype=np.float32)
+    for number in range(len(found)):
+        left = off - level
+        if number < TREES - len(kept):
+            chosen, leaf = _tree(above, left.clip(-strongest, strongest)[np.newaxis].astype(np.float32), alike)
+            asked.append((places[chosen], points[chosen]))
+        else:
+            asked.append(kept[number + len(kept) - TREES])
+            leaf = _leaf(features, *asked[-1])
+        found[number] = level + _steps(left, leaf)
+        off = off - found[number][leaf]
+        level = 0.0
+    return asked, found
+
+
+def _steps(left: Floats, leaf: Places) -> Floats:
+    """Return a number per leaf: a part of the median of what is `left` of its examples, less where they are few."""
+    counts = np.bincount(leaf, minlength=LEAVES)
+    # Sorted within each leaf; a median is the mean of its two middle ones, which are one where their number is odd.
+    ordered = left[np.lexsort((left, leaf))]
+    starts = np.cumsum(counts) - counts
+    last = len(left) - 1
+    low, high = starts + (counts - 1).clip(0) // 2, starts + counts // 2
+    medians = (ordered[low.clip(max=last)] + ordered[high.clip(max=last)]) / 2
+    found: Floats = _RATE * medians.clip(-_HIGHEST, _HIGHEST) * counts / (counts + _DRAWN)
     return found
 
 
-def _kept(standing: Forest) -> list[tuple[Places, Floats]]:
-    """Return places and points of the trees that stay: the newest."""
+def _kept(standing: Forest) -> tuple[list[Asked], list[Asked]]:
+    """Return places and points of the trees that stay, the newest: of those for the chances, and of those for the days."""
     standing = deepened(standing)
-    places = np.frombuffer(standing.places, dtype=np.uint8).reshape(-1, DEPTH).astype(np.intp)
-    points = np.frombuffer(standing.points, dtype="<f2").reshape(-1, DEPTH).astype(np.float32)
-    return list(zip(places, points, strict=True))[: TREES - ANEW]
+    return _read(standing.places, standing.points), _read(standing.days_places, standing.days_points)
+
+
+def _read(places: bytes, points: bytes) -> list[Asked]:
+    about = np.frombuffer(places, dtype=np.uint8).reshape(-1, DEPTH).astype(np.intp)
+    cuts = np.frombuffer(points, dtype="<f2").reshape(-1, DEPTH).astype(np.float32)
+    return list(zip(about, cuts, strict=True))[: TREES - ANEW]
+
+
+def _written(asked: list[Asked]) -> tuple[bytes, bytes]:
+    places, points = [one for one, _ in asked], [one for _, one in asked]
+    return np.array(places, dtype=np.uint8).tobytes(), np.array(points, dtype="<f2").tobytes()
 
 
 def _leaf(features: Floats, places: Places, points: Floats) -> Places:

@@ -2,11 +2,11 @@
 
 The middle is an average of opinions, each weighed by how far off it was lately (`opinions`): a Kalman regression reweighted
 toward the absolute error (iteratively reweighted least squares) on top of the client's shrunk median, that median itself, the
-delays moved to the weekdays on which the client pays, the payment run that is expected, trees on the mean of median and run, and
-the first with each of the others. What is published is a line with its share of the trees. The range comes from the errors that
-were really made, in units of the client's own spread, for four groups of clients apart (`errors`): split conformal prediction on
-a fading window. An invoice that is still open after thirty days counts as an error of at least that many, or the range would be
-learned from the paid ones only.
+delays moved to the weekdays on which the client pays, the payment run that is expected, trees grown for the days on the mean of
+median and run, and the first with each of the others. What is published is a line with its share of the trees. The range comes
+from the errors that were really made, in units of the client's own spread, for four groups of clients apart (`errors`): split
+conformal prediction on a fading window. An invoice that is still open after thirty days counts as an error of at least that
+many, or the range would be learned from the paid ones only.
 """
 
 from math import isfinite

@@ -1,8 +1,8 @@
 """Trees beside the lines: what a sum of single features cannot say, such as "large, on short terms, to a client who checks".
 
 A tree asks five yes-or-no questions, the same ones on every path, and has a number for each of the 32 answers and each
-meaning of "late". Twenty are summed on top of three shares. One walk serves all meanings of "late". Pure Python
-on tuples, as everything a worker needs.
+meaning of "late". Twenty are summed on top of three shares. One walk serves all meanings of "late"; the days late
+have twenty trees of their own. Pure Python on tuples, as everything a worker needs.
 """
 
 import struct
@@ -40,7 +40,8 @@ class Forest(msgspec.Struct, frozen=True, array_like=True):
     """Trees of one landmark as they are written down: per meaning of "late" an intercept, then places, points and leaves.
 
     Places are bytes, points and leaves half-precision floats: tree by tree, leaf by leaf, a number per meaning of "late".
-    `days` are leaves for the days late, one number each in units of 15 days; empty from a release that had none.
+    `days` are leaves for the days late, one number each in units of 15 days, and `days_places` and `days_points` the questions of
+    their trees. Without these they are of a release whose days shared the questions; without `days` of one that had none.
     """
 
     landmark: int
@@ -49,6 +50,8 @@ class Forest(msgspec.Struct, frozen=True, array_like=True):
     points: bytes
     leaves: bytes
     days: bytes = b""
+    days_places: bytes = b""
+    days_points: bytes = b""
 
 
 _SHALLOW: Final = 3  # questions of a tree of the releases before 0041
@@ -128,17 +131,24 @@ _FORESTS: Final = 16  # remembered opened: weights are published daily, trees ar
 def opened(forest: Forest) -> tuple[Trees, ...]:
     """Return the trees for each meaning of "late", then for the days late. Raises ValueError for bytes that are no forest."""
     forest = deepened(forest)
-    count = len(forest.places) // DEPTH
-    points = struct.unpack(f"<{count * DEPTH}e", forest.points)
-    numbers = struct.unpack(f"<{count * LEAVES * len(LATE_DAYS)}e", forest.leaves)
-    if len(forest.places) != count * DEPTH or any(place >= len(FEATURES) for place in forest.places):
+    tests = _tests(forest.places, forest.points)
+    numbers = struct.unpack(f"<{len(tests) * LEAVES * len(LATE_DAYS)}e", forest.leaves)
+    meanings = [Trees(tests, numbers[meaning :: len(LATE_DAYS)]) for meaning in range(len(LATE_DAYS))]
+    own = _tests(forest.days_places, forest.days_points)
+    if not own and not forest.days:
+        return (*meanings, NO_TREES)
+    about = own or tests  # questions that were shared, in an earlier release
+    return (*meanings, Trees(about, struct.unpack(f"<{len(about) * LEAVES}e", forest.days)))
+
+
+def _tests(places: bytes, points: bytes) -> tuple[Test, ...]:
+    count = len(places) // DEPTH
+    cuts = struct.unpack(f"<{count * DEPTH}e", points)
+    if len(places) != count * DEPTH or any(place >= len(FEATURES) for place in places):
         message = "its questions do not fit the feature table"
         raise ValueError(message)
-    rows = zip(_parts(tuple(forest.places), DEPTH), _parts(points, DEPTH), strict=True)
-    tests = tuple(_test(LEAVES * tree, *asked) for tree, asked in enumerate(rows))
-    days = struct.unpack(f"<{count * LEAVES}e", forest.days) if forest.days else ()
-    meanings = [Trees(tests, numbers[meaning :: len(LATE_DAYS)]) for meaning in range(len(LATE_DAYS))]
-    return (*meanings, Trees(tests, days) if days else NO_TREES)
+    rows = zip(_parts(tuple(places), DEPTH), _parts(cuts, DEPTH), strict=True)
+    return tuple(_test(LEAVES * tree, *asked) for tree, asked in enumerate(rows))
 
 
 def weighed(trees: Trees, weight: float) -> tuple[Trees, float]:

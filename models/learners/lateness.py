@@ -44,7 +44,7 @@ class Compiled:
     trees: Trees = NO_TREES
 
     def value(self, features: tuple[float, ...], walk: Walk | None = None) -> float:
-        """Return the prediction; `walk` is the way through the trees where it is known already, one for all of a landmark."""
+        """Return the prediction; `walk` is the way through the trees where it is known already."""
         total: float = self.intercept + sum(map(mul, self.slopes, features))
         for place, points, weights in self.cuts:
             total += weights[bisect_left(points, features[place])]
@@ -137,30 +137,22 @@ class LatenessScorer:
         # Scored as stored: half precision, so that whoever reads the question later gets the same score.
         features = unpack(raw)
         overdue = now_ms // DAY_MS - invoice.due_ms // DAY_MS
-        trees = self._ranges[landmark][0].trees
-        walk = trees.walk(features) if trees.tests else None
         return Asked(
             landmark=int(landmark),
             at_ms=now_ms,
             features=raw,
-            chances=self.chances(features, landmark=landmark, overdue=overdue, walk=walk),
-            days=self.days(features, landmark=landmark, overdue=overdue, walk=walk),
+            chances=self.chances(features, landmark=landmark, overdue=overdue),
+            days=self.days(features, landmark=landmark, overdue=overdue),
             version=self.version,
             is_leaned=self.trust < 1.0,
         )
 
-    def chances(
-        self, features: tuple[float, ...], *, landmark: Landmark, overdue: int, walk: Walk | None = None
-    ) -> tuple[int, ...]:
-        """Return P(more than 5, 15, 30 days late) in ten-thousandths, falling; -1 where `overdue` days have decided it.
-
-        `walk` is the way through the trees of the landmark where it is known already.
-        """
+    def chances(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
+        """Return P(more than 5, 15, 30 days late) in ten-thousandths, falling; -1 where `overdue` days have decided it."""
         found: list[int] = []
         ceiling = 1.0
         lines = self._lines_of(landmark, features)
-        if lines is self._firsts:
-            walk = None  # other trees are asked as well
+        walk: Walk | None = None  # one for all meanings of "late"
         for days in LATE_DAYS:
             line = lines.get(days)
             if line is None or overdue > days:
@@ -173,10 +165,10 @@ class LatenessScorer:
             found.append(round(ceiling * PER_CHANCE))
         return tuple(found)
 
-    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int, walk: Walk | None = None) -> tuple[int, ...]:
-        """Return the tenths of days after due at the levels .05, .5, .9 and .95: never before today. `walk` as in `chances`."""
+    def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
+        """Return the tenths of days after due at the levels .05, .5, .9 and .95: never before today."""
         line, quantiles = self._ranges[landmark]
-        middle = _UNIT * (features[_MEDIAN] + line.value(features, walk))
+        middle = _UNIT * (features[_MEDIAN] + line.value(features))
         scale = scale_of(features)
         levels = zip(quantiles[group_of(features)], INWARD, strict=True)
         found = [max(middle + quantile * scale + inward, float(overdue)) for quantile, inward in levels]

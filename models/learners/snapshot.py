@@ -16,16 +16,14 @@ from models.features import LATE_DAYS, TABLE
 from models.firm_view import NEW_FIRM
 from models.learners.forest import Forest, opened
 
-FORMAT: Final = 4
+FORMAT: Final = 6
 """2: with trees beside the lines; what was written in 1 had none and is read as such. 3: trees of five questions, not three.
 
-4: with trees of their own for first invoices.
+4: with trees of their own for first invoices. 5: checkpoints alone, whose windows may hold coarse rows; releases that wrote it
+read weights of it too. 6: days late have questions of their own; a worker that knows 5 would put their leaves on the wrong ones.
 """
 
-CHECKPOINT_FORMAT: Final = 5
-"""Of checkpoints alone. 5: windows may hold coarse rows. Weights are written as before, so workers need not be upgraded first."""
-
-_READ: Final = (1, 2, 3, FORMAT, CHECKPOINT_FORMAT)
+_READ: Final = tuple(range(1, FORMAT + 1))
 SIZE_LIMIT: Final = 64 * 1024
 """Most bytes of published weights: they travel through the log and are read by every worker."""
 
@@ -158,17 +156,14 @@ def dump(value: LatenessWeights | Checkpoint) -> bytes:
     if isinstance(value, LatenessWeights):
         guard(value)
         return seal(value, schema=TABLE, limit=SIZE_LIMIT)
-    return seal(value, schema=TABLE, limit=CHECKPOINT_LIMIT, written=CHECKPOINT_FORMAT)
+    return seal(value, schema=TABLE, limit=CHECKPOINT_LIMIT)
 
 
-def seal(value: msgspec.Struct, *, schema: str, limit: int, written: int = FORMAT) -> bytes:
-    """Return the bytes of one struct of a learner with the feature table `schema`. Raises SnapshotError beyond `limit` bytes.
-
-    `written` is the format that a release must know to read it.
-    """
+def seal(value: msgspec.Struct, *, schema: str, limit: int) -> bytes:
+    """Return the bytes of one struct of a learner with the feature table `schema`. Raises SnapshotError beyond `limit` bytes."""
     libraries = {name: version(name) for name in _LIBRARIES}
     envelope = _Envelope(type(value).__name__, schema, libraries, msgspec.msgpack.encode(value))
-    content = bytes([written]) + msgspec.msgpack.encode(envelope)
+    content = bytes([FORMAT]) + msgspec.msgpack.encode(envelope)
     raw = _MAGIC + blake2b(content, digest_size=_SUM).digest() + content
     if len(raw) > limit:
         message = f"a snapshot of {len(raw):,} bytes exceeds {limit:,}: learn fewer heads, or raise the limit on purpose"

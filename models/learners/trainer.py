@@ -214,7 +214,8 @@ class LatenessTrainer:
             return None
         shares = tuple(head.firsts.share for head in self.heads.values() if head.firsts is not None)
         # Their days are not asked: hardly anything tells a stranger's day from the firm's.
-        return FirstInvoices(msgspec.structs.replace(self.firsts.forest, days=b""), shares)
+        forest = msgspec.structs.replace(self.firsts.forest, days=b"", days_places=b"", days_points=b"")
+        return FirstInvoices(forest, shares)
 
     def checkpoint(self) -> Checkpoint:
         """Return everything needed to go on; call it right after `turn`, when nothing is waiting of earlier days."""

@@ -155,6 +155,7 @@ def test_a_trainer_whose_windows_are_full_of_noise_fits_its_limits(days: int, si
     assert all(len(learner.window.rows) == size for learner in trainer.trees.values())
     assert len(trainer.firsts.window.rows) == SIZE
     assert len(trainer.publish().forests) == len(Landmark)
+    assert all(len(forest.days_places) == len(forest.places) > 0 for forest in trainer.publish().forests)
     assert trainer.publish().firsts
     assert len(dump(trainer.publish())) <= SIZE_LIMIT
     assert len(trainer.save()) <= CHECKPOINT_LIMIT
