@@ -8,7 +8,8 @@ The days late have trees of their own, of the same kind and from the same questi
 says nothing of a limit that both are far from. They are grown toward the median, on top of what is usual.
 
 To look for questions is what costs. So where trees stand already, half of them are new; the newer half of the others keep
-their questions, behind the new ones, with new leaves from the latest examples.
+their questions, behind the new ones, with new leaves from the latest examples. And of many examples each tree looks at one in so
+many, the next tree at others; leaves are of all.
 """
 
 from typing import Any, Final
@@ -35,6 +36,9 @@ POINTS: Final = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95)
 
 _NEWTON_STEPS: Final = 6
 _LONGEST_STEP: Final = 2.0  # in logits: where shares are sure and wrong there is no curvature, and Newton alone runs away
+SEARCHED: Final = 5_000
+"""Examples by which the questions of a tree are chosen, at most."""
+
 _SCREENED: Final = 1  # the level after which only questions are looked at that were among the best of it
 _BEST: Final = 3  # one in so many
 _BITS: Final[Places] = 1 << np.arange(DEPTH, dtype=np.intp)[::-1]  # of a leaf's number: the first question is the highest
@@ -63,7 +67,7 @@ def grow(
     `shares_under` and `usual_days` where `features` are too coarse to say.
     """
     places, points = _questions(features)
-    above = (features[:, places] > points).astype(np.float32)
+    parts = _parts(features, (places, points))
     known = np.isfinite(labels).astype(np.float32)
     answers = np.nan_to_num(labels)
     logits = shares_under(features) if under is None else under[:, : len(LATE_DAYS)].copy()
@@ -78,16 +82,16 @@ def grow(
         chance = 1 / (1 + np.exp(-logits))
         slopes, curves = ((answers - chance) * known).T, (chance * (1 - chance) * known).T
         if number < wanted:
-            chosen, leaf = _tree(above, slopes, curves)
+            chosen = _chosen(parts, slopes, curves, number)
             asked.append((places[chosen], points[chosen]))
         else:
             asked.append(kept[number - wanted])
-            leaf = _leaf(features, *kept[number - wanted])
+        leaf = _leaf(features, *asked[-1])
         grown = _leaves(leaf, slopes, curves)
         logits += grown[leaf]
         leaves.append(grown)
     late = np.where(np.isfinite(days), days / _UNIT, _STILL_OPEN)
-    days_asked, days_leaves = _days((features, above), (places, points), late - usual, kept=days_kept)
+    days_asked, days_leaves = _days((features, parts), (places, points), late - usual, kept=days_kept)
     asked_of, points_of = _written(asked)
     days_places, days_points = _written(days_asked)
     return Forest(
@@ -102,13 +106,26 @@ def grow(
     )
 
 
-def _days(rows: tuple[Floats, Floats], questions: Asked, off: Floats, *, kept: list[Asked]) -> tuple[list[Asked], Floats]:
+def _parts(features: Floats, questions: Asked) -> list[Floats]:
+    """Return whether examples are above each point that may be asked about: every n-th, then those behind them, and so on."""
+    places, points = questions
+    apart = max(1, -(-len(features) // SEARCHED))
+    return [(features[first::apart, places] > points).astype(np.float32) for first in range(apart)]
+
+
+def _chosen(parts: list[Floats], slopes: Floats, curves: Floats, number: int) -> list[int]:
+    """Return the questions of tree `number`, by the part of the examples whose turn it is."""
+    apart, first = len(parts), number % len(parts)
+    return _tree(parts[first], slopes[:, first::apart], curves[:, first::apart], drawn=_DRAWN / apart)
+
+
+def _days(rows: tuple[Floats, list[Floats]], questions: Asked, off: Floats, *, kept: list[Asked]) -> tuple[list[Asked], Floats]:
     """Return questions and leaves of trees whose sum comes near the median of what invoices are `off` their usual delay.
 
-    `rows` are features, and whether they are above each point that may be asked about. The leaves of the first tree hold what all
-    are off by. Of trees that are `kept`, the questions stay.
+    `rows` are features, and their `_parts`. The leaves of the first tree hold what all are off by. Of trees that are `kept`, the
+    questions stay.
     """
-    features, above = rows
+    features, parts = rows
     places, points = questions
     found = np.zeros((TREES if len(places) else 0, LEAVES), dtype="<f2")
     asked: list[Asked] = []
@@ -118,11 +135,11 @@ def _days(rows: tuple[Floats, Floats], questions: Asked, off: Floats, *, kept: l
     for number in range(len(found)):
         left = off - level
         if number < TREES - len(kept):
-            chosen, leaf = _tree(above, left.clip(-strongest, strongest)[np.newaxis].astype(np.float32), alike)
+            chosen = _chosen(parts, left.clip(-strongest, strongest)[np.newaxis].astype(np.float32), alike, number)
             asked.append((places[chosen], points[chosen]))
         else:
             asked.append(kept[number + len(kept) - TREES])
-            leaf = _leaf(features, *asked[-1])
+        leaf = _leaf(features, *asked[-1])
         found[number] = level + _steps(left, leaf)
         off = off - found[number][leaf]
         level = 0.0
@@ -199,8 +216,8 @@ def _intercepts(logits: Floats, answers: Floats, known: Floats) -> Floats:
     return found
 
 
-def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], Places]:
-    """Return the questions of one tree and the leaf of every example."""
+def _tree(above: Floats, slopes: Floats, curves: Floats, *, drawn: float) -> list[int]:
+    """Return the questions of one tree; `drawn` as `_DRAWN`, which is of all examples."""
     steps = np.concatenate([slopes, curves])
     half, width = len(slopes), above.shape[1]
     node = np.zeros(above.shape[0], dtype=np.intp)
@@ -211,7 +228,7 @@ def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], Pla
     asked = np.arange(width)
     for level in range(DEPTH):
         rest = total - sums
-        gains = sums[:, :half] ** 2 / (sums[:, half:] + _DRAWN) + rest[:, :half] ** 2 / (rest[:, half:] + _DRAWN)
+        gains = sums[:, :half] ** 2 / (sums[:, half:] + drawn) + rest[:, :half] ** 2 / (rest[:, half:] + drawn)
         gain = gains.sum((0, 1))
         if level == _SCREENED:
             # Each level costs twice the one before it; what divides two nodes badly hardly divides their parts best.
@@ -227,7 +244,7 @@ def _tree(above: Floats, slopes: Floats, curves: Floats) -> tuple[list[int], Pla
             total = np.stack([total - within, within], axis=1).reshape(-1, len(steps), 1)
             sums = np.stack([sums - inner, inner], axis=1).reshape(-1, len(steps), width)
         node = node * 2 + yes.astype(np.intp)
-    return chosen, node
+    return chosen
 
 
 def _leaves(leaf: Places, slopes: Floats, curves: Floats) -> Floats:

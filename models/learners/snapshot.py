@@ -27,7 +27,7 @@ _READ: Final = tuple(range(1, FORMAT + 1))
 SIZE_LIMIT: Final = 64 * 1024
 """Most bytes of published weights: they travel through the log and are read by every worker."""
 
-CHECKPOINT_LIMIT: Final = 3 * 1024 * 1024
+CHECKPOINT_LIMIT: Final = 8 * 1024 * 1024
 """Most bytes of a trainer's checkpoint, which only the trainer reads."""
 
 _MAGIC: Final = b"RPL"

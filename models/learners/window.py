@@ -3,7 +3,7 @@
 A row is kept when the last answer about an invoice is known, 31 days after due, so that all its answers are known at once.
 
 How many rows say something depends on the days that they take to come: in old ones clients are known less. Where many are
-answered a day the window widens to a year, in the same bytes, as its rows are coarse from then on (`coarse.py`).
+answered a day the window widens to a year; its rows are coarse from then on, in a third of the bytes (`coarse.py`).
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ from models.learners.coarse import COARSE, DUMPED, Coarse, under_of
 SIZE: Final = 1_500
 """Questions that are kept of each landmark, as they were stored."""
 
-LARGEST: Final = 4_500
+LARGEST: Final = 20_000
 """Questions that are kept at most, where so many are answered a day that rows are coarse."""
 
 _SOON: Final = 180  # days in which a window fills where many are answered

@@ -32,8 +32,9 @@ REGENERATED: Final = str(ExamplesRegenerated.model_fields["kind"].default)
 EVERY: Final = "every"
 """Stands for the learner where a record concerns all of them, or none."""
 
-CHECKPOINT_EXAMPLES: Final = 500
-"""Examples after which progress is stored even when nothing is published: learning them again takes a moment."""
+CHECKPOINT_EXAMPLES: Final = 2_000
+"""Examples after which progress is stored even when nothing is published: learning them again takes a moment, and full windows
+take the time of a thousand to write."""
 
 
 @dataclass(frozen=True, slots=True)
