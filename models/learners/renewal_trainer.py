@@ -237,6 +237,7 @@ class RenewalTrainer:
         self._waiting = [row for row in self._waiting if renewal_day(row) >= day]
         for example in sorted(ready, key=_shuffled):
             self._learn(example)
+        self.watch.turn()
         self.trained_ms = day * DAY_MS
         return True
 

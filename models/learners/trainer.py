@@ -108,6 +108,7 @@ class LatenessTrainer:
             days.turn()
         for example in examples_in_order(ready):
             self._learn(example)
+        self.watch.turn()
         for learner in self._every_trees():
             learner.grow_if_due()
         self.trained_ms = day * DAY_MS
