@@ -14,9 +14,10 @@ from models.learners.window import Window
 
 _FIRST: Final = 150  # answered questions before the first trees
 _MORE: Final = 0.4  # of what had been seen, before trees are grown anew
-_MOST: Final = 500  # but not more than so many questions
-PART: Final = 0.15
-"""Or that share of the questions that are kept, where they are many: growing from more of them costs more."""
+_MOST: Final = 500  # but not more than so many questions,
+_PART: Final = 0.2  # or a fifth of those that are kept, as growing from more of them costs more,
+OF_MANY: Final = 3_000
+"""Questions answered before trees are grown anew, at most: from the largest windows."""
 
 _PLACES: Final = {days: tuple(INDEX[f"{name}_{days}"] for name in UNDER) for days in LATE_DAYS}
 
@@ -41,7 +42,7 @@ class TreesLearner:
 
     def grow_if_due(self) -> None:
         """Grow the trees anew when enough questions were answered since."""
-        most = max(_MOST, int(PART * len(self.window.rows)))
+        most = max(_MOST, min(int(_PART * len(self.window.rows)), OF_MANY))
         wanted = min(most, int(_MORE * self._grown_at)) if self._grown_at else _FIRST
         if self.window.seen - self._grown_at < wanted or not self.window.rows:
             return

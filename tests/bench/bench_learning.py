@@ -18,7 +18,7 @@ from models.learners.forest import opened
 from models.learners.lateness import LatenessScorer, compiled
 from models.learners.snapshot import Checkpoint, LatenessWeights, dump, load
 from models.learners.trainer import LatenessTrainer
-from models.learners.trees import PART
+from models.learners.trees import OF_MANY
 from models.learners.window import LARGEST, SIZE, Window
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
@@ -146,7 +146,7 @@ def test_what_learning_costs() -> None:
         ),
         ("grow them again, half of them new", best_us(lambda: grow(Landmark.DUE, *window, standing=grown), rounds=2), "us"),
         (
-            f"the same from {LARGEST:,} coarse rows, each {int(PART * LARGEST):,} answers",
+            f"the same from {LARGEST:,} coarse rows, each {OF_MANY:,} answers",
             best_us(lambda: grow(Landmark.DUE, *of_many, standing=grown, under=under), rounds=2),
             "us",
         ),
