@@ -66,7 +66,7 @@ def grow(
     was still open. Of the trees that are `standing`, the first half stay, with new leaves, behind the new ones. `under` are
     `shares_under` and `usual_days` where `features` are too coarse to say.
     """
-    places, points = _questions(features)
+    places, points = _questions(features) if under is None else _coarse_questions(features)
     parts = _parts(features, (places, points))
     known = np.isfinite(labels).astype(np.float32)
     answers = np.nan_to_num(labels)
@@ -109,8 +109,13 @@ def grow(
 def _parts(features: Floats, questions: Asked) -> list[Floats]:
     """Return whether examples are above each point that may be asked about: every n-th, then those behind them, and so on."""
     places, points = questions
-    apart = max(1, -(-len(features) // SEARCHED))
+    apart = _apart(features)
     return [(features[first::apart, places] > points).astype(np.float32) for first in range(apart)]
+
+
+def _apart(features: Floats) -> int:
+    """Return one in how many examples a tree looks at when it asks."""
+    return max(1, -(-len(features) // SEARCHED))
 
 
 def _chosen(parts: list[Floats], slopes: Floats, curves: Floats, number: int) -> list[int]:
@@ -194,7 +199,7 @@ def usual_days(features: Floats) -> Floats:
     return found
 
 
-def _questions(features: Floats) -> tuple[Places, Floats]:
+def _questions(features: Floats) -> Asked:
     """Return places and points of all questions that some example answers with yes and some with no."""
     cuts = np.quantile(features, POINTS, axis=0, method="lower")
     highest = features.max(axis=0)
@@ -202,6 +207,19 @@ def _questions(features: Floats) -> tuple[Places, Floats]:
     for place in range(features.shape[1]):
         own = np.unique(cuts[:, place])
         own = own[own < highest[place]]
+        places += [place] * len(own)
+        points += own.tolist()
+    return np.array(places, dtype=np.intp), np.array(points, dtype=np.float32)
+
+
+def _coarse_questions(features: Floats) -> Asked:
+    """Return all that coarse features can be asked: whether they are above each of their values but the highest.
+
+    They have few, which were points once; quantiles of them fall together, and half of them would not be asked about.
+    """
+    places, points = [], []
+    for place, values in enumerate(features[:: _apart(features)].T):
+        own = np.unique(values)[:-1]
         places += [place] * len(own)
         points += own.tolist()
     return np.array(places, dtype=np.intp), np.array(points, dtype=np.float32)

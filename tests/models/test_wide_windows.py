@@ -60,6 +60,20 @@ def test_trees_grown_from_coarse_rows_ask_at_points_where_rows_as_stored_answer_
     assert {5, 10} <= set(places.tolist())
 
 
+def test_of_coarse_rows_trees_ask_at_every_point_where_they_differ_and_not_at_quantiles_only() -> None:
+    stored = np.array([unpack(row) for row in rows_of(1_200)], dtype=np.float32)
+    coarse = Coarse.of(stored)
+    point = next(one for one in coarse.points[5].tolist() if -1.3 < one < -1.1)  # between two quantiles
+    late = stored[:, 5] > point
+    packed = b"".join(coarse.pack(pack(row)) for row in stored.tolist())
+    labels = np.repeat(late[:, np.newaxis], 3, axis=1).astype(np.float32)
+    for under, asks in ((under_of(packed), True), (None, False)):
+        forest = grow(Landmark.ISSUE, coarse.features(packed), labels, np.where(late, 40.0, 0.0), under=under)
+        for places, points in ((forest.places, forest.points), (forest.days_places, forest.days_points)):
+            asked = zip(places, np.frombuffer(points, dtype="<f2").tolist(), strict=True)
+            assert ((5, point) in asked) is asks
+
+
 def test_where_many_are_answered_a_day_the_window_widens_and_elsewhere_its_rows_stay_as_they_were_stored() -> None:
     rows = rows_of(LARGEST + 600)
     fast, slow = Window(), Window()
