@@ -32,9 +32,10 @@ REGENERATED: Final = str(ExamplesRegenerated.model_fields["kind"].default)
 EVERY: Final = "every"
 """Stands for the learner where a record concerns all of them, or none."""
 
-CHECKPOINT_EXAMPLES: Final = 2_000
-"""Examples after which progress is stored even when nothing is published: learning them again takes a moment, and full windows
-take the time of a thousand to write."""
+CHECKPOINT_EXAMPLES: Final = 500
+"""Examples after which progress is stored even when nothing is published: learning them again takes a moment."""
+
+_WRITTEN: Final = 4_096  # bytes of a checkpoint per example learned, at most: full windows of a busy firm take long to write
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,8 @@ class School:
     def _harvest(self, record: Record) -> Harvest | None:
         pupils = list(self.pupils.values())
         news = [pupil.has_news(record) for pupil in pupils]
-        if not any(news) and max(pupil.unstored for pupil in pupils) < CHECKPOINT_EXAMPLES:
+        least = max(CHECKPOINT_EXAMPLES, sum(len(pupil.memory.checkpoint) for pupil in pupils) // _WRITTEN)
+        if not any(news) and max(pupil.unstored for pupil in pupils) < least:
             return None
         stored = [pupil.store(record, publishes=publishes) for pupil, publishes in zip(pupils, news, strict=True)]
         releases = tuple([release for release in stored if release is not None])
