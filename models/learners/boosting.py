@@ -203,13 +203,7 @@ def _questions(features: Floats) -> Asked:
     """Return places and points of all questions that some example answers with yes and some with no."""
     cuts = np.quantile(features, POINTS, axis=0, method="lower")
     highest = features.max(axis=0)
-    places, points = [], []
-    for place in range(features.shape[1]):
-        own = np.unique(cuts[:, place])
-        own = own[own < highest[place]]
-        places += [place] * len(own)
-        points += own.tolist()
-    return np.array(places, dtype=np.intp), np.array(points, dtype=np.float32)
+    return _asked([(own := np.unique(values))[own < highest[place]] for place, values in enumerate(cuts.T)])
 
 
 def _coarse_questions(features: Floats) -> Asked:
@@ -217,12 +211,13 @@ def _coarse_questions(features: Floats) -> Asked:
 
     They have few, which were points once; quantiles of them fall together, and half of them would not be asked about.
     """
-    places, points = [], []
-    for place, values in enumerate(features[:: _apart(features)].T):
-        own = np.unique(values)[:-1]
-        places += [place] * len(own)
-        points += own.tolist()
-    return np.array(places, dtype=np.intp), np.array(points, dtype=np.float32)
+    return _asked([np.unique(values)[:-1] for values in features[:: _apart(features)].T])
+
+
+def _asked(points: list[Floats]) -> Asked:
+    """Return places and points, given the points of each feature."""
+    places = np.repeat(np.arange(len(points), dtype=np.intp), [len(own) for own in points])
+    return places, np.concatenate(points).astype(np.float32)
 
 
 def _intercepts(logits: Floats, answers: Floats, known: Floats) -> Floats:
