@@ -108,8 +108,7 @@ class PublishedRenewals:
         Who is raised is renewed, so that chance is one among the renewed times the first; who leaves is not renewed.
         """
         found = []
-        trust = self.weights.trust
-        renewing = share = self._shares.get(contract_type, self.weights.firm.renewed_share)
+        renewing = self._share_of(contract_type)
         for ending in Ending:
             line = self._speaking(ending, landmark)
             if line is None:
@@ -117,8 +116,7 @@ class PublishedRenewals:
                 continue
             chance = sigmoid(self._value(line, features, contract_type))
             if ending is Ending.RENEWED:
-                # After a drift the plain share of the contract type has its say until enough new answers are learned.
-                chance = renewing = trust * chance + (1.0 - trust) * share
+                chance = renewing = self._leaned(chance, contract_type)
             elif ending is Ending.RAISED:
                 chance *= renewing
             found.append(round(bounded(chance) * PER_CHANCE))
@@ -142,7 +140,7 @@ class PublishedRenewals:
             renewed, raised, left = (part / PER_CHANCE if part != UNSAID else None for part in asked.chances)
             if renewed is not None:
                 features = unpack_renewal(asked.features)
-                reasons = self.explain(features, landmark=landmark, contract_type=period.contract_type)
+                reasons = self._reasons(features, landmark=landmark, contract_type=period.contract_type)
                 found.append(
                     RenewalScore(period.contract_id, period.renews_ms, renewed, raised, left, reasons, self.version)
                 )  # fmt: skip
@@ -180,6 +178,24 @@ class PublishedRenewals:
     def _speaking(self, ending: Ending, landmark: RenewalLandmark) -> RenewalLine | None:
         line = self._lines.get((ending, landmark))
         return line if line is not None and line.seen >= FLOOR and line.rarer >= RARER else None
+
+    def _reasons(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[str, ...]:
+        """Return what `explain` says, after what makes the chance another number than the one that it leads to."""
+        reasons = self.explain(features, landmark=landmark, contract_type=contract_type)
+        own = bounded(sigmoid(self._value(self._lines[Ending.RENEWED, landmark], features, contract_type)))
+        leaned = self._leaned(own, contract_type)
+        if f"{leaned:.0%}" == f"{own:.0%}":
+            return reasons
+        say = f"the plain share of the contract type has {1.0 - self.weights.trust:.0%} of the say"
+        return (f"{say}, as renewals went differently lately: {leaned:.0%} with it, {own:.0%} without", *reasons)
+
+    def _leaned(self, chance: float, contract_type: str) -> float:
+        """Return a chance of renewal with the say that the plain share has after a drift, until enough answers are learned."""
+        trust = self.weights.trust
+        return trust * chance + (1.0 - trust) * self._share_of(contract_type)
+
+    def _share_of(self, contract_type: str) -> float:
+        return self._shares.get(contract_type, self.weights.firm.renewed_share)
 
     def explain(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[str, ...]:
         """Return at most three reasons for a renewal in words, the strongest first, then a counterfactual where there is one."""

@@ -37,6 +37,15 @@ def test_a_contract_is_told_with_its_chance_its_reasons_its_worth_and_its_paybac
     assert told["learner_version"] == SCORER.version
 
 
+def test_where_the_share_of_the_type_has_a_say_in_a_chance_that_is_told_with_both_numbers() -> None:
+    leaning = replace(SCORER.weights, trust=0.5)
+    plain, leaned = (PublishedRenewals(weights).standing(client())[0] for weights in (SCORER.weights, leaning))
+    assert f"{leaned.renewed:.0%}" != f"{plain.renewed:.0%}"
+    say = "the plain share of the contract type has 50% of the say, as renewals went differently lately"
+    assert leaned.reasons == (f"{say}: {leaned.renewed:.0%} with it, {plain.renewed:.0%} without", *plain.reasons)
+    assert not any("of the say" in reason for reason in plain.reasons)
+
+
 def test_what_was_overdue_has_a_counterfactual() -> None:
     build = Events()
     state = final([agreed(0, YEAR), build.issued(100, due=110), tick(YEAR - 25)])
