@@ -13,6 +13,8 @@ from handlers.commands.held_history import hold_history
 from handlers.evaluation.answers import settlements_of
 from handlers.evaluation.kept import Answered, Kept, Put
 from handlers.evaluation.telling import Telling
+from models.events.invoices import InvoiceIssued
+from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
 from models.features import LATE_DAYS, PACKED, Landmark
 from models.workdays import DAY_MS
@@ -69,6 +71,18 @@ def test_what_becomes_of_an_invoice_later_does_not_change_what_was_said_before(t
     whole = Telling().tell(history(write_book(tmp_path / "whole.csv"))).examples
     assert len(early) > 200
     assert list(early) == list(whole)[: len(early)]
+
+
+@pytest.mark.parametrize("days", [100, 300])
+def test_a_book_of_an_earlier_day_tells_the_same_events_up_to_that_day(tmp_path: Path, days: int) -> None:
+    """Nothing about an invoice, its amount least of all, may follow from whether and when it is paid later."""
+    early = history(write_book(tmp_path / "early.csv", until=FIRST + timedelta(days=days)))
+    whole = history(write_book(tmp_path / "whole.csv"))
+    known = [event for event in whole if event.received_ms <= early[-1].received_ms]
+    ended = {event.invoice_id for event in early if isinstance(event, PaymentReceived)}
+    later = {event.invoice_id for event in whole if isinstance(event, PaymentReceived)} - ended
+    assert later & {event.invoice_id for event in early if isinstance(event, InvoiceIssued)}
+    assert early == known
 
 
 def test_a_dispute_that_a_book_only_knows_afterwards_is_not_used(tmp_path: Path) -> None:
