@@ -228,7 +228,14 @@ def test_credits_without_a_word_for_their_kind_are_payments_where_invoices_name_
     assert bills(events) == [("1", "2024-03-01", 1_000, "2024-04-02")]
 
 
-@pytest.mark.parametrize("day", ["12/31/9999", "31.12.9999", "9999-12-31", "01/01/1900", "2999-12-31"])
+@pytest.mark.parametrize(
+    "day",
+    [
+        *("12/31/9999", "31.12.9999", "9999-12-31", "01/01/1900", "2999-12-31", "1970-01-01", "01/01/1970 00:00", "01-Jan-1970"),
+        *("31/12/1969 19:00:00", "0001-01-01T00:00:00", "1753-01-01", "1899-12-30", "31/12/1899", "1/0/1900", "2079-06-06"),
+        *("2099-12-31", "-0001-11-30 00:00:00", "False"),
+    ],
+)
 def test_a_day_that_no_book_reaches_stands_for_none(day: str, tmp_path: Path) -> None:
     events, _ = read(tmp_path / "book.csv", f"{HEADER}\nA,1,13/12/2023,31/01/2024,10.00,{day}", date_order="dmy")
     assert [row[3] for row in bills(events)] == [""]

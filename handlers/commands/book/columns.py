@@ -63,7 +63,7 @@ _SAME: Final = 1_000  # of one that should tell clients apart and holds the same
 _MANY: Final = 20  # rows
 _SHORT: Final = 5  # letters; shorter words sit in many names
 _DATE: Final = re.compile(
-    r"\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[0-3]?\d[0-3]\d(?:19|20)\d\d(\.0)?"
+    r"(-000)?\d{1,4}[-/. ].*\d.*|(?:19|20)\d{6}(\.0)?|[0-3]?\d[0-3]\d(?:19|20)\d\d(\.0)?"
     r"|[2-6]\d{4}(\.\d+)?|1[0-7]\d{8}(\d{3})?(\.\d+)?|[^\W\d]+\.?[-/., ]+.*\d.*"
     r"|\d{1,2}[^\W\d]{3,9}\d{2,4}.*|\d{4}[年년].*"
 )

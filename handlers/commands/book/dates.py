@@ -53,6 +53,15 @@ _WEEKDAY: Final = re.compile(r"^[^\W\d_]{2,10}\.?,\s+")  # "Mon, 5 Jan 2024": th
 _SERIAL: Final = re.compile(r"(?P<days>[2-6]\d{4})(?:[.,](?P<part>\d+))?")  # days as spreadsheets count them: 1954 to 2091
 _SINCE_1970: Final = re.compile(r"(?P<seconds>1[0-7]\d{8})(?:\d{3})?(?:\.\d+)?")  # or milliseconds: 2001 to 2027
 _SERIAL_ZERO: Final = date(1899, 12, 30)
+_NO_DAY: Final = re.compile(
+    r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(0001|1899|1900)-?01-?0[01].*|(2999|9999|4712)-?12-?31.*|31-DEC-4712.*"
+    r"|0?1[-/.]0?[01][-/.](1900|0001).*|(12[-/.]31|31[-/.]12)[-/.][29]999.*|-0001-11-30.*"
+)
+_NEVER: Final = frozenset((
+    date(1753, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1), date(1969, 12, 31), date(1970, 1, 1),
+    date(2079, 6, 6), date(2099, 12, 31), date(2999, 12, 31), date(4712, 12, 31), date(9999, 12, 31),
+))  # fmt: skip
+"""What is left of an empty date: the first and the last days that databases, spreadsheets and clocks know."""
 _PIVOT: Final = 69  # two-digit years: 69-99 are 1969-1999, 00-68 are 2000-2068, as POSIX reads them
 _MONTHS_IN_YEAR: Final = 12
 _LAST_DAY: Final = 31
@@ -116,6 +125,14 @@ def read_moment(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> 
     if offset is None:
         return moment.replace(tzinfo=zone).astimezone(UTC)
     return datetime.fromisoformat(f"{moment.isoformat()}{_iso_offset(offset)}").astimezone(UTC)
+
+
+def read_day(text: str, *, order: Order | None, zone: ZoneInfo, at: time) -> datetime | None:
+    """Read one cell as `read_moment` does; none also for what programs write where there is no date, however they write it."""
+    if _NO_DAY.fullmatch(text):
+        return None
+    moment = read_moment(text, order=order, zone=zone, at=at)
+    return None if moment is not None and moment.astimezone(zone).date() in _NEVER else moment
 
 
 def _spelled(text: str) -> str:

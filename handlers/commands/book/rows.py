@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from handlers.commands.book.amounts import currency_in, currency_named, read_amount
 from handlers.commands.book.bills import Bill, Part, RejectedRowError, Rejection
 from handlers.commands.book.column_names import REQUIRED, Meaning
-from handlers.commands.book.dates import read_moment
+from handlers.commands.book.dates import read_day
 from handlers.commands.book.gathering import gather
 from handlers.commands.book.horizon import WHOLE, Horizon, Outcomes
 from handlers.commands.book.journal import Entry, apply_payments
@@ -37,10 +37,6 @@ from models.money import Money
 
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "ja", "oui", "si", "sí"})
 _DAYS: Final = re.compile(r"(?P<below>\()?(?P<days>[+-]?\d{1,6}(?:[.,]\d+)?)(?(below)\))(?:\s*(?:days?|d))?")
-_PLACEHOLDERS: Final = re.compile(
-    r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(1899|1900)-?01-?0[01].*|(2999|9999|4712)-?12-?31.*|31-DEC-4712.*"
-    r"|0?1[-/.]0?1[-/.](1900|0001).*|(12[-/.]31|31[-/.]12)[-/.][29]999.*"
-)
 _EARLIEST_YEAR: Final = 1971
 _LATEST_YEAR: Final = 2099
 _APART: Final = timedelta(days=3660)  # an invoice due or paid so long after its issue is a slip of the pen
@@ -362,11 +358,9 @@ class BookReader:
     def _moment(self, row: Row, meaning: Meaning) -> datetime | None:
         at = ISSUED_AT if meaning in (Meaning.ISSUED_ON, Meaning.RECORDED_ON) else SETTLED_AT
         text = self._cell(row, meaning)
-        if _PLACEHOLDERS.fullmatch(text):
-            return None  # what programs write where there is no date
-        moment = read_moment(text, order=self.plan.orders.get(meaning), zone=self.plan.zone, at=at)
+        moment = read_day(text, order=self.plan.orders.get(meaning), zone=self.plan.zone, at=at)
         if moment is not None and not _EARLIEST_YEAR <= moment.year <= _LATEST_YEAR:
-            message = f"{text!r} is no date of a book that is kept today"
+            message = f"{text!r} is no date of a book that is kept today ({_EARLIEST_YEAR} to {_LATEST_YEAR})"
             raise RejectedRowError(message)
         return moment
 

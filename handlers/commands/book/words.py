@@ -6,7 +6,7 @@ from typing import Final
 
 from handlers.commands.book.column_names import NUMBERS, Meaning, letters
 
-_BLANKS: Final = frozenset({"na", "n/a", "#n/a", "#null!", "nan", "nat", "none", "null", "nil", r"\n"})
+_BLANKS: Final = frozenset({"na", "n/a", "#n/a", "#null!", "nan", "nat", "none", "null", "nil", "false", r"\n"})
 _LONGEST: Final = max(map(len, _BLANKS))
 _MARKS: Final = re.compile(r"[\s\-–—.?_*/]*")  # noqa: RUF001 (dashes that people write where there is nothing)
 
