@@ -343,3 +343,38 @@ def test_a_debit_and_credit_listing_settles_by_the_number_it_names(tmp_path: Pat
     rows = ["01/03/2024,A,7,31/03/2024,10.00,0.00", "02/03/2024,A,8,31/03/2024,10.00,0.00", "25/04/2024,A,8,,0.00,10.00"]
     events, _ = read(tmp_path / "book.csv", "\n".join(["date,client,reference,due date,debit,credit", *rows]))
     assert [(row[0], row[3]) for row in bills(events)] == [("7", ""), ("8", "2024-04-25")]
+
+
+@pytest.mark.parametrize("cell", [",30,", ",2024-04-02\nA,31,"])
+def test_a_quote_that_is_never_closed_is_named_with_the_lines_that_it_takes(cell: str, tmp_path: Path) -> None:
+    rows = "\n".join(f"A,{number},2024-03-01,2024-03-31,10.00,2024-04-02" for number in range(500))
+    events, notes = read(tmp_path / "book.csv", f"{HEADER}\n{rows.replace(cell, cell.replace(',', ',' + chr(34), 1))}")
+    assert len(bills(events)) == 30
+    assert "the row goes on to line 501: is a quote not closed?" in notes
+    assert max(map(len, notes.splitlines())) < 250
+
+
+@pytest.mark.parametrize(
+    "row", ["Client 01,INV-7,2024-03-01,2024-03-31,10.00,2024-04-02", "Client 01,INV-7,01.03.2024,31.03.2024,10.00,"]
+)
+def test_a_row_whose_cells_resemble_names_is_not_taken_for_the_header(row: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the first line holds no names of columns but a row"):
+        read(tmp_path / "book.csv", "\n".join(row.replace("7", str(number)) for number in range(9)))
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"%PDF-1.7\n", "a PDF"),
+        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"\xef\xbb\xbf<!DOCTYPE html>\n<table><tr><td>Customer", "a web page or XML"),
+        (b'<?xml version="1.0"?>\n<Workbook', "a web page or XML"),
+        (b"SQLite format 3\0", "a database"),
+        (b'[{"customer": "A"}]', "JSON"),
+    ],
+    ids=["pdf", "parquet", "html", "xml", "sqlite", "json"],
+)
+@pytest.mark.parametrize("name", ["book.csv", "book.xls"])
+def test_what_is_no_table_of_text_is_named_with_the_way_to_a_csv(start: bytes, kind: str, name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"is {kind}, not a table as text; export it as CSV"):
+        read(tmp_path / name, start + b"\n" * 40)

@@ -56,6 +56,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 _SAID: Final[Mapping[str, Meaning]] = {"paid": Meaning.SETTLED_ON, "payment": Meaning.SETTLED_ON}
 _FIRM: Final = (Meaning.SETTLED_ON, Meaning.AMOUNT)  # what is expected or paid of it is something else
 _LONGEST_SHOWN: Final = 24
+_NO_NAMES: Final = "the first line holds no names of columns but a row ({}); put a line with names above it"
 _INSIDE: Final = 100  # rank of a name that merely contains a known one
 _STEM: Final = 200  # of one that holds dates and contains a part of a word that says which
 _LABEL: Final = re.compile(r".*(?:(?<!pa)id|no|nr|num|number|nummer|code|key|ref)")
@@ -99,6 +100,8 @@ def choose_columns(
     column is not in the file.
     """
     asked = _parse_given(given, header, sample)
+    if not any(asked.values()) and _is_row(header, sample):
+        raise UsageError(_NO_NAMES.format(", ".join(header)))
     if preset is None:
         base = guess(header, taken=frozenset(asked.values()), settled=frozenset(asked), sample=sample)
     elif preset in PRESETS:
@@ -119,9 +122,15 @@ def choose_columns(
     return mapping
 
 
+def _is_row(header: Sequence[str], sample: Sample) -> bool:
+    """Say whether dates stand in the place of the names of columns that hold dates, in two or more."""
+    below = sample[0] if sample else ()
+    return sum(1 for name, cell in zip(header, below, strict=False) if _is_date(name) and _is_date(cell)) > 1
+
+
 def _lacking(lacking: Sequence[Meaning], mapping: Mapping[Meaning, str], header: Sequence[str], sample: Sample) -> str:
     if sum(1 for name in header if _is_date(name) or _NUMBER.fullmatch(name)) > 1:
-        return f"the first line holds no names of columns but a row ({', '.join(header)}); put a line with names above it"
+        return _NO_NAMES.format(", ".join(header))
     wanted = " ".join(f"--map {meaning}=COLUMN" for meaning in lacking)
     found = ", ".join(f"{meaning} <- {name}" for meaning, name in mapping.items()) or "none"
     return (

@@ -23,6 +23,18 @@ _SEPARATORS: Final = (",", ";", "\t", "|", "^", "~")
 _DECLARED: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line by which spreadsheets are told the separator
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _COMPRESSED: Final = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zX": "unxz"}
+_NO_TABLES: Final = {
+    b"%pdf": "a PDF",
+    b"par1": "a Parquet file",
+    b"sqlite": "a database",
+    b"<!": "a web page or XML",
+    b"<?": "a web page or XML",
+    b"<html": "a web page or XML",
+    b"<table": "a web page or XML",
+    b"[{": "JSON",
+    b'{"': "JSON",
+}
+"""What files begin with, in lower case, that accounting systems and people give the name of a table."""
 _MISREAD: Final = re.compile(
     r"[À-ÖØ-öø-ÿ]{4,}|[^\W\d_]+[³¹¿¯][^\W\d_]+"
 )  # no Western word has so many accented letters in a row, or such a mark within
@@ -33,7 +45,7 @@ _LEAST_NAMES: Final = 3  # columns without which nothing can be a book
 _LONGEST_CELL: Final = 1_000_000  # characters; a stray quote otherwise swallows the rest of a huge file into one cell
 GROUP: Final = "Customer"  # what the column is called that a report with the customer above its rows leaves without a name
 _BLOCK: Final = 1 << 20
-_LONGEST_MARK: Final = 8  # bytes by which kinds of files are told apart
+_LONGEST_MARK: Final = 64  # bytes by which kinds of files are told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,11 @@ def _open(path: Path, encoding: str) -> Iterator[TextIO]:
 
 
 def _others(encoding: str) -> str:
-    return ", ".join(name for name in ("utf-8", "cp1252", "cp932", "gb18030", "cp1251", "mac-roman") if name != encoding)
+    return ", ".join(
+        name
+        for name in ("utf-8", "cp1252", "cp932", "gb18030", "cp1251", "mac-roman", "latin-1 (takes any byte)")
+        if name != encoding
+    )
 
 
 def _detect_encoding(path: Path) -> str:
@@ -216,6 +232,14 @@ def _refuse_packed(path: Path, start: bytes) -> None:
         unpack = "unzip"
     if unpack:
         message = f"{path} is compressed; unpack it first, for example: {unpack} {path}"
+        raise UsageError(message)
+    plain = start[:_LONGEST_MARK].removeprefix(_BOMS[0][0]).lstrip().lower()
+    kind = next((kind for mark, kind in _NO_TABLES.items() if plain.startswith(mark)), None)
+    if kind is not None:
+        history = "; a history has a JSON object in each line: --format jsonl" if kind == "JSON" else ""
+        message = (
+            f"{path} is {kind}, not a table as text; export it as CSV, or open it in a spreadsheet and save it as CSV{history}"
+        )
         raise UsageError(message)
 
 

@@ -39,6 +39,8 @@ _YES: Final = frozenset({"yes", "y", "true", "1", "x", "ja", "oui", "si", "sí"}
 _DAYS: Final = re.compile(r"(?P<below>\()?(?P<days>[+-]?\d{1,6}(?:[.,]\d+)?)(?(below)\))(?:\s*(?:days?|d))?")
 _EARLIEST_YEAR: Final = 1971
 _LATEST_YEAR: Final = 2099
+_LONGEST_REASON: Final = 160  # characters
+_LONG_ROW: Final = 5  # line ends within a row; those of an address are fewer
 _APART: Final = timedelta(days=3660)  # an invoice due or paid so long after its issue is a slip of the pen
 
 
@@ -108,7 +110,7 @@ class BookReader:
         try:
             return self.known.of(self._bill(row))
         except (ValueError, OverflowError) as error:
-            return Rejection(line=row.line, reason=str(error), cells=row.cells)
+            return _rejection(row, str(error))
 
     def _take_payment(self, row: Row, bill: Bill, journal: list[Entry]) -> Iterator[Rejection]:
         if self.plan.dated_rows:
@@ -128,7 +130,7 @@ class BookReader:
             reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
         except (ValueError, OverflowError) as error:
             reason = str(error)
-        return Rejection(line=row.line, reason=reason, cells=row.cells)
+        return _rejection(row, reason)
 
     def _bill(self, row: Row) -> Bill:
         self._check_cells(row)
@@ -387,3 +389,11 @@ class BookReader:
             raise RejectedRowError(message)
         days = float(found["days"].replace(",", "."))
         return floor(-abs(days) if found["below"] else days)
+
+
+def _rejection(row: Row, reason: str) -> Rejection:
+    """Return why the row is left out: in a few words, and with its last line where a quote has swallowed the rows below."""
+    reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} ..."
+    more = sum(cell.count("\n") for cell in row.cells)
+    goes_on = f"; the row goes on to line {row.line + more}: is a quote not closed?" if more >= _LONG_ROW else ""
+    return Rejection(line=row.line, reason=reason + goes_on, cells=row.cells)
