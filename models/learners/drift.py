@@ -1,18 +1,22 @@
 """Notices that clients pay differently than before, and says how far the learners are to be trusted meanwhile.
 
-ADWIN (Bifet and Gavaldà 2007, by river) watches the signed residual, label less probability, one value a day: what is answered on
-one day was paid in the same runs and fell due together, so sixty answers are hardly more evidence than six (docs/decisions/0064).
-The residual is signed because a learner that is wrong in one direction is out of date; its log loss hides that. How many are late
-is not watched by itself: it swings with the month, and where it changes and the learners follow, they are not to be doubted.
+ADWIN (Bifet and Gavaldà 2007, by river) watches the signed residual, label less probability, and the share of labels that are
+true, one value a day each: what is answered on one day was paid in the same runs and fell due together, so sixty answers are
+hardly more evidence than six (docs/decisions/0064). The residual is signed because a learner that is wrong in one direction is
+out of date; its log loss hides that. The share swings with the month, and where it changes and the learners follow, they are
+not to be doubted: it counts where they are off in the direction in which it went, and then tells sooner (docs/decisions/0069).
 """
 
 import struct
 from array import array
+from itertools import chain, repeat
+from operator import truediv
 from typing import Final
 
 from models.learners.daily import Daily
 
-_DELTA: Final = 0.0002
+_OF_RESIDUALS: Final = 0.0002  # what ADWIN may be wrong by (its delta)
+_OF_SHARES: Final = 0.0005  # needs less evidence of its own: the residual has to agree with it
 _UNIT: Final = 0.125  # ADWIN reckons with values that vary by about one; means of a day vary by about an eighth
 _LATEST: Final = 10  # days with answers in which it must show, two weeks where every workday has some
 _MATTERS: Final = 0.05  # mean residual of these days: less moves no decision, however sure it is
@@ -23,19 +27,56 @@ _FASTER: Final = 20.0  # the recalibration's pace right after a drift
 _REMEMBERED: Final = 1024  # days with answers, four years of workdays; twice as many are never held
 
 _COUNTS: Final = struct.Struct("<2q")
-_MARK: Final = b"\xff" * 8  # before the days; releases before 0064 wrote two chances here, which never look like this
+_LENGTHS: Final = struct.Struct("<2q")
+_PAIRS: Final = b"\xff" * 8  # releases before 0069 wrote this, then sum of residuals and answers of each day
+_MARK: Final = b"\xff" * 7 + b"\xfe"  # before the lengths and days; releases before 0064 wrote two chances here, never alike
+
+
+class _Window:
+    """The days since a share of answers last changed, as ADWIN sees them: one value a day, a sum over that day's answers."""
+
+    def __init__(self, delta: float) -> None:
+        self._delta = delta
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget all days."""
+        # All of river's drift package comes with it, and pandas: whoever only reads what learners told does not wait for that.
+        from river.drift import ADWIN
+
+        self._adwin = ADWIN(delta=self._delta, clock=1)
+        self.means = array("d")
+
+    def feed(self, mean: float) -> float | None:
+        """See a day's mean; where it is sure that days became others, return what they were before and begin anew."""
+        before = float(self._adwin.estimation) * _UNIT
+        self.means.append(mean)
+        self._adwin.update(mean / _UNIT)
+        if self._adwin.drift_detected:
+            self.begin()
+            return before
+        if len(self.means) >= 2 * _REMEMBERED:
+            self.relive(self.means[-_REMEMBERED:])
+        return None
+
+    def relive(self, means: "array[float]") -> None:
+        """Begin anew with these days."""
+        self.begin()
+        for mean in means:
+            self.feed(mean)
 
 
 class DriftWatch:
     """Watches answered questions; `trust` falls on drift and comes back over the next answers. Never resets a learner."""
 
-    def __init__(self) -> None:
-        """Start trusting."""
+    def __init__(self, *, of_residuals: float = _OF_RESIDUALS, of_shares: float = _OF_SHARES) -> None:
+        """Start trusting; both are the delta of ADWIN, what it may be wrong by."""
         self.since = _RECOVERY
         self.alarms = 0
         self._daily = Daily(_A_DAY)
-        self._off, self._answers = 0.0, 0
-        self._begin()
+        self._today = array("d", (0.0, 0.0, 0.0))
+        self._latest = array("d")  # of each of the last days: sum of residuals, labels that are true, answers
+        self._residuals, self._shares = _Window(of_residuals), _Window(of_shares)
 
     @property
     def trust(self) -> float:
@@ -50,60 +91,61 @@ class DriftWatch:
     def see(self, chance: float, *, label: bool) -> None:
         """See one answer and the probability given for it."""
         self.since += self._daily.ages()
-        self._off += float(label) - chance
-        self._answers += 1
+        self._today[0] += float(label) - chance
+        self._today[1] += label
+        self._today[2] += 1
 
     def turn(self) -> None:
         """End the day: judge what was answered on it. A day without answers is none."""
         self._daily.turn()
-        if not self._answers:
+        if not self._today[2]:
             return
-        if self._feed(self._off, self._answers):
+        self._latest = (self._latest + self._today)[-3 * _LATEST :]
+        off, late, answers = self._today
+        self._today = array("d", (0.0, 0.0, 0.0))
+        if self._changed(self._residuals.feed(off / answers), self._shares.feed(late / answers)):
+            self._residuals.begin()
+            self._shares.begin()
             self.since = 0
             self.alarms += 1
-        self._off, self._answers = 0.0, 0
 
-    def _begin(self) -> None:
-        # All of river's drift package comes with it, and pandas: whoever only reads what learners told does not wait for that.
-        from river.drift import ADWIN
-
-        self._window = ADWIN(delta=_DELTA, clock=1)
-        self._days = array("d")  # of each day in the window: sum of residuals, answers
-
-    def _feed(self, off: float, answers: int) -> bool:
-        before = self._window.estimation * _UNIT
-        self._days.extend((off, answers))
-        self._window.update(off / answers / _UNIT)
-        if self._window.drift_detected:
-            latest = self._days[-2 * _LATEST :]
-            now = abs(sum(latest[::2]) / sum(latest[1::2]))
-            self._begin()
-            # Learners that have come nearer to the truth are a change, too: nobody needs to hear of that.
-            return now >= _MATTERS and now > abs(before)
-        if len(self._days) >= 2 * 2 * _REMEMBERED:
-            self._relive(self._days[-2 * _REMEMBERED :])
-        return False
-
-    def _relive(self, days: "array[float]") -> None:
-        self._begin()
-        for off, answers in zip(days[::2], days[1::2], strict=True):
-            self._feed(off, int(answers))
+    def _changed(self, residual_before: float | None, share_before: float | None) -> bool:
+        off, late, answers = (sum(self._latest[place::3]) for place in range(3))
+        now, share = off / answers, late / answers
+        if abs(now) < _MATTERS:
+            return False
+        # Learners that have come nearer to the truth are a change, too: nobody needs to hear of that.
+        if residual_before is not None and abs(now) > abs(residual_before):
+            return True
+        return share_before is not None and (share > share_before) == (now > 0)
 
     def dump(self) -> bytes:
-        """Return what `load` goes on from at a turn of the day: the two counts, and the days in the window."""
-        return _COUNTS.pack(self.since, self.alarms) + _MARK + self._days.tobytes()
+        """Return what `load` goes on from at a turn of the day: the two counts, and the days in both windows."""
+        days = self._residuals.means, self._shares.means
+        lengths = _LENGTHS.pack(*map(len, days))
+        return _COUNTS.pack(self.since, self.alarms) + _MARK + lengths + b"".join(map(bytes, (*days, self._latest)))
 
     @classmethod
     def load(cls, raw: bytes) -> "DriftWatch":
         """Return the watch that `dump` told of; it alarms on the day on which that one would.
 
-        What releases before 0064 wrote holds answers without their days: counts are taken over, the window begins anew.
+        Releases before 0069 did not watch the share: it begins anew. What releases before 0064 wrote holds answers without their
+        days: counts are taken over, both windows begin anew.
         """
         watch = cls()
-        rest = raw[_COUNTS.size :]
-        if rest.startswith(_MARK):
-            days = array("d")
-            days.frombytes(rest[len(_MARK) :])
-            watch._relive(days)
+        mark, days = raw[_COUNTS.size :][: len(_MARK)], array("d")
+        if mark == _MARK:
+            at = _COUNTS.size + len(_MARK)
+            residuals, shares = _LENGTHS.unpack_from(raw, at)
+            days.frombytes(raw[at + _LENGTHS.size :])
+            watch._residuals.relive(days[:residuals])
+            watch._shares.relive(days[residuals : residuals + shares])
+            watch._latest = days[residuals + shares :]
+        elif mark == _PAIRS:
+            days.frombytes(raw[_COUNTS.size + len(_PAIRS) :])
+            watch._residuals.relive(array("d", map(truediv, days[::2], days[1::2])))
+            # How many were late is not read before ten days have taken the place of these.
+            recent = days[-2 * _LATEST :]
+            watch._latest = array("d", chain.from_iterable(zip(recent[::2], repeat(0.0), recent[1::2])))
         watch.since, watch.alarms = _COUNTS.unpack_from(raw)
         return watch

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import pi
 from struct import unpack
 from typing import Final
@@ -16,6 +17,7 @@ from tests.models.examples import example, trained
 
 _YEAR: Final = 250  # days with answers
 _QUIET, _BUSY = 3, 60  # answers of a day
+_NEVER: Final = 1e-300  # a delta at which nothing is sure
 
 Day = list[tuple[float, bool]]
 
@@ -115,8 +117,40 @@ def test_more_that_are_late_alarm_nobody_where_the_learners_have_followed() -> N
     assert live(DriftWatch(), steady(0.2, late=2, days=60) + steady(0.8, late=2, days=60)), "as many are late, chances are off"
 
 
+def ever_later(seed: int) -> list[Day]:
+    """Return two years of which the second gets worse day by day, by a tenth in all: the learners follow half of the way."""
+    calm, worse = (
+        Firm(_BUSY).days(seed, _YEAR),
+        (Firm(_BUSY).days(seed + day, 1, shift=0, worse=day / 1000) for day in range(_YEAR)),
+    )
+    return [*calm, *chain.from_iterable(worse)]
+
+
+def test_the_share_of_late_ones_tells_sooner_where_the_learners_are_off_in_its_direction() -> None:
+    days = ever_later(3)
+    assert live(DriftWatch(), days)[0] < live(DriftWatch(of_shares=_NEVER), days)[0]
+
+
+def test_the_share_of_late_ones_counts_only_where_the_learners_are_off_in_its_direction() -> None:
+    calm = steady(0.3, late=3, days=60)
+    assert live(DriftWatch(of_residuals=_NEVER), calm + steady(0.6, late=6, days=60)) == [], "they follow"
+    assert live(DriftWatch(of_residuals=_NEVER), calm + steady(0.67, late=6, days=60)) == [], (
+        "more are late than before, and fewer than they say"
+    )
+    assert live(DriftWatch(of_residuals=_NEVER), calm + steady(0.53, late=6, days=60)), "more than before, and more than they say"
+    assert live(DriftWatch(of_residuals=_NEVER), calm + steady(0.07, late=0, days=60)), (
+        "fewer than before, and fewer than they say"
+    )
+
+
 def test_learners_that_come_nearer_to_the_truth_alarm_nobody() -> None:
-    assert live(DriftWatch(), steady(0.2, late=6, days=60) + steady(0.6, late=6, days=60)) == []
+    for nearer in (0.4, 0.6):
+        assert live(DriftWatch(), steady(0.2, late=6, days=60) + steady(nearer, late=6, days=60)) == []
+
+
+def test_what_both_notice_is_told_once() -> None:
+    """The residual goes by a half, the share by less: it would be noticed days later, had it not begun anew."""
+    assert len(live(DriftWatch(), steady(0.4, late=3, days=60) + steady(0.2, late=6, days=60))) == 1
 
 
 def test_who_errs_by_as_much_as_before_in_the_other_direction_is_noticed() -> None:
@@ -128,10 +162,9 @@ def test_who_errs_by_as_much_as_before_in_the_other_direction_is_noticed() -> No
 def test_the_trainer_shows_its_watch_the_answers_day_by_day() -> None:
     watch, trainer = DriftWatch(), trained(400)
     live(watch, [[(0.3, example(number).late) for number in range(first, first + 8)] for first in range(0, 400, 8)])
-    days, shown = (array("d", each.dump()[24:]) for each in (watch, trainer.watch))
-    assert len(shown) == 2 * 50
-    assert shown[1::2] == days[1::2]
-    assert shown[::2] == pytest.approx(days[::2])
+    days, shown = (array("d", each.dump()[40:]) for each in (watch, trainer.watch))
+    assert len(shown) == 2 * 50 + 3 * 10, "means of both windows, and the last ten days"
+    assert shown == pytest.approx(days)
 
 
 def test_right_after_a_drift_recalibration_moves_faster_and_in_calm_times_as_usual() -> None:
@@ -153,6 +186,7 @@ def test_a_watch_that_is_stopped_on_any_day_alarms_on_the_days_of_one_that_is_no
     whole, stopped = DriftWatch(), DriftWatch()
     before = live(stopped, days[:stops])
     resumed = DriftWatch.load(stopped.dump())
+    assert resumed.dump() == stopped.dump()
     after = [stops + day for day in live(resumed, days[stops:])]
     assert before + after == live(whole, days) != []
     assert resumed.dump() == whole.dump()
@@ -163,7 +197,7 @@ def test_a_watch_that_has_forgotten_its_first_years_goes_on_alike_after_a_restar
     whole, stopped = DriftWatch(), DriftWatch()
     live(stopped, days[:2490])
     resumed = DriftWatch.load(stopped.dump())
-    assert len(stopped.dump()) < 2490 * 16
+    assert len(stopped.dump()) < 2490 * 16, "two windows of which neither holds all days"
     assert [2490 + day for day in live(resumed, days[2490:])] == live(whole, days) != []
 
 
@@ -176,3 +210,11 @@ def test_what_an_earlier_release_wrote_is_read_its_windows_begin_anew() -> None:
     assert (again.since, again.alarms) == (110, 3)
     assert live(watch, steady(0.2, late=2, days=60)) == []
     assert live(watch, steady(0.2, late=10, days=15))
+
+
+def test_what_releases_before_the_share_was_watched_wrote_goes_on_by_the_residual() -> None:
+    days = list(Firm(_BUSY, moods=0.08).days(4, 2 * _YEAR, shift=_YEAR, worse=0.3))
+    before = array("d", chain.from_iterable((sum(late - chance for chance, late in day), len(day)) for day in days[:_YEAR]))
+    watch = DriftWatch.load(array("q", (400, 2)).tobytes() + b"\xff" * 8 + before.tobytes())
+    assert (watch.trust, watch.alarms) == (1.0, 2)
+    assert [_YEAR + day for day in live(watch, days[_YEAR:])] == live(DriftWatch(), days)
