@@ -47,6 +47,14 @@ def together(number: int) -> Example:
     return row.model_copy(update={"late": late, "days_late": 60 if late else 0, "questions": (put,)})
 
 
+def alike(number: int) -> Example:
+    """Return an answered question of a client like all others; only what came of it differs."""
+    row = together(number)
+    put = row.questions[0].model_copy(update={"features": b64encode(pack([0.5] * len(FEATURES))).decode()})
+    late = number % 3 == 0
+    return row.model_copy(update={"late": late, "days_late": 60 if late else 0, "questions": (put,)})
+
+
 def taught(count: int) -> LatenessTrainer:
     """Return a trainer that was told of `count` invoices: each limit answered, the last one last."""
     trainer = LatenessTrainer()
@@ -316,3 +324,16 @@ def test_trees_that_are_damaged_are_refused(change: dict[str, bytes], why: str) 
     spoilt = {name: value + getattr(forest, name)[len(value) :] if value else b"" for name, value in change.items()}
     with pytest.raises(SnapshotError, match=why):
         dump(restruct(weights, forests=(restruct(forest, **spoilt),)))
+
+
+def test_a_learner_goes_on_where_nothing_tells_its_questions_apart() -> None:
+    trainer = LatenessTrainer()
+    for number in range(1_500):
+        for days in LATE_DAYS:
+            trainer.take(alike(number).model_copy(update={"over_days": days}))
+        if number % 300 == 0:
+            trainer.turn(trainer.day + 1)
+    trainer.turn(trainer.day + 1)
+    assert trainer.learned == 1_500 * len(LATE_DAYS)
+    grown = [trees for trees in trainer.trees.values() if trees.forest is not None]
+    assert [trees.value((0.5,) * len(FEATURES), days=30) is not None for trees in grown] == [True]
