@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.features import FEATURES, Landmark, unpack
 from models.learners.bins import WIDTH
-from models.learners.expansion import expand
+from models.learners.expansion import Vector, expand
 from models.learners.gradient import GradientLogistic
 from models.learners.kalman import DivergedError, KalmanLinear
 from models.learners.lateness import LatenessScorer
@@ -23,15 +23,20 @@ from tests.models.examples import example, with_features
 
 @dataclass(frozen=True)
 class Subject:
-    """A learner of labels: how to make, dump and restore one."""
+    """A learner of labels: how to make one that begins from given weights."""
 
     name: str
-    fresh: Callable[[], KalmanLinear | GradientLogistic]
+    begin: Callable[[Vector], KalmanLinear | GradientLogistic]
+
+    def fresh(self) -> KalmanLinear | GradientLogistic:
+        """Return one that begins from nothing."""
+        return self.begin(np.zeros(WIDTH))
 
 
+VARIANCES = np.full(WIDTH, 0.05)
 SUBJECTS = (
-    Subject("kalman", lambda: KalmanLinear(np.full(WIDTH, 0.05), forgetting=0.9997)),
-    Subject("gradient", lambda: GradientLogistic(np.zeros(WIDTH))),
+    Subject("kalman", lambda weights: KalmanLinear(VARIANCES, mean=weights, forgetting=0.9997)),
+    Subject("gradient", GradientLogistic),
 )
 VECTORS = st.lists(st.floats(-4, 4, width=16), min_size=len(FEATURES), max_size=len(FEATURES)).map(tuple)
 EXAMPLES = st.lists(st.integers(0, 500), min_size=1, max_size=60)
@@ -62,6 +67,21 @@ def test_learning_an_answer_moves_the_prediction_toward_it(subject: Subject, fea
     before = learner.value(wide)
     learner.learn_label(wide, label=label)
     assert (learner.value(wide) > before) is label
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+@given(features=VECTORS, label=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_what_a_learner_is_given_stays_as_it_was(subject: Subject, features: tuple[float, ...], label: bool) -> None:
+    weights, wide = np.full(WIDTH, 0.25), expand(features, days=5)
+    given = [weights, wide, VARIANCES]
+    before = [part.copy() for part in given]
+    one, other = subject.begin(weights), subject.begin(weights)
+    one.learn_label(wide, label=label)
+    one.value(wide)
+    for part, was in zip(given, before, strict=True):
+        np.testing.assert_array_equal(part, was)
+    assert other.dump() == subject.begin(weights).dump() != one.dump()
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)

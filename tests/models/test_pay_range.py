@@ -13,7 +13,9 @@ from models.learners.errors import CELLS, Errors
 from models.learners.expansion import expand
 from models.learners.opinions import Opinions
 from models.learners.pay_range import GROUPS, INWARD, LEVELS, group_of, scale_of
+from models.learners.trainer import LatenessTrainer
 from models.learners.trees import TreesLearner
+from tests.models.examples import example
 
 
 def beginner() -> DaysLearner:
@@ -73,6 +75,19 @@ def test_invoices_that_are_never_paid_widen_the_range_though_their_day_is_never_
     lived(days, learner=open_ones, features=client(), settled_by=150)
     lived([day for day in days if day < 150], learner=ignored, features=client())
     assert promised(open_ones, client())[-1] > 30 > promised(ignored, client())[-1]
+
+
+def test_the_trainer_hears_of_what_is_open_after_thirty_days_and_of_no_day_on_which_it_was_paid() -> None:
+    def latest_day(*, late: bool) -> float:
+        trainer, ended = LatenessTrainer(), {"late": late, "days_late": None if late else 0}
+        settled = [example(number, over_days=0) for number in range(160)]
+        for row in [*settled, *(example(number, over_days=30).model_copy(update=ended) for number in range(160, 200))]:
+            trainer.take(row)
+        trainer.turn(trainer.day + 1)
+        (quantiles,) = (row.quantiles for row in trainer.publish().ranges if row.line.landmark == Landmark.ISSUE)
+        return max(row[-1] for row in quantiles)
+
+    assert latest_day(late=True) > 2 * latest_day(late=False)
 
 
 def test_groups_of_clients_keep_ranges_of_their_own() -> None:

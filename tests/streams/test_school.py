@@ -330,6 +330,18 @@ def test_after_a_drift_the_version_that_leans_on_the_rules_goes_in_force_also_wh
     assert release.activated is activated
 
 
+def test_a_drift_is_published_at_once_whatever_has_passed_since_the_version_before() -> None:
+    (subject,) = (row for row in SUBJECTS if row.learner == LATENESS)
+    pupil = Pupil(subject, learned().stored[LATENESS], rule=RULE, offset=learned().offset, quiet_before=0)
+    just_now = {"published_ms": LOG[-1].timestamp, "published_learned": pupil.trainer.learned - 1, "passed": True}
+    pupil.memory = msgspec.structs.replace(pupil.memory, **just_now)
+    assert not pupil.has_news(LOG[-1])
+    pupil.trainer.watch.alarms += 1
+    assert pupil.has_news(LOG[-1])
+    pupil.store(LOG[-1], publishes=True)
+    assert not pupil.has_news(LOG[-1])
+
+
 def test_monitoring_hears_of_each_drift_once_and_of_the_weight_that_is_left() -> None:
     trainer, meter = LatenessTrainer(), Meter()
     for alarms, since, trust in ((0, 400, 1.0), (1, 0, 0.5), (1, 200, 0.75), (3, 0, 0.5)):
