@@ -1,7 +1,6 @@
 """Composition root of the worker: settings in, a Faust worker with our lanes out."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +31,7 @@ from streams.runtime import metrics
 from streams.runtime.clock import Clock, fresh_id, make_clock
 from streams.runtime.errors import FatalError, UsageError
 from streams.runtime.health import HealthServer
-from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog, spare_the_collector
+from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog, ending_at_once_when_asked, ignore_requests, spare_the_collector
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings
 from streams.sources.lookup import Reader
@@ -48,6 +47,7 @@ TESTED_VERSIONS: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 
 _DAY_SECONDS: Final = 86_400.0
 _BEAT_SECONDS: Final = 0.5
+_ADVICE_SECONDS: Final = 2.0
 
 
 def check_versions(settings: Settings, installed: Callable[[str], str] = version) -> None:
@@ -197,25 +197,47 @@ def _attach(app: WorkerApp, engine: Engine) -> None:
             engine.watchdog.fail(f"watch: {error!r}")
 
     async def drain(*_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - Faust's signal
-        await app.consumer.commit()
+        try:
+            await asyncio.wait_for(app.consumer.commit(), _ADVICE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - advice only: whatever hinders it must not keep what is in hand from its end
+            log.info("no last advice", error=repr(error))
         await engine.drain()
         await engine.health.stop()
+        engine.watchdog.relax()
 
     app.task(watch)
     app.on_before_shutdown.connect(drain, weak=False)
 
 
 class _Worker(faust.Worker):  # type: ignore[misc] # Faust is not typed for us
-    """Faust's worker, which cannot stop for ever."""
+    """Faust's worker, which cannot stop for ever, and knows whether it was asked to stop."""
 
     def __init__(self, app: WorkerApp, *, watchdog: ExitWatchdog, **options: Any) -> None:  # noqa: ANN401 - Faust's options
         super().__init__(app, **options)
         self._watchdog = watchdog
+        self._asked = False
         self.spinner = None
 
     def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401 - a signal
+        self._asked = self._asked or not (self.crashed or self._watchdog.failed)
         self._watchdog.arm("did not stop in time")
         super()._schedule_shutdown(signal)
+
+    def work(self) -> int:
+        """Work until told to stop or unable to go on; returns the exit code.
+
+        What Faust or the client library trip over once we were asked to stop is told and no failure: a stop that nobody answers
+        leaves the fence where a crash would, and whoever is next goes on from there.
+        """
+        code: Any = EXIT_FAILED
+        try:
+            self.execute_from_commandline()
+        except SystemExit as ending:
+            code = ending.code
+        except asyncio.CancelledError:  # Faust crashes with what it was cancelled by
+            log.info("cancelled", crash=repr(self.crash_reason))
+        unable = self._watchdog.failed or (not self._asked and (code != 0 or self.crash_reason is not None))
+        return EXIT_FAILED if unable else 0
 
 
 def run_worker(settings: Settings, program: Program[Any]) -> int:
@@ -230,21 +252,21 @@ def run_engine(engine: Engine) -> int:
     """Do as `run_worker` with an engine that was built before."""
     check_versions(engine.settings)
     warn_of_missing_extension()
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
-    if engine.settings.metrics_port:  # first of all: a port that is taken is told before anything has begun
-        loop.run_until_complete(engine.health.start(engine.settings.metrics_host, engine.settings.metrics_port))
-    engine.watchdog.start()
-    loop.call_soon(_keep_beating, loop, engine.watchdog)
-    spare_the_collector()
-    worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)
-    with contextlib.suppress(SystemExit):
-        worker.execute_from_commandline()
-    engine.watchdog.stop()
-    crashed = worker.crash_reason is not None
-    return EXIT_FAILED if crashed or engine.watchdog.failed else 0
+    with ending_at_once_when_asked():
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        engine.meter.set(metrics.BUILD_INFO, 1, version=version("rapport"), **_versions())
+        if engine.settings.metrics_port:  # first of all: a port that is taken is told before anything has begun
+            loop.run_until_complete(engine.health.start(engine.settings.metrics_host, engine.settings.metrics_port))
+        engine.watchdog.start()
+        loop.call_soon(_keep_beating, loop, engine.watchdog)
+        spare_the_collector()
+        worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)
+        code = worker.work()
+        ignore_requests()
+        engine.watchdog.stop()
+    return code
 
 
 def _keep_beating(loop: asyncio.AbstractEventLoop, watchdog: ExitWatchdog) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from handlers.commands.options import MetricsPortOption
+from streams.runtime.lifecycle import ending_at_once_when_asked
 from streams.runtime.log import configure_log
 from streams.runtime.settings import load_settings
 
@@ -29,17 +30,18 @@ def worker(
     Exit codes: 0 stopped, 2 the policy or the port of its metrics cannot be used, 70 stopped itself
     because going on was not safe (a supervisor should start it again).
     """
-    import asyncio
+    with ending_at_once_when_asked():
+        import asyncio
 
-    from handlers.channels.template_facts import facts_of
-    from streams.app import check_versions, run_worker
-    from streams.engine.program import ClientProgram
-    from streams.wire.admin import ensure_topics
-    from streams.wire.policy_file import policy_in_force
+        from handlers.channels.template_facts import facts_of
+        from streams.app import check_versions, run_worker
+        from streams.engine.program import ClientProgram
+        from streams.wire.admin import ensure_topics
+        from streams.wire.policy_file import policy_in_force
 
-    settings = load_settings(metrics_port=metrics_port)
-    configure_log(settings)
-    check_versions(settings)
-    program = ClientProgram(policy=policy_in_force(settings, policy, facts_stated=facts_of(settings)))
-    asyncio.run(ensure_topics(settings))
-    return run_worker(settings, program)
+        settings = load_settings(metrics_port=metrics_port)
+        configure_log(settings)
+        check_versions(settings)
+        program = ClientProgram(policy=policy_in_force(settings, policy, facts_stated=facts_of(settings)))
+        asyncio.run(ensure_topics(settings))
+        return run_worker(settings, program)

@@ -11,12 +11,16 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import ConnectionGroup
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.auth import Credentials, SASLCredentials, SSLCredentials
+from faust.transport.consumer import Fetcher
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
 
 from streams.engine.fence import Slot
 from streams.engine.lanes import Lanes
@@ -32,6 +36,7 @@ log = structlog.get_logger(__name__)
 SCHEME: Final = "kafka+lanes"
 _FETCH_SECONDS: Final = 0.1  # short, because a partition resumed meanwhile is not part of the fetch that is under way
 _IDLE_SECONDS: Final = 1.0
+_LEAVE_SECONDS: Final = 3.0
 _LONG_POLL_MS: Final = 50
 """How long a broker may keep a fetch open for which it has no records. The client has one fetch under way with each broker, and a
 partition that was sought, resumed or just emptied waits for its end. Faust's 1.5 s would be added to every start, and to records
@@ -96,6 +101,8 @@ class LanesConsumer(driver.Consumer):  # type: ignore[misc] # Faust is not typed
         """End the lanes of `revoked` within the drain time, then let Faust do the rest."""
         self.app.meter.count(metrics.REBALANCES)
         await self._lanes.revoke([self.slot_of(tp) for tp in revoked])
+        if revoked:
+            log.info("partitions revoked", partitions=len(revoked))
         await super().on_partitions_revoked(revoked)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
@@ -179,12 +186,63 @@ def set_terms(consumer: AIOKafkaConsumer, *, wait_ms: int, least_bytes: int) -> 
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] # likewise
-    """Faust's thread around the client library's consumer, which asks for records more often."""
+    """Faust's thread around the client library's consumer, which asks for records more often and leaves when it is told to."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's own signature
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _LONG_POLL_MS  # noqa: SLF001 - Faust passes a number of its own; read when it starts
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect, unless the worker stops meanwhile: a broker that hangs is asked for longer than a stopping process gets."""
+        await self.wait(super().on_start())
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group; a broker that does not let us go gets so many seconds, and as many again for a parting word."""
+        leaving = asyncio.ensure_future(super().on_thread_stop())
+        done, _ = await asyncio.wait([leaving], timeout=_LEAVE_SECONDS)
+        if done:
+            leaving.result()
+            return
+        leaving.cancel()
+        await asyncio.wait([leaving], timeout=_LEAVE_SECONDS)
+        log.info("the group did not let us go in time, leaving it")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await leave_abruptly(self._ensure_consumer())
+
+    def close(self) -> None:
+        """Do nothing: Faust calls this when the group rebalances while we stop, from another thread than that of the client.
+
+        Then the connection was gone before the group heard that we leave, and waited for us until our session ended.
+        """
+
+
+async def leave_abruptly(consumer: AIOKafkaConsumer) -> None:
+    """Tell the group of `consumer` that we leave, though it may still wait for the answer of a group that waits for others.
+
+    The broker reads nothing more from a connection before it has answered there, so this goes out on a new one.
+    """
+    coordinator, client = consumer._coordinator, consumer._client  # noqa: SLF001 - the library only leaves when it has joined
+    try:
+        if isinstance(coordinator, GroupCoordinator):
+            connection = client._conns.pop((coordinator.coordinator_id, ConnectionGroup.COORDINATION), None)  # noqa: SLF001
+            if connection is not None:
+                connection.close()
+            await coordinator._maybe_leave_group()  # noqa: SLF001 - does not raise, and is asked once
+    finally:
+        await client.close()
+
+
+class LanesFetcher(Fetcher):  # type: ignore[misc] # likewise
+    """Faust's fetcher, for which being stopped is no crash: Faust's own takes it for one while the group rebalances."""
+
+    @Service.task  # type: ignore[untyped-decorator] # likewise
+    async def _fetcher(self) -> None:
+        try:
+            await self.app.consumer._drain_messages(self)  # noqa: SLF001 - as Faust's own does
+        finally:
+            self.set_shutdown()
 
 
 class ConsumerFlow:
@@ -241,3 +299,4 @@ class LanesTransport(driver.Transport):  # type: ignore[misc] # likewise
     """The transport of `kafka+lanes://`."""
 
     Consumer = LanesConsumer
+    Fetcher = LanesFetcher

@@ -4,8 +4,8 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 EXIT_FAILED: Final = 70
 """Exit code of a process that stopped itself because going on was not safe (EX_SOFTWARE of sysexits.h)."""
 
+_REQUESTS: Final = (signal.SIGTERM, signal.SIGINT)
 _LOOK_SECONDS: Final = 0.25
 _STDERR: Final = 2
 # Clients that are read from Redis stay, and each time the collector looks it walks over all that came since: a firm whose clients
@@ -29,6 +30,27 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+
+
+@contextmanager
+def ending_at_once_when_asked() -> Iterator[None]:
+    """From here on SIGTERM and SIGINT end the process at once with 0: for as long as nothing is in hand that could be finished.
+
+    Whoever works puts handlers of its own in their place. Those from before come back only where an error ends the body.
+    """
+    before = {number: signal.signal(number, lambda *_: os._exit(0)) for number in _REQUESTS}
+    try:
+        yield
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+
+
+def ignore_requests() -> None:
+    """Let SIGTERM and SIGINT change nothing any more: the process ends already, and its exit code is known."""
+    for number in _REQUESTS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class ExitWatchdog:
@@ -47,6 +69,7 @@ class ExitWatchdog:
         self._reason = ""
         self._beat: float | None = None
         self._over = threading.Event()
+        self._code = EXIT_FAILED
         self.failed = False
 
     def start(self) -> None:
@@ -67,6 +90,10 @@ class ExitWatchdog:
             self._reason = reason
             self._deadline = monotonic() + self._exit_seconds
 
+    def relax(self) -> None:
+        """Let the countdown end with 0: all that was in hand is finished, and what still hangs are other people's connections."""
+        self._code = 0
+
     def fail(self, reason: str) -> None:
         """Begin to stop, with EXIT_FAILED in the end: as if a supervisor had sent SIGTERM, but with the countdown running."""
         if not self.failed:
@@ -79,13 +106,13 @@ class ExitWatchdog:
         while not self._over.wait(_LOOK_SECONDS):
             now = monotonic()
             if self._deadline is not None and now > self._deadline:
-                self._end(self._reason)
+                self._end(self._reason, EXIT_FAILED if self.failed else self._code)
             if self._beat is not None and now - self._beat > self._stall_seconds:
-                self._end("the event loop is blocked")
+                self._end("the event loop is blocked", EXIT_FAILED)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, code: int) -> None:
         # The log may be what blocks, as a full pipe that nobody reads, and any lock may be in the hands of who is blocked.
         with suppress(OSError):
             os.set_blocking(_STDERR, False)
             os.write(_STDERR, f"rapport: hard exit: {reason}\n".encode())
-        self._kill(EXIT_FAILED)
+        self._kill(code)
