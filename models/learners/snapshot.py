@@ -32,7 +32,7 @@ CHECKPOINT_LIMIT: Final = 8 * 1024 * 1024
 
 _MAGIC: Final = b"RPL"
 _SUM: Final = 16
-_LIBRARIES: Final = ("numpy", "river")
+_LIBRARIES: Final = ("numpy", "river", "scipy")
 
 
 class SnapshotError(ValueError):

@@ -150,6 +150,16 @@ def test_a_client_drawn_into_a_holdout_meanwhile_is_left_alone_but_for_servicing
     assert asked(servicing, reminder, policy=everybody) == (Verdict.LEAVE, "")
 
 
+def test_what_the_processor_is_about_to_charge_by_itself_is_held_until_it_has_tried() -> None:
+    build = Events()
+    firm = Firm().run([build.profiled(0), build.issued(0, due=2)], until_ms=ms(8))
+    (trigger,) = firm.triggers
+    assert asked(firm, trigger)[0] is Verdict.LEAVE
+    firm.feed(build.failed(8.1, retry=10))
+    assert asked(firm, trigger) == (Verdict.HOLD, "retry")
+    assert asked(firm, trigger, at_ms=ms(11.01))[0] is Verdict.LEAVE, "a day after it was to be tried"
+
+
 def test_what_a_person_has_approved_needs_no_second_approval() -> None:
     policy, build = replace(DEFAULT_POLICY, approval=ApprovalRules(amount_units=500)), Events()
     firm = Firm(policy=policy).run([build.profiled(0), build.issued(0, due=2)], until_ms=ms(8))
