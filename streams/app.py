@@ -203,7 +203,8 @@ def _attach(app: WorkerApp, engine: Engine) -> None:
             log.info("no last advice", error=repr(error))
         await engine.drain()
         await engine.health.stop()
-        engine.watchdog.relax()
+        if not app.crashed:
+            engine.watchdog.relax()
 
     app.task(watch)
     app.on_before_shutdown.connect(drain, weak=False)
@@ -265,7 +266,7 @@ def run_engine(engine: Engine) -> int:
         worker = _Worker(build_app(engine), watchdog=engine.watchdog, loop=loop, quiet=True, override_logging=False)
         code = worker.work()
         ignore_requests()
-        engine.watchdog.stop()
+        engine.watchdog.conclude(code)
     return code
 
 

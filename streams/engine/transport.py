@@ -197,6 +197,12 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] # li
         """Connect, unless the worker stops meanwhile: a broker that hangs is asked for longer than a stopping process gets."""
         await self.wait(super().on_start())
 
+    async def stop(self) -> None:
+        """End the thread, also one that was started and has not begun: Faust's own leaves that alone, to run for ever."""
+        if self._thread_started.is_set():
+            await Service.stop(self)
+            self._thread.stop()
+
     async def on_thread_stop(self) -> None:
         """Leave the group; a broker that does not let us go gets so many seconds, and as many again for a parting word."""
         leaving = asyncio.ensure_future(super().on_thread_stop())
@@ -207,9 +213,10 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] # li
         leaving.cancel()
         await asyncio.wait([leaving], timeout=_LEAVE_SECONDS)
         log.info("the group did not let us go in time, leaving it")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                await leave_abruptly(self._ensure_consumer())
+        if self._consumer is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await leave_abruptly(self._consumer)
 
     def close(self) -> None:
         """Do nothing: Faust calls this when the group rebalances while we stop, from another thread than that of the client.

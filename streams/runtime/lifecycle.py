@@ -94,6 +94,11 @@ class ExitWatchdog:
         """Let the countdown end with 0: all that was in hand is finished, and what still hangs are other people's connections."""
         self._code = 0
 
+    def conclude(self, code: int) -> None:
+        """Give the rest of the process its countdown, and `code` for its end: the loop is over, libraries' threads may not be."""
+        self._code, self._beat = code, None
+        self.arm("threads did not end in time")
+
     def fail(self, reason: str) -> None:
         """Begin to stop, with EXIT_FAILED in the end: as if a supervisor had sent SIGTERM, but with the countdown running."""
         if not self.failed:
@@ -107,7 +112,7 @@ class ExitWatchdog:
             now = monotonic()
             if self._deadline is not None and now > self._deadline:
                 self._end(self._reason, EXIT_FAILED if self.failed else self._code)
-            if self._beat is not None and now - self._beat > self._stall_seconds:
+            if (beat := self._beat) is not None and now - beat > self._stall_seconds:
                 self._end("the event loop is blocked", EXIT_FAILED)
 
     def _end(self, reason: str, code: int) -> None:

@@ -159,6 +159,30 @@ def test_the_watchdog_ends_a_process_that_was_told_to_end_and_does_not() -> None
     assert ended[0] == EXIT_FAILED
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_hard_end_is_no_failure_once_all_is_finished_unless_going_on_was_not_safe(failed: bool) -> None:
+    ended: list[int] = []
+    dog = ExitWatchdog(exit_seconds=0.01, stall_seconds=60, kill=ended.append)
+    dog.relax()
+    dog.failed = failed
+    dog.arm("a test")
+    dog.start()
+    until(lambda: ended, what="the end")
+    dog.stop()
+    assert ended[0] == (EXIT_FAILED if failed else 0)
+
+
+@pytest.mark.parametrize("code", [0, EXIT_FAILED])
+def test_threads_that_outlive_the_work_are_ended_with_its_exit_code(code: int) -> None:
+    ended: list[int] = []
+    dog = ExitWatchdog(exit_seconds=0.01, stall_seconds=60, kill=ended.append)
+    dog.start()
+    dog.conclude(code)
+    until(lambda: ended, what="the end")
+    dog.stop()
+    assert ended[0] == code
+
+
 def test_the_watchdog_ends_a_process_whose_event_loop_stands_still() -> None:
     ended = threading.Event()
     dog = ExitWatchdog(exit_seconds=60, stall_seconds=0.01, kill=lambda _code: ended.set())
