@@ -26,14 +26,13 @@ _LOWEST_TRUST: Final = 0.5  # rules get at most half the weight back
 _FASTER: Final = 20.0  # the recalibration's pace right after a drift
 _REMEMBERED: Final = 1024  # days with answers, four years of workdays; twice as many are never held
 
-_COUNTS: Final = struct.Struct("<2q")
-_LENGTHS: Final = struct.Struct("<2q")
+_TWO: Final = struct.Struct("<2q")  # the counts, and how many days are in each window
 _PAIRS: Final = b"\xff" * 8  # releases before 0069 wrote this, then sum of residuals and answers of each day
 _MARK: Final = b"\xff" * 7 + b"\xfe"  # before the lengths and days; releases before 0064 wrote two chances here, never alike
 
 
 class _Window:
-    """The days since a share of answers last changed, as ADWIN sees them: one value a day, a sum over that day's answers."""
+    """The days since what was watched last changed, as ADWIN sees them: one value a day, the mean of that day's answers."""
 
     def __init__(self, delta: float) -> None:
         self._delta = delta
@@ -122,8 +121,8 @@ class DriftWatch:
     def dump(self) -> bytes:
         """Return what `load` goes on from at a turn of the day: the two counts, and the days in both windows."""
         days = self._residuals.means, self._shares.means
-        lengths = _LENGTHS.pack(*map(len, days))
-        return _COUNTS.pack(self.since, self.alarms) + _MARK + lengths + b"".join(map(bytes, (*days, self._latest)))
+        lengths = _TWO.pack(*map(len, days))
+        return _TWO.pack(self.since, self.alarms) + _MARK + lengths + b"".join(map(bytes, (*days, self._latest)))
 
     @classmethod
     def load(cls, raw: bytes) -> "DriftWatch":
@@ -133,19 +132,18 @@ class DriftWatch:
         days: counts are taken over, both windows begin anew.
         """
         watch = cls()
-        mark, days = raw[_COUNTS.size :][: len(_MARK)], array("d")
+        mark, rest, days = raw[_TWO.size :][: len(_MARK)], raw[_TWO.size + len(_MARK) :], array("d")
         if mark == _MARK:
-            at = _COUNTS.size + len(_MARK)
-            residuals, shares = _LENGTHS.unpack_from(raw, at)
-            days.frombytes(raw[at + _LENGTHS.size :])
+            residuals, shares = _TWO.unpack_from(rest)
+            days.frombytes(rest[_TWO.size :])
             watch._residuals.relive(days[:residuals])
             watch._shares.relive(days[residuals : residuals + shares])
             watch._latest = days[residuals + shares :]
         elif mark == _PAIRS:
-            days.frombytes(raw[_COUNTS.size + len(_PAIRS) :])
+            days.frombytes(rest)
             watch._residuals.relive(array("d", map(truediv, days[::2], days[1::2])))
             # How many were late is not read before ten days have taken the place of these.
             recent = days[-2 * _LATEST :]
             watch._latest = array("d", chain.from_iterable(zip(recent[::2], repeat(0.0), recent[1::2])))
-        watch.since, watch.alarms = _COUNTS.unpack_from(raw)
+        watch.since, watch.alarms = _TWO.unpack_from(raw)
         return watch

@@ -91,18 +91,17 @@ class Trees:
         return neutrals, tuple([leaf - neutral for neutral, leaves in parts for leaf in leaves])
 
     def walk(self, features: Sequence[float]) -> Walk:
-        """Return the way to the leaf of each tree; it is the same for every meaning of "late". There must be trees."""
-        return itemgetter(
-            *[
-                start
-                + (16 if features[one] > first else 0)
-                + (8 if features[two] > second else 0)
-                + (4 if features[three] > third else 0)
-                + (2 if features[four] > fourth else 0)
-                + (features[five] > fifth)
-                for start, one, first, two, second, three, third, four, fourth, five, fifth in self.tests
-            ]
-        )
+        """Return the way to the leaf of each tree; it is the same for every meaning of "late"."""
+        places = [
+            start
+            + (16 if features[one] > first else 0)
+            + (8 if features[two] > second else 0)
+            + (4 if features[three] > third else 0)
+            + (2 if features[four] > fourth else 0)
+            + (features[five] > fifth)
+            for start, one, first, two, second, three, third, four, fourth, five, fifth in self.tests
+        ]
+        return itemgetter(*places) if places else tuple  # no trees: nothing told the questions apart, or none are grown yet
 
     def value(self, walk: Walk) -> float:
         """Return the sum of the leaves that `walk` came to."""

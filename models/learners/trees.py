@@ -56,13 +56,12 @@ class TreesLearner:
         meaning = LATE_DAYS.index(days)
         trees = self._trees[meaning]
         under = SHARE * sum([features[place] for place in _PLACES[days]])
-        told = trees.value(trees.walk(features)) if trees.tests else 0.0  # none where nothing told the questions apart
-        return self.forest.intercepts[meaning] + under + told
+        return self.forest.intercepts[meaning] + under + trees.value(trees.walk(features))
 
     def days(self, features: tuple[float, ...]) -> float:
         """Return the days late, in units of 15, by which the trees move what lies under them; 0 while there are none."""
         trees = self._trees[-1] if self._trees else NO_TREES
-        return trees.value(trees.walk(features)) if trees.tests else 0.0
+        return trees.value(trees.walk(features))
 
     def dump(self) -> tuple[bytes, int, int, Forest | None]:
         """Return what `load` continues from."""
