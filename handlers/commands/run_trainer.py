@@ -19,7 +19,7 @@ from streams.engine.redis_fence import RedisFence
 from streams.runtime.clock import make_clock
 from streams.runtime.errors import FatalError
 from streams.runtime.health import health_served
-from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog
+from streams.runtime.lifecycle import EXIT_FAILED, ExitWatchdog, ending_at_once_when_asked
 from streams.runtime.log import configure_log
 from streams.runtime.metrics import Meter
 from streams.runtime.settings import Settings, load_settings
@@ -59,14 +59,15 @@ def run_trainer(
     Exit codes: 0 stopped, 70 stopped itself: another trainer took over, or this release
     cannot go on from what is stored (--afresh begins anew: all, or one learner).
     """
-    settings = load_settings(metrics_port=metrics_port)
-    configure_log(settings)
-    asyncio.run(ensure_topics(settings))
-    try:
-        asyncio.run(_run(settings, afresh=LEARNERS if afresh == "all" else (afresh,) if afresh else ()))
-    except FatalError as error:
-        log.critical("stopping, going on is not safe", reason=str(error))
-        return EXIT_FAILED
+    with ending_at_once_when_asked():
+        settings = load_settings(metrics_port=metrics_port)
+        configure_log(settings)
+        asyncio.run(ensure_topics(settings))
+        try:
+            asyncio.run(_run(settings, afresh=LEARNERS if afresh == "all" else (afresh,) if afresh else ()))
+        except FatalError as error:
+            log.critical("stopping, going on is not safe", reason=str(error))
+            return EXIT_FAILED
     return 0
 
 

@@ -63,8 +63,8 @@ def silent_server() -> Iterator[socket.socket]:
         yield server
 
 
-@pytest.mark.parametrize("module", ["tests.streams.counting_worker", "handlers.cli worker"])
-def test_a_worker_leaves_while_it_still_waits_for_kafka(module: str, silent_server: socket.socket, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["tests.streams.counting_worker", "handlers.cli worker", "handlers.cli run-trainer"])
+def test_who_still_waits_for_kafka_leaves(module: str, silent_server: socket.socket, tmp_path: Path) -> None:
     settings = Settings(kafka_bootstrap=f"127.0.0.1:{silent_server.getsockname()[1]}", redis_url="redis://127.0.0.1:1")
     with crew_of(settings, tmp_path) as crew:
         worker = crew.start(module=module)

@@ -57,6 +57,7 @@ _NO_DAY: Final = re.compile(
     r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}.*|0{8}|0|(0001|1899|1900)-?01-?0[01].*|(2999|9999|4712)-?12-?31.*|31-DEC-4712.*"
     r"|0?1[-/.]0?[01][-/.](1900|0001).*|(12[-/.]31|31[-/.]12)[-/.][29]999.*|-0001-11-30.*"
 )
+"""No dates to any reader, or such that a zone carries over into another year; `_NEVER` are days that can be read."""
 _NEVER: Final = frozenset((
     date(1753, 1, 1), date(1899, 12, 30), date(1899, 12, 31), date(1900, 1, 1), date(1969, 12, 31), date(1970, 1, 1),
     date(2079, 6, 6), date(2099, 12, 31), date(2999, 12, 31), date(4712, 12, 31), date(9999, 12, 31),
