@@ -5,8 +5,8 @@ toward the absolute error (iteratively reweighted least squares) on top of the c
 delays moved to the weekdays on which the client pays, the payment run that is expected, trees grown for the days on the mean of
 median and run, and the first with each of the others. What is published is a line with its share of the trees. The range comes
 from the errors that were really made, in units of the client's own spread, for four groups of clients apart (`errors`): split
-conformal prediction on a fading window. An invoice that is still open after thirty days counts as an error of at least that
-many, or the range would be learned from the paid ones only.
+conformal prediction on a fading window. An invoice that is still open five, fifteen and thirty days after due counts as an error
+of at least that many, or the range would be learned from the paid ones only, and in a firm's first weeks from the prompt ones.
 """
 
 from math import isfinite
@@ -31,9 +31,6 @@ _PAYDAY: Final = INDEX["payday_days"]
 _RUN: Final = INDEX["run_days"]
 _LOSSES: Final = (20.0, 20.0, 20.0, 8.0, 20.0, 14.0, 14.0, 14.0, 14.0)
 """Of each opinion before any settlement, as `_said` gives them: the client's median has a lead, its halves half of that."""
-
-_OPEN: Final = LATE_DAYS[-1]
-_STILL_OPEN: Final = _OPEN + 1.0
 
 
 class DaysLearner:
@@ -88,8 +85,11 @@ class DaysLearner:
         self.errors.turn()
         self.opinions.turn()
 
-    def learn(self, features: tuple[float, ...], *, days_late: int) -> None:
-        """Learn one settlement. Raises DivergedError for numbers that are not finite; nothing is changed then."""
+    def learn(self, features: tuple[float, ...], *, days_late: int, open_days: int | None = None) -> None:
+        """Learn one settlement; `open_days`: the days past due at which the invoice was last learned to be open.
+
+        Raises DivergedError for numbers that are not finite; nothing is changed then.
+        """
         wide = expand(features, days=LATE_DAYS[0])
         refuse_infinite(wide)
         said = self._said(features, wide)
@@ -99,7 +99,7 @@ class DaysLearner:
         if not isfinite(error):
             return
         scale = scale_of(features)
-        open_after = (_STILL_OPEN - middle) / scale if days_late > _OPEN else None
+        open_after = None if open_days is None else (open_days - middle) / scale
         self.errors.see(group_of(features), error / scale, open_after=open_after)
         self.opinions.see([days - opinion for opinion in said], typical=max(self.typical, 1.0))
         error = days - said[0]
@@ -107,11 +107,13 @@ class DaysLearner:
         weight = 1.0 / max(abs(error) / self.typical, _FLATTEST)
         self.line.learn_number(wide, error=error / _UNIT, noise=1.5 * (self.typical / _UNIT) ** 2 / weight)
 
-    def learn_open(self, features: tuple[float, ...]) -> None:
-        """Learn that an invoice is still open after thirty days: its error is at least that large."""
+    def learn_open(self, features: tuple[float, ...], *, open_days: int, before: int | None = None) -> None:
+        """Learn that an invoice is still open `open_days` past due; `before`: those at which that was learned last."""
         wide = expand(features, days=LATE_DAYS[0])
         refuse_infinite(wide)
-        self.errors.see_open(group_of(features), (_STILL_OPEN - self.middle(features, wide)) / scale_of(features))
+        middle, scale = self.middle(features, wide), scale_of(features)
+        open_after = None if before is None else (before - middle) / scale
+        self.errors.see_open(group_of(features), (open_days - middle) / scale, open_after=open_after)
 
     def dump(self) -> tuple[bytes, bytes, int, float, bytes]:
         """Return what `load` continues from."""

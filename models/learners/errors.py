@@ -61,11 +61,14 @@ class Errors:
         change[_cell(error)] = 1.0
         if open_after is not None:
             change -= self._beyond(group, open_after)
-        self._add(group, change)
+        self._add(group, change, is_new=open_after is None)
 
-    def see_open(self, group: int, error: float) -> None:
-        """Count an error that will be at least `error`."""
-        self._add(group, self._beyond(group, error))
+    def see_open(self, group: int, error: float, *, open_after: float | None = None) -> None:
+        """Count an error that will be at least `error`; `open_after` as in `see`."""
+        change = self._beyond(group, error)
+        if open_after is not None:
+            change -= self._beyond(group, open_after)
+        self._add(group, change, is_new=open_after is None)
 
     def quantiles(self) -> tuple[tuple[float, ...], ...]:
         """Return for each group the error at each of `LEVELS`, in scales."""
@@ -86,10 +89,10 @@ class Errors:
         found[: _cell(error)] = 0.0
         return _scaled(found)
 
-    def _add(self, group: int, change: Vector) -> None:
+    def _add(self, group: int, change: Vector, *, is_new: bool) -> None:
         for place in (group, len(GROUPS)):
             row = self.rows[place]
-            if self._daily[place].ages():
+            if is_new and self._daily[place].ages():
                 row *= _FADE
             row += change
             np.maximum(row, 0.0, out=row)

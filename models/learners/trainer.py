@@ -131,8 +131,17 @@ class LatenessTrainer:
             self.tally.see_longer(place=LATE_DAYS.index(example.over_days) - 1, late=example.late)
         for asked in example.questions:
             self._answer(example, asked)
+            if example.late:
+                self._open(example, asked)
         if example.over_days == LATE_DAYS[-1]:
             self._ended(example)
+
+    def _open(self, example: Example, asked: Question) -> None:
+        """Learn that an invoice is still open when its grace has passed, so that a range is not learned from the prompt alone."""
+        if asked.asked_ms // DAY_MS - example.due_day <= example.over_days:
+            before = _open_at(example, asked, by=example.over_days)
+            values = unpack(b64decode(asked.features))
+            self.days[Landmark(asked.landmark)].learn_open(values, open_days=example.over_days + 1, before=before)
 
     def _ended(self, example: Example) -> None:
         """Note the last answer about an invoice: whatever is asked about it is known now."""
@@ -140,8 +149,6 @@ class LatenessTrainer:
         for asked in example.questions:
             landmark, features = Landmark(asked.landmark), b64decode(asked.features)
             values = unpack(features)
-            if example.late:
-                self.days[landmark].learn_open(values)
             overdue = asked.asked_ms // DAY_MS - example.due_day
             late = None if example.late else example.days_late
             self.trees[landmark].window.see(features, overdue=overdue, days_late=late, mark=mark)
@@ -153,7 +160,8 @@ class LatenessTrainer:
         mark = mark_of(example.client_id)
         for asked in example.questions:
             landmark, features = Landmark(asked.landmark), b64decode(asked.features)
-            self.days[landmark].learn(unpack(features), days_late=days_late)
+            open_days = _open_at(example, asked, by=day_known(example) - example.due_day)
+            self.days[landmark].learn(unpack(features), days_late=days_late, open_days=open_days)
             if days_late > LATE_DAYS[-1]:
                 self.trees[landmark].window.settle(features, days_late=days_late, mark=mark)
             if asked.days:
@@ -289,3 +297,9 @@ class LatenessTrainer:
         if checkpoint.cohorts:
             trainer.cohorts = msgspec.msgpack.decode(checkpoint.cohorts, type=PayCohorts)
         return trainer
+
+
+def _open_at(example: Example, asked: Question, *, by: int) -> int | None:
+    """Return after how many days past due it was last learned, before day `by`, that an invoice was open; None: not yet."""
+    since = asked.asked_ms // DAY_MS - example.due_day
+    return max((days + 1 for days in LATE_DAYS if since <= days < by), default=None)

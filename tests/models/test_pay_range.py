@@ -43,9 +43,9 @@ def lived(
         low, _, _, high = promised(learner, features)
         found.append((floor(low) <= day <= ceil(high), high - low))
         if day > 30:
-            learner.learn_open(features)
+            learner.learn_open(features, open_days=31)
         if day <= settled_by:
-            learner.learn(features, days_late=day)
+            learner.learn(features, days_late=day, open_days=31 if day > 30 else None)
     return found
 
 
@@ -88,6 +88,34 @@ def test_the_trainer_hears_of_what_is_open_after_thirty_days_and_of_no_day_on_wh
         return max(row[-1] for row in quantiles)
 
     assert latest_day(late=True) > 2 * latest_day(late=False)
+
+
+def test_a_firm_in_its_first_weeks_promises_later_days_while_half_of_its_invoices_are_still_open() -> None:
+    """The prompt are heard of first: without those that are open the range would be theirs alone."""
+
+    def latest_day(*, late: bool) -> float:
+        trainer = LatenessTrainer()
+        settled = [example(number, over_days=0) for number in range(80)]
+        answered = {"late": late, "days_late": None if late else 0}
+        for row in [*settled, *(example(number, over_days=5).model_copy(update=answered) for number in range(80, 160))]:
+            trainer.take(row)
+        trainer.turn(trainer.day + 1)
+        (quantiles,) = (row.quantiles for row in trainer.publish().ranges if row.line.landmark == Landmark.ISSUE)
+        return max(row[2] for row in quantiles)
+
+    assert latest_day(late=True) > 1.2 * latest_day(late=False)
+
+
+@given(st.lists(st.floats(-8, 8), min_size=4, max_size=4).map(sorted), st.integers(0, 3))
+def test_an_invoice_that_was_open_three_times_is_one_error(errors_of: list[float], group: int) -> None:
+    errors = Errors()
+    five, fifteen, thirty, paid = errors_of
+    errors.see_open(group, five)
+    errors.see_open(group, fifteen, open_after=five)
+    errors.see_open(group, thirty, open_after=fifteen)
+    assert 0.999 < errors.rows[group].sum() < 1.5
+    errors.see(group, paid, open_after=thirty)
+    assert 0.999 < errors.rows[group].sum() < 2.0
 
 
 def test_groups_of_clients_keep_ranges_of_their_own() -> None:
