@@ -100,7 +100,7 @@ class PublishedRenewals:
         raw = pack_renewal(renewal_features(state, period, contract, now_ms=now_ms, firm=self.firm))
         # Scored as stored: half precision, so that whoever reads the question later gets the same score.
         chances = self.chances(unpack_renewal(raw), landmark=landmark, contract_type=period.contract_type)
-        return RenewalAsked(int(landmark), now_ms, raw, chances, self.version)
+        return RenewalAsked(int(landmark), now_ms, raw, chances, self.version, self.weights.trust < 1.0)
 
     def chances(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[int, ...]:
         """Return P(renewed), P(raised), P(left) in ten-thousandths; -1 where the evidence is too thin.

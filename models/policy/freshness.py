@@ -72,7 +72,7 @@ def renewal_read(asked: RenewalAsked, contract_id: str, at_ms: int, ages: MaxAge
         value=asked.chances[0] / PER_CHANCE,
         as_of_ms=asked.at_ms,
         at_ms=at_ms,
-        quality=_quality(is_old=is_stale(asked.at_ms, at_ms, ages.renewal_days)),
+        quality=_quality(is_old=is_stale(asked.at_ms, at_ms, ages.renewal_days), is_fair=asked.is_leaned),
         most_days=ages.renewal_days,
         about=contract_id,
         version=asked.version,
@@ -124,7 +124,7 @@ def told(read: Learnt) -> str:
             f"{as_of}{since}: older than the {read.most_days} days of the policy, so it {_SOFT.get(read.what, 'does not count')}"
         )
     if read.quality is Quality.FAIR:
-        return f"{as_of}, said while clients paid differently than before"
+        return f"{as_of}, said while {_CHANGED.get(read.what, 'clients paid')} differently than before"
     return as_of
 
 
@@ -136,6 +136,7 @@ _NAMES: Final = {
 }
 
 
+_CHANGED: Final = {LearntKind.RENEWAL: "renewals went"}
 _SOFT: Final = {LearntKind.PAY_DATE: "does not count alone", LearntKind.SEGMENT: "moves nobody to a firmer one"}
 
 

@@ -23,7 +23,8 @@ class Fate(IntEnum):
 class RenewalAsked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A question as it was put. `chances` are P(renewed), P(renewed for more), P(client leaves) in ten-thousandths.
 
-    `features` are half-precision floats in the order of the renewal table; -1 is a chance that was not given.
+    `features` are half-precision floats in the order of the renewal table; -1 is a chance that was not given. `is_leaned`: the
+    learner was trusted less when it was put, because renewals lately went differently than before.
     """
 
     landmark: int
@@ -31,6 +32,7 @@ class RenewalAsked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     features: bytes
     chances: tuple[int, ...] = ()
     version: str = ""
+    is_leaned: bool = False
 
 
 class Period(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -3,6 +3,7 @@
 from base64 import b64decode
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from models.learners.scorer import Score, Scorer
 from models.learnt import LearntKind, Quality
 from models.policy.document import document_of
 from models.policy.foresight import foreseen
-from models.policy.freshness import MaxAge, score_read, told
+from models.policy.freshness import MaxAge, renewal_read, score_read, told
 from models.policy.freshness_document import MaxAgeSection
 from models.policy.policy import DEFAULT_POLICY, ApprovalRules, Policy, stamped
 from models.policy.readings import readings
@@ -24,6 +25,7 @@ from models.policy.tones import CEILINGS, FIRMNESS
 from models.policy.turn import Turn
 from models.state.client import Segment
 from models.state.habits import last_question
+from models.state.renewals import RenewalAsked
 from models.transition import transition
 from models.triggers import Decision, DecisionOutcome
 from models.workdays import DAY_MS
@@ -228,6 +230,16 @@ def test_ages_are_written_down_and_read_back() -> None:
     assert document_of(aged(score_days=30)).max_age.score_days == 30
     assert aged(score_days=0).version == DEFAULT_POLICY.version
     assert aged(score_days=30).version != DEFAULT_POLICY.version
+
+
+def test_a_renewal_said_while_its_learner_was_trusted_less_is_fair_and_old_bytes_are_read_as_good() -> None:
+    asked = RenewalAsked(1, DAY_MS, b"xx", (9_000, -1, -1), "renewal-1", is_leaned=True)
+    read = renewal_read(asked, "K1", 2 * DAY_MS, MaxAge())
+    assert read.quality is Quality.FAIR
+    assert "while renewals went differently" in told(read)
+    assert renewal_read(asked, "K1", 9 * DAY_MS, MaxAge(renewal_days=3)).quality is Quality.STALE
+    earlier = msgspec.msgpack.decode(msgspec.msgpack.encode(list(msgspec.structs.astuple(asked))[:-1]), type=RenewalAsked)
+    assert renewal_read(earlier, "K1", 2 * DAY_MS, MaxAge()).quality is Quality.GOOD
 
 
 def test_what_was_said_while_the_learners_were_trusted_less_is_fair_and_says_so() -> None:

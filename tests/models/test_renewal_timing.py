@@ -3,35 +3,51 @@
 from dataclasses import replace
 from itertools import pairwise
 
+from msgspec.structs import replace as with_fields
+
 from models.events.union import AnyEvent
 from models.learners.activation import WithRenewals
 from models.learners.baseline import BASELINE
 from models.learners.renewal import PublishedRenewals
+from models.learnt import LearntKind, Quality
 from models.policy.policy import DEFAULT_POLICY, Policy, stamped
 from models.state.client import ClientState
 from models.transition import transition
-from models.triggers import Decision, Trigger
+from models.triggers import AnyOutput, Decision, Trigger
 from tests.models.builders import Events, ms, on, tick
 from tests.models.renewal_examples import renewal_trained
 from tests.models.test_journey_laws import Firm
 from tests.models.test_renewals import YEAR, agreed
 
-SCORER = WithRenewals(BASELINE, PublishedRenewals(renewal_trained(200).publish()))
+TRAINED = renewal_trained(200).publish()
+SCORER = WithRenewals(BASELINE, PublishedRenewals(TRAINED))
 EARLY = stamped(replace(DEFAULT_POLICY, renewal_early_below=0.999))
 
 
 def triggers(policy: Policy, *, days: int) -> list[Trigger]:
+    """Return what is sent in that year."""
+    return [output for output in outputs(policy, days=days) if isinstance(output, Trigger)]
+
+
+def outputs(policy: Policy, *, days: int, scorer: WithRenewals = SCORER) -> list[AnyOutput]:
     """Live the year before a renewal, waking the client every so many days."""
     events: list[AnyEvent] = [Events().profiled(0), agreed(0.1, YEAR)]
     events += [tick(day) for day in range(days, YEAR, days)]
     events.append(tick(YEAR))
     state: ClientState | None = None
-    found: list[Trigger] = []
+    found: list[AnyOutput] = []
     for event in events:
-        result = transition(state, event, policy=policy, scorer=SCORER)
+        result = transition(state, event, policy=policy, scorer=scorer)
         state = result.state
-        found += [output for output in result.outputs if isinstance(output, Trigger)]
+        found += result.outputs
     return found
+
+
+def test_what_a_renewal_rests_on_says_that_its_learner_was_trusted_less_when_it_was_asked() -> None:
+    leaning = WithRenewals(BASELINE, PublishedRenewals(with_fields(TRAINED, trust=0.95)))
+    for scorer, quality in ((SCORER, Quality.GOOD), (leaning, Quality.FAIR)):
+        decisions = [output for output in outputs(EARLY, days=1, scorer=scorer) if isinstance(output, Decision)]
+        assert {read.quality for row in decisions for read in row.learnt or () if read.what is LearntKind.RENEWAL} == {quality}
 
 
 def test_a_doubtful_renewal_is_begun_two_weeks_earlier_in_the_same_tone() -> None:
