@@ -6,6 +6,7 @@ and nothing else, so it cannot know more than was known. All values are bounded 
 
 import struct
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -157,7 +158,14 @@ FEATURES: Final = (
 NAMES: Final = tuple(row.name for row in FEATURES)
 INDEX: Final = {name: place for place, name in enumerate(NAMES)}
 _NO_OUTCOME: Final = INDEX["no_outcome"]
-TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in FEATURES))[:12]
+
+
+def table_of(columns: Iterable[tuple[str, str]]) -> str:
+    """Return the name of a table of features: a hash of names and units in their order."""
+    return derive("features", *(f"{name}|{unit}" for name, unit in columns))[:12]
+
+
+TABLE: Final = table_of((row.name, row.unit) for row in FEATURES)
 """Hash of names, units and order; a snapshot made with another one is refused."""
 
 _PACK: Final = struct.Struct(f"<{len(FEATURES)}e")

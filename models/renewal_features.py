@@ -13,8 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from models.events.invoices import ContractStatus
-from models.features import ClockUsed
-from models.ids import derive
+from models.features import ClockUsed, table_of
 from models.money import exponent
 from models.state.balances import has_open_dispute, paid_in_effect
 from models.state.client import ClientState, Contract
@@ -108,7 +107,7 @@ RENEWAL_FEATURES: Final = (
 
 RENEWAL_NAMES: Final = tuple(row.name for row in RENEWAL_FEATURES)
 RENEWAL_INDEX: Final = {name: place for place, name in enumerate(RENEWAL_NAMES)}
-RENEWAL_TABLE: Final = derive("features", *(f"{row.name}|{row.unit}" for row in RENEWAL_FEATURES))[:12]
+RENEWAL_TABLE: Final = table_of((row.name, row.unit) for row in RENEWAL_FEATURES)
 """Hash of names, units and order; a snapshot made with another one is refused."""
 
 _PACK: Final = struct.Struct(f"<{len(RENEWAL_FEATURES)}e")

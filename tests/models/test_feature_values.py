@@ -3,10 +3,13 @@
 from math import cos, log, pi, sin
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.events.union import AnyEvent
-from models.features import NAMES, Landmark, lateness_features
+from models.features import FEATURES, NAMES, TABLE, Feature, Landmark, lateness_features, table_of
 from models.firm_view import NEW_FIRM, FirmView
+from models.renewal_features import RENEWAL_FEATURES, RENEWAL_TABLE, RenewalFeature
 from models.state.client import ClientState
 from models.workdays import DAY_MS
 from tests.models.builders import Events, ms
@@ -159,3 +162,18 @@ def test_the_weekday_on_which_a_bill_falls_due_is_told_once_and_with_the_usual_d
     assert [name for name in NAMES if name.startswith("due_") and found[name]] == [f"due_{day}"]
     products = {"monday_x_median", "friday_x_median", "saturday_x_median"}
     assert {name: found[name] for name in products} == close({name: 6 / 15 * (name == product) for name in products})
+
+
+@pytest.mark.parametrize(("rows", "table"), [(FEATURES, TABLE), (RENEWAL_FEATURES, RENEWAL_TABLE)], ids=["lateness", "renewal"])
+@given(data=st.data())
+def test_a_table_is_another_one_when_two_features_change_places_or_one_its_name_or_unit(
+    rows: tuple[Feature | RenewalFeature, ...], table: str, data: st.DataObject
+) -> None:
+    columns = [(row.name, row.unit) for row in rows]
+    assert table_of(columns) == table
+    one, other = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=2, max_size=2, unique=True))
+    name, unit = columns[one]
+    swapped = list(columns)
+    swapped[one], swapped[other] = swapped[other], swapped[one]
+    changed = [swapped, *([*columns[:one], (n, u), *columns[one + 1 :]] for n, u in ((name, unit + "s"), (name + "_", unit)))]
+    assert len({table, *map(table_of, changed)}) == 4
