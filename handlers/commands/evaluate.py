@@ -62,6 +62,7 @@ def evaluate(
     Columns are found by name and by what they hold, and shown; --map overrules them. Where one is missing, or dates or amounts
     could be read in two ways, the error names the option that says it. rapport import FILE --dry-run shows only how it is read.
     Where a CSV lists invoices longer than it knows their payments, the rest is left out and said, unless --blank-is-unpaid.
+    The meanings disputed, settled and outstanding are not used: a book does not say when they became known.
 
     Example: rapport evaluate book.csv --report report.html
 

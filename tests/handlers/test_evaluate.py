@@ -13,6 +13,7 @@ from handlers.commands.held_history import hold_history
 from handlers.evaluation.answers import settlements_of
 from handlers.evaluation.kept import Answered, Kept, Put
 from handlers.evaluation.telling import Telling
+from models.events.delays import DisputeOpened
 from models.events.invoices import InvoiceIssued
 from models.events.payments import PaymentReceived
 from models.events.union import AnyClientEvent
@@ -48,6 +49,14 @@ def write_book(path: Path, *, invoices: int = 240, clients: int = 12, until: dat
 
 def history(path: Path) -> list[AnyClientEvent]:
     return list(hold_history(path, asked=Asked())[0])
+
+
+def test_what_a_book_says_of_disputes_is_not_heard_even_when_it_is_named(tmp_path: Path) -> None:
+    """When a dispute became known stands nowhere, and the late are disputed more often."""
+    path = write_book(tmp_path / "book.csv")
+    named, _ = hold_history(path, asked=Asked(columns=("disputed=disputed",)))
+    assert list(named) == history(path)
+    assert not any(isinstance(event, DisputeOpened) for event in named)
 
 
 def put_by(examples: Iterable[Answered], until_ms: int) -> list[Answered]:
