@@ -161,8 +161,7 @@ def dump(value: LatenessWeights | Checkpoint) -> bytes:
 
 def seal(value: msgspec.Struct, *, schema: str, limit: int) -> bytes:
     """Return the bytes of one struct of a learner with the feature table `schema`. Raises SnapshotError beyond `limit` bytes."""
-    libraries = {name: version(name) for name in _LIBRARIES}
-    envelope = _Envelope(type(value).__name__, schema, libraries, msgspec.msgpack.encode(value))
+    envelope = _Envelope(type(value).__name__, schema, libraries_here(), msgspec.msgpack.encode(value))
     content = bytes([FORMAT]) + msgspec.msgpack.encode(envelope)
     raw = _MAGIC + blake2b(content, digest_size=_SUM).digest() + content
     if len(raw) > limit:
@@ -181,6 +180,30 @@ def load(raw: bytes, kind: type[T]) -> T:
 
 def unseal(raw: bytes, kind: type[S], *, schema: str) -> S:
     """Return what `seal` wrote. Raises SnapshotError for damage, another format, kind or feature table."""
+    envelope = _opened(raw)
+    if envelope.kind != kind.__name__:
+        message = f"the snapshot holds {envelope.kind}, not {kind.__name__}"
+        raise SnapshotError(message)
+    if envelope.schema != schema:
+        message = (
+            f"the snapshot was made from the feature table {envelope.schema}, this release has {schema}: "
+            "retrain from the examples, or roll back to the release that wrote it"
+        )
+        raise SnapshotError(message)
+    return _decoded(envelope.body, kind)
+
+
+def libraries_here() -> dict[str, str]:
+    """Return names and versions of the libraries with whose numbers learners calculate, as they are installed here."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+def libraries_of(raw: bytes) -> dict[str, str]:
+    """Return names and versions of the libraries with which a snapshot was written. Raises SnapshotError where it is damaged."""
+    return _opened(raw).libraries
+
+
+def _opened(raw: bytes) -> _Envelope:
     head, content = raw[: len(_MAGIC) + _SUM], raw[len(_MAGIC) + _SUM :]
     if head[: len(_MAGIC)] != _MAGIC or head[len(_MAGIC) :] != blake2b(content, digest_size=_SUM).digest():
         message = "the snapshot is damaged (checksum): publish it again from the trainer's checkpoint"
@@ -188,18 +211,12 @@ def unseal(raw: bytes, kind: type[S], *, schema: str) -> S:
     if not content or content[0] not in _READ:
         message = f"the snapshot has format {content[:1].hex()}, this release reads {_READ}: run the release that wrote it"
         raise SnapshotError(message)
+    return _decoded(memoryview(content)[1:], _Envelope)
+
+
+def _decoded(raw: bytes | memoryview, kind: type[S]) -> S:
     try:
-        envelope = msgspec.msgpack.decode(memoryview(content)[1:], type=_Envelope)
-        if envelope.kind != kind.__name__:
-            message = f"the snapshot holds {envelope.kind}, not {kind.__name__}"
-            raise SnapshotError(message)
-        if envelope.schema != schema:
-            message = (
-                f"the snapshot was made from the feature table {envelope.schema}, this release has {schema}: "
-                "retrain from the examples, or roll back to the release that wrote it"
-            )
-            raise SnapshotError(message)
-        return msgspec.msgpack.decode(envelope.body, type=kind)
+        return msgspec.msgpack.decode(raw, type=kind)
     except msgspec.MsgspecError as error:
         message = f"the snapshot cannot be read ({error}): publish it again"
         raise SnapshotError(message) from error

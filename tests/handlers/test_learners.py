@@ -2,18 +2,21 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Final
 
+import msgspec
+import numpy as np
 import pytest
 
 from handlers.commands.learners.choosing import pinned, promoted, rolled_back
 from handlers.commands.learners.desk import Stand, order
-from handlers.commands.learners.telling import as_json, payback_lines, show_lines, table_of
+from handlers.commands.learners.telling import as_json, payback_lines, show_lines, table_of, written_with
 from models.events.control import LearnerRole
 from models.learners.judging import Judge, Series
 from models.learners.lifetime import ValueTerms
 from models.learners.published import LearnerSnapshot
-from models.learners.snapshot import dump
+from models.learners.snapshot import LatenessWeights, dump, libraries_of, load
 from models.regime import NOTHING_ACTIVATED, Regime, regime_after
 from streams.runtime.errors import UsageError
 from streams.runtime.settings import Settings
@@ -79,6 +82,25 @@ def test_what_is_in_force_is_shown_with_its_record(versions: tuple[LearnerSnapsh
     told = "\n".join(show_lines(Stand(versions, (regime,), {"lateness": judge}), versions[2]))
     assert f"{versions[2].version} (lateness)" in told
     assert "not in use" in told
+    assert f"written with numpy {np.__version__}, river " in told
+    assert told.count("as run here") == 1
+
+
+def test_a_version_says_which_libraries_wrote_it_where_others_run_here_and_what_is_wrong_with_damaged_bytes() -> None:
+    raw = dump(trained(40).publish())
+    older = resealed(raw, {**libraries_of(raw), "numpy": "1.0"})
+    assert libraries_of(older)["numpy"] == "1.0"
+    assert written_with(older).startswith("written with numpy 1.0, ")
+    assert written_with(older).endswith(f"; here runs numpy {np.__version__}")
+    assert load(older, LatenessWeights) == load(raw, LatenessWeights)
+    assert "damaged" in written_with(raw[:-1])
+
+
+def resealed(raw: bytes, libraries: dict[str, str]) -> bytes:
+    """Return the bytes as a machine with other libraries would have written them: magic, checksum, format, then the envelope."""
+    kind, schema, _, body = msgspec.msgpack.decode(raw[20:])
+    content = raw[19:20] + msgspec.msgpack.encode([kind, schema, libraries, body])
+    return raw[:3] + blake2b(content, digest_size=16).digest() + content
 
 
 def test_a_version_may_be_named_by_its_beginning_if_only_one_begins_so(versions: tuple[LearnerSnapshot, ...]) -> None:

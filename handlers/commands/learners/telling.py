@@ -1,5 +1,6 @@
 """Versions and their records in words and tables."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from itertools import product
 from typing import Any, Final
@@ -13,6 +14,7 @@ from models.learners.lifetime import ValueTerms
 from models.learners.payback import paybacks
 from models.learners.published import LearnerSnapshot, Record, record_of
 from models.learners.renewal_snapshot import RenewalWeights
+from models.learners.snapshot import SnapshotError, libraries_here, libraries_of
 from models.learners.subjects import SUBJECTS, Subject
 from models.money import Money
 
@@ -55,6 +57,7 @@ def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
     if row is not None:
         yield f"{row.version} ({row.learner}), {size_of(row):,} bytes; {role_of(row.version, stand) or 'not in use'}"
         yield f"trained up to {row.trained_at:%Y-%m-%d} from {row.learned:,} examples, feature table {row.table}"
+        yield written_with(b64decode(row.snapshot))
         yield f"weight against the rules {row.trust:.0%}; {row.drifts} drifts noticed so far"
         yield from _records({"itself": row.candidate, "live": row.live, "rules": row.rules})
         return
@@ -69,6 +72,18 @@ def show_lines(stand: Stand, row: LearnerSnapshot | None) -> Iterator[str]:
             yield "no record yet: rapport run-trainer has not stored one that this release can read"
             continue
         yield from _judged(judge, subject)
+
+
+def written_with(raw: bytes) -> str:
+    """Return in words with which libraries the bytes of a version were written, and where others run here."""
+    try:
+        then = libraries_of(raw)
+    except SnapshotError as error:
+        return f"its bytes cannot be used: {error}"
+    here = libraries_here()
+    other = ", ".join(f"{name} {here.get(name, 'is missing')}" for name in then if here.get(name) != then[name])
+    said = "written with " + ", ".join(f"{name} {number}" for name, number in then.items())
+    return f"{said}; here runs {other}" if other else f"{said}, as run here"
 
 
 def checked_words(result: ExamplesChecked) -> str:
