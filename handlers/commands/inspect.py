@@ -232,7 +232,7 @@ def score_lines(state: ClientState, bound: ClientProgram) -> Iterator[str]:
         yield "score: none that counts (too little history, or too old); the rules of the segment decide"
         return
     yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
-    yield from (f"  {reason}" for reason in score.reasons)
+    yield from (f"  {reason}" for reason in (*score.reasons, *score.further))
     yield from (f"  otherwise: {row.words}" for row in otherwise(state, bound.scorer))
 
 
@@ -264,7 +264,12 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         "segment": effective_segment(state, state.now_ms).value,
         "score": None
         if score is None
-        else {"probability": score.probability, "reasons": list(score.reasons), "otherwise": _otherwise_json(state, bound)},
+        else {
+            "probability": score.probability,
+            "reasons": list(score.reasons),
+            "further": list(score.further),
+            "otherwise": _otherwise_json(state, bound),
+        },
         "learnt": [learnt_json(row) for row in readings(state, policy, bound.scorer)],
         "exposure": [{name: getattr(row, name) for name in names} for row in rows],
         "tiers": None if tiers is None else tiers.explain(policy),

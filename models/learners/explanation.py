@@ -16,6 +16,9 @@ from models.state.words import counted
 
 _TOLD: Final = 3  # reasons beyond the third are not read
 _WORTH: Final = 0.15  # logit; a family that moves the score less is not worth a sentence
+_WORTH_DAYS: Final = 0.5  # a family that moves the day less is not told
+DAYS_UNIT: Final = 15.0  # days per unit of the features and the line of the expected day
+_USUAL: Final = INDEX["median_days"]
 _FAMILY_OF: Final = tuple(row.family for row in FEATURES)
 _BOOK: Final = tuple(INDEX[name] for name in ("overdue_others", "long_overdue_others", "oldest_overdue", "overdue_share"))
 _QUIET: Final = frozenset({Family.FIRM, Family.SEASON})
@@ -87,6 +90,29 @@ def explain(line: ScoringLine, features: tuple[float, ...], state: ClientState) 
         reasons = ["nothing about them stands out; the score is the firm's usual share"]
     other = counterfactual(line, features, chance)
     return (*reasons, other) if other else tuple(reasons)
+
+
+def day_contributions(line: ScoringLine, features: Sequence[float]) -> dict[Family, float]:
+    """Return what each family adds to the expected days late; with the intercept, in days too, they sum to it exactly.
+
+    The line stands on the client's usual delay, which is told with their usual days to pay.
+    """
+    found = {family: DAYS_UNIT * part for family, part in contributions(line, features).items()}
+    found[Family.DAYS] += DAYS_UNIT * features[_USUAL]
+    return found
+
+
+def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientState, *, told: float) -> str:
+    """Return on which day payment is expected (`told`, in days after due), and what moves it most."""
+    parts = day_contributions(line, features)
+    expected = DAYS_UNIT * line.intercept + sum(parts.values())
+    family = max((family for family in parts if family not in _QUIET), key=lambda family: abs(parts[family]))
+    days = f"{told:+.0f} days from due"
+    if f"{expected:+.0f}" != f"{told:+.0f}":
+        return f"{days}: how far off such forecasts were lately, or how long it is open already, moves it from {expected:+.0f}"
+    if abs(parts[family]) < _WORTH_DAYS:
+        return f"{days}: nothing about them stands out"
+    return f"{days}: {_WORDS[family]}{_figure(family, state)} moves it by {parts[family]:+.0f} days"
 
 
 def counterfactual(line: ScoringLine, features: tuple[float, ...], chance: float) -> str:

@@ -16,7 +16,7 @@ from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
 from models.learners.chance import bounded, sigmoid
-from models.learners.explanation import explain
+from models.learners.explanation import DAYS_UNIT, explain, explain_day
 from models.learners.forest import NO_TREES, SHARE, UNDER, Trees, Walk, joined, opened, weighed
 from models.learners.pay_range import INWARD, LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
@@ -29,7 +29,6 @@ from models.workdays import DAY_MS
 RIPE: Final = 60  # answers after which a head stands on its own; before, it is blended with the plain conditional share
 EVIDENCE: Final = 3  # known outcomes of a client below which the answer is "too little history"
 _MEDIAN: Final = INDEX["median_days"]
-_UNIT: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +167,7 @@ class LatenessScorer:
     def days(self, features: tuple[float, ...], *, landmark: Landmark, overdue: int) -> tuple[int, ...]:
         """Return the tenths of days after due at the levels .05, .5, .9 and .95: never before today."""
         line, quantiles = self._ranges[landmark]
-        middle = _UNIT * (features[_MEDIAN] + line.value(features))
+        middle = DAYS_UNIT * (features[_MEDIAN] + line.value(features))
         scale = scale_of(features)
         levels = zip(quantiles[group_of(features)], INWARD, strict=True)
         found = [max(middle + quantile * scale + inward, float(overdue)) for quantile, inward in levels]
@@ -192,6 +191,7 @@ class LatenessScorer:
         return Score(
             chance,
             partial(self._reasons, asked, state),
+            partial(self._further, asked, state),
             plain=chance,
             as_of_ms=asked.at_ms,
             about=invoice_id,
@@ -205,6 +205,18 @@ class LatenessScorer:
         features = unpack(asked.features)
         line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
         return (*self._since(line.chance(features), asked, state), *explain(line, features, state))
+
+    def _further(self, asked: Asked, state: ClientState) -> tuple[str, ...]:
+        """Say, by what is known to the learners now, the strongest reason for each longer delay and for the day of payment."""
+        landmark, features = Landmark(asked.landmark), unpack(asked.features)
+        lines = self._lines_of(landmark, features)
+        longer = (
+            f"more than {days} days late {lines[days].chance(features):.0%}: {explain(lines[days], features, state)[0]}"
+            for days, chance in zip(LATE_DAYS[1:], asked.chances[1:], strict=True)
+            if chance != DECIDED
+        )
+        told = asked.days[LEVELS.index(0.5)] / PER_DAY
+        return (*longer, f"expected {explain_day(self._ranges[landmark][0], features, state, told=told)}")
 
     def _since(self, now: float, asked: Asked, state: ClientState) -> Iterator[str]:
         """Say why the score is another number than the one that the reasons lead to, where people would see that it is."""

@@ -26,6 +26,8 @@ class Score:
 
     `why` finds the reasons once somebody asks: a decision reads none.
 
+    `why_further` finds the strongest reason for each longer delay and for the day on which payment is expected.
+
     `challenger` is what a learner that is tried beside the one that decides says of the same invoice, under its version.
 
     `plain` is the probability before anything from outside moved it, `as_of_ms` when what it rests on was read. A learner also
@@ -34,6 +36,7 @@ class Score:
 
     probability: float
     why: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
+    why_further: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
     challenger: float | None = None
     challenger_version: str = ""
     plain: float = 0.0
@@ -48,6 +51,11 @@ class Score:
     def reasons(self) -> tuple[str, ...]:
         """Why, strongest reason first; found anew each time."""
         return self.why()
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Why longer delays are as likely as they are, and why payment is expected when it is; found anew each time."""
+        return self.why_further()
 
 
 class Scorer(Protocol):

@@ -1,19 +1,26 @@
 """Reasons of a score are for whoever reads them: what is decided rests on the probability alone."""
 
+from base64 import b64decode
 from dataclasses import replace
 
+import pytest
 from msgspec import structs
 
+from models.features import LATE_DAYS, NAMES, Landmark, unpack
 from models.learners.baseline import BASELINE, ShrunkLateShare
-from models.learners.lateness import LatenessScorer
-from models.learners.scorer import Score, Scorer
+from models.learners.expansion import expand
+from models.learners.explanation import DAYS_UNIT, contributions, day_contributions, explain_day
+from models.learners.forest import NO_TREES, opened
+from models.learners.lateness import LatenessScorer, compiled
+from models.learners.scorer import PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import LatenessWeights
 from models.policy.policy import DEFAULT_POLICY
 from models.state.client import ClientState
+from models.state.habits import last_question
 from models.transition import transition
 from models.triggers import AnyOutput, Decision
 from tests.models.builders import Events, tick
-from tests.models.examples import trained
+from tests.models.examples import example, trained
 from tests.models.test_segments import monthly
 
 
@@ -83,3 +90,46 @@ def test_where_the_rules_have_a_say_in_a_score_that_is_told_with_both_numbers() 
     leaned, told = _told_of(structs.replace(weights, trust=0.5), state)
     assert told[0] == f"plain rules have 50% of the say, as payers changed lately: {leaned:.0%} with them, {plain:.0%} without"
     assert f"{leaned:.0%}" != f"{plain:.0%}"
+
+
+def test_longer_delays_and_the_expected_day_are_told_with_their_strongest_reason() -> None:
+    weights = trained(1_200).publish()
+    state = _asked_under(weights)
+    scorer = LatenessScorer(weights)
+    score = scorer.score(state)
+    assert score is not None
+    asked = last_question(next(watch for watch in state.habits.watches if watch.invoice_id == score.about))
+    longer = [f"{chance / PER_CHANCE:.0%}" for chance in asked.chances[1:]]
+    *told, day = score.further
+    assert [line.partition(": ")[0] for line in told] == [
+        f"more than {days} days late {chance}" for days, chance in zip((15, 30), longer, strict=True)
+    ]
+    assert all(f" to {chance}" in line for line, chance in zip(told, longer, strict=True))
+    assert day.startswith(f"expected {asked.days[1] / PER_DAY:+.0f} days from due: ")
+    assert day.endswith(", moves it from +11")
+
+
+def test_what_moves_the_expected_day_sums_to_it() -> None:
+    trainer = trained(1_200)
+    for row in range(300):
+        trainer.take(example(row, over_days=0))
+    trainer.turn(trainer.day + 1)
+    weights = trainer.publish()
+    forests = {forest.landmark: opened(forest)[-1] for forest in weights.forests}
+    for found in weights.ranges:
+        line = compiled(found.line, forests.get(found.line.landmark, NO_TREES))
+        learner = trainer.days[Landmark(found.line.landmark)]
+        for number in range(20):
+            features = unpack(b64decode(example(number).questions[0].features))
+            parts = DAYS_UNIT * line.intercept + sum(day_contributions(line, features).values())
+            assert parts == pytest.approx(learner.middle(features, expand(features, days=LATE_DAYS[0])), abs=0.01)
+
+
+def test_the_expected_day_is_told_with_what_moves_it_most() -> None:
+    weights = trained(1_200).publish()
+    state = _asked_under(weights)
+    line = compiled(weights.ranges[0].line)
+    features = tuple(1.0 if name == "median_days" else 0.0 for name in NAMES)
+    expected = DAYS_UNIT * (line.intercept + sum(contributions(line, features).values()) + 1)
+    told = explain_day(line, features, state, told=expected)
+    assert told.startswith(f"{expected:+.0f} days from due: their usual days to pay (median +12 days from due) moves it by +")
