@@ -103,13 +103,13 @@ def day_contributions(line: ScoringLine, features: Sequence[float]) -> dict[Fami
 
 
 def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientState, *, told: float) -> str:
-    """Return on which day payment is expected (`told`, in days after due), and what moves it most."""
+    """Return on which day payment is expected (`told` when it was asked, in days after due), and what moves it most."""
     parts = day_contributions(line, features)
     expected = DAYS_UNIT * line.intercept + sum(parts.values())
     family = max((family for family in parts if family not in _QUIET), key=lambda family: abs(parts[family]))
     days = f"{told:+.0f} days from due"
     if f"{expected:+.0f}" != f"{told:+.0f}":
-        return f"{days}: how far off such forecasts were lately, or how long it is open already, moves it from {expected:+.0f}"
+        days = f"{days} when it was asked; by the learners of now {expected:+.0f}, before the range is put around it"
     if abs(parts[family]) < _WORTH_DAYS:
         return f"{days}: nothing about them stands out"
     return f"{days}: {_WORDS[family]}{_figure(family, state)} moves it by {parts[family]:+.0f} days"

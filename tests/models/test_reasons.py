@@ -105,8 +105,10 @@ def test_longer_delays_and_the_expected_day_are_told_with_their_strongest_reason
         f"more than {days} days late {chance}" for days, chance in zip((15, 30), longer, strict=True)
     ]
     assert all(f" to {chance}" in line for line, chance in zip(told, longer, strict=True))
-    assert day.startswith(f"expected {asked.days[1] / PER_DAY:+.0f} days from due: ")
-    assert day.endswith(", moves it from +11")
+    assert day.startswith(
+        f"expected {asked.days[1] / PER_DAY:+.0f} days from due when it was asked; by the learners of now +11, "
+    )
+    assert "their usual days to pay (median +12 days from due) moves it by +8 days" in day
 
 
 def test_what_moves_the_expected_day_sums_to_it() -> None:
