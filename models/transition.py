@@ -284,7 +284,10 @@ def _fire_due(turn: Turn, until_ms: int, *, plans_later: bool = False) -> None:
     for _ in range(FIRED_AT_ONCE):
         timers = turn.state.care.timers
         if not timers or timers[0].due_ms > until_ms:
-            break
+            if plans_later or not turn.unplanned:
+                break
+            _plan(turn)  # an answer may have brought a message that waited to this very moment: look again
+            continue
         timer = timers[0]
         # An answer about a renewal may bring its care nearer, where the policy says so.
         hastens = turn.policy.renewal_early_below and turn.state.renewals.periods

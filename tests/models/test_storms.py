@@ -107,6 +107,16 @@ class Storm:
                 return build.called(day)
 
 
+def test_a_message_that_an_answer_brings_to_the_moment_of_its_question_is_sent_at_that_moment() -> None:
+    storm = Storm(Random(2842))  # noqa: S311 - a seeded storm, not a secret
+    for number in range(40):
+        event = storm.blow(number)
+        while (due := storm.firm.due) is not None and due <= event.received_ms:
+            storm.firm.feed(tick_at(due))
+            assert storm.firm.due is None or storm.firm.due > due
+        storm.firm.feed(event)
+
+
 @given(st.randoms(use_true_random=False), st.integers(20, 120))
 @settings(max_examples=25, deadline=None)
 def test_sums_hold_ids_are_unique_and_every_wake_up_moves_on(dice: Random, length: int) -> None:
