@@ -308,9 +308,9 @@ def _fire_due(turn: Turn, until_ms: int, *, plans_later: bool = False) -> None:
 def _ask(turn: Turn, until_ms: int) -> None:
     """Carry out all question steps up to `until_ms`, before which nothing else is due, and plan nothing but the next of them.
 
-    Questions change only the habits, of which no other timer knows (but for models.policy.foresight, whose waits begin when the
-    message would have been due and bring nothing nearer), and time alone brings nothing nearer than planned, unless a silence was
-    told: that one may give way to another. So what the other timers are is asked once, when it matters.
+    Questions change only the habits, of which no other timer knows but one: a message that waits for a foreseen payment may be
+    due at the moment of an answer (models.policy.foresight). Time alone brings nothing nearer than planned, unless a silence was
+    told: that one may give way to another. So what the other timers are is asked once, by `_fire_due` when nothing more is due.
     """
     _put_questions(turn, until_ms)
     state = turn.state

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.features import INDEX, LATE_DAYS, Landmark
 from models.learners.forest import DEPTH, LEAVES, SHARE, UNDER, UNDER_DAYS, Forest, deepened
+from models.learners.pay_range import DAYS_UNIT
 
 Floats = NDArray[np.floating[Any]]
 Places = NDArray[np.intp]
@@ -42,11 +43,10 @@ SEARCHED: Final = 5_000
 _SCREENED: Final = 1  # the level after which only questions are looked at that were among the best of it
 _BEST: Final = 3  # one in so many
 _BITS: Final[Places] = 1 << np.arange(DEPTH, dtype=np.intp)[::-1]  # of a leaf's number: the first question is the highest
-_UNIT: Final = 15.0  # days
-_STILL_OPEN: Final = 45.0 / _UNIT  # late, is what an invoice counts as that was open when its row was kept
-_LEAST: Final = 1.0 / _UNIT  # that the typical error counts as
+_STILL_OPEN: Final = 45.0 / DAYS_UNIT  # late, is what an invoice counts as that was open when its row was kept
+_LEAST: Final = 1.0 / DAYS_UNIT  # that the typical error counts as
 _STRONGEST: Final = 3.0  # typical errors: further off pulls no more when questions are chosen
-_HIGHEST: Final = 60.0 / _UNIT  # that a leaf may ask for
+_HIGHEST: Final = 60.0 / DAYS_UNIT  # that a leaf may ask for
 _USUAL: Final = [INDEX[name] for name in UNDER_DAYS]
 _UNDER: Final = tuple([INDEX[f"{name}_{days}"] for days in LATE_DAYS] for name in UNDER)
 
@@ -90,7 +90,7 @@ def grow(
         grown = _leaves(leaf, slopes, curves)
         logits += grown[leaf]
         leaves.append(grown)
-    late = np.where(np.isfinite(days), days / _UNIT, _STILL_OPEN)
+    late = np.where(np.isfinite(days), days / DAYS_UNIT, _STILL_OPEN)
     days_asked, days_leaves = _days((features, parts), (places, points), late - usual, kept=days_kept)
     asked_of, points_of = _written(asked)
     days_places, days_points = _written(days_asked)

@@ -19,11 +19,10 @@ from models.learners.errors import Errors
 from models.learners.expansion import Vector, expand
 from models.learners.kalman import A_DAY, FORGETTING, KalmanLinear, refuse_infinite
 from models.learners.opinions import Opinions
-from models.learners.pay_range import group_of, scale_of
+from models.learners.pay_range import DAYS_UNIT, group_of, scale_of
 from models.learners.prior import days_variances
 from models.learners.trees import TreesLearner
 
-_UNIT: Final = 15.0  # days per unit of the feature `median_days`
 _FLATTEST: Final = 0.5  # errors below this share of the typical one count as equal: where the absolute loss is smoothed
 _PACE: Final = 0.01  # of the typical error
 _MEDIAN: Final = INDEX["median_days"]
@@ -50,9 +49,9 @@ class DaysLearner:
 
     def _said(self, features: tuple[float, ...], wide: Vector) -> list[float]:
         """Return the opinions: the regression, the others, and halves of it and each of them."""
-        usual, paydays, runs = _UNIT * features[_MEDIAN], _UNIT * features[_PAYDAY], _UNIT * features[_RUN]
-        own = usual + _UNIT * self.line.value(wide)
-        others = (paydays, runs, usual, (usual + runs) / 2 + _UNIT * self._trees.days(features))
+        usual, paydays, runs = DAYS_UNIT * features[_MEDIAN], DAYS_UNIT * features[_PAYDAY], DAYS_UNIT * features[_RUN]
+        own = usual + DAYS_UNIT * self.line.value(wide)
+        others = (paydays, runs, usual, (usual + runs) / 2 + DAYS_UNIT * self._trees.days(features))
         return [own, *others, *[(own + other) / 2 for other in others]]
 
     def weights(self) -> Vector:
@@ -105,7 +104,7 @@ class DaysLearner:
         error = days - said[0]
         self.typical += max(_PACE, 1.0 / (self.line.seen + 20)) * (abs(error) - self.typical)
         weight = 1.0 / max(abs(error) / self.typical, _FLATTEST)
-        self.line.learn_number(wide, error=error / _UNIT, noise=1.5 * (self.typical / _UNIT) ** 2 / weight)
+        self.line.learn_number(wide, error=error / DAYS_UNIT, noise=1.5 * (self.typical / DAYS_UNIT) ** 2 / weight)
 
     def learn_open(self, features: tuple[float, ...], *, open_days: int, before: int | None = None) -> None:
         """Learn that an invoice is still open `open_days` past due; `before`: those at which that was learned last."""

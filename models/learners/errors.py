@@ -59,16 +59,11 @@ class Errors:
         """Count an error; `open_after` is the error at which it had been counted as open."""
         change = np.zeros(CELLS)
         change[_cell(error)] = 1.0
-        if open_after is not None:
-            change -= self._beyond(group, open_after)
-        self._add(group, change, is_new=open_after is None)
+        self._add(group, change, open_after)
 
     def see_open(self, group: int, error: float, *, open_after: float | None = None) -> None:
         """Count an error that will be at least `error`; `open_after` as in `see`."""
-        change = self._beyond(group, error)
-        if open_after is not None:
-            change -= self._beyond(group, open_after)
-        self._add(group, change, is_new=open_after is None)
+        self._add(group, self._beyond(group, error), open_after)
 
     def quantiles(self) -> tuple[tuple[float, ...], ...]:
         """Return for each group the error at each of `LEVELS`, in scales."""
@@ -89,10 +84,13 @@ class Errors:
         found[: _cell(error)] = 0.0
         return _scaled(found)
 
-    def _add(self, group: int, change: Vector, *, is_new: bool) -> None:
+    def _add(self, group: int, change: Vector, open_after: float | None) -> None:
+        """Add what is known now in the place of what was known before; an invoice ages the window once."""
+        if open_after is not None:
+            change -= self._beyond(group, open_after)
         for place in (group, len(GROUPS)):
             row = self.rows[place]
-            if is_new and self._daily[place].ages():
+            if open_after is None and self._daily[place].ages():
                 row *= _FADE
             row += change
             np.maximum(row, 0.0, out=row)

@@ -11,13 +11,13 @@ from typing import Final, Protocol
 from models.features import FEATURES, INDEX, Family
 from models.learners.chance import sigmoid
 from models.learners.forest import Trees
+from models.learners.pay_range import DAYS_UNIT
 from models.state.client import ClientState
 from models.state.words import counted
 
 _TOLD: Final = 3  # reasons beyond the third are not read
 _WORTH: Final = 0.15  # logit; a family that moves the score less is not worth a sentence
 _WORTH_DAYS: Final = 0.5  # a family that moves the day less is not told
-DAYS_UNIT: Final = 15.0  # days per unit of the features and the line of the expected day
 _USUAL: Final = INDEX["median_days"]
 _FAMILY_OF: Final = tuple(row.family for row in FEATURES)
 _BOOK: Final = tuple(INDEX[name] for name in ("overdue_others", "long_overdue_others", "oldest_overdue", "overdue_share"))

@@ -16,9 +16,9 @@ from models.firm_view import FirmView
 from models.learners.baseline import BASELINE
 from models.learners.bins import CUTS
 from models.learners.chance import bounded, sigmoid
-from models.learners.explanation import DAYS_UNIT, explain, explain_day
+from models.learners.explanation import explain, explain_day
 from models.learners.forest import NO_TREES, SHARE, UNDER, Trees, Walk, joined, opened, weighed
-from models.learners.pay_range import INWARD, LEVELS, group_of, scale_of
+from models.learners.pay_range import DAYS_UNIT, INWARD, LEVELS, group_of, scale_of
 from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import FirmFigures, FirstInvoices, LatenessWeights, Line
 from models.state.client import ClientState

@@ -5,6 +5,9 @@ from typing import Final
 
 from models.features import INDEX
 
+DAYS_UNIT: Final = 15.0
+"""Days per unit of the features about days, and of what regressions and trees say of the day of payment."""
+
 LEVELS: Final = (0.05, 0.5, 0.9, 0.95)
 """The days that are stored with a question: low end, middle, "by then with 90 %", high end of the 90 % range."""
 

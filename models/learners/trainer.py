@@ -130,18 +130,19 @@ class LatenessTrainer:
         else:
             self.tally.see_longer(place=LATE_DAYS.index(example.over_days) - 1, late=example.late)
         for asked in example.questions:
-            self._answer(example, asked)
-            if example.late:
-                self._open(example, asked)
+            # A question that was decided when it was put (entered long overdue) teaches nothing.
+            if _overdue(example, asked) <= example.over_days:
+                self._answer(example, asked)
+                if example.late:
+                    self._open(example, asked)
         if example.over_days == LATE_DAYS[-1]:
             self._ended(example)
 
     def _open(self, example: Example, asked: Question) -> None:
         """Learn that an invoice is still open when its grace has passed, so that a range is not learned from the prompt alone."""
-        if asked.asked_ms // DAY_MS - example.due_day <= example.over_days:
-            before = _open_at(example, asked, by=example.over_days)
-            values = unpack(b64decode(asked.features))
-            self.days[Landmark(asked.landmark)].learn_open(values, open_days=example.over_days + 1, before=before)
+        before = _open_at(example, asked, by=example.over_days)
+        values = unpack(b64decode(asked.features))
+        self.days[Landmark(asked.landmark)].learn_open(values, open_days=example.over_days + 1, before=before)
 
     def _ended(self, example: Example) -> None:
         """Note the last answer about an invoice: whatever is asked about it is known now."""
@@ -149,7 +150,7 @@ class LatenessTrainer:
         for asked in example.questions:
             landmark, features = Landmark(asked.landmark), b64decode(asked.features)
             values = unpack(features)
-            overdue = asked.asked_ms // DAY_MS - example.due_day
+            overdue = _overdue(example, asked)
             late = None if example.late else example.days_late
             self.trees[landmark].window.see(features, overdue=overdue, days_late=late, mark=mark)
             if landmark is Landmark.ISSUE and is_first(values):
@@ -170,8 +171,7 @@ class LatenessTrainer:
     def _answer(self, example: Example, asked: Question) -> None:
         head = self.heads.get((Landmark(asked.landmark), example.over_days))
         given = asked.chances[LATE_DAYS.index(example.over_days)] if asked.chances else -1.0
-        # A question that was decided when it was put (entered long overdue) teaches nothing.
-        if head is None or asked.asked_ms // DAY_MS - example.due_day > example.over_days:
+        if head is None:
             return
         features = unpack(b64decode(asked.features))
         judged = head.landmark is Landmark.ISSUE and example.over_days == LATE_DAYS[0] and given >= 0
@@ -299,7 +299,12 @@ class LatenessTrainer:
         return trainer
 
 
+def _overdue(example: Example, asked: Question) -> int:
+    """Return how many days past due an invoice was when the question was put; negative before."""
+    return asked.asked_ms // DAY_MS - example.due_day
+
+
 def _open_at(example: Example, asked: Question, *, by: int) -> int | None:
     """Return after how many days past due it was last learned, before day `by`, that an invoice was open; None: not yet."""
-    since = asked.asked_ms // DAY_MS - example.due_day
+    since = _overdue(example, asked)
     return max((days + 1 for days in LATE_DAYS if since <= days < by), default=None)

@@ -9,9 +9,10 @@ from msgspec import structs
 from models.features import LATE_DAYS, NAMES, Landmark, unpack
 from models.learners.baseline import BASELINE, ShrunkLateShare
 from models.learners.expansion import expand
-from models.learners.explanation import DAYS_UNIT, contributions, day_contributions, explain_day
+from models.learners.explanation import contributions, day_contributions, explain_day
 from models.learners.forest import NO_TREES, opened
 from models.learners.lateness import LatenessScorer, compiled
+from models.learners.pay_range import DAYS_UNIT
 from models.learners.scorer import PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import LatenessWeights
 from models.policy.policy import DEFAULT_POLICY

@@ -81,7 +81,7 @@ def written_with(raw: bytes) -> str:
     except SnapshotError as error:
         return f"its bytes cannot be used: {error}"
     here = libraries_here()
-    other = ", ".join(f"{name} {here.get(name, 'is missing')}" for name in then if here.get(name) != then[name])
+    other = ", ".join(f"{name} {here.get(name, '(not used)')}" for name in then if here.get(name) != then[name])
     said = "written with " + ", ".join(f"{name} {number}" for name, number in then.items())
     return f"{said}; here runs {other}" if other else f"{said}, as run here"
 
