@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -232,7 +233,9 @@ def score_lines(state: ClientState, bound: ClientProgram) -> Iterator[str]:
         yield "score: none that counts (too little history, or too old); the rules of the segment decide"
         return
     yield f"score: {score.probability:.0%} likely to pay the next invoice late ({bound.scorer.version})"
-    yield from (f"  {reason}" for reason in (*score.reasons, *score.further))
+    yield from (f"  {reason}" for reason in score.reasons)
+    for row in score.further:
+        yield from (f"  {line}" for line in row.lines())
     yield from (f"  otherwise: {row.words}" for row in otherwise(state, bound.scorer))
 
 
@@ -267,7 +270,7 @@ def _client_json(state: ClientState, decisions: list[Decision], bound: ClientPro
         else {
             "probability": score.probability,
             "reasons": list(score.reasons),
-            "further": list(score.further),
+            "further": [asdict(row) for row in score.further],
             "otherwise": _otherwise_json(state, bound),
         },
         "learnt": [learnt_json(row) for row in readings(state, policy, bound.scorer)],

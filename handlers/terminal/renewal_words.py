@@ -1,6 +1,7 @@
 """What is foreseen of a client's contracts, in plain words: chances with reasons, worth with a range, how far paid back."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from models.learners.lifetime import Lifetime, ValueTerms, together
@@ -36,6 +37,8 @@ def _contract(worth: Worth, score: RenewalScore | None, version: str) -> Iterato
         when = moment(score.renews_ms).date().isoformat()
         yield f"renewal of {worth.contract_id} on {when}: {score.renewed:.0%} likely{extra} ({version})"
         yield from (f"  {reason}" for reason in score.reasons)
+        for row in score.further:
+            yield from (f"  {line}" for line in row.lines())
     yield f"  {value_words(worth.value)}"
     if worth.cost:
         yield f"  {payback_words(worth)}"
@@ -73,6 +76,7 @@ def _json(worth: Worth, score: RenewalScore | None) -> dict[str, Any]:
         "raised": score and score.raised,
         "left": score and score.left,
         "reasons": list(score.reasons) if score else [],
+        "further": [asdict(row) for row in score.further] if score else [],
         "learner_version": score and score.version,
         "currency": value.currency,
         "worth": {"expected": value.expected, "low": value.low, "high": value.high, "years": value.horizon_years},

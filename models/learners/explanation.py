@@ -12,6 +12,7 @@ from models.features import FEATURES, INDEX, Family
 from models.learners.chance import sigmoid
 from models.learners.forest import Trees
 from models.learners.pay_range import DAYS_UNIT
+from models.learners.scorer import Explained
 from models.state.client import ClientState
 from models.state.words import counted
 
@@ -84,8 +85,8 @@ def explain(line: ScoringLine, features: tuple[float, ...], state: ClientState) 
     chance = line.chance(features)
     parts = contributions(line, features)
     total = line.intercept + sum(parts.values())
-    ranked = sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))
-    reasons = [_reason(family, parts[family], total, chance, state) for family in ranked[:_TOLD] if abs(parts[family]) >= _WORTH]
+    ranked = [family for family in _ranked(parts) if abs(parts[family]) >= _WORTH]
+    reasons = [_reason(family, parts[family], total, chance, state) for family in ranked]
     if not reasons:
         reasons = ["nothing about them stands out; the score is the firm's usual share"]
     other = counterfactual(line, features, chance)
@@ -102,30 +103,53 @@ def day_contributions(line: ScoringLine, features: Sequence[float]) -> dict[Fami
     return found
 
 
-def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientState, *, told: float) -> str:
-    """Return on which day payment is expected (`told` when it was asked, in days after due), and what moves it most."""
+def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientState, *, told: float) -> Explained:
+    """Return on which day payment is expected (`told` when it was asked, in days after due), and what moves it.
+
+    At most three reasons, the strongest first, then one counterfactual where there is one.
+    """
     parts = day_contributions(line, features)
-    expected = DAYS_UNIT * line.intercept + sum(parts.values())
-    family = max((family for family in parts if family not in _QUIET), key=lambda family: abs(parts[family]))
-    days = f"{told:+.0f} days from due"
+    expected = _expected(line, parts)
+    days = f"expected {told:+.0f} days from due"
     if f"{expected:+.0f}" != f"{told:+.0f}":
         days = f"{days} when it was asked; by the learners of now {expected:+.0f}, before the range is put around it"
-    if abs(parts[family]) < _WORTH_DAYS:
-        return f"{days}: nothing about them stands out"
-    return f"{days}: {_WORDS[family]}{_figure(family, state)} moves it by {parts[family]:+.0f} days"
+    ranked = [family for family in _ranked(parts) if abs(parts[family]) >= _WORTH_DAYS]
+    reasons = [f"{_WORDS[family]}{_figure(family, state)} moves it by {_days(parts[family])}" for family in ranked]
+    if not reasons:
+        reasons = ["nothing about them stands out"]
+    calm = _without_book(features)
+    other = "" if calm is None else _instead(_days(_expected(line, day_contributions(line, calm))), _days(expected))
+    return Explained(days, (*reasons, other) if other else tuple(reasons))
+
+
+def _days(count: float) -> str:
+    return f"{count:+.0f} {'day' if round(abs(count)) == 1 else 'days'}"
+
+
+def _expected(line: ScoringLine, parts: dict[Family, float]) -> float:
+    return DAYS_UNIT * line.intercept + sum(parts.values())
 
 
 def counterfactual(line: ScoringLine, features: tuple[float, ...], chance: float) -> str:
     """Return what the score would be with no other invoice overdue; empty where none is or nothing would change."""
+    calm = _without_book(features)
+    return "" if calm is None else _instead(f"{line.chance(calm):.0%}", f"{chance:.0%}")
+
+
+def _without_book(features: tuple[float, ...]) -> tuple[float, ...] | None:
+    """Return the features with no other invoice overdue, None where none is."""
     if not features[_BOOK[0]]:
-        return ""
-    changed = list(features)
-    for place in _BOOK:
-        changed[place] = 0.0
-    other = line.chance(tuple(changed))
-    if round(other * 100) == round(chance * 100):
-        return ""
-    return f"with no other invoice overdue today this would be {other:.0%}, not {chance:.0%}"
+        return None
+    return tuple(0.0 if place in _BOOK else value for place, value in enumerate(features))
+
+
+def _instead(other: str, now: str) -> str:
+    return "" if other == now else f"with no other invoice overdue today this would be {other}, not {now}"
+
+
+def _ranked(parts: dict[Family, float]) -> list[Family]:
+    """Return the families that are told, the strongest first."""
+    return sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))[:_TOLD]
 
 
 def _reason(family: Family, part: float, total: float, chance: float, state: ClientState) -> str:

@@ -81,7 +81,7 @@ class Judge(msgspec.Struct):
     held: float = 0.0
 
     def see_range(self, low: float, high: float, *, days_late: int) -> None:
-        """Count whether a settlement fell into the range that was given for it."""
+        """Count whether an invoice was paid within the range that was given for it; while it is open, `days_late` is at least."""
         self.ranges += 1
         self.held += max(_PACE, 1.0 / self.ranges) * ((low <= days_late <= high) - self.held)
 

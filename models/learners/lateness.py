@@ -19,7 +19,7 @@ from models.learners.chance import bounded, sigmoid
 from models.learners.explanation import explain, explain_day
 from models.learners.forest import NO_TREES, SHARE, UNDER, Trees, Walk, joined, opened, weighed
 from models.learners.pay_range import DAYS_UNIT, INWARD, LEVELS, group_of, scale_of
-from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Score, Scorer
+from models.learners.scorer import DECIDED, PER_CHANCE, PER_DAY, Explained, Score, Scorer
 from models.learners.snapshot import FirmFigures, FirstInvoices, LatenessWeights, Line
 from models.state.client import ClientState
 from models.state.habits import Asked, Watch, last_question
@@ -191,7 +191,7 @@ class LatenessScorer:
         return Score(
             chance,
             partial(self._reasons, asked, state),
-            partial(self._further, asked, state),
+            partial(self.explained_further, asked, state),
             plain=chance,
             as_of_ms=asked.at_ms,
             about=invoice_id,
@@ -206,17 +206,17 @@ class LatenessScorer:
         line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
         return (*self._since(line.chance(features), asked, state), *explain(line, features, state))
 
-    def _further(self, asked: Asked, state: ClientState) -> tuple[str, ...]:
-        """Say, by what is known to the learners now, the strongest reason for each longer delay and for the day of payment."""
+    def explained_further(self, asked: Asked, state: ClientState) -> tuple[Explained, ...]:
+        """Say, by what is known to the learners now, the reasons for each longer delay and for the day of payment."""
         landmark, features = Landmark(asked.landmark), unpack(asked.features)
         lines = self._lines_of(landmark, features)
         longer = (
-            f"more than {days} days late {lines[days].chance(features):.0%}: {explain(lines[days], features, state)[0]}"
+            Explained(f"more than {days} days late {lines[days].chance(features):.0%}", explain(lines[days], features, state))
             for days, chance in zip(LATE_DAYS[1:], asked.chances[1:], strict=True)
             if chance != DECIDED
         )
         told = asked.days[LEVELS.index(0.5)] / PER_DAY
-        return (*longer, f"expected {explain_day(self._ranges[landmark][0], features, state, told=told)}")
+        return (*longer, explain_day(self._ranges[landmark][0], features, state, told=told))
 
     def _since(self, now: float, asked: Asked, state: ClientState) -> Iterator[str]:
         """Say why the score is another number than the one that the reasons lead to, where people would see that it is."""

@@ -36,7 +36,9 @@ class LearnerSnapshot(BaseModel):
     candidate: Record
     rules: Record
     live: Record
-    range_held: float | None = Field(default=None, description="Share of settlements within the 90 % range given for them.")
+    range_held: float | None = Field(
+        default=None, description="Share of invoices that were paid within the 90 % range given for them; open past it is not."
+    )
     snapshot: Annotated[str, StringConstraints(max_length=90_000)] = Field(description="The bytes, in base64.")
 
 
@@ -52,5 +54,5 @@ def record_of(series: Series) -> Record:
 
 
 def range_held(judge: Judge) -> float | None:
-    """Return the share of settlements within their 90 % range, none before the first."""
+    """Return the share of invoices that were paid within their 90 % range, none before the first."""
     return round(judge.held, 4) if judge.ranges else None

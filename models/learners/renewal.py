@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import mul
-from typing import Final
+from typing import Final, NamedTuple
 
+from models.feature_figures import logit
 from models.learners.chance import bounded, sigmoid
 from models.learners.renewal_scorer import UNSAID
 from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
 from models.learners.retention import SHRINKAGE, type_group
-from models.learners.scorer import PER_CHANCE
+from models.learners.scorer import PER_CHANCE, Explained
 from models.renewal_features import (
     LEADS,
     RENEWAL_FEATURES,
@@ -58,6 +59,11 @@ _WORDS: Final = {
     RenewalFamily.FIRM: "how renewals go lately",
 }
 
+_FURTHER: Final = {
+    Ending.RAISED: "a price at least a tenth higher, if it is renewed,",
+    Ending.LEFT: "the client leaves, by a learner of its own",
+}
+
 # What could be otherwise by the firm's or the client's own doing, in the order in which it is offered.
 _OTHERWISE: Final = (
     ("price_rise", ("price_rise", "price_step"), "at an unchanged price"),
@@ -69,7 +75,10 @@ _OTHERWISE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RenewalScore:
-    """Chances of one contract's next renewal as of now, and why, strongest reason first; none where evidence is too thin."""
+    """Chances of one contract's next renewal as of now, and why, strongest reason first; none where evidence is too thin.
+
+    `further` are the reasons for a renewal at a higher price, and for the client leaving.
+    """
 
     contract_id: str
     renews_ms: int
@@ -78,6 +87,17 @@ class RenewalScore:
     left: float | None
     reasons: tuple[str, ...]
     version: str
+    further: tuple[Explained, ...] = ()
+
+
+class RenewalPath(NamedTuple):
+    """Chances of the renewals ahead, and how far those who have a say in them are apart: a standard error of their logits.
+
+    It is that of a mixture of the learner, weighed by its trust, and the plain share: 0 while the learner is trusted.
+    """
+
+    chances: list[float]
+    apart: float
 
 
 class PublishedRenewals:
@@ -141,13 +161,16 @@ class PublishedRenewals:
             if renewed is not None:
                 features = unpack_renewal(asked.features)
                 reasons = self._reasons(features, landmark=landmark, contract_type=period.contract_type)
+                further = self._further(asked, features, contract_type=period.contract_type)
                 found.append(
-                    RenewalScore(period.contract_id, period.renews_ms, renewed, raised, left, reasons, self.version)
+                    RenewalScore(period.contract_id, period.renews_ms, renewed, raised, left, reasons, self.version, further)
                 )  # fmt: skip
         return found
 
-    def path(self, state: ClientState, period: Period, contract: Contract, *, count: int) -> list[float] | None:
+    def path(self, state: ClientState, period: Period, contract: Contract, *, count: int) -> RenewalPath | None:
         """Return the chances of the next `count` renewals as of now, None where the evidence is too thin.
+
+        After a drift the plain share of the contract type has its say in all of them, as in the chances that are told.
 
         The first is asked about by what is known today. For the later ones the question is put again about the same client, older
         by the periods between, with whatever passes (prices, work, what is overdue) as it usually is; so is a first one that is
@@ -169,7 +192,10 @@ class PublishedRenewals:
             far = ahead or days > _FURTHEST
             asked = aged(settled, period, ahead, wait=max(0.0, days - LEADS[RenewalLandmark.QUARTER])) if far else features
             found.append(bounded(sigmoid(self._value(line if ahead else first, asked, period.contract_type))))
-        return found
+        trust, share = self.weights.trust, logit(bounded(self._share_of(period.contract_type)))
+        apart = sum(abs(logit(chance) - share) for chance in found) / max(1, len(found))
+        chances = [self._leaned(chance, period.contract_type) for chance in found]
+        return RenewalPath(chances, (trust * (1.0 - trust)) ** 0.5 * apart)
 
     def _renewing(self) -> Iterator[RenewalLine]:
         lines = (self._speaking(Ending.RENEWED, landmark) for landmark in RenewalLandmark)
@@ -197,9 +223,23 @@ class PublishedRenewals:
     def _share_of(self, contract_type: str) -> float:
         return self._shares.get(contract_type, self.weights.firm.renewed_share)
 
-    def explain(self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str) -> tuple[str, ...]:
-        """Return at most three reasons for a renewal in words, the strongest first, then a counterfactual where there is one."""
-        line = self._lines[Ending.RENEWED, landmark]
+    def _further(self, asked: RenewalAsked, features: tuple[float, ...], *, contract_type: str) -> tuple[Explained, ...]:
+        """Return why the price may rise with a renewal, and why the client may leave, where that is said."""
+        landmark = RenewalLandmark(asked.landmark)
+        found = []
+        for ending, words in _FURTHER.items():
+            if asked.chances[ending] == UNSAID:
+                continue
+            own = bounded(sigmoid(self._value(self._lines[ending, landmark], features, contract_type)))
+            reasons = self.explain(features, landmark=landmark, contract_type=contract_type, ending=ending)
+            found.append(Explained(f"{words} {own:.0%}", reasons))
+        return tuple(found)
+
+    def explain(
+        self, features: tuple[float, ...], *, landmark: RenewalLandmark, contract_type: str, ending: Ending = Ending.RENEWED
+    ) -> tuple[str, ...]:
+        """Return at most three reasons for an ending in words, the strongest first, then a counterfactual where there is one."""
+        line = self._lines[ending, landmark]
         total = self._value(line, features, contract_type)
         chance = bounded(sigmoid(total))
         parts = renewal_contributions(line, features)

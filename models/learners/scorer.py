@@ -1,6 +1,6 @@
 """What every learner offers to the policy: a probability with reasons, or no answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,12 +21,25 @@ DECIDED: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """One number that is told beside a score, in words, and why it is so: strongest reason first, a counterfactual last."""
+
+    about: str
+    reasons: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield it for people: what it is about, then the reasons under it."""
+        yield f"{self.about}:"
+        yield from (f"  {reason}" for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """Probability that the client's next invoice is paid late, and why in plain words, strongest reason first.
 
     `why` finds the reasons once somebody asks: a decision reads none.
 
-    `why_further` finds the strongest reason for each longer delay and for the day on which payment is expected.
+    `why_further` finds the reasons for each longer delay and for the day on which payment is expected.
 
     `challenger` is what a learner that is tried beside the one that decides says of the same invoice, under its version.
 
@@ -36,7 +49,7 @@ class Score:
 
     probability: float
     why: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
-    why_further: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False, repr=False)
+    why_further: Callable[[], tuple[Explained, ...]] = field(default=tuple, compare=False, repr=False)
     challenger: float | None = None
     challenger_version: str = ""
     plain: float = 0.0
@@ -53,7 +66,7 @@ class Score:
         return self.why()
 
     @property
-    def further(self) -> tuple[str, ...]:
+    def further(self) -> tuple[Explained, ...]:
         """Why longer delays are as likely as they are, and why payment is expected when it is; found anew each time."""
         return self.why_further()
 

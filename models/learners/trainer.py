@@ -38,6 +38,7 @@ from models.triggers import Example, Question
 from models.workdays import DAY_MS
 
 _SHARE: Final = INDEX[f"still_open_{LATE_DAYS[0]}"]
+_ANSWERED: Final = LATE_DAYS[-1] + 1  # days after due on which the last answer is known: paid, or open for longer
 
 
 class LatenessTrainer:
@@ -152,6 +153,8 @@ class LatenessTrainer:
             values = unpack(features)
             overdue = _overdue(example, asked)
             late = None if example.late else example.days_late
+            if example.late and asked.days and asked.days[-1] < _ANSWERED:
+                self.judge.see_range(asked.days[0], asked.days[-1], days_late=_ANSWERED)
             self.trees[landmark].window.see(features, overdue=overdue, days_late=late, mark=mark)
             if landmark is Landmark.ISSUE and is_first(values):
                 self.firsts.window.see(features, overdue=overdue, days_late=late, mark=mark)
@@ -165,7 +168,8 @@ class LatenessTrainer:
             self.days[landmark].learn(unpack(features), days_late=days_late, open_days=open_days)
             if days_late > LATE_DAYS[-1]:
                 self.trees[landmark].window.settle(features, days_late=days_late, mark=mark)
-            if asked.days:
+            # A range that had ended when the last answer found the invoice open was counted then.
+            if asked.days and (days_late < _ANSWERED or asked.days[-1] >= _ANSWERED):
                 self.judge.see_range(asked.days[0], asked.days[-1], days_late=days_late)
 
     def _answer(self, example: Example, asked: Question) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import hypot
 from typing import Final
 
 from models.learners.lifetime import Change, Lifetime, ValueTerms, curve_path, lifetime, renewals_ahead
@@ -70,8 +71,8 @@ def worth_of(state: ClientState, scorer: PublishedRenewals, terms: ValueTerms) -
         curve, change = curves.of(period.contract_type)
         count = renewals_ahead(period, now_ms=state.now_ms, terms=terms)
         path = scorer.path(state, period, contract, count=max(1, count))
-        chances = path or curve_path(curve, age=period.age, count=max(1, count))
-        doubt = _DOUBT if path else curve.spread(period.age)
+        chances = path.chances if path else curve_path(curve, age=period.age, count=max(1, count))
+        doubt = hypot(_DOUBT, path.apart) if path else curve.spread(period.age)
         value = lifetime(
             period,
             minor=contract.minor or period.minor,
@@ -86,7 +87,7 @@ def worth_of(state: ClientState, scorer: PublishedRenewals, terms: ValueTerms) -
             Worth(
                 contract_id=period.contract_id,
                 contract_type=period.contract_type,
-                chance=path[0] if path else None,
+                chance=path.chances[0] if path else None,
                 value=value,
                 earned=_earned(period, state.now_ms, terms),
                 cost=_cost(contract, period) or terms.cost_of(groups, period.currency),

@@ -166,7 +166,7 @@ LEARNER_RELIABILITY: Final = _gauge(
     "what",
 )
 LEARNER_ANSWERS: Final = _gauge("learner_answers", "Answers judged so far, by who answered.", "learner", "who")
-LEARNER_RANGE_HELD: Final = _gauge("learner_range_held", "Share of settlements within the 90 % range given.", "learner")
+LEARNER_RANGE_HELD: Final = _gauge("learner_range_held", "Share of invoices paid within the 90 % range given.", "learner")
 LEARNER_TRUST: Final = _gauge("learner_trust", "Weight of the learner against the rules; below 1 after a drift.", "learner")
 LEARNER_DRIFTS: Final = _counter("learner_drifts_total", "Drifts noticed.", "learner")
 LEARNER_CHECKED: Final = _gauge("learner_checked_timestamp_seconds", "When stored features were last held against the log.")

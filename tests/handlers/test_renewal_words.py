@@ -1,5 +1,6 @@
 """What inspect says of contracts: chances with reasons, worth with a range, how far paid back."""
 
+import pytest
 from msgspec.structs import replace
 
 from handlers.terminal.renewal_words import renewal_json, renewal_lines
@@ -7,6 +8,7 @@ from models.events.union import AnyEvent
 from models.learners.lifetime import ValueTerms
 from models.learners.renewal import PublishedRenewals
 from models.learners.renewal_trainer import RenewalTrainer
+from models.learners.worth import worth_of
 from models.state.client import ClientState
 from tests.models.builders import Events, tick
 from tests.models.renewal_examples import renewal_trained
@@ -44,6 +46,47 @@ def test_where_the_share_of_the_type_has_a_say_in_a_chance_that_is_told_with_bot
     say = "the plain share of the contract type has 50% of the say, as renewals went differently lately"
     assert leaned.reasons == (f"{say}: {leaned.renewed:.0%} with it, {plain.renewed:.0%} without", *plain.reasons)
     assert not any("of the say" in reason for reason in plain.reasons)
+
+
+def test_a_higher_price_and_a_client_who_leaves_are_told_with_their_reasons() -> None:
+    lines = list(renewal_lines(client(), SCORER, TERMS))
+    (score,) = SCORER.standing(client())
+    raised, left = score.further
+    assert score.raised is not None
+    assert score.left is not None
+    assert raised.about == f"a price at least a tenth higher, if it is renewed, {score.raised / score.renewed:.0%}"
+    assert left.about == f"the client leaves, by a learner of its own {score.left:.0%}"
+    for row in score.further:
+        assert row.reasons
+        share = row.about.rpartition(" ")[2]
+        assert all(f" to {share}" in reason or "nothing about them" in reason for reason in row.reasons[:3])
+        place = lines.index(f"  {row.about}:")
+        assert lines[place + 1] == f"    {row.reasons[0]}"
+    (told,) = renewal_json(client(), SCORER, TERMS)
+    assert told["further"] == [{"about": row.about, "reasons": row.reasons} for row in score.further]
+
+
+def test_after_a_drift_the_share_of_the_type_has_its_say_in_what_a_contract_is_worth_too() -> None:
+    leaning = PublishedRenewals(replace(SCORER.weights, trust=0.5))
+    (score,) = leaning.standing(client())
+    plain, leaned = (worth_of(client(), scorer, TERMS)[0] for scorer in (SCORER, leaning))
+    assert leaned.chance == pytest.approx(score.renewed, abs=1e-4)
+    assert plain.chance != leaned.chance
+    below, above = sorted((plain.value.renewals, leaned.value.renewals))
+    assert above - below > 0.01
+
+
+def test_whoever_has_a_say_in_the_renewals_ahead_is_the_less_sure_the_further_they_are_apart() -> None:
+    state = client()
+    (period,), (contract,) = state.renewals.periods, state.person.contracts
+
+    def apart(trust: float) -> float:
+        path = PublishedRenewals(replace(SCORER.weights, trust=trust)).path(state, period, contract, count=5)
+        assert path is not None
+        return path.apart
+
+    assert apart(1.0) == 0.0
+    assert 0.0 < apart(0.9) < apart(0.5)
 
 
 def test_what_was_overdue_has_a_counterfactual() -> None:

@@ -1,5 +1,6 @@
 """Reasons of a score are for whoever reads them: what is decided rests on the probability alone."""
 
+import re
 from base64 import b64decode
 from dataclasses import replace
 
@@ -93,7 +94,7 @@ def test_where_the_rules_have_a_say_in_a_score_that_is_told_with_both_numbers() 
     assert f"{leaned:.0%}" != f"{plain:.0%}"
 
 
-def test_longer_delays_and_the_expected_day_are_told_with_their_strongest_reason() -> None:
+def test_longer_delays_and_the_expected_day_are_told_with_their_reasons() -> None:
     weights = trained(1_200).publish()
     state = _asked_under(weights)
     scorer = LatenessScorer(weights)
@@ -102,14 +103,46 @@ def test_longer_delays_and_the_expected_day_are_told_with_their_strongest_reason
     asked = last_question(next(watch for watch in state.habits.watches if watch.invoice_id == score.about))
     longer = [f"{chance / PER_CHANCE:.0%}" for chance in asked.chances[1:]]
     *told, day = score.further
-    assert [line.partition(": ")[0] for line in told] == [
+    assert [row.about for row in told] == [
         f"more than {days} days late {chance}" for days, chance in zip((15, 30), longer, strict=True)
     ]
-    assert all(f" to {chance}" in line for line, chance in zip(told, longer, strict=True))
-    assert day.startswith(
+    assert all(1 < len(row.reasons) <= 4 for row in told)
+    for row, chance in zip(told, longer, strict=True):
+        assert all(f" to {chance}" in reason for reason in row.reasons[:3])
+    assert day.about.startswith(
         f"expected {asked.days[1] / PER_DAY:+.0f} days from due when it was asked; by the learners of now +11, "
     )
-    assert "their usual days to pay (median +12 days from due) moves it by +8 days" in day
+    assert "their usual days to pay (median +12 days from due) moves it by +8 days" in day.reasons
+    *titles, last = list(day.lines())[:2]
+    assert (titles, last) == ([f"{day.about}:"], f"  {day.reasons[0]}")
+
+
+def test_longer_delays_and_the_expected_day_have_a_counterfactual_where_others_are_overdue() -> None:
+    weights = trained(1_200).publish()
+    slopes = tuple(0.4 if name in {"overdue_others", "oldest_overdue"} else 0.0 for name in NAMES)
+    weights = structs.replace(
+        weights,
+        lines=tuple(structs.replace(line, slopes=slopes) for line in weights.lines),
+        ranges=tuple(structs.replace(row, line=structs.replace(row.line, slopes=slopes)) for row in weights.ranges),
+    )
+    scorer = LatenessScorer(weights)
+
+    def last_lines(*, overdue: bool) -> list[str]:
+        build = Events()
+        state: ClientState | None = None
+        others = [build.issued(180, "W", 90_000, due=190)] if overdue else []
+        for event in [*monthly(build, 6, late=12), *others, build.issued(200, "X", 90_000, due=230), tick(231)]:
+            state = transition(state, event, policy=DEFAULT_POLICY, scorer=scorer).state
+        assert state is not None
+        watch = next(row for row in state.habits.watches if row.invoice_id == "X")
+        return [row.reasons[-1] for row in scorer.explained_further(last_question(watch), state)]
+
+    for chance in last_lines(overdue=True)[:-1]:
+        assert re.fullmatch(r"with no other invoice overdue today this would be \d+%, not \d+%", chance)
+    assert re.fullmatch(
+        r"with no other invoice overdue today this would be [+-]\d+ days, not [+-]\d+ days", last_lines(overdue=True)[-1]
+    )
+    assert not any("with no other invoice" in line for line in last_lines(overdue=False))
 
 
 def test_what_moves_the_expected_day_sums_to_it() -> None:
@@ -135,4 +168,5 @@ def test_the_expected_day_is_told_with_what_moves_it_most() -> None:
     features = tuple(1.0 if name == "median_days" else 0.0 for name in NAMES)
     expected = DAYS_UNIT * (line.intercept + sum(contributions(line, features).values()) + 1)
     told = explain_day(line, features, state, told=expected)
-    assert told.startswith(f"{expected:+.0f} days from due: their usual days to pay (median +12 days from due) moves it by +")
+    assert told.about == f"expected {expected:+.0f} days from due"
+    assert told.reasons[0].startswith("their usual days to pay (median +12 days from due) moves it by +")

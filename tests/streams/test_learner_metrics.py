@@ -4,8 +4,10 @@ from math import log
 
 import pytest
 
+from models.features import LATE_DAYS
 from models.learners.activation import LATENESS
 from models.learners.trainer import LatenessTrainer
+from models.triggers import Example
 from streams.agents.trainer import report
 from streams.runtime.metrics import (
     LEARNER_ANSWERS,
@@ -17,6 +19,7 @@ from streams.runtime.metrics import (
     Meter,
     Metric,
 )
+from tests.models.examples import example
 
 ANSWERS = 20
 
@@ -49,3 +52,31 @@ def test_each_who_foretold_has_a_log_loss_an_auc_and_a_calibration_and_the_range
     )
     assert given == pytest.approx([0.35, 0.65])
     assert true == [0.0, 1.0]
+
+
+def ranged(number: int, *, over_days: int, high: float, days_late: int | None, late: bool) -> Example:
+    row = example(number, over_days=over_days)
+    asked = row.questions[0].model_copy(update={"days": (-1.0, 5.0, high - 1.0, high)})
+    return row.model_copy(update={"questions": (asked,), "days_late": days_late, "late": late})
+
+
+@pytest.mark.parametrize(
+    ("high", "days_late", "at_the_end", "when_paid"),
+    [
+        (12.0, 7, (0, 0.0), (1, 1.0)),
+        (12.0, 45, (1, 0.0), (1, 0.0)),
+        (60.0, 45, (0, 0.0), (1, 1.0)),
+        (12.0, 20, (0, 0.0), (1, 0.0)),
+    ],
+)
+def test_a_range_is_judged_once_and_as_soon_as_an_invoice_is_open_past_it(
+    high: float, days_late: int, at_the_end: tuple[int, float], when_paid: tuple[int, float]
+) -> None:
+    trainer = LatenessTrainer()
+    late = days_late > LATE_DAYS[-1]
+    trainer.take(ranged(0, over_days=LATE_DAYS[-1], high=high, days_late=None if late else days_late, late=late))
+    trainer.turn(trainer.day + 1)
+    assert (trainer.judge.ranges, trainer.judge.held) == at_the_end
+    trainer.take(ranged(0, over_days=0, high=high, days_late=days_late, late=late))
+    trainer.turn(trainer.day + 2)
+    assert (trainer.judge.ranges, trainer.judge.held) == when_paid
