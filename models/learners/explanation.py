@@ -110,9 +110,9 @@ def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientSta
     """
     parts = day_contributions(line, features)
     expected = _expected(line, parts)
-    days = f"expected {told:+.0f} days from due"
-    if f"{expected:+.0f}" != f"{told:+.0f}":
-        days = f"{days} when it was asked; by the learners of now {expected:+.0f}, before the range is put around it"
+    days = f"expected {_days(told)} from due"
+    if round(expected) != round(told):
+        days = f"{days} when it was asked; by the learners of now {round(expected):+d}, before the range is put around it"
     ranked = [family for family in _ranked(parts) if abs(parts[family]) >= _WORTH_DAYS]
     reasons = [f"{_WORDS[family]}{_figure(family, state)} moves it by {_days(parts[family])}" for family in ranked]
     if not reasons:
@@ -123,7 +123,8 @@ def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientSta
 
 
 def _days(count: float) -> str:
-    return f"{count:+.0f} {'day' if round(abs(count)) == 1 else 'days'}"
+    whole = round(count)
+    return f"{whole:+d} {'day' if abs(whole) == 1 else 'days'}"
 
 
 def _expected(line: ScoringLine, parts: dict[Family, float]) -> float:

@@ -170,3 +170,13 @@ def test_the_expected_day_is_told_with_what_moves_it_most() -> None:
     told = explain_day(line, features, state, told=expected)
     assert told.about == f"expected {expected:+.0f} days from due"
     assert told.reasons[0].startswith("their usual days to pay (median +12 days from due) moves it by +")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"), [(-0.2, "+0 days"), (0.2, "+0 days"), (-1.2, "-1 day"), (1.0, "+1 day"), (14.6, "+15 days")]
+)
+def test_a_day_is_told_in_whole_days_and_never_as_less_than_none(told: float, said: str) -> None:
+    weights = trained(300).publish()
+    line = compiled(weights.ranges[0].line)
+    explained = explain_day(line, (0.0,) * len(NAMES), ClientState("client-1"), told=told)
+    assert explained.about.startswith(f"expected {said} from due")
