@@ -19,6 +19,9 @@ from models.state.words import counted
 _TOLD: Final = 3  # reasons beyond the third are not read
 _WORTH: Final = 0.15  # logit; a family that moves the score less is not worth a sentence
 _WORTH_DAYS: Final = 0.5  # a family that moves the day less is not told
+UNSEEN: Final = "no single thing moves it by as much as can be seen in whole percent"
+"""Told where all reasons together decide, and none of them alone."""
+
 _USUAL: Final = INDEX["median_days"]
 _FAMILY_OF: Final = tuple(row.family for row in FEATURES)
 _BOOK: Final = tuple(INDEX[name] for name in ("overdue_others", "long_overdue_others", "oldest_overdue", "overdue_share"))
@@ -86,11 +89,17 @@ def explain(line: ScoringLine, features: tuple[float, ...], state: ClientState) 
     parts = contributions(line, features)
     total = line.intercept + sum(parts.values())
     ranked = [family for family in _ranked(parts) if abs(parts[family]) >= _WORTH]
-    reasons = [_reason(family, parts[family], total, chance, state) for family in ranked]
+    seen = [family for family in ranked if moves_visibly(parts[family], total)]
+    reasons = [_reason(family, parts[family], total, chance, state) for family in seen]
     if not reasons:
-        reasons = ["nothing about them stands out; the score is the firm's usual share"]
+        reasons = [UNSEEN if ranked else "nothing about them stands out; the score is the firm's usual share"]
     other = counterfactual(line, features, chance)
     return (*reasons, other) if other else tuple(reasons)
+
+
+def moves_visibly(part: float, total: float) -> bool:
+    """Return whether the probability of the logit `total`, as people read it, is another one without `part`."""
+    return f"{sigmoid(total - part):.0%}" != f"{sigmoid(total):.0%}"
 
 
 def day_contributions(line: ScoringLine, features: Sequence[float]) -> dict[Family, float]:

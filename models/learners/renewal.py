@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from models.feature_figures import logit
 from models.learners.chance import bounded, sigmoid
+from models.learners.explanation import UNSEEN, moves_visibly
 from models.learners.renewal_scorer import UNSAID
 from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
 from models.learners.retention import SHRINKAGE, type_group
@@ -245,12 +246,13 @@ class PublishedRenewals:
         parts = renewal_contributions(line, features)
         ranked = sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))
         told = [family for family in ranked[:_TOLD] if abs(parts[family]) >= _WORTH]
-        reasons = [_reason(_WORDS[family], parts[family], total, chance) for family in told]
+        seen = [family for family in told if moves_visibly(parts[family], total)]
+        reasons = [_reason(_WORDS[family], parts[family], total, chance) for family in seen]
         own = self._own(line, contract_type)
-        if abs(own) >= _WORTH:
+        if abs(own) >= _WORTH and moves_visibly(own, total):
             reasons.append(_reason(f"that it is a {contract_type!r}", own, total, chance))
         if not reasons:
-            reasons = [f"nothing about them stands out: it is the usual chance of a {contract_type!r}"]
+            reasons = [UNSEEN if told else f"nothing about them stands out: it is the usual chance of a {contract_type!r}"]
         other = _counterfactual(line, features, total, chance)
         return (*reasons, other) if other else tuple(reasons)
 

@@ -89,6 +89,17 @@ def test_whoever_has_a_say_in_the_renewals_ahead_is_the_less_sure_the_further_th
     assert 0.0 < apart(0.9) < apart(0.5)
 
 
+def test_a_reason_for_a_renewal_that_leaves_the_percent_as_it_is_is_not_told() -> None:
+    weights = SCORER.weights
+    lines = tuple(
+        replace(row, intercept=-7.0, slopes=tuple(-0.3 for _ in row.slopes), types=tuple(0.3 for _ in row.types))
+        for row in weights.lines
+    )
+    (score,) = PublishedRenewals(replace(weights, lines=lines)).standing(client())
+    for reasons in (score.reasons, *(row.reasons for row in score.further)):
+        assert reasons[0] == "no single thing moves it by as much as can be seen in whole percent"
+
+
 def test_what_was_overdue_has_a_counterfactual() -> None:
     build = Events()
     state = final([agreed(0, YEAR), build.issued(100, due=110), tick(YEAR - 25)])

@@ -10,9 +10,9 @@ from msgspec import structs
 from models.features import LATE_DAYS, NAMES, Landmark, unpack
 from models.learners.baseline import BASELINE, ShrunkLateShare
 from models.learners.expansion import expand
-from models.learners.explanation import contributions, day_contributions, explain_day
+from models.learners.explanation import contributions, day_contributions, explain, explain_day
 from models.learners.forest import NO_TREES, opened
-from models.learners.lateness import LatenessScorer, compiled
+from models.learners.lateness import Compiled, LatenessScorer, compiled
 from models.learners.pay_range import DAYS_UNIT
 from models.learners.scorer import PER_CHANCE, PER_DAY, Score, Scorer
 from models.learners.snapshot import LatenessWeights
@@ -180,3 +180,21 @@ def test_a_day_is_told_in_whole_days_and_never_as_less_than_none(told: float, sa
     line = compiled(weights.ranges[0].line)
     explained = explain_day(line, (0.0,) * len(NAMES), ClientState("client-1"), told=told)
     assert explained.about.startswith(f"expected {said} from due")
+
+
+def _line_of(intercept: float, **slopes: float) -> Compiled:
+    line = next(row for row in trained(200).publish().lines if (row.landmark, row.days) == (0, 5))
+    bins = tuple(tuple(0.0 for _ in weights) for weights in line.bins)
+    told = tuple(slopes.get(name, 0.0) for name in NAMES)
+    return compiled(structs.replace(line, intercept=intercept, slopes=told, bins=bins, trees=0.0))
+
+
+def test_a_reason_that_leaves_the_percent_as_it_is_is_not_told() -> None:
+    features = (1.0,) * len(NAMES)
+    line = _line_of(-2.3, late_share=-2.0, median_days=-0.2)
+    (told,) = explain(line, features, ClientState("client-1"))
+    assert told == "how their earlier invoices went lowers it from 8% to 1%"
+    (alike,) = explain(_line_of(-8.0, late_share=-0.4, median_days=-0.4), features, ClientState("client-1"))
+    assert alike == "no single thing moves it by as much as can be seen in whole percent"
+    (usual,) = explain(_line_of(-2.0, median_days=-0.1), features, ClientState("client-1"))
+    assert usual.startswith("nothing about them stands out")
