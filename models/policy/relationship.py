@@ -91,16 +91,16 @@ def fire_relationship(turn: Turn, timer: Timer, *, woken_ms: int) -> None:
         _leave(turn, opening, silence.reasons)
     elif silence is None and woken_ms >= opening.end_ms > state.now_ms and opening.step.if_missed is MissedRun.SEQUENCE:
         _take_late(turn, opening, woken_ms)
+    elif silence is not None and silence.code not in _FINAL and state.now_ms < opening.end_ms:
+        _hold(turn, opening, silence)  # also where it is found late: what was the matter then is said as it would have been
     elif state.now_ms >= opening.end_ms or woken_ms >= opening.end_ms:
         found_late = (
             "found only after its last day" if state.now_ms < opening.end_ms else "no open hour was left before its last day"
         )
         reasons = silence.reasons if silence else (found_late,)
         _close(turn, opening, reasons)
-    elif silence is not None and silence.code in _FINAL:
-        _close(turn, opening, silence.reasons)
     elif silence is not None:
-        _hold(turn, opening, silence)
+        _close(turn, opening, silence.reasons)
     else:
         _decide_between(turn, opening, found)
 

@@ -25,6 +25,7 @@ from models.workdays import DAY_MS
 from tests.models.builders import CLIENT, Events, ms, on, tick_at
 from tests.models.controls import policy_activated
 from tests.models.test_journey_laws import HORIZON, Firm, stories
+from tests.models.test_renewals import agreed
 from tests.models.test_segments import monthly
 
 ALWAYS = ApprovalRules(clients=(CLIENT,), wait_days=3)
@@ -277,3 +278,25 @@ def test_an_approval_that_could_not_be_used_within_a_week_is_asked_for_again() -
     firm.run([called, _answer(14.2, task)], until_ms=ms(46))
     assert not _sent(firm)
     assert len({row.trigger_id for row in _asked(firm)}) == 2
+
+
+def test_a_step_found_after_its_window_is_told_as_held_while_something_was_the_matter_and_closed_at_its_end() -> None:
+    build = Events()
+    story: list[AnyClientEvent] = [
+        build.profiled(0, timezone="America/New_York"),
+        build.issued(0, "I0", 300, due=14),
+        build.issued(0.03, "I2", 300, due=14.03),
+        agreed(0.1, 73),
+        build.failed(10, "F2", 20_000, "I2", retry=12),
+        build.issued(57, "I1", 300, due=71),
+        build.disputed(71.03, "D1", "I1"),
+    ]
+    woken, late = Firm(policy=_policy()), Firm(policy=_policy(), punctual=False)
+    for event in story:
+        woken.run([event])
+        if late.due is not None and event.received_ms - late.due >= DAY_MS:
+            late.wake(event.received_ms - DAY_MS)
+        late.feed(event)
+    told = [(row.step, row.outcome) for row in woken.outputs if isinstance(row, Decision)][-2:]
+    assert told == [("deferral_offer", DecisionOutcome.HELD), ("deferral_offer", DecisionOutcome.SUPPRESSED)]
+    assert late.outputs == woken.outputs
