@@ -5,8 +5,9 @@ of a feature of 0, so that what its questions add is a sum too. It is told as th
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Final, Protocol, TypeVar
 
 from models.features import FEATURES, INDEX, Family
 from models.learners.chance import sigmoid
@@ -17,7 +18,9 @@ from models.state.client import ClientState
 from models.state.words import counted
 
 _TOLD: Final = 3  # reasons beyond the third are not read
-_WORTH: Final = 0.15  # logit; a family that moves the score less is not worth a sentence
+WORTH: Final = 0.15
+"""Logit; a family that moves a chance less is not worth a sentence."""
+
 _WORTH_DAYS: Final = 0.5  # a family that moves the day less is not told
 UNSEEN: Final = "no single thing moves it by as much as can be seen in whole percent"
 """Told where all reasons together decide, and none of them alone."""
@@ -26,6 +29,9 @@ _USUAL: Final = INDEX["median_days"]
 _FAMILY_OF: Final = tuple(row.family for row in FEATURES)
 _BOOK: Final = tuple(INDEX[name] for name in ("overdue_others", "long_overdue_others", "oldest_overdue", "overdue_share"))
 _QUIET: Final = frozenset({Family.FIRM, Family.SEASON})
+_CALM: Final = "with no other invoice overdue today"
+Group = TypeVar("Group", bound=StrEnum)
+"""The families of one kind of learner."""
 
 _WORDS: Final = {
     Family.HISTORY: "how their earlier invoices went",
@@ -88,18 +94,31 @@ def explain(line: ScoringLine, features: tuple[float, ...], state: ClientState) 
     chance = line.chance(features)
     parts = contributions(line, features)
     total = line.intercept + sum(parts.values())
-    ranked = [family for family in _ranked(parts) if abs(parts[family]) >= _WORTH]
-    seen = [family for family in ranked if moves_visibly(parts[family], total)]
-    reasons = [_reason(family, parts[family], total, chance, state) for family in seen]
+    told = strongest(parts, quiet=_QUIET, least=WORTH)
+    reasons = reasons_of([(f"{_WORDS[family]}{_figure(family, state)}", parts[family]) for family in told], total)
     if not reasons:
-        reasons = [UNSEEN if ranked else "nothing about them stands out; the score is the firm's usual share"]
+        reasons = [UNSEEN if told else "nothing about them stands out; the score is the firm's usual share"]
     other = counterfactual(line, features, chance)
     return (*reasons, other) if other else tuple(reasons)
 
 
-def moves_visibly(part: float, total: float) -> bool:
-    """Return whether the probability of the logit `total`, as people read it, is another one without `part`."""
-    return f"{sigmoid(total - part):.0%}" != f"{sigmoid(total):.0%}"
+def strongest(parts: Mapping[Group, float], *, quiet: Collection[Group], least: float) -> list[Group]:
+    """Return the families that are told, the strongest first: at most three, none `quiet`, none that moves less than `least`."""
+    ranked = sorted((family for family in parts if family not in quiet), key=lambda family: -abs(parts[family]))
+    return [family for family in ranked[:_TOLD] if abs(parts[family]) >= least]
+
+
+def reasons_of(named: Iterable[tuple[str, float]], total: float) -> list[str]:
+    """Return in words by how much each part of the logit `total` moves the chance; nothing where the percent stays as it is."""
+    chance = f"{sigmoid(total):.0%}"
+    found = ((words, part, f"{sigmoid(total - part):.0%}") for words, part in named)
+    told = ((words, "raises" if part > 0 else "lowers", without) for words, part, without in found if without != chance)
+    return [f"{words} {verb} it from {without} to {chance}" for words, verb, without in told]
+
+
+def instead(otherwise: str, other: str, now: str) -> str:
+    """Return what a number would be `otherwise`; empty where it would be the same."""
+    return "" if other == now else f"{otherwise} this would be {other}, not {now}"
 
 
 def day_contributions(line: ScoringLine, features: Sequence[float]) -> dict[Family, float]:
@@ -122,12 +141,12 @@ def explain_day(line: ScoringLine, features: tuple[float, ...], state: ClientSta
     days = f"expected {_days(told)} from due"
     if round(expected) != round(told):
         days = f"{days} when it was asked; by the learners of now {round(expected):+d}, before the range is put around it"
-    ranked = [family for family in _ranked(parts) if abs(parts[family]) >= _WORTH_DAYS]
-    reasons = [f"{_WORDS[family]}{_figure(family, state)} moves it by {_days(parts[family])}" for family in ranked]
+    told_of = strongest(parts, quiet=_QUIET, least=_WORTH_DAYS)
+    reasons = [f"{_WORDS[family]}{_figure(family, state)} moves it by {_days(parts[family])}" for family in told_of]
     if not reasons:
         reasons = ["nothing about them stands out"]
     calm = _without_book(features)
-    other = "" if calm is None else _instead(_days(_expected(line, day_contributions(line, calm))), _days(expected))
+    other = "" if calm is None else instead(_CALM, _days(_expected(line, day_contributions(line, calm))), _days(expected))
     return Explained(days, (*reasons, other) if other else tuple(reasons))
 
 
@@ -143,7 +162,7 @@ def _expected(line: ScoringLine, parts: dict[Family, float]) -> float:
 def counterfactual(line: ScoringLine, features: tuple[float, ...], chance: float) -> str:
     """Return what the score would be with no other invoice overdue; empty where none is or nothing would change."""
     calm = _without_book(features)
-    return "" if calm is None else _instead(f"{line.chance(calm):.0%}", f"{chance:.0%}")
+    return "" if calm is None else instead(_CALM, f"{line.chance(calm):.0%}", f"{chance:.0%}")
 
 
 def _without_book(features: tuple[float, ...]) -> tuple[float, ...] | None:
@@ -151,21 +170,6 @@ def _without_book(features: tuple[float, ...]) -> tuple[float, ...] | None:
     if not features[_BOOK[0]]:
         return None
     return tuple(0.0 if place in _BOOK else value for place, value in enumerate(features))
-
-
-def _instead(other: str, now: str) -> str:
-    return "" if other == now else f"with no other invoice overdue today this would be {other}, not {now}"
-
-
-def _ranked(parts: dict[Family, float]) -> list[Family]:
-    """Return the families that are told, the strongest first."""
-    return sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))[:_TOLD]
-
-
-def _reason(family: Family, part: float, total: float, chance: float, state: ClientState) -> str:
-    without = sigmoid(total - part)
-    direction = "raises" if part > 0 else "lowers"
-    return f"{_WORDS[family]}{_figure(family, state)} {direction} it from {without:.0%} to {chance:.0%}"
 
 
 def _figure(family: Family, state: ClientState) -> str:

@@ -191,7 +191,7 @@ class LatenessScorer:
         return Score(
             chance,
             partial(self._reasons, asked, state),
-            partial(self.explained_further, asked, state),
+            partial(self._further, asked, state),
             plain=chance,
             as_of_ms=asked.at_ms,
             about=invoice_id,
@@ -206,7 +206,7 @@ class LatenessScorer:
         line = self._lines_of(Landmark(asked.landmark), features)[LATE_DAYS[0]]
         return (*self._since(line.chance(features), asked, state), *explain(line, features, state))
 
-    def explained_further(self, asked: Asked, state: ClientState) -> tuple[Explained, ...]:
+    def _further(self, asked: Asked, state: ClientState) -> tuple[Explained, ...]:
         """Say, by what is known to the learners now, the reasons for each longer delay and for the day of payment."""
         landmark, features = Landmark(asked.landmark), unpack(asked.features)
         lines = self._lines_of(landmark, features)

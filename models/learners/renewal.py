@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from models.feature_figures import logit
 from models.learners.chance import bounded, sigmoid
-from models.learners.explanation import UNSEEN, moves_visibly
+from models.learners.explanation import UNSEEN, WORTH, instead, reasons_of, strongest
 from models.learners.renewal_scorer import UNSAID
 from models.learners.renewal_snapshot import RenewalLine, RenewalWeights
 from models.learners.retention import SHRINKAGE, type_group
@@ -35,10 +35,8 @@ FLOOR: Final = 30
 RARER: Final = 5
 """And how many of them must have been of the rarer kind: from forty renewals and no loss nothing follows about loss."""
 
-_TOLD: Final = 3
 _NEARER: Final = 1.7  # a landmark's learner answers up to so many times its days before the renewal
 _FURTHEST: Final = 120  # days before a renewal beyond which what passes today says nothing about it
-_WORTH: Final = 0.15  # logit; a family that moves the chance less is not worth a sentence
 _QUIET: Final = frozenset({RenewalFamily.FIRM})
 _FAMILY_OF: Final = tuple(row.family for row in RENEWAL_FEATURES)
 
@@ -242,18 +240,16 @@ class PublishedRenewals:
         """Return at most three reasons for an ending in words, the strongest first, then a counterfactual where there is one."""
         line = self._lines[ending, landmark]
         total = self._value(line, features, contract_type)
-        chance = bounded(sigmoid(total))
         parts = renewal_contributions(line, features)
-        ranked = sorted((family for family in parts if family not in _QUIET), key=lambda family: -abs(parts[family]))
-        told = [family for family in ranked[:_TOLD] if abs(parts[family]) >= _WORTH]
-        seen = [family for family in told if moves_visibly(parts[family], total)]
-        reasons = [_reason(_WORDS[family], parts[family], total, chance) for family in seen]
+        told = strongest(parts, quiet=_QUIET, least=WORTH)
+        named = [(_WORDS[family], parts[family]) for family in told]
         own = self._own(line, contract_type)
-        if abs(own) >= _WORTH and moves_visibly(own, total):
-            reasons.append(_reason(f"that it is a {contract_type!r}", own, total, chance))
+        if abs(own) >= WORTH:
+            named.append((f"that it is a {contract_type!r}", own))
+        reasons = reasons_of(named, total)
         if not reasons:
             reasons = [UNSEEN if told else f"nothing about them stands out: it is the usual chance of a {contract_type!r}"]
-        other = _counterfactual(line, features, total, chance)
+        other = _counterfactual(line, features, total)
         return (*reasons, other) if other else tuple(reasons)
 
     def _value(self, line: RenewalLine, features: tuple[float, ...], contract_type: str) -> float:
@@ -278,20 +274,14 @@ def renewal_contributions(line: RenewalLine, features: tuple[float, ...]) -> dic
     return found
 
 
-def _reason(words: str, part: float, total: float, chance: float) -> str:
-    direction = "raises" if part > 0 else "lowers"
-    return f"{words} {direction} it from {sigmoid(total - part):.0%} to {chance:.0%}"
-
-
-def _counterfactual(line: RenewalLine, features: tuple[float, ...], total: float, chance: float) -> str:
+def _counterfactual(line: RenewalLine, features: tuple[float, ...], total: float) -> str:
     """Return what the chance would be if one thing were otherwise that somebody could change; empty where nothing is."""
     for flag, names, words in _OTHERWISE:
         if not features[RENEWAL_INDEX[flag]]:
             continue
         gone = sum(line.slopes[RENEWAL_INDEX[name]] * features[RENEWAL_INDEX[name]] for name in names)
-        other = bounded(sigmoid(total - gone))
-        if round(other * 100) != round(chance * 100):
-            return f"{words} this would be {other:.0%}, not {chance:.0%}"
+        if other := instead(words, f"{sigmoid(total - gone):.0%}", f"{sigmoid(total):.0%}"):
+            return other
     return ""
 
 

@@ -24,17 +24,16 @@ from models.learners.prior import days_means, prior_means
 from models.learners.trees import Leaning, TreesLearner
 from models.learners.window import SIZE, Window
 from tests.laws.learning_part import (
-    NAN,
     PROBES,
     Part,
     dump_of,
-    dumped,
     features_at,
     first_at,
     head_restored,
     head_state,
     is_late,
     near,
+    of_dumps,
     raw_of,
     wide_at,
 )
@@ -65,16 +64,15 @@ def _kalman() -> KalmanLinear:
 
 
 def _linear(name: str, kind: type, begin: Callable[[], Any]) -> Part:
-    return Part(
-        name=name,
-        kinds=(kind,),
-        begin=begin,
+    return of_dumps(
+        name,
+        kind,
+        begin,
+        whole=False,
         learn=lambda part, number: part.learn_label(wide_at(number), label=is_late(number)),
         says=lambda part: [part.value(expand(probe, days=LATE_DAYS[0])) for probe in PROBES],
-        state=dump_of,
-        restored=dumped(begin, whole=False),
         turn=lambda part: part.turn() if isinstance(part, KalmanLinear) else None,
-        poison=lambda part: part.learn_label(np.full(WIDTH, NAN), label=True),
+        poison=lambda part, number: part.learn_label(np.full(WIDTH, number), label=True),
     )
 
 
@@ -153,44 +151,37 @@ def _learn_first(part: Firsts, number: int) -> None:
 OF_ANSWERS: Final = (
     _linear("kalman", KalmanLinear, _kalman),
     _linear("gradient", GradientLogistic, lambda: GradientLogistic(np.zeros(WIDTH))),
-    Part(
-        name="blend",
-        kinds=(Blend,),
-        begin=Blend,
+    of_dumps(
+        "blend",
+        Blend,
+        Blend,
         learn=lambda part, number: part.learn(
             near(number), (near(number, 1), near(number, 2)), label=is_late(number), seen=60 + number
         ),
         says=lambda part: [part.value(0.3, (-0.5, 0.8)), *part.weights],
-        state=dump_of,
-        restored=dumped(Blend),
     ),
-    Part(
-        name="recalibration",
-        kinds=(Recalibration,),
-        begin=Recalibration,
+    of_dumps(
+        "recalibration",
+        Recalibration,
+        Recalibration,
+        whole=False,
         learn=lambda part, number: part.learn(near(number), label=is_late(number), pace=1.0 + number % 3),
         says=lambda part: part.slope_and_shift,
-        state=dump_of,
-        restored=dumped(Recalibration, whole=False),
-        poison=lambda part: part.learn(NAN, label=True),
+        poison=lambda part, number: part.learn(number, label=True),
     ),
-    Part(
-        name="leaning",
-        kinds=(Leaning,),
-        begin=Leaning,
+    of_dumps(
+        "leaning",
+        Leaning,
+        Leaning,
         learn=lambda part, number: part.learn(near(number, 1), near(number, 2), label=is_late(number), seen=number),
         says=lambda part: part.share(500),
-        state=dump_of,
-        restored=dumped(Leaning),
     ),
-    Part(
-        name="first invoices",
-        kinds=(Firsts,),
-        begin=lambda: Firsts(_trees()),
+    of_dumps(
+        "first invoices",
+        Firsts,
+        lambda: Firsts(_trees()),
         learn=_learn_first,
         says=lambda part: [part.share, part.said(first_at(9_001), days=LATE_DAYS[0], otherwise=0.2)],
-        state=dump_of,
-        restored=dumped(lambda: Firsts(_trees())),
     ),
     Part(
         name="trees",
@@ -214,37 +205,32 @@ OF_ANSWERS: Final = (
         state=head_state,
         restored=head_restored(_head),
         turn=lambda part: part.turn(),
-        poison=lambda part: part.learn((NAN,) * len(FEATURES), late=True),
+        poison=lambda part, number: part.learn((number,) * len(FEATURES), late=True),
     ),
-    Part(
-        name="days",
-        kinds=(DaysLearner,),
-        begin=_days,
+    of_dumps(
+        "days",
+        DaysLearner,
+        _days,
+        whole=False,
         learn=_learn_days,
         says=lambda part: [*(part.middle(probe, expand(probe, days=LATE_DAYS[0])) for probe in PROBES), part.errors.quantiles()],
-        state=dump_of,
-        restored=dumped(_days, whole=False),
         turn=lambda part: part.turn(),
-        poison=lambda part: part.learn((NAN,) * len(FEATURES), days_late=3),
+        poison=lambda part, number: part.learn((number,) * len(FEATURES), days_late=3),
     ),
-    Part(
-        name="errors",
-        kinds=(Errors,),
-        begin=Errors,
+    of_dumps(
+        "errors",
+        Errors,
+        Errors,
         learn=_see_error,
         says=lambda part: part.quantiles(),
-        state=dump_of,
-        restored=dumped(Errors),
         turn=lambda part: part.turn(),
     ),
-    Part(
-        name="opinions",
-        kinds=(Opinions,),
-        begin=lambda: Opinions((20.0, 8.0, 14.0)),
+    of_dumps(
+        "opinions",
+        Opinions,
+        lambda: Opinions((20.0, 8.0, 14.0)),
         learn=lambda part, number: part.see([near(number, place, reach=20.0) for place in range(3)], typical=5.0),
         says=lambda part: part.weights,
-        state=dump_of,
-        restored=dumped(lambda: Opinions((20.0, 8.0, 14.0))),
         turn=lambda part: part.turn(),
     ),
     Part(

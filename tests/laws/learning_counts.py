@@ -18,7 +18,7 @@ from models.learners.retention import AgeTally, MonthTally, Retention
 from models.learners.seasons import SeasonTally, halves_of
 from models.renewal_features import Ending, RenewalLandmark
 from models.triggers import Cohort, Example, RenewalExample
-from tests.laws.learning_part import NAN, Part, dump_of, head_restored, head_state, is_late, near, through
+from tests.laws.learning_part import Part, dump_of, head_restored, head_state, is_late, near, of_struct, through
 from tests.models.examples import example, noise
 from tests.models.renewal_examples import features_of, renewal_example
 
@@ -84,45 +84,34 @@ OF_COUNTS: Final = (
         turn=lambda part: part.turn(),
         bound=2 * 2 * 1_024 * 8 + 4_096,
     ),
-    Part(
-        name="series",
-        kinds=(Series,),
-        begin=Series,
+    of_struct(
+        "series",
+        Series,
         learn=lambda part, number: part.see(noise("law", number, "chance"), late=is_late(number)),
         says=lambda part: [part.auc(), part.error(), part.loss],
-        state=msgspec.msgpack.encode,
-        restored=through(Series),
         bound=5_000,
-        poison=lambda part: part.see(NAN, late=True),
+        poison=lambda part, number: part.see(number, late=True),
     ),
-    Part(
-        name="judge",
-        kinds=(Judge,),
-        begin=Judge,
+    of_struct(
+        "judge",
+        Judge,
         learn=_see_judge,
         says=lambda part: [part.held, part.candidate.auc(), part.challenger.error(), part.beside.loss],
-        state=msgspec.msgpack.encode,
-        restored=through(Judge),
         bound=18_000,
     ),
-    Part(
-        name="firm",
-        kinds=(FirmTally,),
-        begin=FirmTally,
+    of_struct(
+        "firm",
+        FirmTally,
         learn=_see_firm,
         says=lambda part: asdict(part.view()),
-        state=msgspec.msgpack.encode,
-        restored=through(FirmTally),
         bound=2_000,
     ),
-    Part(
-        name="cohorts of payers",
-        kinds=(PayCohorts, PayTally),
-        begin=PayCohorts,
+    of_struct(
+        "cohorts of payers",
+        PayCohorts,
+        also=(PayTally,),
         learn=lambda part, number: part.see(_paid(number)),
         says=lambda part: [asdict(row) for row in cohort_rows(part, RenewalCohorts())],
-        state=msgspec.msgpack.encode,
-        restored=through(PayCohorts),
         bound=4_000,
     ),
     Part(
@@ -136,24 +125,18 @@ OF_COUNTS: Final = (
         bound=4_000,
         any_order="it counts",
     ),
-    Part(
-        name="cohorts of renewals",
-        kinds=(RenewalCohorts,),
-        begin=RenewalCohorts,
+    of_struct(
+        "cohorts of renewals",
+        RenewalCohorts,
         learn=lambda part, number: part.see(_renewal(number)),
         says=lambda part: [asdict(row) for row in cohort_rows(PayCohorts(), part)],
-        state=msgspec.msgpack.encode,
-        restored=through(RenewalCohorts),
         bound=12_000,
     ),
-    Part(
-        name="seasons",
-        kinds=(SeasonTally,),
-        begin=SeasonTally,
+    of_struct(
+        "seasons",
+        SeasonTally,
         learn=lambda part, number: part.see(19_000 + 37 * number % 4_000, good=is_late(number)),
         says=lambda part: [asdict(row) for row in halves_of(part, crowds=True)],
-        state=msgspec.msgpack.encode,
-        restored=through(SeasonTally),
         bound=1_000,
         any_order="it counts",
     ),
@@ -165,26 +148,21 @@ OF_COUNTS: Final = (
         says=lambda part: [part.chance(tuple(features_of(9_001)), 1), part.line(3)],
         state=head_state,
         restored=head_restored(_renewal_head),
-        poison=lambda part: part.learn((NAN,) * len(features_of(0)), 0, label=True),
+        poison=lambda part, number: part.learn((number,) * len(features_of(0)), 0, label=True),
     ),
-    Part(
-        name="renewal tally",
-        kinds=(RenewalTally,),
-        begin=RenewalTally,
+    of_struct(
+        "renewal tally",
+        RenewalTally,
         learn=_see_renewal_tally,
         says=lambda part: part.figures(),
-        state=msgspec.msgpack.encode,
-        restored=through(RenewalTally),
         bound=2_000,
     ),
-    Part(
-        name="retention",
-        kinds=(Retention, AgeTally, MonthTally),
-        begin=Retention,
+    of_struct(
+        "retention",
+        Retention,
+        also=(AgeTally, MonthTally),
         learn=lambda part, number: part.see(_renewal(number)),
         says=Published.of,
-        state=msgspec.msgpack.encode,
-        restored=through(Retention),
         bound=16_000,
     ),
     Part(
@@ -196,7 +174,7 @@ OF_COUNTS: Final = (
         state=lambda part: [part.seen, *(part.group_of(_figures(number)) for number in range(9_000, 9_030))],
         restored=None,
         bound=1_000,
-        poison=lambda part: part.look(dict.fromkeys(SEEN, NAN)),
+        poison=lambda part, number: part.look(dict.fromkeys(SEEN, number)),
     ),
     Part(
         name="lift",

@@ -16,7 +16,6 @@ from models.learners.kalman import KalmanLinear
 from models.learners.renewal_trainer import RenewalHead
 from tests.models.examples import example, noise, with_features
 
-NAN: Final = float("nan")
 Learner: TypeAlias = Any
 """A part: they have nothing in common but what `Part` says of each."""
 
@@ -45,7 +44,7 @@ class Part:
     bound: int = 0
     any_order: str = ""
     """Why the order of what is learned is irrelevant; empty where it is not."""
-    poison: Callable[[Any], None] | None = None
+    poison: Callable[[Any, float], None] | None = None
 
 
 def is_late(number: int) -> bool:
@@ -94,6 +93,57 @@ def dumped(begin: Callable[[], Any], *, whole: bool = True) -> Callable[[Any], A
         return fresh
 
     return restored
+
+
+def of_struct(
+    name: str,
+    kind: type,
+    *,
+    learn: Callable[[Any, int], None],
+    says: Callable[[Any], Any],
+    bound: int,
+    also: tuple[type, ...] = (),
+    any_order: str = "",
+    poison: Callable[[Any, float], None] | None = None,
+) -> Part:
+    """Return a part that is a struct inside a checkpoint; `also`: the structs within it."""
+    return Part(
+        name=name,
+        kinds=(kind, *also),
+        begin=kind,
+        learn=learn,
+        says=says,
+        state=msgspec.msgpack.encode,
+        restored=through(kind),
+        bound=bound,
+        any_order=any_order,
+        poison=poison,
+    )
+
+
+def of_dumps(
+    name: str,
+    kind: type,
+    begin: Callable[[], Any],
+    *,
+    learn: Callable[[Any, int], None],
+    says: Callable[[Any], Any],
+    whole: bool = True,
+    turn: Callable[[Any], Any] = same,
+    poison: Callable[[Any, float], None] | None = None,
+) -> Part:
+    """Return a part of a fixed size that has `dump` and `load`; `whole` as in `dumped`."""
+    return Part(
+        name=name,
+        kinds=(kind,),
+        begin=begin,
+        learn=learn,
+        says=says,
+        state=dump_of,
+        restored=dumped(begin, whole=whole),
+        turn=turn,
+        poison=poison,
+    )
 
 
 def dump_of(part: Learner) -> Learner:

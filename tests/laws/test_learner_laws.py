@@ -1,4 +1,4 @@
-"""Laws of every learner, stated once and run over a registry of them."""
+"""Laws of the linear learners, whatever the features, and of the whole trainer; those of every part: test_learning_parts.py."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from models.features import FEATURES, Landmark, unpack
 from models.learners.bins import WIDTH
 from models.learners.expansion import Vector, expand
 from models.learners.gradient import GradientLogistic
-from models.learners.kalman import DivergedError, KalmanLinear
+from models.learners.kalman import KalmanLinear
 from models.learners.lateness import LatenessScorer
 from models.learners.snapshot import CHECKPOINT_LIMIT, SIZE_LIMIT, Checkpoint, LatenessWeights, dump, load
 from models.learners.trainer import LatenessTrainer
@@ -82,17 +82,6 @@ def test_what_a_learner_is_given_stays_as_it_was(subject: Subject, features: tup
     for part, was in zip(given, before, strict=True):
         np.testing.assert_array_equal(part, was)
     assert other.dump() == subject.begin(weights).dump() != one.dump()
-
-
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
-@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_number_that_is_not_finite_is_refused_and_changes_nothing(subject: Subject, poison: float) -> None:
-    learner = subject.fresh()
-    learner.learn_label(expand((0.5,) * len(FEATURES), days=5), label=True)
-    before = learner.dump()
-    with pytest.raises(DivergedError):
-        learner.learn_label(np.full(WIDTH, poison), label=False)
-    assert learner.dump() == before
 
 
 def told(numbers: list[int]) -> list[Example]:

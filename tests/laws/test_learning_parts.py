@@ -14,6 +14,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,12 +122,13 @@ def test_however_much_is_learned_the_state_stays_within_its_bound(part: Part) ->
 
 
 @pytest.mark.parametrize("part", [row for row in PARTS if row.poison], ids=lambda part: part.name)
-def test_what_is_no_number_is_refused_or_passed_over_and_leaves_no_trace(part: Part) -> None:
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_refused_or_passed_over_and_leaves_no_trace(part: Part, number: float) -> None:
     assert part.poison is not None
     learner = lived(part, [list(range(20))])
     before = part.state(learner)
-    with suppress(DivergedError, ValueError):
-        part.poison(learner)
+    with suppress(DivergedError, ValueError), np.errstate(invalid="ignore"):
+        part.poison(learner, number)
     assert part.state(learner) == before
     lived(part, [[21, 22]], learner=learner)
     assert part.state(learner) == part.state(lived(part, [list(range(20)), [21, 22]]))

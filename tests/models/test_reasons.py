@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from models.features import LATE_DAYS, NAMES, Landmark, unpack
+from models.features import INDEX, LATE_DAYS, NAMES, Landmark, pack, unpack
 from models.learners.baseline import BASELINE, ShrunkLateShare
 from models.learners.expansion import expand
 from models.learners.explanation import contributions, day_contributions, explain, explain_day
@@ -127,22 +127,25 @@ def test_longer_delays_and_the_expected_day_have_a_counterfactual_where_others_a
     )
     scorer = LatenessScorer(weights)
 
-    def last_lines(*, overdue: bool) -> list[str]:
-        build = Events()
-        state: ClientState | None = None
-        others = [build.issued(180, "W", 90_000, due=190)] if overdue else []
-        for event in [*monthly(build, 6, late=12), *others, build.issued(200, "X", 90_000, due=230), tick(231)]:
-            state = transition(state, event, policy=DEFAULT_POLICY, scorer=scorer).state
-        assert state is not None
-        watch = next(row for row in state.habits.watches if row.invoice_id == "X")
-        return [row.reasons[-1] for row in scorer.explained_further(last_question(watch), state)]
+    calm = _asked_under(weights)
 
-    for chance in last_lines(overdue=True)[:-1]:
+    def last_lines(*, overdue: float) -> list[str]:
+        watch = next(row for row in calm.habits.watches if row.invoice_id == "X")
+        features = list(unpack(last_question(watch).features))
+        for name in ("overdue_others", "oldest_overdue"):
+            features[INDEX[name]] = overdue
+        asked = structs.replace(last_question(watch), features=pack(features))
+        watches = tuple(structs.replace(row, asked=(asked,)) if row is watch else row for row in calm.habits.watches)
+        score = scorer.score(structs.replace(calm, habits=structs.replace(calm.habits, watches=watches)))
+        assert score is not None
+        return [row.reasons[-1] for row in score.further]
+
+    for chance in last_lines(overdue=2.0)[:-1]:
         assert re.fullmatch(r"with no other invoice overdue today this would be \d+%, not \d+%", chance)
     assert re.fullmatch(
-        r"with no other invoice overdue today this would be [+-]\d+ days, not [+-]\d+ days", last_lines(overdue=True)[-1]
+        r"with no other invoice overdue today this would be [+-]\d+ days, not [+-]\d+ days", last_lines(overdue=2.0)[-1]
     )
-    assert not any("with no other invoice" in line for line in last_lines(overdue=False))
+    assert not any("with no other invoice" in line for line in last_lines(overdue=0.0))
 
 
 def test_what_moves_the_expected_day_sums_to_it() -> None:

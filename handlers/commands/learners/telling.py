@@ -132,7 +132,7 @@ def _judged(judge: Judge, subject: Subject) -> Iterator[str]:
         yield f"challenger {judge.challenger.version} and, on the same questions, what was decided by:"
         yield from _records({"challenger": record_of(judge.challenger), "champion": record_of(judge.beside)})
     if judge.ranges:
-        yield f"90 % range of the pay date: held for {judge.held:.1%} of the invoices, not for those open past it"
+        yield f"90 % range of the pay date: held for {judge.held:.1%} of the invoices (open past it: not held)"
     yield ""
     yield "reliability of the live answers:"
     yield from _reliability(judge.live)
